@@ -1,0 +1,1 @@
+"""The lab: what the command line does: data, models, training, metrics, the report."""
