@@ -1,0 +1,64 @@
+"""mixaug mixes training samples: CutMix, n-way MixUp and their relatives.
+
+One draw serves the image, its label and everything else a sample carries, in every array library, for any number of
+workers. `import mixaug as ma` loads no framework; `ma.tf` and `ma.keras` load theirs when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .batch import mix_batch
+from .epoch import batches, mixed
+from .fields import Images, Labels, Values
+from .mix import Mix
+from .recipes import (
+    CutMix,
+    GridMix,
+    MixUp,
+    Recipe,
+    SmoothMix,
+    identity,
+    one_of,
+    per_batch,
+    recipe,
+    sometimes,
+)
+from .regions import Dense, Paste
+
+if TYPE_CHECKING:
+    from . import keras as keras
+    from . import tf as tf
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CutMix",
+    "Dense",
+    "GridMix",
+    "Images",
+    "Labels",
+    "Mix",
+    "MixUp",
+    "Paste",
+    "Recipe",
+    "SmoothMix",
+    "Values",
+    "batches",
+    "identity",
+    "mix_batch",
+    "mixed",
+    "one_of",
+    "per_batch",
+    "recipe",
+    "sometimes",
+]
+
+_ADAPTERS = ("keras", "tf")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ADAPTERS:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"mixaug has no {name!r}; it has {', '.join((*__all__, *_ADAPTERS))}")

@@ -1,0 +1,84 @@
+"""TensorFlow, as the maths sees it: eager, in a graph, under XLA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from . import Array, Dim
+
+where, reshape, stack, broadcast = tf.where, tf.reshape, tf.stack, tf.broadcast_to
+exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
+
+
+def is_array(x: object) -> bool:
+    return isinstance(x, (tf.Tensor, tf.Variable))
+
+
+def constant(x: Any) -> Array:
+    return tf.convert_to_tensor(x)
+
+
+def cast(x: Array, dtype: Any) -> Array:
+    return tf.cast(x, dtype)
+
+
+def copy(x: Array) -> Array:
+    return tf.identity(x)
+
+
+def dtype(x: Array) -> str:
+    return str(x.dtype.name)
+
+
+def shape(x: Array) -> tuple[Dim, ...]:
+    if x.shape.rank is None:
+        raise ValueError("expected a tensor of known rank, got one of unknown rank; call set_shape on it first")
+    run_time = None if x.shape.is_fully_defined() else tf.shape(x)
+    return tuple(run_time[i] if run_time is not None and d is None else d for i, d in enumerate(x.shape))
+
+
+def concrete(x: Array) -> Any:
+    """The values as NumPy where they lie on the host; None in a graph or on an accelerator."""
+    if not tf.executing_eagerly() or not hasattr(x, "numpy") or "CPU" not in (x.device or "CPU"):
+        return None
+    return x.numpy()
+
+
+def arange(n: Dim) -> Array:
+    return tf.range(n, dtype=tf.int32)
+
+
+def full(shape: Sequence[Dim], value: Any, dtype: str) -> Array:
+    return tf.fill(tuple(shape), tf.cast(value, dtype))
+
+
+def take(x: Array, index: Array, axis: int = 0) -> Array:
+    return tf.gather(x, index, axis=axis)
+
+
+def total(x: Array, axes: tuple[int, ...]) -> Array:
+    counted = tf.int32 if x.dtype == tf.bool else tf.float64
+    return tf.cast(tf.reduce_sum(tf.cast(x, counted), axes), tf.float32)
+
+
+def argsort(x: Array) -> Array:
+    return tf.argsort(x, stable=True)
+
+
+def rotate_left(x: Array, bits: int) -> Array:
+    high, low = tf.bitwise.left_shift(x, np.uint32(bits)), tf.bitwise.right_shift(x, np.uint32(32 - bits))
+    return tf.bitwise.bitwise_or(high, low)
+
+
+def shift_right(x: Array, bits: int) -> Array:
+    return tf.bitwise.right_shift(x, tf.cast(bits, x.dtype))
+
+
+def split(number: Array) -> tuple[Array, Array]:
+    bits = tf.cast(number, tf.int64)
+    low = tf.bitwise.bitwise_and(bits, 0xFFFFFFFF)
+    return tf.cast(low, tf.uint32), tf.cast(tf.bitwise.right_shift(bits, 32) & 0xFFFFFFFF, tf.uint32)

@@ -1,0 +1,100 @@
+"""Images (signals, pictures, volumes): a blend of whole parents, then pixels chosen by a box or a mask."""
+
+from __future__ import annotations
+
+from .._xp import Array, Library
+from ..keys import GRID
+from ..regions import Dense, Paste, Region, Size, inside
+from . import rows
+
+DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
+
+
+def size(xp: Library, x: Array, channels: str | None, what: str = "images") -> Size:
+    """The spatial size of a batch: its shape without the rows and the channels."""
+    shape = xp.shape(x)
+    if channels not in ("last", "first", None):
+        raise ValueError(f'{what}: expected channels "last", "first" or None, got {channels!r}')
+    spatial = {"last": shape[1:-1], "first": shape[2:], None: shape[1:]}[channels]
+    if not spatial:
+        raise ValueError(
+            f"{what}: expected (n, *size) and channels={channels!r}, got {len(shape)} axes; "
+            "use channels=None for images without a channel axis"
+        )
+    return spatial
+
+
+def mix(
+    xp: Library, x: Array, source: Array | None, parent: Array, region: Region, drawn_for: Size, channels: str | None
+) -> Array:
+    """The mixed images, of the shape and dtype of x; blends are computed in float32, or in integers for uint8."""
+    _check(xp, x, source, parent, drawn_for, channels)
+    if isinstance(region, Dense):
+        return _dense(xp, x, source, parent, region, channels)
+    return _paste(xp, x, source, parent, region, drawn_for, channels)
+
+
+def _paste(
+    xp: Library, x: Array, source: Array | None, parent: Array, region: Paste, drawn_for: Size, channels: str | None
+) -> Array:
+    used = [region.background is not None or box is not None for box in region.box]
+    parents = rows.parents(xp, x, source, parent, used)
+    out = x
+    if region.background is not None:
+        out = _blend(xp, parents, [rows.over(region.background[j], x) for j in range(region.parents)])
+    for box, pasted in zip(region.box, parents, strict=True):
+        if box is not None:
+            out = xp.where(_per_channel(inside(xp, box, drawn_for), channels), pasted, out)
+    return xp.copy(x) if out is x else out
+
+
+def _dense(
+    xp: Library, x: Array, source: Array | None, parent: Array, region: Dense, channels: str | None
+) -> Array:
+    parents = rows.parents(xp, x, source, parent)
+    weights = [_per_channel(region.weight[j], channels) for j in range(region.parents)]
+    if xp.dtype(region.weight) != "bool":
+        return _blend(xp, parents, weights)
+    out = x
+    for weight, pasted in zip(weights[1:], parents[1:], strict=True):
+        out = xp.where(weight, pasted, out)
+    return xp.copy(x) if out is x else out
+
+
+def _blend(xp: Library, parents: list[Array], weights: list[Array]) -> Array:
+    """sum_k weights[k] * parents[k], rounded once; for uint8 (sum_k w * x + 2^15) >> 16 with whole w that sum to 2^16."""
+    dtype = xp.dtype(parents[0])
+    if dtype == "uint8":
+        whole = [xp.cast(xp.rint(weight * float(GRID)), "int32") for weight in weights[1:]]
+        weights = [GRID - sum(whole[1:], whole[0]), *whole] if whole else [xp.full((), GRID, "int32")]
+        return xp.cast(xp.shift_right(_dot(xp, parents, weights, "int32") + GRID // 2, 16), dtype)
+    precision = "float64" if dtype == "float64" else "float32"
+    return xp.cast(_dot(xp, parents, [xp.cast(w, precision) for w in weights], precision), parents[0].dtype)
+
+
+def _dot(xp: Library, parents: list[Array], weights: list[Array], dtype: str) -> Array:
+    out = xp.cast(parents[0], dtype) * weights[0]
+    for x, weight in zip(parents[1:], weights[1:], strict=True):
+        out = out + xp.cast(x, dtype) * weight
+    return out
+
+
+def _per_channel(weight: Array, channels: str | None) -> Array:
+    """A weight (n, *size) with an axis of length 1 where the images have their channels."""
+    return {"last": weight[..., None], "first": weight[:, None], None: weight}[channels]
+
+
+def _check(
+    xp: Library, x: Array, source: Array | None, parent: Array, drawn_for: Size, channels: str | None
+) -> None:
+    if xp.dtype(x) not in DTYPES:
+        raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(x)}; convert them first")
+    for array in (x, x if source is None else source):
+        found = size(xp, array, channels)
+        differs = any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(found, drawn_for, strict=False))
+        if len(found) != len(drawn_for) or differs:
+            raise ValueError(
+                f"images: expected the size {drawn_for} that the mix was drawn for, got {found} "
+                f"with channels={channels!r}; draw for this size or name the channels"
+            )
+    rows.check(xp, x, source, parent, "images")

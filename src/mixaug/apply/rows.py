@@ -1,0 +1,41 @@
+"""What every kind of field shares: its rows, and what is wrong with them."""
+
+from __future__ import annotations
+
+from .._xp import Array, Library
+
+
+def check(xp: Library, x: Array, source: Array | None, parent: Array, what: str) -> None:
+    """Refuse a batch that does not have a row for each output, or a source without the rows that are asked for."""
+    n, rows = xp.shape(parent)[1], xp.shape(x)[:1]
+    if not rows:
+        raise ValueError(f"{what}: expected a batch, rows on the first axis, got a single value of no axes")
+    if isinstance(rows[0], int) and isinstance(n, int) and rows[0] != n:
+        raise ValueError(
+            f"{what}: expected {n} rows, as many as the mix has outputs, got {rows[0]}; "
+            "pass the rows of the batch, and the array that the parents are rows of as source="
+        )
+    held = xp.concrete(parent)
+    available = xp.shape(x if source is None else source)[0]
+    if held is not None and held.size and isinstance(available, int) and int(held.max()) >= available:
+        raise ValueError(
+            f"{what}: the mix takes parents up to row {int(held.max())}, but there are only {available} rows; "
+            "pass the array that it was drawn for as source="
+        )
+    if source is not None and (xp.dtype(source) != xp.dtype(x) or len(source.shape) != len(x.shape)):
+        raise TypeError(
+            f"{what}: expected a source like the batch, {xp.dtype(x)} of {len(x.shape)} axes, "
+            f"got {xp.dtype(source)} of {len(source.shape)}"
+        )
+
+
+def parents(xp: Library, x: Array, source: Array | None, parent: Array, used: list[bool] | None = None) -> list[Array]:
+    """Each output's rows, parent by parent: x itself, then those taken from the source; None where not used."""
+    source = x if source is None else source
+    others = range(1, parent.shape[0])
+    return [x, *(xp.take(source, parent[j]) if used is None or used[j] else None for j in others)]
+
+
+def over(weight: Array, x: Array) -> Array:
+    """A weight per row with as many axes as x has, so that it broadcasts over the rest."""
+    return weight[(slice(None), *[None] * (len(x.shape) - 1))]

@@ -1,0 +1,230 @@
+"""(seed, epoch, index) -> rows: the order of an epoch over a whole dataset, and the parents of each row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+
+from . import _xp, keys
+from ._xp import Array
+from .batch import Batch, Fields, mix_batch, mix_from
+from .keys import Key
+from .recipes import Recipe
+
+_ROUNDS = 12
+_ORDER, _PARTNERS = 2, 3  # beside the places 0 and 1 that a draw uses under a key of the same form
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """A keyed permutation of 0 .. n-1 that costs O(1) an index: no worker sorts the dataset.
+
+    A Feistel network on a rectangle of about sqrt(n) x sqrt(n) cells, its round function Threefry; what lands outside
+    0 .. n-1 is encrypted again (cycle walking).
+
+    Args:
+        n: how many rows, 1 or more.
+        key: as made by `keys.make`.
+
+    Example:
+        >>> from mixaug import keys
+        >>> shuffled = Permutation(10, keys.make((0, 0)))
+        >>> sorted(shuffled(np.arange(10)).tolist()) == list(range(10))
+        True
+        >>> shuffled.inverse(shuffled(np.arange(10))).tolist() == list(range(10))
+        True
+    """
+
+    n: int
+    key: Key
+
+    def __call__(self, index: Array) -> Array:
+        """The rows at these positions: int64, of the shape of index."""
+        return self._walk(index, range(_ROUNDS), 1)
+
+    def inverse(self, row: Array) -> Array:
+        """The positions of these rows."""
+        return self._walk(row, reversed(range(_ROUNDS)), -1)
+
+    @cached_property
+    def _sides(self) -> tuple[int, int]:
+        width = math.isqrt(self.n - 1) + 1
+        return width, -(-self.n // width)
+
+    def _walk(self, index: Array, rounds: Iterable[int], sign: int) -> Array:
+        rounds = tuple(rounds)
+        out = np.array(index, np.int64)
+        left = np.ones(out.shape, bool)
+        while left.any():
+            out[left] = self._encrypt(out[left], rounds, sign)
+            left = out >= self.n
+        return out
+
+    def _encrypt(self, index: Array, rounds: tuple[int, ...], sign: int) -> Array:
+        cell = [index // self._sides[1], index % self._sides[1]]
+        for i in rounds:
+            turned, by = cell[i % 2], cell[1 - i % 2]
+            shift = keys.threefry(_xp.common(), self.key, (by.astype(np.uint32), np.full_like(by, i, np.uint32)))[0]
+            cell[i % 2] = (turned + sign * shift.astype(np.int64)) % self._sides[i % 2]
+        return cell[0] * self._sides[1] + cell[1]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch over n rows: each row once, in a random order, with parents from the whole dataset.
+
+    Args:
+        n: how many rows the dataset has.
+        seed: any int.
+        epoch: which epoch; each has its own order and its own parents.
+    """
+
+    n: int
+    seed: int
+    epoch: int
+
+    def rows(self, start: int, stop: int) -> Array:
+        """int64 (m,): the rows at the positions start .. stop - 1 of this epoch."""
+        return self._permutation(_ORDER)(np.arange(start, min(stop, self.n)))
+
+    def parents(self, rows: Array, parents: int) -> Array:
+        """int32 (parents, m): the rows themselves, then those further on on a ring of the whole dataset."""
+        ring = self._permutation(_PARTNERS)
+        at = ring.inverse(rows)
+        return np.stack([rows, *(ring((at + j) % self.n) for j in range(1, parents))]).astype(np.int32)
+
+    def _permutation(self, place: int) -> Permutation:
+        return Permutation(self.n, keys.fold_in(keys.make((self.seed, self.epoch)), place))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset in memory, cut into mixed batches: batch i of an epoch is a pure function of (seed, epoch, i).
+
+    Args:
+        x: NumPy images (n, *size, c).
+        y: NumPy labels (n,) or (n, classes).
+        batch_size: rows a batch; the last one of an epoch may be short.
+        recipe: what to mix by.
+        seed: any int.
+        num_classes: needed for class ids.
+        fields: as for `mix_batch`.
+    """
+
+    x: Array
+    y: Array
+    batch_size: int
+    recipe: Recipe
+    seed: int = 0
+    num_classes: int | None = None
+    fields: Fields | None = None
+
+    def __post_init__(self) -> None:
+        for name, array in (("x", self.x), ("y", self.y)):
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"{name}: expected a NumPy array, got {type(array).__name__}; convert it first")
+        if not len(self.x) or len(self.x) != len(self.y):
+            raise ValueError(f"expected as many labels as images, and at least one, got {len(self.x)} and {len(self.y)}")
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise ValueError(f"batch_size: expected a whole number of 1 or more, got {self.batch_size!r}")
+
+    def __len__(self) -> int:
+        return -(-len(self.x) // self.batch_size)
+
+    def batch(self, epoch: int, index: int) -> tuple[Array, Array]:
+        """The mixed images and labels of batch `index` of an epoch."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {index}")
+        this = Epoch(len(self.x), self.seed, epoch)
+        rows = this.rows(index * self.batch_size, (index + 1) * self.batch_size)
+        own, source = (self.x[rows], self.y[rows]), (self.x, self.y)
+        parent = this.parents(rows, self.recipe.parents)
+        key = (self.seed, epoch, index)
+        mixed: tuple[Array, Array] = mix_from(
+            self.recipe, own, source, parent, key=key, num_classes=self.num_classes, fields=self.fields
+        )
+        return mixed
+
+
+def batches(
+    x: Array,
+    y: Array,
+    batch_size: int,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    num_classes: int | None = None,
+    fields: Fields | None = None,
+) -> Iterator[tuple[Array, Array]]:
+    """Mixed batches of a dataset in memory, reshuffled each epoch, parents from the whole dataset.
+
+        batch i of epoch e = f(seed, e, i); each sample is first parent once an epoch
+
+    Args:
+        x: NumPy images (n, *size, c).
+        y: NumPy labels: class ids (n,), or (n, classes).
+        batch_size: rows a batch; the last one of an epoch may be short.
+        recipe: what to mix by.
+        seed: any int.
+        epochs: how many; None: without end.
+        num_classes: needed for class ids.
+        fields: as for `mix_batch`, by the names "images" and "labels".
+
+    Returns:
+        An iterator of (images, labels), the batches that `ma.keras.MixedDataset` gives by index.
+
+    Raises:
+        TypeError, ValueError: arrays that do not fit, at the call and not at the first batch.
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> x, y = np.zeros((10, 8, 8, 1), np.float32), np.arange(10) % 2
+        >>> [len(images) for images, labels in ma.batches(x, y, 4, ma.MixUp(), epochs=1, num_classes=2)]
+        [4, 4, 2]
+    """
+    source = Source(x, y, batch_size, recipe, seed, num_classes, fields)
+    turns = count() if epochs is None else range(epochs)
+    return (source.batch(epoch, index) for epoch in turns for index in range(len(source)))
+
+
+def mixed(
+    iterable: Iterable[Batch],
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    epoch: int = 0,
+    num_classes: int | None = None,
+    fields: Fields | None = None,
+) -> Iterator[Batch]:
+    """Mix each batch of one pass over any iterable of batches: pairs, triples or dicts.
+
+        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i))
+
+    Args:
+        iterable: batches of arrays of any supported library.
+        recipe: what to mix by.
+        seed: any int.
+        epoch: which pass this is: count it up, or every epoch has the same mixes.
+        num_classes: needed for class ids.
+        fields: as for `mix_batch`.
+
+    Returns:
+        An iterator of mixed batches.
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> loader = [(np.zeros((4, 8, 8, 1), np.float32), np.arange(4))] * 2
+        >>> for epoch in range(2):
+        ...     for images, labels in ma.mixed(loader, ma.CutMix(), epoch=epoch, num_classes=4):
+        ...         pass
+        >>> labels.shape
+        (4, 4)
+    """
+    for step, batch in enumerate(iterable):
+        yield mix_batch(recipe, batch, key=(seed, epoch, step), num_classes=num_classes, fields=fields)

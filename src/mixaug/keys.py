@@ -1,0 +1,139 @@
+"""Where randomness comes from: keys, the words drawn under them, and the tables that turn words into numbers.
+
+A draw is a pure function of its key and the row's number: no generator, no state. The bits are Threefry-2x32 with
+20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), the same in every library.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from . import _xp
+from ._xp import Array, Library
+
+Key: TypeAlias = tuple[Array, Array]  #: two words of 32 bits: ints where they are known on the host, else uint32 scalars
+
+GRID = 65536  #: weights are whole numbers of 1 / GRID, tables have GRID entries
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_MASK = 0xFFFFFFFF
+_PARITY = 0x1BD11BDA
+
+
+class Words(Protocol):
+    """What Threefry needs of 32-bit words: every array library has it, and so have Python's ints."""
+
+    def add(self, x: Any, y: Any) -> Any: ...
+    def rotate_left(self, x: Any, bits: int) -> Any: ...
+
+
+class _Ints:
+    """Words as Python's ints: a key known on the host costs no array."""
+
+    @staticmethod
+    def add(x: int, y: int) -> int:
+        return (x + y) & _MASK
+
+    @staticmethod
+    def rotate_left(x: int, bits: int) -> int:
+        return (x << bits | x >> (32 - bits)) & _MASK
+
+
+def threefry(xp: Words, key: Key, counter: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Encrypt a counter of two uint32 words under a key of two: Threefry-2x32, 20 rounds."""
+    ks = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
+    x0, x1 = xp.add(counter[0], ks[0]), xp.add(counter[1], ks[1])
+    for group in range(5):
+        for bits in _ROTATIONS[group % 2]:
+            x0 = xp.add(x0, x1)
+            x1 = xp.rotate_left(x1, bits) ^ x0
+        x0 = xp.add(x0, ks[(group + 1) % 3])
+        x1 = xp.add(xp.add(x1, ks[(group + 2) % 3]), group + 1)
+    return x0, x1
+
+
+def make(key: Sequence[Any]) -> Key:
+    """The key of (seed, step) or (seed, epoch, step): the seed's two words, then each further number folded in.
+
+    Raises:
+        TypeError: where `key` is not a sequence of integers (or of scalar integer tensors).
+    """
+    if not isinstance(key, (tuple, list)) or len(key) < 2:
+        raise TypeError(f"key: expected (seed, step) or (seed, epoch, step), got {key!r}; write (seed, 0) for one draw")
+    made = _split(key[0])
+    for number in key[1:]:
+        made = fold_in(made, number)
+    return made
+
+
+def fold_in(key: Key, number: Any) -> Key:
+    """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
+    words = (*key, *_split(number))
+    if all(isinstance(word, int) for word in words):
+        return threefry(_Ints, key, words[2:])
+    xp = _xp.common(*words)
+    k0, k1, low, high = (xp.constant(np.uint32(word)) if isinstance(word, int) else word for word in words)
+    return threefry(xp, (k0, k1), (low, high))
+
+
+def _split(number: Any) -> tuple[Any, Any]:
+    """The low and the high 32 bits of an integer, mod 2^64."""
+    xp = _xp.find(number)
+    held = xp.concrete(number) if xp else number
+    if xp and held is None:
+        return xp.split(number)
+    try:
+        if isinstance(held, bool):
+            raise TypeError
+        bits = operator.index(held) % 2**64
+    except TypeError:
+        raise TypeError(f"key: expected integers, got {number!r}; a seed, an epoch and a step are whole numbers") from None
+    return bits & _MASK, bits >> 32
+
+
+def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
+    """The first `count` random words of each row: uint32 (count, n).
+
+    Word 2b and word 2b + 1 of a row are threefry(key, (row, b)).
+    """
+    blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
+    pairs = threefry(xp, key, (rows[None, :], blocks[:, None]))
+    return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), -1))[:count]
+
+
+def bits16(xp: Library, word: Array) -> Array:
+    """The high 16 bits of a word, as int32 in 0 .. GRID - 1."""
+    return xp.cast(xp.shift_right(word, 16), "int32")
+
+
+def bits24(xp: Library, word: Array) -> Array:
+    """The high 24 bits of a word, as int32: all of them are exact in float32."""
+    return xp.cast(xp.shift_right(word, 8), "int32")
+
+
+def uniform(xp: Library, word: Array) -> Array:
+    """A float32 in [0, 1), a whole number of 2^-24."""
+    return xp.cast(bits24(xp, word), "float32") * 2.0**-24
+
+
+def look_up(xp: Library, table: np.ndarray[Any, Any], word: Array) -> Array:
+    """The entry of a table of GRID entries that the high 16 bits of a word point at."""
+    return xp.take(xp.constant(table), bits16(xp, word))
+
+
+@lru_cache(maxsize=64)
+def beta_quantiles(a: float, b: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The quantiles of Beta(a, b) at (i + 1/2) / GRID: float64 (GRID,), read-only.
+
+    Looked up with 16 random bits they are Beta-distributed: no rejection loop, no NaN at small a, the same everywhere.
+    """
+    from scipy.special import betaincinv  # SciPy is slow to import, and a draw without a Beta needs none
+
+    table: np.ndarray[Any, np.dtype[np.float64]] = betaincinv(a, b, (np.arange(GRID) + 0.5) / GRID)
+    table.flags.writeable = False
+    return table

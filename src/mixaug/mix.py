@@ -1,0 +1,216 @@
+"""The mix: which rows each output is made of, how much of each, and where."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _xp
+from ._xp import Array, Library
+from .apply import images, labels, rows, values
+from .regions import Dense, Paste, Region, Size
+
+
+
+@dataclass(frozen=True, eq=False)
+class Mix:
+    """What the n outputs of a batch are made of: a value, drawn once and applied to everything a sample carries.
+
+        share[k] = mean over the pixels of dense()[k]
+
+    Args:
+        parent: int32 (k, n), rows of a source. By default the source is the batch itself; then row 0 is 0 .. n-1.
+            Row 0 is the output's own sample. A parent of share 0 is padding and points there too.
+        share: float32 (k, n), how much of the output each parent is. Columns sum to 1; parents of share > 0 differ.
+        region: how the pixels are combined, `Paste` or `Dense`.
+        size: the spatial size that the mix was drawn for, such as (height, width).
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> x = np.stack([np.full((4, 4, 1), i, np.float32) for i in range(3)])
+        >>> mix = ma.MixUp(alpha=1.0).draw(3, size=(4, 4), key=(0, 0))
+        >>> mix.images(x).shape, mix.labels(np.array([0, 1, 2]), num_classes=3).sum(axis=1)
+        ((3, 4, 4, 1), array([1., 1., 1.], dtype=float32))
+    """
+
+    parent: Array
+    share: Array
+    region: Region
+    size: Size
+
+    @property
+    def _library(self) -> Library:
+        return _xp.of(self.parent, "mix.parent")
+
+    @_xp.opaque
+    def dense(self) -> Array:
+        """The weight of each parent at each pixel, (k, n, *size): bool where nothing is blended, else float32.
+
+        This is the definition that every faster form is tested against. Weights of equal parents (only where the
+        batch is smaller than the number of parents) are added into the first, as the shares are.
+        """
+        xp = self._library
+        weight = self.region.dense(xp, xp.shape(self.parent)[1], self.size)
+        merged = merge(xp, self.parent, xp.cast(weight, "float32"))
+        return xp.cast(merged, xp.dtype(weight))
+
+    @_xp.opaque
+    def images(self, x: Array, channels: str | None = "last", source: Array | None = None) -> Array:
+        """Mix images, signals or volumes.
+
+            output = sum_k dense()[k] * source[parent[k]]
+
+        Args:
+            x: (n, *size, c), (n, c, *size) or (n, *size): uint8, float16, bfloat16, float32 or float64; not written to.
+            channels: where the channel axis is: "last", "first", or None where there is none.
+            source: the array that the parents are rows of, where that is not x. x holds the own samples all the same.
+
+        Returns:
+            Fresh memory of the shape, dtype and library of x. Float images are blended in float32 (float64 for float64)
+            and rounded once; uint8 is rounded to nearest in integers, the same bits in every library.
+
+        Raises:
+            TypeError: another library or dtype. ValueError: another size, or too few rows.
+        """
+        xp = self._same(images=x, source=source)
+        return images.mix(xp, x, source, self.parent, self.region, self.size, channels)
+
+    @_xp.opaque
+    def labels(self, y: Array, num_classes: int | None = None, source: Array | None = None) -> Array:
+        """Mix labels by what each output is made of.
+
+            output = sum_k share[k] * one_hot(source[parent[k]])
+
+        Args:
+            y: class ids, (n,) or (n, 1) of any integer dtype, or one column a class: one-hot, soft (rows sum to 1) or
+                multi-hot (zeros and ones), (n, num_classes) of any dtype.
+            num_classes: needed for class ids.
+            source: the labels that the parents are rows of, where that is not y.
+
+        Returns:
+            (n, num_classes) float32, float64 where y is float64. Never the dtype of the images: bfloat16 cannot hold a
+            share. Where the host cannot see them, class ids out of range give rows of NaN.
+
+        Raises:
+            TypeError, ValueError: labels that are none of these, or ids out of range.
+        """
+        xp = self._same(labels=y, source=source)
+        return labels.mix(xp, y, source, self.parent, self.share, num_classes)
+
+    @_xp.opaque
+    def values(self, y: Array, source: Array | None = None) -> Array:
+        """Mix regression targets, sample weights, or anything else that is averaged as the pixels are.
+
+            output = sum_k share[k] * source[parent[k]]
+
+        Args:
+            y: (n, ...) of any number of axes; integers and bools give float32, floats keep their dtype.
+            source: the values that the parents are rows of, where that is not y.
+        """
+        xp = self._same(values=y, source=source)
+        return values.mix(xp, y, source, self.parent, self.share)
+
+    @_xp.opaque
+    def parts(self, y: Array, source: Array | None = None) -> tuple[Array, Array]:
+        """The labels of each parent and their shares, for a loss that wants them apart.
+
+            loss = sum_k share[k] * loss(prediction, parts[k])
+
+        Args:
+            y: (n, ...) labels of any form; they are gathered, not converted.
+            source: the labels that the parents are rows of, where that is not y.
+
+        Returns:
+            parts (k, n, ...) of the dtype of y, and share float32 (k, n).
+        """
+        xp = self._same(labels=y, source=source)
+        rows.check(xp, y, source, self.parent, "labels")
+        return xp.stack(rows.parents(xp, y, source, self.parent)), self.share
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the mix to a NumPy .npz file; nothing in it is pickled."""
+        xp = self._library
+        structure, arrays = self.__tf_flatten__()
+        held = [xp.concrete(array) for array in arrays]
+        if any(array is None for array in held):
+            raise TypeError("mix.save: expected concrete arrays, got traced ones; return the mix from the function first")
+        named = dict(zip(_names(structure), held, strict=True))
+        with open(path, "wb") as file:  # a file, so that NumPy adds no suffix to the name
+            np.savez(file, allow_pickle=False, size=np.array(self.size, np.int64), **named)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], like: Array | None = None) -> Mix:
+        """Read a mix that `save` wrote, as NumPy or in the library of `like`."""
+        xp = _xp.common(like)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                held = {name: xp.constant(file[name]) for name in file.files if name != "size"}
+                size = tuple(int(length) for length in file["size"])
+                structure = _structure(held, size)
+                return cls.__tf_unflatten__(structure, tuple(held[name] for name in _names(structure)))
+        except (ValueError, KeyError, EOFError) as error:
+            raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
+
+    def __tf_flatten__(self) -> tuple[Any, tuple[Array, ...]]:
+        """Structure and arrays, by which TensorFlow passes a mix through a function or a dataset."""
+        known = tuple(length if isinstance(length, int) else None for length in self.size)
+        run_time = tuple(length for length in self.size if not isinstance(length, int))
+        if isinstance(self.region, Dense):
+            return ("dense", (), known), (self.parent, self.share, self.region.weight, *run_time)
+        options = (self.region.background, *self.region.box)
+        present = tuple(option is not None for option in options)
+        return ("paste", present, known), (self.parent, self.share, *(o for o in options if o is not None), *run_time)
+
+    @classmethod
+    def __tf_unflatten__(cls, structure: Any, arrays: tuple[Array, ...]) -> Mix:
+        """The mix of that structure and those arrays."""
+        kind, present, known = structure
+        parent, share, *rest = arrays
+        region: Region
+        if kind == "dense":
+            region, rest = Dense(rest[0]), rest[1:]
+        else:
+            background, *box = [rest.pop(0) if there else None for there in present]
+            region = Paste(background, tuple(box))
+        size = tuple(rest.pop(0) if length is None else length for length in known)
+        return cls(parent, share, region, size)
+
+    def _same(self, **named: Array | None) -> Library:
+        arrays = {name: array for name, array in named.items() if array is not None}
+        return _xp.same({**arrays, "the mix": self.parent})
+
+
+def assemble(xp: Library, parent: Array, region: Region, share: Array, size: Size) -> Mix:
+    """The mix of these parents, with padding pointing to the own row and equal parents counted once."""
+    padded = [parent[0], *(xp.where(share[j] > 0, parent[j], parent[0]) for j in range(1, parent.shape[0]))]
+    parent = xp.stack(padded)
+    return Mix(parent, merge(xp, parent, share), region, size)
+
+
+def merge(xp: Library, parent: Array, weight: Array) -> Array:
+    """Weights (k, n, ...) with those of equal parents added into the first of them."""
+    rest = [weight[j] for j in range(parent.shape[0])]
+    for i in range(len(rest)):
+        for j in range(i + 1, len(rest)):
+            equal = rows.over(parent[i] == parent[j], rest[j])
+            zero = rest[j] * 0.0
+            rest[i], rest[j] = rest[i] + xp.where(equal, rest[j], zero), xp.where(equal, zero, rest[j])
+    return xp.stack(rest)
+
+
+def _names(structure: Any) -> list[str]:
+    kind, present, _ = structure
+    if kind == "dense":
+        return ["parent", "share", "weight"]
+    options = ["background", *(f"box_{j}" for j in range(len(present) - 1))]
+    return ["parent", "share", *(name for name, there in zip(options, present, strict=True) if there)]
+
+
+def _structure(held: dict[str, Array], size: Size) -> Any:
+    if "weight" in held:
+        return "dense", (), size
+    boxes = tuple(f"box_{j}" in held for j in range(held["parent"].shape[0]))
+    return "paste", ("background" in held, *boxes), size

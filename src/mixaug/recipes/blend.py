@@ -1,0 +1,74 @@
+"""Blends of whole images: every pixel has the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..keys import GRID, beta_quantiles, look_up
+from ..regions import Paste, Region
+from .recipe import Draw, Recipe, check_number, check_whole
+
+
+@dataclass(frozen=True)
+class MixUp(Recipe):
+    """Blend each sample with others of its batch.
+
+        output = sum_k share[k] * parent[k],  share ~ Dirichlet(alpha, ..., alpha)
+
+    With two parents that is share[0] ~ Beta(alpha, alpha). Shares are whole numbers of 1/65536.
+
+    Args:
+        alpha: concentration, above 0: small ones leave most samples nearly alone, 1 makes all blends equally likely.
+        parents: how many samples an output is made of, 2 or more.
+
+    Raises:
+        ValueError: an alpha or a number of parents that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.MixUp(alpha=0.2, parents=3).draw(4, size=(8, 8), key=(0, 0)).share.shape
+        (3, 4)
+
+    Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". The paper draws one weight for a batch; this draws
+    one for each row: `per_batch(MixUp(...))` is the paper's.
+    """
+
+    alpha: float = 1.0
+    parents: int = 2  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        check_number("MixUp alpha", self.alpha, 0)
+        check_whole("MixUp parents", self.parents, 2)
+
+    def region(self, draw: Draw) -> Region:
+        """Weights by stick-breaking: each other parent takes a Beta part of what is left, the own sample the rest."""
+        xp = draw.xp
+        words = draw.words(self.parents - 1)
+        rest = xp.full((draw.n,), float(GRID), "float32")
+        weights = []
+        for table, word in zip(self._sticks(), words, strict=True):
+            weights.append(xp.rint(rest * look_up(xp, table, word)))  # whole numbers: no library rounds rest differently
+            rest = rest - weights[-1]
+        return Paste(xp.stack([rest, *weights]) * (1 / GRID), (None,) * self.parents)
+
+    def _sticks(self) -> Iterator[np.ndarray[Any, Any]]:
+        for left in range(self.parents - 1, 0, -1):
+            yield beta_quantiles(self.alpha, left * self.alpha).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Identity(Recipe):
+    """Leave every sample as it is; labels still become one row of weights a sample."""
+
+    parents: ClassVar[int] = 1  # type: ignore[assignment]
+
+    def region(self, draw: Draw) -> Region:  # noqa: ARG002 - nothing to draw
+        """The own sample everywhere."""
+        return Paste(None, (None,))
+
+    def __repr__(self) -> str:
+        return "identity()"

@@ -1,0 +1,71 @@
+"""Boxes of one image pasted over another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..keys import beta_quantiles, bits24, look_up
+from .._xp import Array, Library
+from ..regions import Paste, Region
+from .recipe import Draw, Recipe, check_number
+
+
+@dataclass(frozen=True)
+class CutMix(Recipe):
+    """Paste a box of another sample over each sample, at the same place.
+
+        side[a] = floor(size[a] * (1 - lam)^(1/d)),  lam ~ Beta(alpha, alpha),  d = len(size)
+        box = side around a uniform centre, clipped to the image
+        share[1] = area(box) / area(image)
+
+    Args:
+        alpha: concentration, above 0.
+
+    Raises:
+        ValueError: an alpha that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> mix = ma.CutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0))
+        >>> (mix.dense().mean(axis=(2, 3)) == mix.share).all()
+        np.True_
+
+    Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features". As there,
+    labels follow the clipped box; other than there, each row has its own box (`per_batch(CutMix(...))` is the paper's)
+    and sides may be odd: the paper's code halves a side and loses a pixel.
+    """
+
+    alpha: float = 1.0
+    parents: ClassVar[int] = 2  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        check_number("CutMix alpha", self.alpha, 0)
+
+    def region(self, draw: Draw) -> Region:
+        """A box of the second parent over the own sample."""
+        xp = draw.xp
+        scale, *centres = draw.words(1 + len(draw.size))
+        ratio = look_up(xp, _side_ratios(self.alpha, len(draw.size)), scale)
+        box = xp.stack([_interval(draw, axis, ratio, centre) for axis, centre in enumerate(centres)], axis=1)
+        return Paste(None, (None, box))
+
+
+@lru_cache(maxsize=64)
+def _side_ratios(alpha: float, axes: int) -> np.ndarray[Any, Any]:
+    return np.asarray((1 - beta_quantiles(alpha, alpha)) ** (1 / axes), np.float32)
+
+
+def _interval(draw: Draw, axis: int, ratio: Array, centre: Array) -> Array:
+    """int32 (n, 2): first and one-past-last pixel along an axis, clipped to the image."""
+    xp, length = draw.xp, draw.size[axis]
+    side = _floor(xp, ratio * draw.length(axis))
+    start = _floor(xp, xp.cast(bits24(xp, centre), "float32") * (draw.length(axis) * 2.0**-24)) - side // 2
+    return xp.stack([xp.maximum(start, 0), xp.minimum(start + side, length)], axis=1)
+
+
+def _floor(xp: Library, x: Array) -> Array:
+    return xp.cast(xp.floor(x), "int32")

@@ -1,0 +1,158 @@
+"""What a recipe is: a distribution over mixes. Drawing from it touches no pixels."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import _xp, keys
+from .._xp import Array, Dim, Library
+from ..keys import Key
+from ..mix import Mix, assemble
+from ..regions import Region, Size
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """What a recipe draws from: the words of its key for each row, and the size to draw for."""
+
+    xp: Library
+    key: Key
+    rows: Array  #: uint32 (n,), the counter of each output
+    size: Size
+
+    @property
+    def n(self) -> Dim:
+        """The number of outputs."""
+        return self.xp.shape(self.rows)[0]
+
+    def words(self, count: int) -> list[Array]:
+        """The first `count` random words of each row, uint32 (n,) each; ask once for all that are needed."""
+        drawn = keys.words(self.xp, self.key, self.rows, count)
+        return [drawn[i] for i in range(count)]
+
+    def length(self, axis: int) -> Any:
+        """The length of a spatial axis as a float32 factor."""
+        length = self.size[axis]
+        return float(length) if isinstance(length, int) else self.xp.cast(length, "float32")
+
+    def child(self, place: int) -> Draw:
+        """The draw of the recipe at this place among its siblings: appending one changes no other."""
+        return replace(self, key=keys.fold_in(self.key, place))
+
+    def shared(self) -> Draw:
+        """The same draw for all rows: that of row 0."""
+        return replace(self, rows=self.rows - self.rows)
+
+
+class Recipe(ABC):
+    """A distribution over mixes: a frozen value whose `draw` is a pure function of a key.
+
+    A new one is a frozen dataclass with `parents`, the largest number of parents of an output, and `region`.
+    """
+
+    @property
+    @abstractmethod
+    def parents(self) -> int:
+        """k, the largest number of parents that an output has."""
+
+    @abstractmethod
+    def region(self, draw: Draw) -> Region:
+        """How the pixels of each of the draw's rows are combined."""
+
+    def fill(self, draw: Draw) -> tuple[Region, Array]:
+        """The region and the share (k, n) of each parent in it."""
+        region = self.region(draw)
+        return region, region.share(draw.xp, draw.n, draw.size)
+
+    @_xp.opaque
+    def draw(
+        self, n: Dim, size: Sequence[Dim], *, key: Sequence[Any], like: Array | None = None, parent: Array | None = None
+    ) -> Mix:
+        """Draw what n outputs are made of.
+
+            mix = f(recipe, n, size, key): the same in every library, eager or compiled, on any device
+
+        Args:
+            n: how many outputs, any number; a scalar tensor where it is unknown until run time.
+            size: the spatial size in pixels, such as (height, width).
+            key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do.
+            like: an array whose library the mix shall be in; NumPy without one.
+            parent: int32 (k, n), who is mixed with whom where the parents are rows of a source of their own. Without
+                it each output is mixed with others of its batch, every other row equally likely.
+
+        Raises:
+            TypeError, ValueError: a key, a size, a number or a shape of parents that is none.
+
+        Example:
+            >>> import mixaug as ma
+            >>> mix = ma.CutMix(alpha=1.0).draw(5, size=(32, 32), key=(0, 1, 2))
+            >>> mix.parent.shape, mix.share.sum(axis=0)
+            ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
+        """
+        xp = _xp.common(like, n, parent, *(key if isinstance(key, (tuple, list)) else ()))
+        size = _checked_size(size)
+        made = keys.make(key)
+        rows = xp.arange(_checked_count(n))
+        if parent is None:
+            parent = ring(xp, keys.fold_in(made, 0), rows, self.parents)
+        else:
+            _check_parent(xp, parent, n, self.parents)
+        region, share = self.fill(Draw(xp, keys.fold_in(made, 1), xp.cast(rows, "uint32"), size))
+        return assemble(xp, xp.cast(parent, "int32"), region, share, size)
+
+
+def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
+    """int32 (parents, n): the rows in a random order on a ring; parent j is the row j places further on.
+
+    Distinct while parents <= n, row 0 the row itself, every other row equally likely, for any n.
+    """
+    word = keys.words(xp, key, xp.cast(rows, "uint32"), 1)[0]
+    order = xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
+    rank = xp.argsort(order)
+    n = xp.shape(rows)[0]
+    return xp.stack([rows, *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
+
+
+def check_number(name: str, value: object, low: float, high: float = math.inf, *, open_low: bool = True) -> None:
+    """Refuse an option that is not a finite number in its range."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not (low < value if open_low else low <= value) or value > high:  # type: ignore[operator, arg-type]
+        above = f"above {low:g}" if open_low else f"of {low:g} or more"
+        upto = f" and at most {high:g}" if high < math.inf else ""
+        raise ValueError(f"{name}: expected a finite number {above}{upto}, got {value!r}")
+
+
+def check_whole(name: str, value: object, low: int) -> None:
+    """Refuse an option that is not a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValueError(f"{name}: expected a whole number of {low} or more, got {value!r}")
+
+
+def _checked_size(size: Sequence[Dim]) -> Size:
+    if not isinstance(size, (tuple, list)) or not size:
+        raise TypeError(f"size: expected the spatial lengths, such as (32, 32), got {size!r}")
+    for length in size:
+        whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool) and length > 0
+        if not whole and (isinstance(length, (bool, int)) or _xp.find(length) is None):
+            raise ValueError(f"size: expected lengths of 1 or more, got {size!r}")
+    return tuple(int(length) if isinstance(length, (int, np.integer)) else length for length in size)
+
+
+def _checked_count(n: Dim) -> Dim:
+    if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0:
+        return int(n)
+    if isinstance(n, (bool, int, float, str)) or _xp.find(n) is None:
+        raise ValueError(f"n: expected how many outputs, a whole number, got {n!r}")
+    return n
+
+
+def _check_parent(xp: Library, parent: Array, n: Dim, parents: int) -> None:
+    shape = xp.shape(parent)
+    if len(shape) != 2 or shape[0] != parents or (isinstance(n, int) and isinstance(shape[1], int) and shape[1] != n):
+        raise ValueError(f"parent: expected the shape ({parents}, {n}), got {tuple(shape)}; this recipe has {parents} parents")

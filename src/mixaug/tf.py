@@ -1,0 +1,167 @@
+"""TensorFlow: datasets whose batches are mixed, `ds.apply(ma.tf.mixed(...))`.
+
+Element i of a pass is mixed under the key (seed, epoch, i), so its mix does not depend on how many calls run in
+parallel, and it is the mix that every other library draws under that key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from . import _xp
+from .batch import Batch, Fields, mix_batch, mix_from, named
+from .recipes import Recipe
+
+
+def mixed(
+    recipe: Recipe,
+    *,
+    num_classes: int | None = None,
+    seed: int = 0,
+    epoch: int | tf.Variable | None = None,
+    fields: Fields | None = None,
+    num_parallel_calls: int | None = tf.data.AUTOTUNE,
+) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+    """Mix each batch of a batched dataset of pairs, triples or dicts.
+
+        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i))
+
+    Args:
+        recipe: what to mix by.
+        num_classes: needed for class ids.
+        seed: any int.
+        epoch: which epoch a pass over the dataset is: an int (every pass the same), or a `tf.Variable` that is read when a
+            pass begins (`ma.keras.SetEpoch` sets it). None: passes are counted, the first is epoch 0, each draws anew,
+            and the same program gives the same stream again.
+        fields: as for `ma.mix_batch`.
+        num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
+
+    Returns:
+        A function for `Dataset.apply`. Static shapes are kept.
+
+    Raises:
+        TypeError, ValueError: elements that are not batches of known fields, when applied.
+
+    Example:
+        >>> import mixaug as ma, tensorflow as tf
+        >>> ds = tf.data.Dataset.from_tensor_slices((tf.zeros([10, 8, 8, 3]), tf.range(10))).shuffle(10).batch(4)
+        >>> ds = ds.apply(ma.tf.mixed(ma.CutMix(alpha=1.0), num_classes=10))
+        >>> [labels.shape[0] for images, labels in ds]
+        [4, 4, 2]
+    """
+
+    def transform(ds: tf.data.Dataset) -> tf.data.Dataset:
+        _check_batched(ds)
+
+        def mix(now: Any, element: tuple[Any, Batch]) -> Batch:
+            at, batch = element
+            return mix_batch(recipe, batch, key=(seed, now, at), num_classes=num_classes, fields=fields)
+
+        return _keyed(ds, epoch, mix, num_parallel_calls)
+
+    return transform
+
+
+def mixed_zip(
+    ds_a: tf.data.Dataset,
+    ds_b: tf.data.Dataset,
+    recipe: Recipe,
+    *,
+    num_classes: int | None = None,
+    seed: int = 0,
+    epoch: int | tf.Variable | None = None,
+    fields: Fields | None = None,
+    batched: bool | None = None,
+    num_parallel_calls: int | None = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """Mix element i of one dataset with element i of another, as pipelines of two shuffled copies do.
+
+        element i = mix of (a[i], b[i]) under the key (seed, epoch, i); the own sample is a[i]
+
+    Args:
+        ds_a: the own samples: pairs, triples or dicts, single samples or batches.
+        ds_b: the other parents, elements of the same form.
+        recipe: what to mix by, of two parents.
+        num_classes, seed, epoch, fields, num_parallel_calls: as for `mixed`.
+        batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
+
+    Returns:
+        A dataset of elements of the form of ds_a, as long as the shorter one.
+
+    Raises:
+        TypeError, ValueError: datasets of different elements, a recipe of more parents.
+
+    Example:
+        >>> import mixaug as ma, tensorflow as tf
+        >>> ds = tf.data.Dataset.from_tensor_slices((tf.zeros([6, 8, 8, 3]), tf.range(6)))
+        >>> a, b = ds.shuffle(6, seed=1), ds.shuffle(6, seed=2)
+        >>> [labels.shape for images, labels in ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=6).batch(3)]
+        [TensorShape([3, 6]), TensorShape([3, 6])]
+    """
+    if isinstance(recipe, Recipe) and recipe.parents > 2:
+        raise ValueError(f"mixed_zip: expected a recipe of two parents, one a dataset, got {recipe!r} of {recipe.parents}")
+    tf.nest.assert_same_structure(ds_a.element_spec, ds_b.element_spec)
+    if batched is None:
+        batched = _are_batched(ds_a)
+
+    def mix(now: Any, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
+        at, (a, b) = element
+        if not batched:
+            a, b = (tf.nest.map_structure(lambda x: x[None], batch) for batch in (a, b))
+        joined = tf.nest.map_structure(lambda x, y: tf.concat([x, y], axis=0), a, b)
+        own = _xp.of(next(iter(named(a).values()))).arange(tf.shape(next(iter(named(a).values())))[0])
+        parent = tf.stack([own + j * tf.shape(own)[0] for j in range(recipe.parents)])
+        out = mix_from(recipe, a, joined, parent, key=(seed, now, at), num_classes=num_classes, fields=fields)
+        return out if batched else tf.nest.map_structure(lambda x: x[0], out)
+
+    return _keyed(tf.data.Dataset.zip((ds_a, ds_b)), epoch, mix, num_parallel_calls)
+
+
+def _keyed(
+    ds: tf.data.Dataset, epoch: int | tf.Variable | None, function: Callable[..., Batch], num_parallel_calls: int | None
+) -> tf.data.Dataset:
+    """Map a function of (epoch of this pass, (position, element)) over a dataset."""
+    passes = tf.data.Dataset.from_tensors(0).map(_epoch_reader(epoch))  # runs once each time a pass begins
+    forever = passes.flat_map(lambda now: tf.data.Dataset.from_tensors(now).repeat())
+    out = tf.data.Dataset.zip((forever, ds.enumerate())).map(
+        tf.autograph.experimental.do_not_convert(function), num_parallel_calls, deterministic=True
+    )
+    length = ds.cardinality()
+    return out if length == tf.data.UNKNOWN_CARDINALITY else out.apply(tf.data.experimental.assert_cardinality(length))
+
+
+def _epoch_reader(epoch: int | tf.Variable | None) -> Callable[[Any], tf.Tensor]:
+    if epoch is None:
+        counted = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        return lambda _: counted.assign_add(1)
+    if isinstance(epoch, tf.Variable):
+        return lambda _: tf.cast(epoch, tf.int64)
+    if isinstance(epoch, bool) or not isinstance(epoch, int):
+        raise TypeError(f"epoch: expected an int, a tf.Variable or None, got {epoch!r}")
+    return lambda _: tf.constant(epoch, tf.int64)
+
+
+def _ranks(ds: tf.data.Dataset) -> dict[str, tf.TensorShape]:
+    return {name: spec.shape for name, spec in named(ds.element_spec).items()}
+
+
+def _check_batched(ds: tf.data.Dataset) -> None:
+    for name, shape in _ranks(ds).items():
+        if shape.rank == 0:
+            raise ValueError(f"mixed: expected a dataset of batches, got single samples ({name!r} has no axes); batch() it first")
+
+
+def _are_batched(ds: tf.data.Dataset) -> bool:
+    """Whether the elements are batches; a ValueError where shapes do not tell."""
+    shapes = _ranks(ds)
+    if any(shape.rank == 0 for shape in shapes.values()):
+        return False
+    lengths = {shape[0] for shape in shapes.values()}
+    if len(lengths - {None}) > 1:
+        return False
+    if lengths == {None}:
+        return True
+    raise ValueError(f"mixed_zip: shapes {shapes} may be of samples or of batches; pass batched=True or batched=False")

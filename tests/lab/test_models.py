@@ -1,0 +1,113 @@
+"""The networks: the published sizes and shapes, saved and loaded, learning."""
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from mixaug.lab.data import load  # noqa: E402
+from mixaug.lab.errors import LabError  # noqa: E402
+from mixaug.lab.models import MODELS, build  # noqa: E402
+
+
+def trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("resnet20", 269_722), ("resnet32", 464_154), ("resnet56", 853_018), ("resnet18", 11_173_962)]
+)
+def test_published_parameter_counts(name, count):
+    assert trainable(build(name, (32, 32, 3), 10)) == count
+
+
+def weighted_layers(model):
+    """The depth as He et al. count it: the convolutions of the main path and the last dense layer."""
+    weighted = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
+    return sum(1 for layer in weighted if getattr(layer, "kernel_size", None) != (1, 1))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet20", "resnet32", "resnet56"])
+def test_depth_is_the_number_in_the_name(name):
+    assert weighted_layers(build(name, (8, 8, 3), 2)) == int(name.removeprefix("resnet"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3)])
+def test_logits_of_any_size_from_uint8_or_float(name, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
+    model = build(name, shape, 4)
+    logits = model(pixels)
+    assert logits.shape == (3, 4)
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    assert np.array_equal(logits, model(pixels.astype(np.float32)))
+    assert not np.allclose(keras.ops.sum(logits, axis=1), 1)
+
+
+def test_pixels_are_scaled_to_minus_one_to_one():
+    scale = build("small", (8, 8, 1), 2).layers[1]
+    assert np.allclose(scale(np.array([0.0, 127.5, 255.0])), [-1, 0, 1])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_saved_and_loaded_gives_the_same_logits(name, tmp_path):
+    model = build(name, (16, 16, 3), 5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    assert np.array_equal(model(pixels), loaded(pixels))
+
+
+def test_seed_decides_the_weights_and_he_scales_them():
+    def first_kernel(seed):
+        keras.utils.set_random_seed(seed)
+        return np.asarray(build("resnet18", (32, 32, 3), 10).layers[2].kernel)
+
+    assert np.array_equal(first_kernel(1), first_kernel(1))
+    assert not np.array_equal(first_kernel(1), first_kernel(2))
+    assert abs(first_kernel(0).std() / np.sqrt(2 / 27) - 1) < 0.1
+
+
+def test_shortcut_and_residual_look_at_the_same_pixels():
+    """With identity kernels a stride-2 block is relu(2x) at the even pixels, the new channels zero."""
+    model = build("resnet20", (8, 8, 3), 2)
+    block = next(i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.ZeroPadding2D))
+    stage = keras.Model(model.layers[block].input, model.layers[block + 8].output)
+    for layer in stage.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel = np.zeros(layer.kernel.shape, np.float32)
+            rows = np.arange(kernel.shape[2])
+            kernel[1, 1, rows, rows] = 1
+            layer.set_weights([kernel])
+    x = np.random.default_rng(0).random((1, *stage.input.shape[1:]), np.float32)
+    y = np.asarray(stage(x))
+    assert y.shape == (1, 4, 4, 32)
+    assert np.allclose(y[..., :16], 2 * x[:, ::2, ::2], atol=1e-4)
+    assert not y[..., 16:].any()
+
+
+def test_small_learns():
+    keras.utils.set_random_seed(0)
+    data = load("fashion-mnist-sample", train_size=2000)
+    model = build("small", data.train.images.shape[1:], 10)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    model.fit(data.train.images, data.train.labels, batch_size=64, epochs=2, verbose=0)
+    _, accuracy = model.evaluate(data.test.images, data.test.labels, verbose=0)
+    assert accuracy > 0.7
+
+
+def test_unknown_model():
+    with pytest.raises(LabError, match=r"^expected a model \(small, .*\), got 'resnet21': did you mean 'resnet20'\?$"):
+        build("resnet21", (32, 32, 3), 10)
+
+
+@pytest.mark.parametrize("shape", [(7, 32, 3), (32, 7, 3), (32, 32)])
+def test_input_too_small(shape):
+    with pytest.raises(LabError, match=r"^expected images \(h, w, c\) of 8x8 or more, got \(.*\): make them larger$"):
+        build("small", shape, 10)
+
+
+def test_too_few_classes():
+    with pytest.raises(LabError, match=r"^expected two or more classes, got 1: there is nothing to tell apart$"):
+        build("small", (8, 8, 1), 1)
