@@ -17,7 +17,7 @@ from .keys import Key
 from .recipes import Recipe
 
 _ROUNDS = 12
-_ORDER, _PARTNERS = 2, 3  # beside the places 0 and 1 that a draw uses under a key of the same form
+_ORDER, _PARTNERS = -1, -2  # what the epoch's permutations are keyed by: no step has these numbers
 
 
 @dataclass(frozen=True)

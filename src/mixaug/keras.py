@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from . import _xp
 from ._xp import Array
 from .batch import Batch, Fields, mix_batch
 from .epoch import Source
-from .recipes import Recipe, identity, recipe as read_recipe
+from .recipes import Recipe, identity
+from .recipes import recipe as read_recipe
 
 
-class MixedDataset(keras.utils.PyDataset):
+class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
     """Mixed batches for `fit`: reshuffled each epoch, the same for any number of workers.
 
         self[i] = batch i of the epoch, a pure function of (seed, epoch, i)
@@ -28,11 +29,11 @@ class MixedDataset(keras.utils.PyDataset):
         seed: any int.
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
-        workers, use_multiprocessing, max_queue_size: as for `PyDataset`; the batches do not depend on them.
+        options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
-    `epoch` is public: it starts at 0 and goes up by one at the end of each epoch. Set it to go on elsewhere, or pass
-    `SetEpoch(dataset)` to `fit` when it starts at another `initial_epoch`. Keras shuffles the order of batches by Python's
-    global generator: pass `shuffle=False` to `fit`, the samples are shuffled here.
+    `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
+    `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by Python's
+    global generator: pass it `shuffle=False`, the samples are shuffled here.
 
     Raises:
         TypeError, ValueError: arrays that do not fit.
@@ -51,9 +52,9 @@ class MixedDataset(keras.utils.PyDataset):
         y: Array | None = None,
         batch_size: int | None = None,
         recipe: Recipe | None = None,
-        *,
         seed: int = 0,
         num_classes: int | None = None,
+        *,
         fields: Fields | None = None,
         **options: Any,
     ) -> None:
@@ -62,14 +63,13 @@ class MixedDataset(keras.utils.PyDataset):
             raise TypeError(f'recipe: expected a recipe, got {recipe!r}; ma.recipe("cutmix") reads one from text')
         self.epoch = 0
         self._begun = False
-        wraps = isinstance(x, keras.utils.PyDataset)
-        if wraps and (y is not None or batch_size is not None):
-            raise ValueError("a PyDataset has its own labels and batch size; pass only the recipe beside it")
-        self._source: Source | _Wrapped = (
-            _Wrapped(x, recipe, seed, num_classes, fields)
-            if wraps
-            else Source(x, y, batch_size, recipe, seed, num_classes, fields)  # type: ignore[arg-type]
-        )
+        self._source: Source | _Wrapped
+        if isinstance(x, keras.utils.PyDataset):
+            if y is not None or batch_size is not None:
+                raise ValueError("x: a PyDataset brings its own labels and batches; pass only the recipe beside it")
+            self._source = _Wrapped(x, recipe, seed, num_classes, fields)
+        else:
+            self._source = Source(x, y, batch_size, recipe, seed, num_classes, fields)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self._source)
@@ -80,10 +80,123 @@ class MixedDataset(keras.utils.PyDataset):
     def on_epoch_begin(self) -> None:
         """Keras calls this when an epoch begins."""
         self._begun = True
-        self._source.on_epoch_begin()
+        if isinstance(self._source, _Wrapped):
+            self._source.dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Keras calls this when an epoch ends, and once before the first begins."""
-        self.epoch += self._begun
+        """Keras calls this when an epoch ends, and once before the first begins: that one does not count."""
+        self.epoch += int(self._begun)
         self._begun = False
-        self._source.on_epoch_end()
+        if isinstance(self._source, _Wrapped):
+            self._source.dataset.on_epoch_end()
+
+
+@dataclass(frozen=True)
+class _Wrapped:
+    """Another dataset's batches, each mixed within itself."""
+
+    dataset: keras.utils.PyDataset
+    recipe: Recipe
+    seed: int
+    num_classes: int | None
+    fields: Fields | None
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """The mixed form of the dataset's batch `index`."""
+        key = (self.seed, epoch, index)
+        return mix_batch(self.recipe, self.dataset[index], key=key, num_classes=self.num_classes, fields=self.fields)
+
+
+class SetEpoch(keras.callbacks.Callback):  # type: ignore[misc]
+    """A callback that tells datasets which epoch `fit` is in.
+
+    Args:
+        targets: each a variable with `assign`, as handed to `ma.tf.mixed(epoch=...)`, or an object with an `epoch`, such
+            as a `MixedDataset`.
+
+    Raises:
+        TypeError: a target that has neither.
+
+    Example:
+        >>> import mixaug as ma, tensorflow as tf
+        >>> epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        >>> callback = ma.keras.SetEpoch(epoch)
+        >>> callback.on_epoch_begin(3)
+        >>> int(epoch)
+        3
+    """
+
+    def __init__(self, *targets: Any) -> None:
+        super().__init__()
+        for target in targets:
+            if not hasattr(target, "assign") and not hasattr(target, "epoch"):
+                raise TypeError(f"SetEpoch: expected variables or objects with an epoch, got {type(target).__name__}")
+        self._targets = targets
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """Set the epoch of every target."""
+        for target in self._targets:
+            if hasattr(target, "assign"):
+                target.assign(epoch)
+            else:
+                target.epoch = epoch
+
+
+@keras.saving.register_keras_serializable(package="mixaug")
+class MixLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Mix batches in a pipeline or a `ds.map`: {"images": x, "labels": y} in, the same mixed out.
+
+        output = mix_batch(recipe, inputs, key=(seed, step))
+
+    Args:
+        recipe: what to mix by, or its text.
+        num_classes: needed for class ids.
+        seed: any int.
+        options: as for any Keras layer.
+
+    The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
+    calls. Under parallel map calls that count is taken in any order: `ma.tf.mixed` is the reproducible way there. With
+    `training=False` samples pass unmixed, and labels become one row of weights a sample all the same.
+
+    Raises:
+        RuntimeError: another Keras backend than TensorFlow.
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> layer = ma.keras.MixLayer(ma.CutMix(alpha=1.0), num_classes=3)
+        >>> out = layer({"images": np.zeros((4, 8, 8, 3), "uint8"), "labels": np.array([0, 1, 2, 0])})
+        >>> out["labels"].shape, int(layer.step)
+        (TensorShape([4, 3]), 1)
+    """
+
+    def __init__(
+        self, recipe: Recipe | str, num_classes: int | None = None, seed: int = 0, **options: Any
+    ) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                f"MixLayer: expected the TensorFlow backend, got {keras.backend.backend()}; "
+                "use ma.mixed or ma.keras.MixedDataset, or set KERAS_BACKEND=tensorflow"
+            )
+        super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
+        self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
+        self.num_classes = num_classes
+        self.seed = seed
+        self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
+
+    def call(self, inputs: Batch, training: bool = True) -> Batch:
+        """The mixed batch; `inputs` may hold a "step" beside its fields."""
+        batch = dict(inputs) if isinstance(inputs, dict) else inputs
+        step = batch.pop("step", None) if isinstance(batch, dict) else None
+        if step is None:
+            step = self.step + 0  # a tensor of the value before this call
+            self.step.assign_add(1)
+        recipe = self.recipe if training else identity()
+        return mix_batch(recipe, batch, key=(self.seed, step), num_classes=self.num_classes)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the layer again; the recipe as text."""
+        ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
+        return {**super().get_config(), **ours}

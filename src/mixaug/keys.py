@@ -9,14 +9,20 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from . import _xp
 from ._xp import Array, Library
 
-Key: TypeAlias = tuple[Array, Array]  #: two words of 32 bits: ints where they are known on the host, else uint32 scalars
+
+class Key(NamedTuple):
+    """Two words of 32 bits: ints where they are known on the host, else uint32 scalars of a library."""
+
+    low: Array
+    high: Array
+
 
 GRID = 65536  #: weights are whole numbers of 1 / GRID, tables have GRID entries
 
@@ -60,12 +66,16 @@ def threefry(xp: Words, key: Key, counter: tuple[Array, Array]) -> tuple[Array, 
 def make(key: Sequence[Any]) -> Key:
     """The key of (seed, step) or (seed, epoch, step): the seed's two words, then each further number folded in.
 
+    A `Key` is one already.
+
     Raises:
         TypeError: where `key` is not a sequence of integers (or of scalar integer tensors).
     """
+    if isinstance(key, Key):
+        return key
     if not isinstance(key, (tuple, list)) or len(key) < 2:
         raise TypeError(f"key: expected (seed, step) or (seed, epoch, step), got {key!r}; write (seed, 0) for one draw")
-    made = _split(key[0])
+    made = Key(*_split(key[0]))
     for number in key[1:]:
         made = fold_in(made, number)
     return made
@@ -75,10 +85,10 @@ def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
     words = (*key, *_split(number))
     if all(isinstance(word, int) for word in words):
-        return threefry(_Ints, key, words[2:])
+        return Key(*threefry(_Ints, key, words[2:]))
     xp = _xp.common(*words)
     k0, k1, low, high = (xp.constant(np.uint32(word)) if isinstance(word, int) else word for word in words)
-    return threefry(xp, (k0, k1), (low, high))
+    return Key(*threefry(xp, Key(k0, k1), (low, high)))
 
 
 def _split(number: Any) -> tuple[Any, Any]:
@@ -99,11 +109,16 @@ def _split(number: Any) -> tuple[Any, Any]:
 def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
     """The first `count` random words of each row: uint32 (count, n).
 
-    Word 2b and word 2b + 1 of a row are threefry(key, (row, b)).
+    Words 2b and 2b + 1 of a row are threefry(key, (row, b)).
     """
-    blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
+    blocks = xp.constant(np.arange((count + 1) // 2, dtype=np.uint32))
     pairs = threefry(xp, key, (rows[None, :], blocks[:, None]))
     return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), -1))[:count]
+
+
+def rank_word(xp: Library, key: Key, rows: Array) -> Array:
+    """The word by which rows are ranked, uint32 (n,): of the last block, which no recipe's words reach."""
+    return threefry(xp, key, (rows, xp.constant(np.uint32(_MASK))))[0]
 
 
 def bits16(xp: Library, word: Array) -> Array:

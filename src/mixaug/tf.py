@@ -11,9 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import _xp
+from . import _xp, keys
 from .batch import Batch, Fields, mix_batch, mix_from, named
 from .recipes import Recipe
+
+_as_is = tf.autograph.experimental.do_not_convert
 
 
 def mixed(
@@ -56,11 +58,11 @@ def mixed(
     def transform(ds: tf.data.Dataset) -> tf.data.Dataset:
         _check_batched(ds)
 
-        def mix(now: Any, element: tuple[Any, Batch]) -> Batch:
+        def mix(epoch_key: keys.Key, element: tuple[Any, Batch]) -> Batch:
             at, batch = element
-            return mix_batch(recipe, batch, key=(seed, now, at), num_classes=num_classes, fields=fields)
+            return mix_batch(recipe, batch, key=keys.fold_in(epoch_key, at), num_classes=num_classes, fields=fields)
 
-        return _keyed(ds, epoch, mix, num_parallel_calls)
+        return _keyed(ds, seed, epoch, mix, num_parallel_calls)
 
     return transform
 
@@ -107,41 +109,45 @@ def mixed_zip(
     if batched is None:
         batched = _are_batched(ds_a)
 
-    def mix(now: Any, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
+    def mix(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
         at, (a, b) = element
         if not batched:
             a, b = (tf.nest.map_structure(lambda x: x[None], batch) for batch in (a, b))
         joined = tf.nest.map_structure(lambda x, y: tf.concat([x, y], axis=0), a, b)
         own = _xp.of(next(iter(named(a).values()))).arange(tf.shape(next(iter(named(a).values())))[0])
         parent = tf.stack([own + j * tf.shape(own)[0] for j in range(recipe.parents)])
-        out = mix_from(recipe, a, joined, parent, key=(seed, now, at), num_classes=num_classes, fields=fields)
+        out = mix_from(recipe, a, joined, parent, key=keys.fold_in(epoch_key, at), num_classes=num_classes, fields=fields)
         return out if batched else tf.nest.map_structure(lambda x: x[0], out)
 
-    return _keyed(tf.data.Dataset.zip((ds_a, ds_b)), epoch, mix, num_parallel_calls)
+    return _keyed(tf.data.Dataset.zip((ds_a, ds_b)), seed, epoch, mix, num_parallel_calls)
 
 
 def _keyed(
-    ds: tf.data.Dataset, epoch: int | tf.Variable | None, function: Callable[..., Batch], num_parallel_calls: int | None
+    ds: tf.data.Dataset,
+    seed: int,
+    epoch: int | tf.Variable | None,
+    function: Callable[..., Batch],
+    num_parallel_calls: int | None,
 ) -> tf.data.Dataset:
-    """Map a function of (epoch of this pass, (position, element)) over a dataset."""
-    passes = tf.data.Dataset.from_tensors(0).map(_epoch_reader(epoch))  # runs once each time a pass begins
-    forever = passes.flat_map(lambda now: tf.data.Dataset.from_tensors(now).repeat())
-    out = tf.data.Dataset.zip((forever, ds.enumerate())).map(
-        tf.autograph.experimental.do_not_convert(function), num_parallel_calls, deterministic=True
-    )
+    """Map a function of (key of this pass, (position, element)) over a dataset."""
+    read = _epoch_reader(epoch)
+    passes = tf.data.Dataset.from_tensors(0).map(_as_is(lambda _: keys.make((seed, read()))))  # runs once a pass
+    forever = passes.flat_map(_as_is(lambda key: tf.data.Dataset.from_tensors(key).repeat()))
+    elements = tf.data.Dataset.zip((forever, ds.enumerate()))
+    out = elements.map(_as_is(function), num_parallel_calls, deterministic=True)
     length = ds.cardinality()
     return out if length == tf.data.UNKNOWN_CARDINALITY else out.apply(tf.data.experimental.assert_cardinality(length))
 
 
-def _epoch_reader(epoch: int | tf.Variable | None) -> Callable[[Any], tf.Tensor]:
+def _epoch_reader(epoch: int | tf.Variable | None) -> Callable[[], tf.Tensor]:
     if epoch is None:
         counted = tf.Variable(-1, dtype=tf.int64, trainable=False)
-        return lambda _: counted.assign_add(1)
+        return lambda: counted.assign_add(1)
     if isinstance(epoch, tf.Variable):
-        return lambda _: tf.cast(epoch, tf.int64)
+        return lambda: tf.cast(epoch, tf.int64)
     if isinstance(epoch, bool) or not isinstance(epoch, int):
         raise TypeError(f"epoch: expected an int, a tf.Variable or None, got {epoch!r}")
-    return lambda _: tf.constant(epoch, tf.int64)
+    return lambda: tf.constant(epoch, tf.int64)
 
 
 def _ranks(ds: tf.data.Dataset) -> dict[str, tf.TensorShape]:

@@ -100,10 +100,10 @@ class Recipe(ABC):
         made = keys.make(key)
         rows = xp.arange(_checked_count(n))
         if parent is None:
-            parent = ring(xp, keys.fold_in(made, 0), rows, self.parents)
+            parent = ring(xp, made, rows, self.parents)
         else:
             _check_parent(xp, parent, n, self.parents)
-        region, share = self.fill(Draw(xp, keys.fold_in(made, 1), xp.cast(rows, "uint32"), size))
+        region, share = self.fill(Draw(xp, made, xp.cast(rows, "uint32"), size))
         return assemble(xp, xp.cast(parent, "int32"), region, share, size)
 
 
@@ -112,7 +112,7 @@ def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
 
     Distinct while parents <= n, row 0 the row itself, every other row equally likely, for any n.
     """
-    word = keys.words(xp, key, xp.cast(rows, "uint32"), 1)[0]
+    word = keys.rank_word(xp, key, xp.cast(rows, "uint32"))
     order = xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
     rank = xp.argsort(order)
     n = xp.shape(rows)[0]
