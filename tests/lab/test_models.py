@@ -7,7 +7,9 @@ keras = pytest.importorskip("keras")
 
 from mixaug.lab.data import load  # noqa: E402
 from mixaug.lab.errors import LabError  # noqa: E402
-from mixaug.lab.models import MODELS, build  # noqa: E402
+from mixaug.lab.models import build  # noqa: E402
+
+KINDS = ["small", "resnet20", "resnet18"]  # the others differ from resnet20 by their depth only
 
 
 def trainable(model):
@@ -32,7 +34,7 @@ def test_depth_is_the_number_in_the_name(name):
     assert weighted_layers(build(name, (8, 8, 3), 2)) == int(name.removeprefix("resnet"))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3)])
 def test_logits_of_any_size_from_uint8_or_float(name, shape):
     pixels = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
@@ -49,7 +51,7 @@ def test_pixels_are_scaled_to_minus_one_to_one():
     assert np.allclose(scale(np.array([0.0, 127.5, 255.0])), [-1, 0, 1])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", KINDS)
 def test_saved_and_loaded_gives_the_same_logits(name, tmp_path):
     model = build(name, (16, 16, 3), 5)
     model.save(tmp_path / "model.keras")
@@ -94,12 +96,12 @@ def test_small_learns():
     model.compile("adam", loss, metrics=["accuracy"])
     model.fit(data.train.images, data.train.labels, batch_size=64, epochs=2, verbose=0)
     _, accuracy = model.evaluate(data.test.images, data.test.labels, verbose=0)
-    assert accuracy > 0.7
+    assert accuracy > 0.75
 
 
 def test_unknown_model():
-    with pytest.raises(LabError, match=r"^expected a model \(small, .*\), got 'resnet21': did you mean 'resnet20'\?$"):
-        build("resnet21", (32, 32, 3), 10)
+    with pytest.raises(LabError, match=r"^expected a model \(small, .*\), got 'resnet-20': did you mean 'resnet20'\?$"):
+        build("resnet-20", (32, 32, 3), 10)
 
 
 @pytest.mark.parametrize("shape", [(7, 32, 3), (32, 7, 3), (32, 32)])

@@ -1,0 +1,401 @@
+"""The datasets of the lab: uint8 images and int64 labels, from the package, from the web or from a folder."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import tarfile
+import zlib
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from itertools import chain, zip_longest
+from pathlib import Path
+
+import numpy as np
+import pooch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from mixaug.lab.errors import LabError, unknown
+
+FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file on the web: its address, and the SHA-256 without which it is not taken."""
+
+    url: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+CIFAR10 = Remote(
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+)
+_ZALANDO = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+FASHION_MNIST = (
+    Remote(f"{_ZALANDO}train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+    Remote(f"{_ZALANDO}train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+    Remote(f"{_ZALANDO}t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+    Remote(f"{_ZALANDO}t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images: `images` uint8 (n, h, w, c), `labels` int64 (n,)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset: its name, its classes (label i is `classes[i]`), its train and test splits."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every image, in pixels."""
+        _, height, width, _ = self.train.images.shape
+        return height, width
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return int(self.train.images.shape[-1])
+
+
+def load(spec: str, *, train_size: int | None = None, image_size: int | None = None, seed: int = 0) -> Data:
+    """Load a dataset by its name.
+
+    Args:
+        spec: `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `cifar10` and `fashion-mnist` (downloaded
+            once into the cache folder, which the environment variable MIXAUG_CACHE names), or `folder:PATH` (see
+            `folder`).
+        train_size: how many training images to keep, as many of each class as possible; None keeps all. Of two sizes
+            under one seed the smaller is part of the larger.
+        image_size: side in pixels to which every image is resized; None keeps the dataset's own (a folder: 64).
+        seed: decides which images `train_size` keeps, and how a folder is split.
+
+    Raises:
+        LabError: the name is unknown, a size is impossible, or a file is missing, broken or not what it should be.
+
+    >>> data = load("fashion-mnist-sample", train_size=100)
+    >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.labels[0]]
+    ((100, 28, 28, 1), (2000, 28, 28, 1), 'T-shirt/top')
+    """
+    if image_size is not None and image_size < 1:
+        raise LabError(f"expected an image size of at least 1 pixel, got {image_size}: 32 or 64 are usual")
+    if spec.startswith("folder:"):
+        data = folder(Path(spec.removeprefix("folder:")), image_size=image_size or 64, seed=seed)
+    elif spec in _NAMED:
+        data = _NAMED[spec]()
+        if image_size is not None:
+            data = replace(data, train=_resize(data.train, image_size), test=_resize(data.test, image_size))
+    else:
+        raise unknown("a dataset", spec, [*_NAMED, "folder:PATH"])
+    if train_size is None:
+        return data
+    return replace(data, train=subset(data.train, train_size, len(data.classes), seed))
+
+
+def check(split: Split, classes: int) -> Split:
+    """The split itself if it is what a `Split` promises.
+
+    Args:
+        split: any arrays.
+        classes: how many classes there are.
+
+    Raises:
+        LabError: other dtypes or shapes, no images, or labels outside 0..classes-1.
+
+    >>> check(Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 5])), classes=3)
+    Traceback (most recent call last):
+    mixaug.lab.errors.LabError: expected labels in 0..2, got 5: number the classes from 0
+    """
+    images, labels = split.images, split.labels
+    if images.dtype != np.uint8:
+        raise LabError(f"expected uint8 images of 0..255, got {images.dtype}: scale to 0..255, round, cast to uint8")
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise LabError(f"expected images (n, h, w, 1 or 3), got {images.shape}: put the channels last, drop any alpha")
+    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+        came = f"{labels.dtype} {labels.shape}"
+        raise LabError(f"expected int64 labels ({len(images)},), got {came}: give one class id an image")
+    if labels.min() < 0 or labels.max() >= classes:
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise LabError(f"expected labels in 0..{classes - 1}, got {wrong}: number the classes from 0")
+    return split
+
+
+def subset(split: Split, size: int, classes: int, seed: int) -> Split:
+    """The first `size` images when the classes take turns, each in an order shuffled by `seed`.
+
+    Raises:
+        LabError: fewer images than classes, or more than there are.
+    """
+    if not classes <= size <= len(split.labels):
+        raise LabError(f"expected a train size of {classes} (one a class) to {len(split.labels)} (all), got {size}")
+    shuffle = _generator(seed).permutation
+    rows = [shuffle(np.flatnonzero(split.labels == c)).tolist() for c in range(classes)]
+    turns = [row for row in chain.from_iterable(zip_longest(*rows)) if row is not None]
+    return Split(split.images[turns[:size]], split.labels[turns[:size]])
+
+
+def fashion_mnist_sample() -> Data:
+    """Ten thousand training and two thousand test images of Fashion-MNIST, as many of each class."""
+    return _data("fashion-mnist-sample", FASHION_CLASSES, _sheet("train"), _sheet("test"))
+
+
+def _sheet(name: str) -> Split:
+    with resources.files("mixaug.lab").joinpath("sample", f"{name}.png").open("rb") as file:
+        sheet = np.asarray(Image.open(file))
+    height, width = sheet.shape
+    images = sheet.reshape(height // 28, 28, width // 28, 28).swapaxes(1, 2).reshape(-1, 28, 28, 1)
+    return Split(images, np.repeat(np.arange(10, dtype=np.int64), len(images) // 10))
+
+
+def fashion_mnist(remotes: tuple[Remote, ...] = FASHION_MNIST) -> Data:
+    """Fashion-MNIST in full (Xiao et al. 2017), from its four idx files: 60,000 and 10,000 images, 28x28 grey."""
+    arrays = [read_idx(fetch(remote, cache_folder() / "fashion-mnist")) for remote in remotes]
+    splits = [Split(x[..., None], y.astype(np.int64)) for x, y in (arrays[:2], arrays[2:])]
+    return _data("fashion-mnist", FASHION_CLASSES, *splits)
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """The array of bytes in a gzipped idx file: 0, 0, 8, rank, then the sizes (uint32, big-endian), then the bytes.
+
+    Raises:
+        LabError: the file is not exactly that.
+    """
+    way_out = f"delete {path} and fetch it again"
+    try:
+        data = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise LabError(f"expected a gzipped idx file, got {error}: {way_out}") from error
+    if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
+        raise LabError(f"expected an idx file of bytes (0, 0, 8, rank), got {list(data[:4])}: {way_out}")
+    start = 4 + 4 * data[3]
+    shape = np.frombuffer(data[4:start], ">u4").tolist()
+    if len(data) - start != math.prod(shape):
+        raise LabError(f"expected {shape} = {math.prod(shape)} bytes, got {len(data) - start}: {way_out}")
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+_CIFAR10_FOLDER = "cifar-10-batches-bin"
+_CIFAR10_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
+_CIFAR10_RECORD = 1 + 3 * 32 * 32
+_CIFAR10_BYTES = 10_000 * _CIFAR10_RECORD
+
+
+def cifar10(remote: Remote = CIFAR10) -> Data:
+    """CIFAR-10 (Krizhevsky 2009), from its binary files: 50,000 and 10,000 images, 32x32 RGB.
+
+    The folder `cifar-10-batches-bin` is read if it lies in the cache folder, the archive otherwise.
+    """
+    unpacked = cache_folder() / _CIFAR10_FOLDER
+    files = _unpacked(unpacked) if unpacked.is_dir() else _archived(fetch(remote, cache_folder()))
+    batches = [_records(name, files.get(name, b"")) for name in _CIFAR10_FILES]
+    train = Split(*(np.concatenate(parts) for parts in zip(*batches[:-1], strict=True)))
+    return _data("cifar10", CIFAR10_CLASSES, train, Split(*batches[-1]))
+
+
+def _unpacked(path: Path) -> dict[str, bytes]:
+    return {name: (path / name).read_bytes() for name in _CIFAR10_FILES if (path / name).is_file()}
+
+
+def _archived(path: Path) -> dict[str, bytes]:
+    """The batches in the archive, read in its order and never unpacked: a member cannot choose where it is written."""
+    wanted = {f"{_CIFAR10_FOLDER}/{name}": name for name in _CIFAR10_FILES}
+    files = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isreg() else None
+            if stream is not None and member.name in wanted:
+                files[wanted[member.name]] = stream.read()
+    return files
+
+
+def _records(name: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images and labels of one batch file: 10,000 records of a label and the three colour planes."""
+    way_out = f"delete {_CIFAR10_FOLDER} or the archive from {cache_folder()} to fetch it again"
+    if len(data) != _CIFAR10_BYTES:
+        raise LabError(f"expected {_CIFAR10_BYTES} bytes in {name}, got {len(data)}: {way_out}")
+    records = np.frombuffer(data, np.uint8).reshape(-1, _CIFAR10_RECORD)
+    labels, planes = records[:, 0].astype(np.int64), records[:, 1:].reshape(-1, 3, 32, 32)
+    if labels.max() > 9:
+        raise LabError(f"expected labels in 0..9 in {name}, got {labels.max()}: {way_out}")
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels
+
+
+def cache_folder() -> Path:
+    """Where downloads lie: the folder that MIXAUG_CACHE names, or `mixaug` in the user's own cache."""
+    return Path(os.environ.get("MIXAUG_CACHE") or pooch.os_cache("mixaug")).expanduser()
+
+
+def fetch(remote: Remote, where: Path) -> Path:
+    """The path of the remote's file in the folder `where`, downloaded if it is not there or has another hash.
+
+    A download takes its name only once it is whole and its hash is right, so half a file is never taken for it.
+
+    Raises:
+        LabError: there is no network, no room, no such file, or the file that came is another one.
+    """
+    sha256 = f"sha256:{remote.sha256}"
+    try:
+        return Path(pooch.retrieve(remote.url, known_hash=sha256, fname=remote.name, path=where))
+    except (OSError, ValueError) as error:
+        came = type(error).__name__ if isinstance(error, OSError) else "a file with another hash"
+        raise LabError(
+            f"expected to download {remote.name} ({sha256}) from {remote.url}, got {came}: put the file into {where} "
+            "by hand, or let MIXAUG_CACHE name a folder to which that applies"
+        ) from error
+
+
+_READABLE_NOT = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "EPS"})  # stubs without a decoder; EPS runs Ghostscript
+
+
+def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Data:
+    """A dataset from a folder with one sub-folder a class, in the order of their names.
+
+    With `train` and `test` (or `val`) in `path`, these hold the classes and are the splits. Otherwise a fifth of each
+    class is the test split, chosen by `seed`. Images stand upright (EXIF), lose their alpha, and are squeezed into a
+    square, antialiased; they are grey only if all are, else RGB. Hidden and other files are left out.
+
+    Args:
+        path: the folder.
+        image_size: side of the images, in pixels.
+        seed: of the 80/20 split.
+
+    Raises:
+        LabError: the folder is missing or not laid out so, a class is empty, or an image cannot be read.
+    """
+    path = path.expanduser()
+    if not path.is_dir():
+        raise LabError(f"expected a folder of images, got {path}: no such folder")
+    held_out = next((name for name in ("test", "val") if (path / name).is_dir()), None)
+    if held_out and (path / "train").is_dir():
+        train, test = _class_files(path / "train"), _class_files(path / held_out)
+        _same_classes(path, held_out, set(train), set(test))
+    else:
+        train, test = _split(_class_files(path), seed)
+    return _data(f"folder:{path}", tuple(train), *_read_splits(train, test, image_size))
+
+
+ClassFiles = dict[str, list[Path]]
+
+
+def _class_files(path: Path) -> ClassFiles:
+    """The image files of each class folder in `path`, all sorted by name."""
+    files = {entry.name: _image_files(entry) for entry in _visible(path) if entry.is_dir()}
+    if len(files) < 2:
+        came = f"only {next(iter(files))!r}" if files else "none"
+        raise LabError(f"expected two or more class folders in {path}, got {came}: put each class in its own folder")
+    for name, images in files.items():
+        if not images:
+            raise LabError(f"expected images in {path / name}, got none: add some, or remove the folder")
+    return files
+
+
+def _visible(path: Path) -> list[Path]:
+    return sorted((entry for entry in path.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name)
+
+
+def _image_files(path: Path) -> list[Path]:
+    return [file for file in _visible(path) if file.is_file() and file.suffix.lower() in _extensions()]
+
+
+@cache
+def _extensions() -> frozenset[str]:
+    return frozenset(ext for ext, name in Image.registered_extensions().items() if name in _formats())
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _READABLE_NOT)
+
+
+def _same_classes(path: Path, held_out: str, train: set[str], test: set[str]) -> None:
+    if train != test:
+        name = min(train ^ test)
+        missing = held_out if name in train else "train"
+        raise LabError(f"expected the same classes in train and {held_out} of {path}, got no {name!r} in {missing}")
+
+
+def _split(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
+    """Train and test files: a fifth of each class, but at least one file, is for the test."""
+    shuffle = _generator(seed).permutation
+    train, test = {}, {}
+    for name, paths in files.items():
+        if len(paths) < 2:
+            raise LabError(f"expected two or more images in {paths[0].parent}, got 1: add some, or split by hand")
+        mixed = [paths[i] for i in shuffle(len(paths))]
+        held_out = max(1, len(mixed) // 5)
+        train[name], test[name] = mixed[held_out:], mixed[:held_out]
+    return train, test
+
+
+def _read_splits(train: ClassFiles, test: ClassFiles, size: int) -> list[Split]:
+    images = [[_read_image(path, size) for path in chain(*files.values())] for files in (train, test)]
+    mode = "L" if all(image.mode == "L" for image in chain(*images)) else "RGB"
+    arrays = [_stack([image.convert(mode) for image in row], size) for row in images]
+    return [Split(x, _labels(files)) for x, files in zip(arrays, (train, test), strict=True)]
+
+
+def _labels(files: ClassFiles) -> NDArray[np.int64]:
+    return np.repeat(np.arange(len(files), dtype=np.int64), [len(paths) for paths in files.values()])
+
+
+def _read_image(path: Path, size: int) -> Image.Image:
+    """The image in a file, upright, size x size, its mode L or RGB."""
+    try:
+        with Image.open(path, formats=_formats()) as opened:
+            image = ImageOps.exif_transpose(opened)
+    except Exception as error:  # each decoder has errors of its own
+        raise LabError(f"expected an image, got {path}, which cannot be read ({error}): repair or remove it") from error
+    return _eight_bit(image, path).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def _eight_bit(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise LabError(f"expected pixels of 8 or 16 bits, got {path} of 32: its range is unknown, so save it as 8 bits")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+
+
+def _resize(split: Split, size: int) -> Split:
+    images = [Image.fromarray(x.squeeze()).resize((size, size), Image.Resampling.BICUBIC) for x in split.images]
+    return Split(_stack(images, size), split.labels)
+
+
+def _stack(images: list[Image.Image], size: int) -> NDArray[np.uint8]:
+    return np.stack([np.asarray(image).reshape(size, size, -1) for image in images])
+
+
+def _data(name: str, classes: tuple[str, ...], train: Split, test: Split) -> Data:
+    return Data(name, classes, check(train, len(classes)), check(test, len(classes)))
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(seed % 2**64))  # any int, as everywhere in mixaug
+
+
+_NAMED = {"fashion-mnist-sample": fashion_mnist_sample, "cifar10": cifar10, "fashion-mnist": fashion_mnist}

@@ -1,0 +1,19 @@
+"""What the lab says when something is wrong."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LabError(ValueError):
+    """One sentence for the person at the terminal: what was expected, what came, the way out."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> LabError:
+    """The error for a name that is none of the known ones, with the nearest of them.
+
+    >>> unknown("a model", "resnet21", ["small", "resnet20"])
+    LabError("expected a model (small, resnet20), got 'resnet21': did you mean 'resnet20'?")
+    """
+    names = list(known)
+    nearest = get_close_matches(name, names, n=1, cutoff=0.0)[0]
+    return LabError(f"expected {what} ({', '.join(names)}), got {name!r}: did you mean {nearest!r}?")
