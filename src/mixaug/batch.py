@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 from . import _xp
 from ._xp import Array
 from .fields import Field, Images, resolve
-from .mix import Mix
-from .recipes import Recipe
+from .recipes import Recipe, check_recipe
 
 Batch: TypeAlias = Any  #: a dict of named fields, (images, labels) or (images, labels, sample_weight)
 Fields: TypeAlias = Mapping[str, str | Field]
@@ -63,8 +62,7 @@ def mix_from(
     fields: Fields | None = None,
 ) -> Batch:
     """Mix a batch with parents that are rows of a source of the same form: a dataset, or two batches joined."""
-    if not isinstance(recipe, Recipe):
-        raise TypeError(f'recipe: expected a recipe, got {recipe!r}; ma.recipe("cutmix") reads one from text')
+    check_recipe("recipe", recipe)
     arrays = named(batch)
     kinds = resolve(tuple(arrays), fields, num_classes)
     xp = _xp.same(arrays)

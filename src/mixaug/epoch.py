@@ -14,7 +14,7 @@ from . import _xp, keys
 from ._xp import Array
 from .batch import Batch, Fields, mix_batch, mix_from
 from .keys import Key
-from .recipes import Recipe
+from .recipes import Recipe, check_recipe
 
 _ROUNDS = 12
 _ORDER, _PARTNERS = -1, -2  # what the epoch's permutations are keyed by: no step has these numbers
@@ -129,7 +129,10 @@ class Source:
             if not isinstance(array, np.ndarray):
                 raise TypeError(f"{name}: expected a NumPy array, got {type(array).__name__}; convert it first")
         if not len(self.x) or len(self.x) != len(self.y):
-            raise ValueError(f"expected as many labels as images, and at least one, got {len(self.x)} and {len(self.y)}")
+            raise ValueError(
+                f"expected as many labels as images, and at least one, got {len(self.x)} and {len(self.y)}"
+            )
+        check_recipe("recipe", self.recipe)
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise ValueError(f"batch_size: expected a whole number of 1 or more, got {self.batch_size!r}")
 

@@ -10,7 +10,7 @@ import keras
 from ._xp import Array
 from .batch import Batch, Fields, mix_batch
 from .epoch import Source
-from .recipes import Recipe, identity
+from .recipes import Recipe, check_recipe, identity
 from .recipes import recipe as read_recipe
 
 
@@ -59,8 +59,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if not isinstance(recipe, Recipe):
-            raise TypeError(f'recipe: expected a recipe, got {recipe!r}; ma.recipe("cutmix") reads one from text')
+        recipe = check_recipe("recipe", recipe)
         self.epoch = 0
         self._begun = False
         self._source: Source | _Wrapped
@@ -114,8 +113,8 @@ class SetEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     """A callback that tells datasets which epoch `fit` is in.
 
     Args:
-        targets: each a variable with `assign`, as handed to `ma.tf.mixed(epoch=...)`, or an object with an `epoch`, such
-            as a `MixedDataset`.
+        targets: each a variable with `assign`, as handed to `ma.tf.mixed(epoch=...)`, or an object with an `epoch`,
+            such as a `MixedDataset`.
 
     Raises:
         TypeError: a target that has neither.
@@ -172,9 +171,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         (TensorShape([4, 3]), 1)
     """
 
-    def __init__(
-        self, recipe: Recipe | str, num_classes: int | None = None, seed: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, recipe: Recipe | str, num_classes: int | None = None, seed: int = 0, **options: Any) -> None:
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
                 f"MixLayer: expected the TensorFlow backend, got {keras.backend.backend()}; "
@@ -182,6 +179,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
             )
         super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
         self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
+        check_recipe("recipe", self.recipe)
         self.num_classes = num_classes
         self.seed = seed
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)

@@ -34,8 +34,11 @@ _PARITY = 0x1BD11BDA
 class Words(Protocol):
     """What Threefry needs of 32-bit words: every array library has it, and so have Python's ints."""
 
-    def add(self, x: Any, y: Any) -> Any: ...
-    def rotate_left(self, x: Any, bits: int) -> Any: ...
+    def add(self, x: Any, y: Any) -> Any:
+        """x + y mod 2^32."""
+
+    def rotate_left(self, x: Any, bits: int) -> Any:
+        """The word with its bits moved up, those that fall out put in below."""
 
 
 class _Ints:
@@ -102,7 +105,9 @@ def _split(number: Any) -> tuple[Any, Any]:
             raise TypeError
         bits = operator.index(held) % 2**64
     except TypeError:
-        raise TypeError(f"key: expected integers, got {number!r}; a seed, an epoch and a step are whole numbers") from None
+        raise TypeError(
+            f"key: expected integers, got {number!r}; a seed, an epoch and a step are whole numbers"
+        ) from None
     return bits & _MASK, bits >> 32
 
 

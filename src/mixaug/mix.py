@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from . import _xp
 from ._xp import Array, Library
 from .apply import images, labels, rows, values
 from .regions import Dense, Paste, Region, Size
-
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +136,11 @@ class Mix:
         structure, arrays = self.__tf_flatten__()
         held = [xp.concrete(array) for array in arrays]
         if any(array is None for array in held):
-            raise TypeError("mix.save: expected concrete arrays, got traced ones; return the mix from the function first")
+            raise TypeError(
+                "mix.save: expected concrete arrays, got traced ones; return the mix from the function first"
+            )
         named = dict(zip(_names(structure), held, strict=True))
-        with open(path, "wb") as file:  # a file, so that NumPy adds no suffix to the name
+        with Path(path).open("wb") as file:  # a file, so that NumPy adds no suffix to the name
             np.savez(file, allow_pickle=False, size=np.array(self.size, np.int64), **named)
 
     @classmethod

@@ -103,7 +103,7 @@ Region: TypeAlias = Paste | Dense
 
 
 def inside(xp: Library, box: Array, size: Size) -> Array:
-    """bool (n, *size): the pixels of an image of that size that lie in each box of int32 (n, d, 2)."""
+    """Bool (n, *size): the pixels of an image of that size that lie in each box of int32 (n, d, 2)."""
     mask = None
     for axis, length in enumerate(size):
         at = xp.arange(length)[None, :]
@@ -120,7 +120,9 @@ def choose(xp: Library, choice: Array, regions: Sequence[Region], n: Dim, size: 
     pastes = [region for region in padded if isinstance(region, Paste)]
     if len(pastes) < len(padded):
         return Dense(_choose_weights(xp, choice, [region.dense(xp, n, size) for region in padded]))
-    return Paste(_choose_background(xp, choice, pastes, n), tuple(_choose_box(xp, choice, pastes, j) for j in range(parents)))
+    return Paste(
+        _choose_background(xp, choice, pastes, n), tuple(_choose_box(xp, choice, pastes, j) for j in range(parents))
+    )
 
 
 def choose_rows(xp: Library, choice: Array, options: Sequence[Array]) -> Array:
@@ -175,7 +177,7 @@ def _area(xp: Library, box: Array, size: Size) -> Array:
 
 
 def _over(xp: Library, part: Array, total: Array) -> Array:
-    """part / total, correctly rounded: no compiler may know the divisor, or it multiplies by a reciprocal instead."""
+    """Part / total, correctly rounded: no compiler may know the divisor, or it multiplies by a reciprocal instead."""
     return part / xp.maximum(part, xp.cast(total, "float32"))
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from . import _xp, keys
 from .batch import Batch, Fields, mix_batch, mix_from, named
-from .recipes import Recipe
+from .recipes import Recipe, check_recipe
 
 _as_is = tf.autograph.experimental.do_not_convert
 
@@ -35,9 +35,9 @@ def mixed(
         recipe: what to mix by.
         num_classes: needed for class ids.
         seed: any int.
-        epoch: which epoch a pass over the dataset is: an int (every pass the same), or a `tf.Variable` that is read when a
-            pass begins (`ma.keras.SetEpoch` sets it). None: passes are counted, the first is epoch 0, each draws anew,
-            and the same program gives the same stream again.
+        epoch: which epoch a pass over the dataset is: an int (every pass the same), or a `tf.Variable` that is read
+            when a pass begins (`ma.keras.SetEpoch` sets it). None: passes are counted, the first is epoch 0, each
+            draws anew, and the same program gives the same stream again.
         fields: as for `ma.mix_batch`.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
 
@@ -54,6 +54,7 @@ def mixed(
         >>> [labels.shape[0] for images, labels in ds]
         [4, 4, 2]
     """
+    check_recipe("recipe", recipe)
 
     def transform(ds: tf.data.Dataset) -> tf.data.Dataset:
         _check_batched(ds)
@@ -87,8 +88,12 @@ def mixed_zip(
         ds_a: the own samples: pairs, triples or dicts, single samples or batches.
         ds_b: the other parents, elements of the same form.
         recipe: what to mix by, of two parents.
-        num_classes, seed, epoch, fields, num_parallel_calls: as for `mixed`.
+        num_classes: needed for class ids.
+        seed: any int.
+        epoch: as for `mixed`.
+        fields: as for `ma.mix_batch`.
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
+        num_parallel_calls: as for `Dataset.map`.
 
     Returns:
         A dataset of elements of the form of ds_a, as long as the shorter one.
@@ -103,9 +108,16 @@ def mixed_zip(
         >>> [labels.shape for images, labels in ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=6).batch(3)]
         [TensorShape([3, 6]), TensorShape([3, 6])]
     """
-    if isinstance(recipe, Recipe) and recipe.parents > 2:
-        raise ValueError(f"mixed_zip: expected a recipe of two parents, one a dataset, got {recipe!r} of {recipe.parents}")
-    tf.nest.assert_same_structure(ds_a.element_spec, ds_b.element_spec)
+    check_recipe("recipe", recipe)
+    if recipe.parents > 2:
+        raise ValueError(
+            f"mixed_zip: expected a recipe of two parents, one a dataset, got {recipe!r} of {recipe.parents}"
+        )
+    if not _alike(ds_a, ds_b):
+        raise TypeError(
+            f"mixed_zip: expected elements of the same form, got {ds_a.element_spec} and {ds_b.element_spec}; "
+            "map one of them to the form of the other"
+        )
     if batched is None:
         batched = _are_batched(ds_a)
 
@@ -116,7 +128,9 @@ def mixed_zip(
         joined = tf.nest.map_structure(lambda x, y: tf.concat([x, y], axis=0), a, b)
         own = _xp.of(next(iter(named(a).values()))).arange(tf.shape(next(iter(named(a).values())))[0])
         parent = tf.stack([own + j * tf.shape(own)[0] for j in range(recipe.parents)])
-        out = mix_from(recipe, a, joined, parent, key=keys.fold_in(epoch_key, at), num_classes=num_classes, fields=fields)
+        out = mix_from(
+            recipe, a, joined, parent, key=keys.fold_in(epoch_key, at), num_classes=num_classes, fields=fields
+        )
         return out if batched else tf.nest.map_structure(lambda x: x[0], out)
 
     return _keyed(tf.data.Dataset.zip((ds_a, ds_b)), seed, epoch, mix, num_parallel_calls)
@@ -134,7 +148,7 @@ def _keyed(
     passes = tf.data.Dataset.from_tensors(0).map(_as_is(lambda _: keys.make((seed, read()))))  # runs once a pass
     forever = passes.flat_map(_as_is(lambda key: tf.data.Dataset.from_tensors(key).repeat()))
     elements = tf.data.Dataset.zip((forever, ds.enumerate()))
-    out = elements.map(_as_is(function), num_parallel_calls, deterministic=True)
+    out = elements.map(_as_is(function), num_parallel_calls)
     length = ds.cardinality()
     return out if length == tf.data.UNKNOWN_CARDINALITY else out.apply(tf.data.experimental.assert_cardinality(length))
 
@@ -150,6 +164,14 @@ def _epoch_reader(epoch: int | tf.Variable | None) -> Callable[[], tf.Tensor]:
     return lambda: tf.constant(epoch, tf.int64)
 
 
+def _alike(ds_a: tf.data.Dataset, ds_b: tf.data.Dataset) -> bool:
+    """Whether the elements have the same fields of the same dtypes and ranks."""
+    a, b = (
+        tf.nest.map_structure(lambda spec: (spec.dtype.name, spec.shape.rank), ds.element_spec) for ds in (ds_a, ds_b)
+    )
+    return bool(a == b)
+
+
 def _ranks(ds: tf.data.Dataset) -> dict[str, tf.TensorShape]:
     return {name: spec.shape for name, spec in named(ds.element_spec).items()}
 
@@ -157,7 +179,9 @@ def _ranks(ds: tf.data.Dataset) -> dict[str, tf.TensorShape]:
 def _check_batched(ds: tf.data.Dataset) -> None:
     for name, shape in _ranks(ds).items():
         if shape.rank == 0:
-            raise ValueError(f"mixed: expected a dataset of batches, got single samples ({name!r} has no axes); batch() it first")
+            raise ValueError(
+                f"mixed: expected a dataset of batches, got single samples ({name!r} has no axes); batch() it first"
+            )
 
 
 def _are_batched(ds: tf.data.Dataset) -> bool:

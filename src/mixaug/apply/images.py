@@ -48,9 +48,7 @@ def _paste(
     return xp.copy(x) if out is x else out
 
 
-def _dense(
-    xp: Library, x: Array, source: Array | None, parent: Array, region: Dense, channels: str | None
-) -> Array:
+def _dense(xp: Library, x: Array, source: Array | None, parent: Array, region: Dense, channels: str | None) -> Array:
     parents = rows.parents(xp, x, source, parent)
     weights = [_per_channel(region.weight[j], channels) for j in range(region.parents)]
     if xp.dtype(region.weight) != "bool":
@@ -62,7 +60,7 @@ def _dense(
 
 
 def _blend(xp: Library, parents: list[Array], weights: list[Array]) -> Array:
-    """sum_k weights[k] * parents[k], rounded once; for uint8 (sum_k w * x + 2^15) >> 16 with whole w that sum to 2^16."""
+    """sum_k weights[k] * parents[k], rounded once; for uint8 (sum_k w * x + 2^15) >> 16, whole w that sum to 2^16."""
     dtype = xp.dtype(parents[0])
     if dtype == "uint8":
         whole = [xp.cast(xp.rint(weight * float(GRID)), "int32") for weight in weights[1:]]
@@ -84,14 +82,14 @@ def _per_channel(weight: Array, channels: str | None) -> Array:
     return {"last": weight[..., None], "first": weight[:, None], None: weight}[channels]
 
 
-def _check(
-    xp: Library, x: Array, source: Array | None, parent: Array, drawn_for: Size, channels: str | None
-) -> None:
+def _check(xp: Library, x: Array, source: Array | None, parent: Array, drawn_for: Size, channels: str | None) -> None:
     if xp.dtype(x) not in DTYPES:
         raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(x)}; convert them first")
     for array in (x, x if source is None else source):
         found = size(xp, array, channels)
-        differs = any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(found, drawn_for, strict=False))
+        differs = any(
+            isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(found, drawn_for, strict=False)
+        )
         if len(found) != len(drawn_for) or differs:
             raise ValueError(
                 f"images: expected the size {drawn_for} that the mix was drawn for, got {found} "

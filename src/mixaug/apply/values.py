@@ -6,9 +6,7 @@ from .._xp import Array, Library
 from . import rows
 
 
-def mix(
-    xp: Library, y: Array, source: Array | None, parent: Array, share: Array, what: str = "values"
-) -> Array:
+def mix(xp: Library, y: Array, source: Array | None, parent: Array, share: Array, what: str = "values") -> Array:
     """sum_k share[k] * y[parent[k]], in the dtype of y (float32 for integers), computed in float32 or float64."""
     rows.check(xp, y, source, parent, what)
     dtype = xp.dtype(y)

@@ -13,7 +13,7 @@ from .blend import MixUp
 from .combine import identity, one_of, per_batch, sometimes
 from .cut import CutMix
 from .masks import GridMix, SmoothMix
-from .recipe import Draw, Recipe
+from .recipe import Draw, Recipe, check_recipe
 
 RECIPES: tuple[type[Recipe], ...] = (MixUp, CutMix, GridMix, SmoothMix)
 
@@ -30,6 +30,7 @@ __all__ = [
     "MixUp",
     "Recipe",
     "SmoothMix",
+    "check_recipe",
     "identity",
     "one_of",
     "per_batch",

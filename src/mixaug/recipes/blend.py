@@ -38,7 +38,7 @@ class MixUp(Recipe):
     """
 
     alpha: float = 1.0
-    parents: int = 2  # type: ignore[assignment]
+    parents: int = 2
 
     def __post_init__(self) -> None:
         check_number("MixUp alpha", self.alpha, 0)
@@ -51,7 +51,9 @@ class MixUp(Recipe):
         rest = xp.full((draw.n,), float(GRID), "float32")
         weights = []
         for table, word in zip(self._sticks(), words, strict=True):
-            weights.append(xp.rint(rest * look_up(xp, table, word)))  # whole numbers: no library rounds rest differently
+            weights.append(
+                xp.rint(rest * look_up(xp, table, word))
+            )  # whole numbers: no library rounds rest differently
             rest = rest - weights[-1]
         return Paste(xp.stack([rest, *weights]) * (1 / GRID), (None,) * self.parents)
 
@@ -64,7 +66,7 @@ class MixUp(Recipe):
 class Identity(Recipe):
     """Leave every sample as it is; labels still become one row of weights a sample."""
 
-    parents: ClassVar[int] = 1  # type: ignore[assignment]
+    parents: ClassVar[int] = 1
 
     def region(self, draw: Draw) -> Region:  # noqa: ARG002 - nothing to draw
         """The own sample everywhere."""

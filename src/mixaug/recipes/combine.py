@@ -10,7 +10,7 @@ from .._xp import Array
 from ..keys import bits24
 from ..regions import Region, choose, choose_rows
 from .blend import Identity
-from .recipe import Draw, Recipe, check_number
+from .recipe import Draw, Recipe, check_number, check_recipe
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class OneOf(Recipe):
 
     def __post_init__(self) -> None:
         for recipe in self.recipes:
-            _check_recipe("one_of", recipe)
+            check_recipe("one_of", recipe)
         if not self.recipes:
             raise ValueError("one_of: expected one recipe or more, got none; use identity() to mix nothing")
         if self.weights is not None:
@@ -62,9 +62,7 @@ class OneOf(Recipe):
         weights = self.weights or (1.0,) * len(self.recipes)
         limits = [round(2**24 * part / sum(weights)) for part in accumulate(weights)]
         bits = bits24(draw.xp, draw.words(1)[0])
-        return sum(
-            (draw.xp.cast(bits >= limit, "int32") for limit in limits[:-1]), draw.xp.full((draw.n,), 0, "int32")
-        )
+        return sum((draw.xp.cast(bits >= limit, "int32") for limit in limits[:-1]), draw.xp.full((draw.n,), 0, "int32"))
 
     def __repr__(self) -> str:
         weights = "" if self.weights is None else f", weights={self.weights!r}"
@@ -78,7 +76,7 @@ class PerBatch(Recipe):
     recipe: Recipe
 
     def __post_init__(self) -> None:
-        _check_recipe("per_batch", self.recipe)
+        check_recipe("per_batch", self.recipe)
 
     @property
     def parents(self) -> int:
@@ -169,8 +167,3 @@ def identity() -> Recipe:
         array([[1., 1., 1.]], dtype=float32)
     """
     return Identity()
-
-
-def _check_recipe(where: str, recipe: object) -> None:
-    if not isinstance(recipe, Recipe):
-        raise TypeError(f'{where}: expected a recipe, got {recipe!r}; ma.recipe("cutmix") reads one from text')

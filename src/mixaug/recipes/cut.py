@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..keys import beta_quantiles, bits24, look_up
 from .._xp import Array, Library
+from ..keys import beta_quantiles, bits24, look_up
 from ..regions import Paste, Region
 from .recipe import Draw, Recipe, check_number
 
@@ -40,7 +40,7 @@ class CutMix(Recipe):
     """
 
     alpha: float = 1.0
-    parents: ClassVar[int] = 2  # type: ignore[assignment]
+    parents: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         check_number("CutMix alpha", self.alpha, 0)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..keys import GRID, beta_quantiles, bits16, look_up, uniform
 from .._xp import Array
+from ..keys import GRID, beta_quantiles, bits16, look_up, uniform
 from ..regions import Dense, Region
 from .recipe import Draw, Recipe, check_number, check_whole
 
@@ -37,7 +37,7 @@ class GridMix(Recipe):
 
     alpha: float = 1.0
     cells: int = 4
-    parents: ClassVar[int] = 2  # type: ignore[assignment]
+    parents: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         check_number("GridMix alpha", self.alpha, 0)
@@ -85,7 +85,7 @@ class SmoothMix(Recipe):
 
     low: float = 0.25
     high: float = 0.5
-    parents: ClassVar[int] = 2  # type: ignore[assignment]
+    parents: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         check_number("SmoothMix low", self.low, 0)
@@ -99,7 +99,9 @@ class SmoothMix(Recipe):
         for axis in axes[1:]:
             shortest = xp.minimum(shortest, draw.length(axis))
         sigma = (self.low + (self.high - self.low) * uniform(xp, spread)) * shortest
-        squares = [_square_distance(draw, axis, uniform(xp, centre)) for axis, centre in zip(axes, centres, strict=True)]
+        squares = [
+            _square_distance(draw, axis, uniform(xp, centre)) for axis, centre in zip(axes, centres, strict=True)
+        ]
         scale = (-0.5 / (sigma * sigma))[(slice(None), *[None] * len(draw.size))]
         own = xp.exp(sum(squares[1:], squares[0]) * scale)
         return Dense(xp.stack([own, 1.0 - own]))

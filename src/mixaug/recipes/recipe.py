@@ -36,10 +36,9 @@ class Draw:
         drawn = keys.words(self.xp, self.key, self.rows, count)
         return [drawn[i] for i in range(count)]
 
-    def length(self, axis: int) -> Any:
-        """The length of a spatial axis as a float32 factor."""
-        length = self.size[axis]
-        return float(length) if isinstance(length, int) else self.xp.cast(length, "float32")
+    def length(self, axis: int) -> Array:
+        """The length of a spatial axis, a float32 scalar."""
+        return self.xp.cast(self.xp.constant(self.size[axis]), "float32")
 
     def child(self, place: int) -> Draw:
         """The draw of the recipe at this place among its siblings: appending one changes no other."""
@@ -119,6 +118,13 @@ def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
     return xp.stack([rows, *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
 
 
+def check_recipe(where: str, recipe: object) -> Recipe:
+    """The recipe; a TypeError for what is none."""
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f'{where}: expected a recipe, got {recipe!r}; ma.recipe("cutmix") reads one from text')
+    return recipe
+
+
 def check_number(name: str, value: object, low: float, high: float = math.inf, *, open_low: bool = True) -> None:
     """Refuse an option that is not a finite number in its range."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
@@ -155,4 +161,6 @@ def _checked_count(n: Dim) -> Dim:
 def _check_parent(xp: Library, parent: Array, n: Dim, parents: int) -> None:
     shape = xp.shape(parent)
     if len(shape) != 2 or shape[0] != parents or (isinstance(n, int) and isinstance(shape[1], int) and shape[1] != n):
-        raise ValueError(f"parent: expected the shape ({parents}, {n}), got {tuple(shape)}; this recipe has {parents} parents")
+        raise ValueError(
+            f"parent: expected the shape ({parents}, {n}), got {tuple(shape)}; this recipe has {parents} parents"
+        )

@@ -57,7 +57,8 @@ class _Reader:
         try:
             signature.bind(*args, **options)
         except TypeError as error:
-            raise ValueError(f"recipe: {name}{signature} was given other options ({error})") from None
+            takes = ", ".join(str(p.replace(annotation=p.empty)) for p in signature.parameters.values())
+            raise ValueError(f"recipe: {name} takes ({takes}), {error} in {self.text!r}") from None
         return make(*args, **options)
 
     def _nearest(self, name: str) -> str:

@@ -1,0 +1,274 @@
+"""Images, labels, values and parts: cases derivable by hand, and every refusal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mixaug as ma
+import ways
+from mixaug.mix import assemble
+from mixaug.regions import Dense, Paste
+
+tf = ways.tf
+
+
+def blend(*columns: tuple[float, ...], parent=None) -> ma.Mix:
+    """A MixUp of known weights: one tuple of shares an output."""
+    background = np.array(columns, np.float32).T
+    k, n = background.shape
+    parent = (
+        np.stack([(np.arange(n) + j) % n for j in range(k)]).astype(np.int32) if parent is None else np.int32(parent)
+    )
+    return assemble(ma._xp.common(), parent, Paste(background, (None,) * k), background, (2, 2))
+
+
+def boxes(*rows: list[list[int]], size=(4, 4)) -> ma.Mix:
+    """A CutMix of known boxes: [[top, bottom], [left, right]] an output."""
+    box, n = np.array(rows, np.int32), len(rows)
+    region = Paste(None, (None, box))
+    parent = np.stack([np.arange(n), (np.arange(n) + 1) % n]).astype(np.int32)
+    return assemble(ma._xp.common(), parent, region, region.share(ma._xp.common(), n, size), size)
+
+
+def test_a_box_by_hand():
+    x = np.stack([np.zeros((4, 4, 1), np.uint8), np.full((4, 4, 1), 9, np.uint8)])
+    mix = boxes([[1, 3], [0, 4]], [[0, 0], [0, 4]])
+    expected = np.zeros((4, 4), np.uint8)
+    expected[1:3] = 9
+    np.testing.assert_array_equal(mix.images(x)[0, :, :, 0], expected)
+    np.testing.assert_array_equal(mix.images(x)[1], x[1])
+    np.testing.assert_array_equal(mix.share, [[0.5, 1], [0.5, 0]])
+    np.testing.assert_array_equal(mix.labels(np.array([0, 1]), 2), [[0.5, 0.5], [0, 1]])
+    np.testing.assert_array_equal(mix.parent, [[0, 1], [1, 1]])
+
+
+def test_a_blend_by_hand():
+    x = np.array([0, 100, 200], np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
+    mix = blend((0.5, 0.25, 0.25), (1, 0, 0), (0, 0.5, 0.5))
+    np.testing.assert_array_equal(mix.images(x, channels=None)[:, 0, 0], [75, 100, 50])
+    np.testing.assert_array_equal(mix.values(np.array([0, 100, 200])), np.float32([75, 100, 50]))
+    parts, share = mix.parts(np.array([7, 8, 9]))
+    np.testing.assert_array_equal(parts, [[7, 8, 9], [8, 8, 7], [9, 8, 8]])
+    np.testing.assert_array_equal(share, mix.share)
+
+
+def test_uint8_is_rounded_to_nearest_without_bias():
+    """Live in others: truncation, half a grey level too dark on average; or a refusal of uint8."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (64, 32, 32, 3), np.uint8)
+    mix = ma.MixUp(alpha=1.0).draw(64, (32, 32), key=(0, 0))
+    exact = ma.Mix(mix.parent, mix.share, mix.region, mix.size).images(x.astype(np.float64))
+    error = mix.images(x) - exact
+    assert abs(error).max() <= 0.5
+    assert abs(error.mean()) < 0.002
+    assert (mix.images(np.full((64, 32, 32, 3), 255, np.uint8)) == 255).all()
+
+
+def test_images_are_fresh_memory_even_when_nothing_is_mixed():
+    x = np.ones((2, 4, 4, 1), np.float32)
+    for mix in (ma.identity().draw(2, (4, 4), key=(0, 0)), boxes([[0, 0], [0, 0]], [[0, 0], [0, 0]])):
+        out = mix.images(x)
+        assert not np.shares_memory(out, x)
+        out[:] = 5
+    assert (x == 1).all()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64"])
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_class_ids_of_any_integer_dtype(dtype, shape):
+    mix = blend((0.75, 0.25), (0.5, 0.5), (1, 0))
+    ids = np.array([0, 2, 1], dtype).reshape(shape)
+    expected = np.float32([[0.75, 0, 0.25], [0, 0.5, 0.5], [0, 1, 0]])
+    np.testing.assert_array_equal(mix.labels(ids, num_classes=3), expected)
+    assert mix.labels(ids, num_classes=3).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32", "float16", "float32", "float64"])
+def test_one_hot_and_multi_hot_labels_of_any_dtype(dtype):
+    mix = blend((0.75, 0.25), (0.5, 0.5), (1, 0))
+    hot = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]]).astype(dtype)
+    mixed = mix.labels(hot)
+    np.testing.assert_array_equal(mixed, [[0.75, 0.25, 0.25], [0, 0.5, 0.5], [0, 0, 0]])
+    assert mixed.dtype == (np.float64 if dtype == "float64" else np.float32)
+
+
+def test_soft_labels_keep_their_sum_and_bfloat16_does_not_touch_them():
+    mix = ma.MixUp(alpha=1.0).draw(5, (2, 2), key=(0, 0))
+    soft = np.random.default_rng(0).dirichlet(np.ones(4), 5).astype(np.float32)
+    np.testing.assert_allclose(mix.labels(soft, 4).sum(axis=1), 1, atol=1e-6)
+    half = tf.cast(soft, tf.bfloat16)
+    out = ma.MixUp(alpha=1.0).draw(5, (2, 2), key=(0, 0), like=half).labels(half)
+    assert out.dtype == tf.float32
+
+
+def test_labels_never_take_the_dtype_of_the_images():
+    """Live in others: labels cast to bfloat16, so class 999 becomes 1000 and rows sum to 1.002."""
+    images = tf.zeros((8, 4, 4, 3), tf.bfloat16)
+    _, labels = ma.mix_batch(ma.MixUp(), (images, tf.range(992, 1000)), key=(0, 0), num_classes=1000)
+    assert labels.dtype == tf.float32
+    assert not labels[:, :992].numpy().any()
+    np.testing.assert_array_equal(labels.numpy().sum(axis=1), np.ones(8, np.float32))
+
+
+def test_equal_classes_sum_to_one():
+    """Live in others: a pair of one class gets lam instead of 1."""
+    mix = blend((0.3, 0.7), (0.6, 0.4))
+    np.testing.assert_allclose(mix.labels(np.array([1, 1]), 2), [[0, 1], [0, 1]], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_classes", "error", "sentence"),
+    [
+        (np.array([0, 1, 3]), 3, ValueError, r"expected class ids in 0\.\.2, got 0\.\.3"),
+        (np.array([0, -1, 1]), 3, ValueError, r"expected class ids in 0\.\.2, got -1\.\.1"),
+        (np.array([0, 1, 2]), None, ValueError, "class ids need num_classes"),
+        (np.array([0.0, 1, 2]), 3, TypeError, "got float64 of shape .* use mix.values"),
+        (np.array([[0], [1], [2]]), None, ValueError, "may be class ids or one class"),
+        (np.array([True, False, True]), 2, TypeError, "got bool"),
+        (np.zeros((3, 2, 2)), 2, ValueError, "got 3 axes"),
+        (np.eye(3), 4, ValueError, "expected 4 columns, one a class, got 3"),
+        (np.full((3, 3), 0.5), 3, ValueError, "rows that sum to 1, got row 0 with sum 1.5"),
+        (np.array([[1, -1, 1.0]] * 3), 3, ValueError, "rows that sum to 1"),
+        (np.full((3, 3), np.nan), 3, ValueError, "rows that sum to 1"),
+        (np.array([0, 1]), 3, ValueError, "expected 3 rows, as many as the mix has outputs, got 2"),
+        (np.array(0), 3, ValueError, "got 0 axes"),
+        ([0, 1, 2], 3, TypeError, "expected an array of NumPy or TensorFlow, got list"),
+        (tf.constant([0, 1, 2]), 3, TypeError, "one library, got TensorFlow for 'labels' and NumPy for 'the mix'"),
+    ],
+)
+def test_labels_that_are_refused(labels, num_classes, error, sentence):
+    with pytest.raises(error, match=sentence):
+        blend((1, 0), (1, 0), (1, 0)).labels(labels, num_classes)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_an_id_that_no_host_sees_shows_as_nan(jit):
+    def run(y):
+        return ma.MixUp(alpha=1.0).draw(3, (2, 2), key=(0, 0), like=y).labels(y, num_classes=3)
+
+    rows = tf.function(run, jit_compile=jit)(tf.constant([0, 7, 2])).numpy()
+    mix = ma.MixUp(alpha=1.0).draw(3, (2, 2), key=(0, 0))
+    touched = ((mix.parent == 1) & (mix.share > 0)).any(axis=0)
+    np.testing.assert_array_equal(np.isnan(rows).all(axis=1), touched)
+    assert touched.any()
+    assert not touched.all()
+    with pytest.raises(ValueError, match="expected class ids"):
+        run(tf.constant([0, 7, 2]))
+
+
+@pytest.mark.parametrize(
+    ("images", "channels", "error", "sentence"),
+    [
+        (np.zeros((2, 4, 4, 3), np.int32), "last", TypeError, "images: expected uint8, float16.* got int32"),
+        (
+            np.zeros((2, 5, 4, 3), np.float32),
+            "last",
+            ValueError,
+            r"size \(4, 4\) that the mix was drawn for, got \(5, 4\)",
+        ),
+        (
+            np.zeros((2, 4, 4), np.float32),
+            "last",
+            ValueError,
+            r"got \(4,\) with channels='last'; draw for this size or name",
+        ),
+        (np.zeros((2, 4, 4, 3), np.float32), "first", ValueError, r"got \(4, 3\) with channels='first'"),
+        (np.zeros((2, 3), np.float32), "last", ValueError, "use channels=None for images without a channel axis"),
+        (np.zeros((2, 4, 4, 3), np.float32), "middle", ValueError, 'channels "last", "first" or None, got \'middle\''),
+        (
+            np.zeros((3, 4, 4, 3), np.float32),
+            "last",
+            ValueError,
+            "expected 2 rows, as many as the mix has outputs, got 3",
+        ),
+        (tf.zeros((2, 4, 4, 3)), "last", TypeError, "one library, got TensorFlow for 'images'"),
+        ("photo", "last", TypeError, "got str"),
+    ],
+)
+def test_images_that_are_refused(images, channels, error, sentence):
+    with pytest.raises(error, match=sentence):
+        boxes([[0, 1], [0, 1]], [[0, 0], [0, 0]]).images(images, channels)
+
+
+def test_a_source_of_other_rows():
+    rng = np.random.default_rng(0)
+    data, ids = rng.normal(size=(50, 6, 6, 1)).astype(np.float32), np.arange(50)
+    own = np.array([4, 30, 7])
+    parent = np.array([own, [9, 9, 49]], np.int32)
+    mix = ma.CutMix().draw(3, (6, 6), key=(0, 0), parent=parent)
+    expected = (mix.dense()[..., None] * data[mix.parent]).sum(axis=0)
+    np.testing.assert_array_equal(mix.images(data[own], source=data), expected)
+    labels = mix.labels(ids[own], 50, source=ids)
+    np.testing.assert_array_equal(labels[np.arange(3), own], mix.share[0])
+    np.testing.assert_array_equal(mix.parts(ids[own], source=ids)[0], mix.parent)
+    np.testing.assert_allclose(mix.values(ids[own], source=ids), (mix.share * mix.parent).sum(axis=0), rtol=1e-6)
+    with pytest.raises(ValueError, match="takes parents up to row 49, but there are only 3 rows; pass the array"):
+        mix.images(data[own])
+    with pytest.raises(TypeError, match="expected a source like the batch, float32 of 4 axes, got float64"):
+        mix.images(data[own], source=data.astype(np.float64))
+    with pytest.raises(ValueError, match=r"parent: expected the shape \(2, 4\), got \(2, 3\)"):
+        ma.CutMix().draw(4, (6, 6), key=(0, 0), parent=parent)
+
+
+def test_values_keep_their_float_dtype():
+    mix = blend((0.5, 0.5), (1, 0))
+    for dtype, out in (("float16", "float16"), ("float64", "float64"), ("int64", "float32"), ("bool", "float32")):
+        assert mix.values(np.array([[0, 1], [1, 1]], dtype)).dtype == out
+
+
+def test_gradients_flow_through_a_mix():
+    x = tf.Variable(np.random.default_rng(0).normal(size=(4, 6, 6, 1)).astype(np.float32))
+    mix = ma.one_of(ma.MixUp(), ma.CutMix()).draw(4, (6, 6), key=(0, 0), like=x)
+    with tf.GradientTape() as tape:
+        out = tf.reduce_sum(mix.images(x))
+    gradient = tape.gradient(out, x)
+    weights = np.zeros((4, 6, 6))
+    for rows, dense in zip(mix.parent.numpy(), mix.dense().numpy(), strict=True):
+        np.add.at(weights, rows, dense)
+    np.testing.assert_allclose(np.asarray(gradient)[..., 0], weights, atol=1e-6)
+
+
+def test_a_dense_mix_of_many_axes():
+    weight = np.zeros((2, 1, 2, 2, 2), bool)
+    weight[0, :, 0], weight[1, :, 1] = True, True
+    x = np.stack([np.zeros((2, 2, 2), np.uint8), np.ones((2, 2, 2), np.uint8)])
+    mix = ma.Mix(np.array([[0], [1]], np.int32), np.float32([[0.5], [0.5]]), Dense(weight), (2, 2, 2))
+    np.testing.assert_array_equal(mix.images(x[:1], channels=None, source=x)[0], [[[0, 0]] * 2, [[1, 1]] * 2])
+
+
+@pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
+def test_a_mix_survives_its_file(recipe, tmp_path):
+    mix = recipe.draw(5, (9, 7), key=(0, 3))
+    mix.save(tmp_path / "mix")
+    assert [path.name for path in tmp_path.iterdir()] == ["mix"]
+    for like in (None, tf.zeros(1)):
+        back = ma.Mix.load(tmp_path / "mix", like=like)
+        assert back.size == mix.size
+        structure, arrays = back.__tf_flatten__()
+        assert structure == mix.__tf_flatten__()[0]
+        for got, want in zip(arrays, mix.__tf_flatten__()[1], strict=True):
+            np.testing.assert_array_equal(np.asarray(got), want)
+
+
+def test_files_that_are_no_mix(tmp_path):
+    (tmp_path / "text").write_text("hello")
+    np.savez(tmp_path / "other.npz", a=1)
+    np.save(tmp_path / "pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "empty").touch()
+    for name in ("text", "other.npz", "pickle.npy", "empty"):
+        with pytest.raises(ValueError, match=r"expected a file that mix\.save wrote"):
+            ma.Mix.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        ma.Mix.load(tmp_path / "nothing")
+
+
+def test_a_traced_mix_cannot_be_saved(tmp_path):
+    @tf.function
+    def run(x):
+        with pytest.raises(TypeError, match="got traced ones; return the mix from the function first"):
+            ma.MixUp().draw(3, (2, 2), key=(0, tf.cast(x[0], tf.int64)), like=x).save(tmp_path / "mix")
+        return x
+
+    run(tf.zeros(3))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,166 @@
+"""Draws follow the distributions that their papers name. Keys are fixed, so a verdict here is not a matter of luck."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import mixaug as ma
+from mixaug.recipes.recipe import Draw
+
+N = 20_000
+SURE = 1.95  # sqrt(n) times the Kolmogorov distance stays below this with chance 0.999
+
+
+def distance(whole: np.ndarray, distribution: stats.rv_continuous) -> float:
+    """Kolmogorov's distance of numbers on the 1/65536 grid from a distribution rounded to that grid, times sqrt(n)."""
+    at, counts = np.unique(whole, return_counts=True)
+    above = np.cumsum(counts) / len(whole)
+    expected = distribution.cdf((at + 0.5) / 65536)
+    below = distribution.cdf((at - 0.5) / 65536)
+    return float(np.sqrt(len(whole)) * max(abs(above - expected).max(), abs(above - counts / len(whole) - below).max()))
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.2, 1.0, 4.0])
+def test_mixup_weights_are_beta(alpha):
+    share = ma.MixUp(alpha=alpha).draw(N, (1,), key=(0, 0)).share
+    whole = share[0].astype(np.float64) * 65536
+    assert (whole == np.rint(whole)).all()
+    assert distance(whole, stats.beta(alpha, alpha)) < SURE
+    assert distance(whole, stats.beta(alpha * 1.25, alpha)) > SURE  # the test can fail
+
+
+@pytest.mark.parametrize("parents", [3, 5])
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 3.0])
+def test_n_way_weights_are_dirichlet(parents, alpha):
+    share = ma.MixUp(alpha=alpha, parents=parents).draw(N, (1,), key=(0, 0)).share.astype(np.float64)
+    marginal = stats.beta(alpha, alpha * (parents - 1))
+    for weights in share:
+        assert distance(weights * 65536, marginal) < SURE + 0.3  # each stick adds half a grid step of rounding
+    covariance = np.cov(share)
+    np.testing.assert_allclose(covariance, stats.dirichlet(np.full(parents, alpha)).cov(), atol=0.006)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.001])
+def test_small_alpha_gives_no_nan(alpha):
+    for recipe in (
+        ma.MixUp(alpha=alpha),
+        ma.MixUp(alpha=alpha, parents=4),
+        ma.CutMix(alpha=alpha),
+        ma.GridMix(alpha=alpha),
+    ):
+        share = recipe.draw(2000, (16, 16), key=(0, 0)).share
+        assert np.isfinite(share).all()
+        np.testing.assert_allclose(share.sum(axis=0), 1)
+    assert (ma.MixUp(alpha=alpha).draw(2000, (1,), key=(0, 0)).share.max(axis=0) > 0.99).mean() > 0.9
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+def test_cutmix_sides_are_the_root_of_beta(alpha):
+    """Boxes that lie wholly inside a long signal have side floor(size * (1 - lam)): compare with the law of lam."""
+    size = 4096
+    start, stop = ma.CutMix(alpha=alpha).draw(N, (size,), key=(0, 0)).region.box[1][:, 0].T
+    inside = (start > 0) & (stop < size)
+    for limit in (64, 256, 1024):  # a side s is wholly inside for (size - s) of size centres
+        sides = (stop - start)[inside & (stop - start < limit)]
+        grid = np.arange(limit)
+        chance = np.diff(stats.beta(alpha, alpha).cdf(np.append(grid, limit) / size)) * (size - grid) / size
+        assert abs(len(sides) / N - chance.sum()) < 4 * np.sqrt(chance.sum() / N)
+
+
+def test_cutmix_sides_keep_the_images_aspect_and_may_be_odd():
+    box = ma.CutMix().draw(N, (64, 32), key=(0, 0)).region.box[1]
+    inside = ((box[:, :, 0] > 0) & (box[:, :, 1] < (64, 32))).all(axis=1)
+    height, width = (box[:, :, 1] - box[:, :, 0])[inside].T
+    assert (abs(height // 2 - width) <= 1).all()
+    assert 0.4 < (height % 2).mean() < 0.6
+
+
+def test_cutmix_centres_are_uniform():
+    size, side = (101, 57), 5
+    box = ma.CutMix(alpha=1.0).draw(200_000, size, key=(0, 0)).region.box[1]
+    sides = box[:, :, 1] - box[:, :, 0]
+    for axis, length in enumerate(size):
+        start, stop = box[:, axis].T
+        small = (start >= side) & (stop <= length - side) & (sides[:, axis] <= side) & (sides[:, axis] > 0)
+        centre = (start + sides[:, axis] // 2)[small]
+        clear = centre[(centre >= 2 * side) & (centre < length - 2 * side)]  # where no side of 5 is ever clipped
+        counts = np.bincount(clear - 2 * side, minlength=length - 4 * side)
+        assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_cutmix_area_has_the_mean_that_integration_gives():
+    """E[area] of a clipped box: per axis the mean overlap of [c - s/2, c + s/2] with the image, over c and lam."""
+    size = 256
+    lam = (np.arange(4000) + 0.5) / 4000
+    s = np.sqrt(1 - lam)
+    overlap = s * (1 - s / 4)  # mean over a uniform centre of the clipped length, for s <= 1
+    share = ma.CutMix(alpha=1.0).draw(N, (size, size), key=(0, 0)).share[1]
+    assert abs(share.mean() - (overlap**2).mean()) < 0.006
+
+
+def test_every_other_row_is_equally_likely_as_a_parent():
+    n, parents, draws = 7, 4, 6000
+    counts = np.zeros((parents, n, n))
+    for step in range(draws):
+        parent = ma.MixUp(alpha=100.0, parents=parents).draw(n, (1,), key=(0, step)).parent
+        counts[np.arange(parents)[:, None], np.arange(n), parent] += 1
+    assert (counts[0] == draws * np.eye(n)).all()
+    for j in range(1, parents):
+        assert counts[j].trace() == 0
+        others = counts[j][~np.eye(n, dtype=bool)]
+        assert stats.chisquare(others).pvalue > 1e-3
+
+
+def test_one_of_chooses_by_weight_and_rows_choose_apart():
+    recipe = ma.one_of(ma.identity(), ma.MixUp(alpha=100.0), weights=(3, 1))
+    mixed = recipe.draw(N, (1,), key=(0, 0)).share[1] > 0
+    assert stats.binomtest(int(mixed.sum()), N, 0.25).pvalue > 1e-3
+    assert stats.binomtest(int((mixed[1:] & mixed[:-1]).sum()), N - 1, 1 / 16).pvalue > 1e-4
+
+
+def test_sometimes_mixes_with_chance_p():
+    for p in (0.0, 0.3, 1.0):
+        mixed = ma.sometimes(p, ma.MixUp(alpha=100.0)).draw(N, (1,), key=(5, 0)).share[1] > 0
+        assert stats.binomtest(int(mixed.sum()), N, p).pvalue > 1e-3
+
+
+def test_gridmix_cells_are_bernoulli_and_whole():
+    dense = ma.GridMix(alpha=50.0, cells=4).draw(4000, (8, 12), key=(0, 0)).dense()[1]
+    cells = dense.reshape(4000, 4, 2, 4, 3)
+    assert (cells == cells[:, :, :1, :, :1]).all()
+    counts = cells[:, :, 0, :, 0].sum(axis=0).ravel()
+    assert stats.chisquare(counts).pvalue > 1e-3
+    weights = ma.GridMix(alpha=1.0, cells=64).draw(2000, (64, 64), key=(0, 0)).share[1]
+    assert stats.kstest(weights, "uniform").pvalue > 1e-3  # with many cells the share is 1 - lam ~ Beta(1, 1)
+
+
+def test_smoothmix_spots_have_the_paper_s_sigma_and_a_uniform_centre():
+    size = (61, 61)
+    own = ma.SmoothMix().draw(3000, size, key=(0, 0)).dense()[0]
+    top = own.reshape(3000, -1).argmax(axis=1)
+    row, column = np.divmod(top, 61)
+    for centre in (row, column):
+        assert stats.chisquare(np.bincount(centre, minlength=61)).pvalue > 1e-3
+    middle = (row > 20) & (row < 40) & (column > 20) & (column < 40)
+    peak, beside = own[middle, row[middle], column[middle]], own[middle, row[middle], column[middle] + 15]
+    before = own[middle, row[middle], column[middle] - 15]
+    sigma = 15 / np.sqrt(-(np.log(beside) + np.log(before) - 2 * np.log(peak)))
+    assert stats.kstest(sigma / 61, stats.uniform(0.25, 0.25).cdf).pvalue > 1e-3
+
+
+def test_rows_and_steps_share_no_word():
+    """The words of different rows, blocks, keys and the ranking never repeat by accident of construction."""
+    from mixaug import _xp, keys
+
+    xp, seen = _xp.common(), []
+    for step in range(50):
+        key = keys.make((0, step))
+        seen += [
+            keys.words(xp, key, np.arange(50, dtype=np.uint32), 6),
+            keys.rank_word(xp, key, np.arange(50, dtype=np.uint32))[None],
+        ]
+        seen.append(np.stack(Draw(xp, key, np.arange(50, dtype=np.uint32), (1,)).child(0).words(2)))
+    values = np.concatenate([words.ravel() for words in seen])
+    assert len(values) - len(np.unique(values)) < 10  # the birthday bound for 22,500 words of 32 bits is 0.06

@@ -1,0 +1,34 @@
+"""The drawn mixes that every library must hit: NumPy and TensorFlow now, others by a row here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mixaug as ma
+import ways
+
+ROWS = json.loads((Path(__file__).parent / "golden.json").read_text())
+
+
+@pytest.mark.parametrize("like", [None, ways.tf.zeros(1)], ids=["numpy", "tensorflow"])
+def test_golden(like):
+    for row in ROWS:
+        mix = ma.recipe(row["recipe"]).draw(row["n"], tuple(row["size"]), key=tuple(row["key"]), like=like)
+        structure, arrays = mix.__tf_flatten__()
+        assert json.loads(json.dumps(structure)) == row["structure"]
+        for got, want in zip(arrays, row["arrays"], strict=True):
+            got = np.asarray(got)
+            assert (got.dtype.name, list(got.shape)) == (want["dtype"], want["shape"])
+            expected = np.array(want["values"], want["dtype"]).reshape(want["shape"])
+            np.testing.assert_allclose(
+                got.astype(float), expected, rtol=0, atol=1e-6 if "smooth" in row["recipe"] else 0
+            )
+
+
+def test_golden_holds_every_recipe():
+    text = " ".join(row["recipe"] for row in ROWS)
+    assert all(recipe.__name__.lower() in text for recipe in ma.recipes.RECIPES)

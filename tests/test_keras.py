@@ -1,0 +1,257 @@
+"""Keras: the dataset under every kind of worker, the callback, the layer."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import numpy as np
+import pytest
+
+import mixaug as ma
+import ways
+
+tf = ways.tf
+N, BATCH = 22, 4
+X = np.random.default_rng(0).integers(0, 256, (N, 8, 6, 3), np.uint8)
+Y = np.arange(N)
+
+
+class Recorder(keras.Model):
+    """A model that writes down what `fit` feeds it; each batch says by its labels what it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[list[np.ndarray]] = []
+
+    def train_step(self, data):
+        images, labels = data
+        self.seen[-1].append(np.concatenate([labels.numpy(), images.numpy().reshape(len(labels), -1)], axis=1))
+        return {"loss": tf.zeros(())}
+
+
+class Turn(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+        self.model.seen.append([])
+
+
+def fed(dataset, epochs: int = 3, shuffle: bool = False, callbacks=(), **options) -> list[list[np.ndarray]]:
+    model = Recorder()
+    model.compile(run_eagerly=True, jit_compile=False)
+    model.fit(dataset, epochs=epochs, verbose=0, shuffle=shuffle, callbacks=[*callbacks, Turn()], **options)
+    return model.seen
+
+
+def expected(epoch: int, seed: int = 0) -> list[np.ndarray]:
+    stream = list(ma.batches(X, Y, BATCH, ma.CutMix(), seed=seed, epochs=epoch + 1, num_classes=N))[-6:]
+    return [np.concatenate([labels, images.reshape(len(labels), -1)], axis=1) for images, labels in stream]
+
+
+def dataset(**options) -> ma.keras.MixedDataset:
+    return ma.keras.MixedDataset(X, Y, BATCH, ma.CutMix(), num_classes=N, **options)
+
+
+def assert_epochs(got, epochs) -> None:
+    assert len(got) == len(epochs)
+    for batches, epoch in zip(got, epochs, strict=True):
+        for batch, want in zip(batches, expected(epoch), strict=True):
+            np.testing.assert_array_equal(batch, want)
+
+
+@pytest.mark.parametrize(
+    "workers", [{"workers": 0}, {"workers": 4}, {"workers": 4, "use_multiprocessing": True}], ids=str
+)
+def test_fit_sees_the_batches_of_ma_batches_whatever_the_workers(workers):
+    """The first epoch is epoch 0, though Keras calls on_epoch_end once before it."""
+    ds = dataset(**workers)
+    assert_epochs(fed(ds), [0, 1, 2])
+    assert ds.epoch == 3
+
+
+def test_batches_by_index_are_the_same_in_any_order():
+    ds = dataset()
+    for index in (5, 0, 3):
+        images, labels = ds[index]
+        np.testing.assert_array_equal(
+            np.concatenate([labels, images.reshape(len(labels), -1)], axis=1), expected(0)[index]
+        )
+    ds.epoch = 2
+    np.testing.assert_array_equal(ds[1][1], expected(2)[1][:, :N])
+    with pytest.raises(IndexError, match=r"expected a batch in 0\.\.5, got 6"):
+        ds[6]
+
+
+@pytest.mark.parametrize("workers", [{"workers": 0}, {"workers": 2, "use_multiprocessing": True}], ids=str)
+def test_set_epoch_goes_on_where_a_run_stopped(workers):
+    ds = dataset(**workers)
+    assert_epochs(fed(ds, epochs=3, initial_epoch=1, callbacks=[ma.keras.SetEpoch(ds)]), [1, 2])
+
+
+def test_fit_twice_goes_on_counting():
+    ds = dataset(workers=0)
+    fed(ds, epochs=1)
+    assert_epochs(fed(ds, epochs=2), [1, 2])
+
+
+def test_shuffle_true_shuffles_only_the_order_of_batches():
+    batches = fed(dataset(workers=0), epochs=1, shuffle=True)[0]
+    assert {batch.tobytes() for batch in batches} == {want.astype(batches[0].dtype).tobytes() for want in expected(0)}
+
+
+class Generator(keras.utils.PyDataset):
+    """An image generator of its own kind: it darkens as its epochs go by."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = 0
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        rows = slice(index * 5, index * 5 + 5)
+        return X[rows] // (self.ended + 1), Y[rows]
+
+    def on_epoch_end(self):
+        self.ended += 1
+
+
+def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
+    inner = Generator()
+    ds = ma.keras.MixedDataset(inner, recipe=ma.MixUp(parents=3), num_classes=N, seed=2)
+    assert len(ds) == 2
+    seen = fed(ds, epochs=2)
+    assert inner.ended == 3  # Keras' call before the first epoch reaches it as it would without us
+    for epoch in range(2):
+        for index in range(2):
+            rows = slice(index * 5, index * 5 + 5)
+            mixed = ma.mix_batch(
+                ma.MixUp(parents=3), (X[rows] // (epoch + 2), Y[rows]), key=(2, epoch, index), num_classes=N
+            )
+            np.testing.assert_array_equal(seen[epoch][index][:, :N], mixed[1])
+            np.testing.assert_array_equal(seen[epoch][index][:, N:], mixed[0].reshape(5, -1))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (lambda: ma.keras.MixedDataset(X, Y, BATCH), TypeError, "recipe: expected a recipe, got None"),
+        (
+            lambda: ma.keras.MixedDataset(list(X), Y, BATCH, ma.CutMix()),
+            TypeError,
+            "x: expected a NumPy array, got list",
+        ),
+        (lambda: ma.keras.MixedDataset(X, Y[:3], BATCH, ma.CutMix()), ValueError, "got 22 and 3"),
+        (lambda: ma.keras.MixedDataset(X, Y, None, ma.CutMix()), ValueError, "batch_size: expected a whole number"),
+        (
+            lambda: ma.keras.MixedDataset(Generator(), Y, recipe=ma.CutMix()),
+            ValueError,
+            "brings its own labels and batches",
+        ),
+        (lambda: ma.keras.SetEpoch(3), TypeError, "SetEpoch: expected variables or objects with an epoch, got int"),
+    ],
+)
+def test_what_is_refused(make, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()
+
+
+def test_set_epoch_sets_variables_and_datasets():
+    variable, ds = tf.Variable(0, dtype=tf.int64), dataset()
+    ma.keras.SetEpoch(variable, ds).on_epoch_begin(4)
+    assert (int(variable), ds.epoch) == (4, 4)
+
+
+def test_a_tf_dataset_with_a_variable_under_fit():
+    epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+    ds = tf.data.Dataset.from_tensor_slices((X, Y)).batch(BATCH)
+    seen = fed(ds.apply(ma.tf.mixed(ma.CutMix(), num_classes=N, epoch=epoch)), 2, callbacks=[ma.keras.SetEpoch(epoch)])
+    for turn, batches in enumerate(seen):
+        for step, batch in enumerate(batches):
+            rows = slice(step * BATCH, (step + 1) * BATCH)
+            mixed = ma.mix_batch(ma.CutMix(), (X[rows], Y[rows]), key=(0, turn, step), num_classes=N)
+            np.testing.assert_allclose(batch[:, :N], mixed[1], atol=1e-7)
+            np.testing.assert_array_equal(batch[:, N:], mixed[0].reshape(len(batch), -1))
+
+
+# --- the layer
+
+
+def batch(dtype: str = "uint8") -> dict[str, np.ndarray]:
+    return {"images": X.astype(dtype), "labels": Y}
+
+
+def mixed_by_numpy(step: int, seed: int = 0, dtype: str = "uint8") -> dict[str, np.ndarray]:
+    return ma.mix_batch(ma.CutMix(), batch(dtype), key=(seed, step), num_classes=N)
+
+
+def assert_layer(out, want) -> None:
+    np.testing.assert_array_equal(out["images"], want["images"])
+    np.testing.assert_allclose(out["labels"], want["labels"], atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+def test_the_layer_counts_its_calls_and_keeps_the_dtype(dtype):
+    layer = ma.keras.MixLayer(ma.CutMix(), num_classes=N, seed=8)
+    for step in range(3):
+        out = layer(batch(dtype))
+        assert out["images"].dtype.name == dtype
+        assert_layer(out, mixed_by_numpy(step, 8, dtype))
+    assert int(layer.step) == 3
+
+
+def test_the_layer_takes_a_step():
+    layer = ma.keras.MixLayer(ma.CutMix(), num_classes=N)
+    assert_layer(layer({**batch(), "step": np.int64(41)}), mixed_by_numpy(41))
+    assert int(layer.step) == 0
+
+
+def test_the_layer_in_a_map():
+    layer = ma.keras.MixLayer(ma.CutMix(), num_classes=N)
+    ds = tf.data.Dataset.from_tensors(batch()).repeat(3).map(layer)
+    assert ds.element_spec["labels"].shape.as_list() == [N, N]
+    for step, out in enumerate(ds):
+        assert_layer(out, mixed_by_numpy(step))
+    numbered = tf.data.Dataset.from_tensors(batch()).repeat(4).enumerate().map(lambda i, b: layer({**b, "step": i}), 4)
+    for step, out in enumerate(numbered):
+        assert_layer(out, mixed_by_numpy(step))
+
+
+def test_the_layer_passes_when_not_training():
+    out = ma.keras.MixLayer(ma.CutMix(), num_classes=N)(batch(), training=False)
+    np.testing.assert_array_equal(out["images"], X)
+    np.testing.assert_array_equal(out["labels"], np.eye(N, dtype=np.float32))
+
+
+def test_the_layer_under_mixed_precision_keeps_labels_float32():
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        out = ma.keras.MixLayer(ma.CutMix(), num_classes=N)(batch("float32"))
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert (out["images"].dtype.name, out["labels"].dtype.name) == ("float32", "float32")
+
+
+def test_the_layer_survives_a_file(tmp_path):
+    images, labels = keras.Input((8, 6, 3), dtype="uint8"), keras.Input((), dtype="int64")
+    layer = ma.keras.MixLayer(ma.one_of(ma.CutMix(), ma.MixUp(0.2, 3)), num_classes=N, seed=5, name="mix")
+    out = layer({"images": images, "labels": labels})
+    assert out["labels"].shape == (None, N)
+    model = keras.Model([images, labels], out)
+    model([X, Y], training=True)
+    model.save(tmp_path / "m.keras")
+    back = keras.models.load_model(tmp_path / "m.keras")
+    assert back.get_layer("mix").recipe == layer.recipe
+    assert int(back.get_layer("mix").step) == int(layer.step) >= 1
+    assert_layer(back([X, Y], training=True), model([X, Y], training=True))
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [({"recipe": "cutmx"}, "did you mean cutmix"), ({"recipe": 3}, "recipe: expected a recipe, got 3")],
+)
+def test_a_layer_of_no_recipe_is_refused(config, sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        ma.keras.MixLayer(**config)

@@ -1,0 +1,185 @@
+"""The laws, over every recipe, every library and sizes that include odd, 1 and non-square."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mixaug as ma
+import ways
+
+KEY = (2**65 + 7, -3, 11)
+SOFT = ("SmoothMix",)
+
+
+def is_soft(recipe: ma.Recipe) -> bool:
+    return any(name in repr(recipe) for name in SOFT)
+
+
+@pytest.fixture(params=ways.RECIPE_ROWS, ids=repr)
+def recipe(request: pytest.FixtureRequest) -> ma.Recipe:
+    return request.param
+
+
+@pytest.fixture(params=ways.WAYS, ids=lambda way: way.__name__)
+def way(request: pytest.FixtureRequest):
+    return request.param
+
+
+@pytest.fixture(params=ways.SIZES, ids=str)
+def shape(request: pytest.FixtureRequest) -> tuple[int, tuple[int, ...]]:
+    return request.param
+
+
+def test_all_laws(recipe, way, shape):
+    n, size = shape
+    x, y = ways.own_class_everywhere(n, size), np.arange(n)
+
+    def run(x, y):
+        mix = recipe.draw(ways.count(x), size, key=KEY, like=x)
+        return mix, mix.dense(), mix.images(x), mix.labels(y, num_classes=n)
+
+    mix, dense, images, labels = way(run, x, y)
+    library = np.ndarray if way in (ways.numpy, ways.numpy_read_only) else ways.tf.Tensor
+    assert all(isinstance(out, library) for out in (mix.parent, mix.share, dense, images, labels))
+    assert (str(images.dtype.name if hasattr(images.dtype, "name") else images.dtype), tuple(images.shape)) == (
+        "float32",
+        x.shape,
+    )
+    assert tuple(labels.shape) == (n, n)
+    dense, images, labels = (np.asarray(out, np.float64) for out in (dense, images, labels))
+    parent, share = np.asarray(mix.parent), np.asarray(mix.share)
+    pixels = tuple(range(1, 1 + len(size)))
+
+    # 1: the label is the pixels, by the definition and seen from outside
+    exact = 1e-6 if is_soft(recipe) else 2**-24
+    np.testing.assert_allclose(dense.mean(axis=tuple(a + 1 for a in pixels)), share, atol=exact, rtol=0)
+    np.testing.assert_allclose(images.mean(axis=pixels), labels, atol=1e-6, rtol=0)
+    # 2: weights are shares of a whole, labels float32
+    assert share.dtype == np.float32
+    assert (dense >= 0).all()
+    assert (share >= 0).all()
+    np.testing.assert_allclose(dense.sum(axis=0), 1, atol=2**-23)
+    np.testing.assert_array_equal(share.sum(axis=0, dtype=np.float32), np.ones(n, np.float32))
+    # 3: parents differ, the first is the own sample, padding is the own row with share 0
+    assert parent.dtype == np.int32
+    assert parent.shape == share.shape == (recipe.parents, n)
+    np.testing.assert_array_equal(parent[0], np.arange(n))
+    for column, weights in zip(parent.T, share.T, strict=True):
+        used = column[weights > 0]
+        assert len(set(used)) == len(used)
+        if recipe.parents <= n:
+            assert (column[weights == 0] == column[0]).all()
+    # 8: what is applied is the dense definition
+    sources = x[parent]
+    expected = (dense[..., None] * sources).sum(axis=0)
+    np.testing.assert_allclose(images, expected, atol=1e-6, rtol=0)
+
+
+def test_same_key_same_mix(recipe, way, shape):
+    """4: parents, boxes, backgrounds and shares are bit-identical to NumPy's; soft masks to 1e-6."""
+    n, size = shape
+    x = np.zeros((n, *size), np.float32)
+    mix = way(lambda x: recipe.draw(ways.count(x), size, key=KEY, like=x), x)
+    expected = recipe.draw(n, size, key=KEY)
+    structure, arrays = mix.__tf_flatten__()
+    assert structure == expected.__tf_flatten__()[0]
+    for got, want in zip(arrays, expected.__tf_flatten__()[1], strict=True):
+        assert np.asarray(got).dtype == want.dtype
+        if is_soft(recipe):
+            np.testing.assert_allclose(np.asarray(got, np.float64), want, atol=1e-6, rtol=0)
+        else:
+            np.testing.assert_array_equal(np.asarray(got), want)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("channels", ["last", "first", None])
+def test_every_dtype_and_layout(recipe, channels, dtype):
+    """5, 6, 8: dtype, layout and shape stay; inputs are not written to; blends are rounded once."""
+    n, size = 6, (7, 10)
+    shape = {"last": (n, *size, 3), "first": (n, 3, *size), None: (n, *size)}[channels]
+    kind = np.dtype(dtype) if dtype != "bfloat16" else ways.tf.bfloat16.as_numpy_dtype
+    x = np.random.default_rng(0).uniform(0, 255, shape).astype(kind)
+    x.flags.writeable = False
+    mix = recipe.draw(n, size, key=KEY)
+    out = mix.images(x, channels=channels)
+    assert (out.dtype, out.shape) == (x.dtype, x.shape)
+    assert not np.shares_memory(out, x)
+    weights = {"last": mix.dense()[..., None], "first": mix.dense()[:, :, None], None: mix.dense()}[channels]
+    sources = x[mix.parent]
+    if dtype == "uint8":
+        whole = np.rint(weights.astype(np.float64)[1:] * 65536).astype(np.int64)
+        whole = np.concatenate([65536 - whole.sum(axis=0, keepdims=True), whole])
+        np.testing.assert_array_equal(out, ((whole * sources).sum(axis=0) + 2**15) >> 16)
+    else:
+        expected = (weights.astype(np.float64) * sources.astype(np.float64)).sum(axis=0)
+        ulp = {"float16": 2**-10, "bfloat16": 2**-7, "float32": 2**-22, "float64": 2**-22}[dtype]
+        np.testing.assert_allclose(out.astype(np.float64), expected, rtol=ulp)
+    tensor = mix_in_tf(recipe, x, channels, size)
+    assert np.asarray(tensor).dtype == x.dtype
+    if not is_soft(recipe):
+        np.testing.assert_allclose(
+            np.asarray(tensor).astype(np.float64), out.astype(np.float64), rtol=0 if dtype == "uint8" else ulp
+        )
+
+
+def mix_in_tf(recipe, x, channels, size):
+    tensor = ways.tf.constant(x)
+    return recipe.draw(len(x), size, key=KEY, like=tensor).images(tensor, channels=channels)
+
+
+@given(
+    recipe=st.sampled_from(ways.RECIPE_ROWS),
+    n=st.integers(0, 40),
+    size=st.lists(st.integers(1, 12), min_size=1, max_size=3).map(tuple),
+    key=st.lists(st.integers(-(2**70), 2**70), min_size=2, max_size=4).map(tuple),
+)
+def test_laws_hold_whatever_is_drawn(recipe, n, size, key):
+    mix = recipe.draw(n, size, key=key)
+    dense = mix.dense().astype(np.float64)
+    axes = tuple(range(2, 2 + len(size)))
+    np.testing.assert_allclose(dense.mean(axis=axes), mix.share, atol=1e-6)
+    np.testing.assert_allclose(dense.sum(axis=0), 1, atol=2**-22)
+    np.testing.assert_array_equal(mix.parent[0], np.arange(n))
+    for column, weights in zip(mix.parent.T, mix.share.T, strict=True):
+        assert len(set(column[weights > 0])) == (weights > 0).sum()
+
+
+@given(st.integers(2, 6), st.integers(1, 5))
+def test_fewer_rows_than_parents(parents, n):
+    """3: shares of equal parents are added into the first, so each row is counted once."""
+    mix = ma.MixUp(alpha=1.0, parents=parents).draw(n, (2, 2), key=(0, 0))
+    assert ((mix.share > 0).sum(axis=0) <= n).all()
+    np.testing.assert_array_equal(mix.share.sum(axis=0), np.ones(n, np.float32))
+    x = ways.own_class_everywhere(n, (2, 2))
+    np.testing.assert_allclose(mix.images(x).mean(axis=(1, 2)), mix.labels(np.arange(n), n), atol=1e-6)
+
+
+def test_nodes_of_a_composition_do_not_move_each_other():
+    """Appending a branch changes no other branch's draws."""
+    two = ma.one_of(ma.MixUp(), ma.CutMix(), weights=(0, 1)).draw(9, (8, 8), key=KEY)
+    three = ma.one_of(ma.MixUp(), ma.CutMix(), ma.GridMix(), weights=(0, 1, 0)).draw(9, (8, 8), key=KEY)
+    np.testing.assert_array_equal(two.dense(), three.dense())
+
+
+def test_recipes_differ_only_in_what_they_draw():
+    """Whoever is mixed with whom is a matter of the key, not of the recipe."""
+    parents = [
+        recipe.draw(9, (32, 32), key=KEY).parent[1] for recipe in (ma.MixUp(), ma.MixUp(alpha=4), ma.SmoothMix())
+    ]
+    np.testing.assert_array_equal(parents[0], parents[1])
+    np.testing.assert_array_equal(parents[0], parents[2])
+
+
+def test_a_batch_with_a_dense_branch_keeps_each_branchs_own_share():
+    recipe = ma.one_of(ma.MixUp(alpha=1.0), ma.SmoothMix(), weights=(1, 0))
+    mixed, alone = recipe.draw(50, (97, 89), key=KEY), ma.one_of(ma.MixUp(alpha=1.0)).draw(50, (97, 89), key=KEY)
+    np.testing.assert_array_equal(mixed.share, alone.share)
+
+
+def test_per_batch_draws_once_and_still_pairs_each_row():
+    mix = ma.per_batch(ma.one_of(ma.CutMix(), ma.MixUp())).draw(64, (16, 16), key=(0, 1))
+    assert len(np.unique(mix.dense().reshape(2, 64, -1), axis=1)[0]) == 1
+    assert len(set(mix.parent[1])) == 64

@@ -1,0 +1,125 @@
+"""Recipes as values: their options, their repr, their text."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mixaug as ma
+import ways
+
+NUMBERS = st.floats(1e-3, 1e3)
+LEAVES = st.one_of(
+    st.builds(ma.MixUp, alpha=NUMBERS, parents=st.integers(2, 9)),
+    st.builds(ma.CutMix, alpha=NUMBERS),
+    st.builds(ma.GridMix, alpha=NUMBERS, cells=st.integers(1, 9)),
+    st.builds(ma.SmoothMix, low=st.floats(0.01, 0.2), high=st.floats(0.2, 3)),
+    st.just(ma.identity()),
+)
+RECIPES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda r: ma.one_of(*r)),
+        st.lists(st.tuples(inner, NUMBERS), min_size=1, max_size=3).map(
+            lambda r: ma.one_of(*(x for x, _ in r), weights=[w for _, w in r])
+        ),
+        st.builds(ma.sometimes, st.floats(0, 1), inner),
+        st.builds(ma.per_batch, inner),
+    ),
+    max_leaves=4,
+)
+
+
+@given(RECIPES)
+def test_repr_is_python_that_makes_it_again(recipe):
+    names = {name: getattr(ma, name) for name in ma.__all__}
+    assert eval(repr(recipe), {"__builtins__": {}}, names) == recipe  # noqa: S307 - our own repr
+    assert ma.recipe(repr(recipe)) == recipe
+    assert ma.recipe(repr(recipe).upper().replace("NONE", "None")) == recipe
+    assert hash(recipe) == hash(ma.recipe(repr(recipe)))
+
+
+@pytest.mark.parametrize(
+    ("text", "recipe"),
+    [
+        ("cutmix", ma.CutMix()),
+        (" CutMix ( ) ", ma.CutMix()),
+        ("mixup(0.2, 3)", ma.MixUp(0.2, 3)),
+        ("one_of(mixup(alpha=0.2), cutmix)", ma.one_of(ma.MixUp(0.2), ma.CutMix())),
+        ("OneOf(cutmix, identity, weights=(1, 3))", ma.one_of(ma.CutMix(), ma.identity(), weights=(1, 3))),
+        ("sometimes(0.5, gridmix(cells=8))", ma.sometimes(0.5, ma.GridMix(cells=8))),
+        ("per_batch(one_of(smoothmix, cutmix))", ma.per_batch(ma.one_of(ma.SmoothMix(), ma.CutMix()))),
+    ],
+)
+def test_texts(text, recipe):
+    assert ma.recipe(text) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cutmx", "'cutmx' is not known, did you mean cutmix\\?; known are cutmix, gridmix, identity, mixup, one_of"),
+        ("banana", "'banana' is not known; known are"),
+        ("one_of(mixup, cut_mixx)", "did you mean cutmix"),
+        ("cutmix(beta=1)", r"cutmix takes \(alpha=1.0\), got an unexpected keyword argument 'beta'"),
+        ("mixup(alpha=-1)", "MixUp alpha: expected a finite number above 0, got -1"),
+        ("mixup(alpha=cutmix)", "MixUp alpha: expected a finite number"),
+        ("mixup(parents=1)", "MixUp parents: expected a whole number of 2 or more, got 1"),
+        ("__import__('os').system('true')", "expected names, numbers and brackets"),
+        ("cutmix.draw", "expected names, numbers and brackets"),
+        ("cutmix(alpha='1')", "expected names, numbers and brackets"),
+        ("cutmix(alpha=1+1)", "expected names, numbers and brackets"),
+        ("cutmix(*[1])", r"got a \*"),
+        ("cutmix(**{})", r"got a \*"),
+        ("cutmix(", "expected a form such as"),
+        ("", "expected a form such as"),
+        ("3", "expected the name of a recipe"),
+        ("(cutmix, mixup)", "expected the name of a recipe"),
+        ("one_of()", "expected one recipe or more, got none"),
+        ("(" * 500 + "cutmix" + ")" * 500, "expected a form such as"),
+    ],
+)
+def test_texts_that_are_refused(text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ma.recipe(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (lambda: ma.MixUp(alpha=0), ValueError, "MixUp alpha: expected a finite number above 0, got 0"),
+        (lambda: ma.MixUp(alpha=float("nan")), ValueError, "got nan"),
+        (lambda: ma.MixUp(alpha=float("inf")), ValueError, "got inf"),
+        (lambda: ma.MixUp(alpha="1"), ValueError, "got '1'"),
+        (lambda: ma.MixUp(alpha=True), ValueError, "got True"),
+        (lambda: ma.MixUp(parents=2.0), ValueError, "MixUp parents: expected a whole number of 2 or more, got 2.0"),
+        (lambda: ma.CutMix(alpha=-1), ValueError, "CutMix alpha"),
+        (lambda: ma.GridMix(cells=0), ValueError, "GridMix cells: expected a whole number of 1 or more, got 0"),
+        (
+            lambda: ma.SmoothMix(low=0.5, high=0.25),
+            ValueError,
+            "SmoothMix high: expected a finite number of 0.5 or more",
+        ),
+        (lambda: ma.sometimes(1.5, ma.CutMix()), ValueError, "sometimes p: .* at most 1, got 1.5"),
+        (lambda: ma.one_of(ma.CutMix(), weights=(1, 2)), ValueError, "expected 1 weights, one a recipe, got 2"),
+        (lambda: ma.one_of(ma.CutMix(), weights=(0,)), ValueError, "got only zeros"),
+        (lambda: ma.one_of(ma.CutMix(), weights=(-1,)), ValueError, "one_of weights"),
+        (lambda: ma.one_of("cutmix"), TypeError, "one_of: expected a recipe, got 'cutmix'"),
+        (lambda: ma.per_batch(ma.CutMix), TypeError, "per_batch: expected a recipe"),
+        (lambda: ma.recipe(7), TypeError, "recipe: expected a text"),
+    ],
+)
+def test_options_that_are_refused(make, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()
+
+
+@pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
+def test_recipes_are_frozen_values_that_travel_to_workers(recipe):
+    assert pickle.loads(pickle.dumps(recipe)) == recipe  # noqa: S301 - our own bytes
+    field = "recipes" if hasattr(recipe, "recipes") else "recipe" if hasattr(recipe, "recipe") else "alpha"
+    with pytest.raises(AttributeError):
+        setattr(recipe, field, None)

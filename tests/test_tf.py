@@ -1,0 +1,203 @@
+"""tf.data: the stream that every other library draws, for any parallelism, with shapes kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mixaug as ma
+import ways
+
+tf = ways.tf
+N, BATCH = 22, 4
+IMAGES = np.random.default_rng(0).integers(0, 256, (N, 8, 6, 3), np.uint8)
+LABELS = np.arange(N)
+RECIPE = ma.one_of(ma.MixUp(alpha=1.0), ma.CutMix())
+
+
+def batched() -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(BATCH)
+
+
+def epoch_by_numpy(seed: int, epoch: int, recipe: ma.Recipe = RECIPE) -> list[tuple[np.ndarray, np.ndarray]]:
+    loader = [(IMAGES[i : i + BATCH], LABELS[i : i + BATCH]) for i in range(0, N, BATCH)]
+    return list(ma.mixed(loader, recipe, seed=seed, epoch=epoch, num_classes=N))
+
+
+def assert_same(got, want) -> None:
+    got = list(got)
+    assert len(got) == len(want)
+    for one, other in zip(got, want, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert a.shape == b.shape
+            np.testing.assert_array_equal(np.asarray(a), b) if a.dtype == tf.uint8 else np.testing.assert_allclose(
+                a, b, atol=1e-7
+            )
+
+
+@pytest.mark.parametrize("calls", [None, 1, 3, tf.data.AUTOTUNE])
+def test_an_epoch_is_the_stream_that_numpy_draws(calls):
+    ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N, seed=5, epoch=2, num_parallel_calls=calls))
+    for _ in range(2):
+        assert_same(ds, epoch_by_numpy(5, 2))
+
+
+def test_passes_are_counted_where_no_epoch_is_said():
+    """Live in others: the same random numbers each epoch, or a seed that is ignored."""
+    for _ in range(2):  # the same program gives the same stream again
+        ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N, seed=1))
+        for epoch in range(3):
+            assert_same(ds, epoch_by_numpy(1, epoch))
+    assert (epoch_by_numpy(1, 0)[0][0] != epoch_by_numpy(1, 1)[0][0]).any()
+    assert (epoch_by_numpy(1, 0)[0][0] != epoch_by_numpy(2, 0)[0][0]).any()
+
+
+def test_a_repeated_dataset_draws_anew_each_time():
+    ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N)).repeat(2)
+    assert_same(ds, epoch_by_numpy(0, 0) + epoch_by_numpy(0, 1))
+
+
+def test_a_variable_is_read_when_a_pass_begins():
+    epoch = tf.Variable(7, dtype=tf.int64, trainable=False)
+    ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N, epoch=epoch)).prefetch(2)
+    assert_same(ds, epoch_by_numpy(0, 7))
+    epoch.assign(2)
+    pulled = iter(ds)
+    first = next(pulled)
+    epoch.assign(9)  # in the middle of a pass: this pass goes on as it began
+    assert_same([first, *pulled], epoch_by_numpy(0, 2))
+    assert_same(ds, epoch_by_numpy(0, 9))
+
+
+@pytest.mark.parametrize("remainder", [False, True])
+def test_static_shapes_and_length_survive(remainder):
+    ds = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(BATCH, drop_remainder=remainder)
+    out = ds.apply(ma.tf.mixed(RECIPE, num_classes=N))
+    n = BATCH if remainder else None
+    assert out.element_spec == (tf.TensorSpec((n, 8, 6, 3), tf.uint8), tf.TensorSpec((n, N), tf.float32))
+    assert out.cardinality() == ds.cardinality()
+    assert ds.repeat().apply(ma.tf.mixed(RECIPE, num_classes=N)).cardinality() == tf.data.INFINITE_CARDINALITY
+    assert (
+        ds.filter(lambda *_: True).apply(ma.tf.mixed(RECIPE, num_classes=N)).cardinality()
+        == tf.data.UNKNOWN_CARDINALITY
+    )
+
+
+def test_images_of_unknown_size():
+    def ragged():
+        for i in range(3):
+            yield np.full((2, 5 + i, 4, 1), i, np.uint8), np.arange(2)
+
+    spec = (tf.TensorSpec((None, None, None, 1), tf.uint8), tf.TensorSpec((None,), tf.int64))
+    ds = tf.data.Dataset.from_generator(ragged, output_signature=spec)
+    for recipe in ways.RECIPE_ROWS:
+        out = ds.apply(ma.tf.mixed(recipe, num_classes=2, epoch=0))
+        assert out.element_spec[0].shape.as_list() == [None, None, None, 1]
+        for step, (images, labels) in enumerate(out):
+            x = np.full((2, 5 + step, 4, 1), step, np.uint8)
+            expected = ma.mix_batch(recipe, (x, np.arange(2)), key=(0, 0, step), num_classes=2)
+            np.testing.assert_array_equal(images, expected[0])
+            np.testing.assert_allclose(labels, expected[1], atol=1e-6)
+
+
+def test_triples_and_dicts():
+    weights = np.linspace(0, 1, N, dtype=np.float32)
+    triples = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS, weights)).batch(BATCH)
+    named = triples.map(lambda x, y, w: {"photo": x, "labels": y, "sample_weight": w})
+    triple = next(iter(triples.apply(ma.tf.mixed(RECIPE, num_classes=N))))
+    single = next(iter(named.apply(ma.tf.mixed(RECIPE, num_classes=N, fields={"photo": "images"}))))
+    for a, b in zip(triple, (single["photo"], single["labels"], single["sample_weight"]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    expected = ma.mix_batch(RECIPE, (IMAGES[:4], LABELS[:4], weights[:4]), key=(0, 0, 0), num_classes=N)
+    np.testing.assert_allclose(triple[2], expected[2], atol=1e-7)
+
+
+def test_a_mix_passes_through_functions_and_datasets():
+    def draw(images, labels):
+        return images, RECIPE.draw(tf.shape(images)[0], (8, 6), key=(0, tf.reduce_sum(labels)), like=images)
+
+    for images, mix in batched().map(draw):
+        assert isinstance(mix, ma.Mix)
+        np.testing.assert_array_equal(mix.images(images), tf.function(lambda m, x: m.images(x))(mix, images))
+
+
+# --- two zipped datasets
+
+
+def copies(seed: int = 0) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    ds = tf.data.Dataset.from_tensor_slices((ways.own_class_everywhere(N, (5, 4)), LABELS))
+    return tuple(ds.shuffle(N, seed=seed + i, reshuffle_each_iteration=False) for i in range(2))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, ma.GridMix(), ma.SmoothMix(), ma.identity()], ids=repr)
+def test_zipped_element_i_is_made_of_element_i_of_each(recipe):
+    a, b = copies()
+    own, other = [int(y) for _, y in a], [int(y) for _, y in b]
+    out = list(ma.tf.mixed_zip(a, b, recipe, num_classes=N, seed=3, epoch=4))
+    assert len(out) == N
+    for i, (images, labels) in enumerate(out):
+        np.testing.assert_allclose(tf.reduce_mean(images, axis=(0, 1)), labels, atol=1e-6)
+        share = recipe.draw(1, (5, 4), key=(3, 4, i), parent=np.array([[0], [1]])[: recipe.parents]).share[:, 0]
+        expected = np.zeros(N)
+        np.add.at(expected, [own[i], other[i]][: len(share)], share)
+        np.testing.assert_allclose(labels, expected, atol=1e-6)
+
+
+def test_zipped_batches():
+    a, b = (ds.batch(BATCH) for ds in copies())
+    out = ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=N)
+    assert out.element_spec[1].shape.as_list() == [None, N]
+    for i, (images, labels) in enumerate(out):
+        np.testing.assert_allclose(tf.reduce_mean(images, axis=(1, 2)), labels, atol=1e-6)
+        share = ma.CutMix().draw(len(labels), (5, 4), key=(0, 0, i)).share
+        own = [int(y) for y in list(a)[i][1]]
+        other = [int(y) for y in list(b)[i][1]]
+        for row, (p, q) in enumerate(zip(own, other, strict=True)):
+            if p != q:
+                np.testing.assert_allclose((labels[row, p], labels[row, q]), share[:, row], atol=1e-6)
+    assert (next(iter(out))[0] != next(iter(out))[0]).numpy().any()  # each pass draws anew
+
+
+def test_zipped_shapes_that_do_not_tell_are_refused():
+    ds = tf.data.Dataset.from_tensor_slices((np.zeros((4, 3, 3, 1), np.float32), np.eye(3)[[0, 1, 2, 0]]))
+    with pytest.raises(ValueError, match="may be of samples or of batches; pass batched=True or batched=False"):
+        ma.tf.mixed_zip(ds, ds, ma.CutMix())
+    images, labels = next(iter(ma.tf.mixed_zip(ds, ds, ma.CutMix(), batched=False)))
+    assert (images.shape, labels.shape) == ((3, 3, 1), (3,))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (
+            lambda: batched().unbatch().apply(ma.tf.mixed(RECIPE)),
+            ValueError,
+            r"expected a dataset of batches, got single samples",
+        ),
+        (lambda: batched().apply(ma.tf.mixed(RECIPE)), ValueError, "class ids need num_classes"),
+        (
+            lambda: batched().apply(ma.tf.mixed(RECIPE, num_classes=N, epoch=1.5)),
+            TypeError,
+            "epoch: expected an int, a tf.Variable or None",
+        ),
+        (lambda: ma.tf.mixed("cutmix"), TypeError, "expected a recipe, got 'cutmix'"),
+        (
+            lambda: batched().map(lambda x, _: {"a": x}).apply(ma.tf.mixed(RECIPE)),
+            ValueError,
+            "'a' is neither known nor named",
+        ),
+        (
+            lambda: ma.tf.mixed_zip(batched(), batched(), ma.MixUp(parents=3)),
+            ValueError,
+            "a recipe of two parents, one a dataset",
+        ),
+        (
+            lambda: ma.tf.mixed_zip(batched(), batched().map(lambda x, _: x), RECIPE),
+            TypeError,
+            "elements of the same form",
+        ),
+    ],
+)
+def test_datasets_that_are_refused(make, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()

@@ -1,0 +1,51 @@
+"""Write tests/golden.json: mixes drawn under keys of every form, which every library must hit bit for bit.
+
+python tools/make_golden.py          (only when a law of the draw itself is changed on purpose)
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mixaug as ma
+
+KEYS = [(0, 0), (1, 2, 3), (-1, 2**40, -5), (2**64 + 17, 2**63, 0, 9)]
+SHAPES = [(5, [6, 5]), (3, [7]), (2, [3, 2, 4])]
+RECIPES = [
+    "cutmix(alpha=1.0)",
+    "cutmix(alpha=0.2)",
+    "mixup(alpha=0.2)",
+    "mixup(alpha=1.0, parents=4)",
+    "gridmix(alpha=1.0, cells=3)",
+    "smoothmix(low=0.25, high=0.5)",
+    "identity()",
+    "one_of(mixup(alpha=1.0), cutmix(alpha=1.0), gridmix(alpha=1.0, cells=2), weights=(1, 2, 1))",
+    "sometimes(0.5, cutmix(alpha=1.0))",
+    "per_batch(one_of(cutmix(alpha=1.0), mixup(alpha=0.4, parents=3)))",
+]
+
+
+def plain(x: Any) -> dict[str, Any]:
+    """An array as JSON; float32 numbers are exact as doubles."""
+    x = np.asarray(x)
+    return {"dtype": x.dtype.name, "shape": list(x.shape), "values": x.ravel().tolist()}
+
+
+def main() -> None:
+    rows = []
+    for text in RECIPES:
+        for key in KEYS:
+            for n, size in SHAPES:
+                structure, arrays = ma.recipe(text).draw(n, size, key=key).__tf_flatten__()
+                mix = {"structure": json.loads(json.dumps(structure)), "arrays": [plain(x) for x in arrays]}
+                rows.append({"recipe": text, "key": list(key), "n": n, "size": size, **mix})
+    path = Path(__file__).parent.parent / "tests" / "golden.json"
+    path.write_text("[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()
