@@ -145,3 +145,16 @@ def test_inputs_are_not_written_to():
 def test_any_arrangement_in_memory(arrange):
     images, _ = ma.mix_batch(ma.MixUp(), (arrange(IMAGES), LABELS), key=(0, 0), num_classes=N)
     np.testing.assert_array_equal(images, ma.mix_batch(ma.MixUp(), (IMAGES, LABELS), key=(0, 0), num_classes=N)[0])
+
+
+def test_the_library_is_that_of_the_images_whatever_the_key_is_made_of():
+    images, _ = ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=(0, tf.constant(3), tf.Variable(5)), num_classes=N)
+    np.testing.assert_array_equal(images, ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=(0, 3, 5), num_classes=N)[0])
+
+    @tf.function
+    def run(step):
+        with pytest.raises(TypeError, match="got traced numbers of TensorFlow; pass like= an array of that library"):
+            ma.CutMix().draw(N, (8, 8), key=(0, step), like=IMAGES)
+        return ma.CutMix().draw(N, (8, 8), key=(0, step)).share
+
+    assert isinstance(run(tf.constant(3)), tf.Tensor)

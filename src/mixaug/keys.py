@@ -35,7 +35,7 @@ class Words(Protocol):
     """What Threefry needs of 32-bit words: every array library has it, and so have Python's ints."""
 
     def add(self, x: Any, y: Any) -> Any:
-        """x + y mod 2^32."""
+        """Add mod 2^32."""
 
     def rotate_left(self, x: Any, bits: int) -> Any:
         """The word with its bits moved up, those that fall out put in below."""

@@ -94,16 +94,16 @@ class Recipe(ABC):
             >>> mix.parent.shape, mix.share.sum(axis=0)
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
-        xp = _xp.common(like, n, parent, *(key if isinstance(key, (tuple, list)) else ()))
-        size = _checked_size(size)
         made = keys.make(key)
-        rows = xp.arange(_checked_count(n))
+        xp = _xp.common(n, parent, *made) if like is None else _xp.of(like, "like")
+        _check_traced(xp, made)
+        draw = Draw(xp, made, xp.cast(xp.arange(_checked_count(n)), "uint32"), _checked_size(size))
         if parent is None:
-            parent = ring(xp, made, rows, self.parents)
+            parent = ring(xp, made, draw.rows, self.parents)
         else:
-            _check_parent(xp, parent, n, self.parents)
-        region, share = self.fill(Draw(xp, made, xp.cast(rows, "uint32"), size))
-        return assemble(xp, xp.cast(parent, "int32"), region, share, size)
+            parent = _checked_parent(xp, parent, n, self.parents)
+        region, share = self.fill(draw)
+        return assemble(xp, parent, region, share, draw.size)
 
 
 def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
@@ -111,11 +111,11 @@ def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
 
     Distinct while parents <= n, row 0 the row itself, every other row equally likely, for any n.
     """
-    word = keys.rank_word(xp, key, xp.cast(rows, "uint32"))
+    word = keys.rank_word(xp, key, rows)
     order = xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
     rank = xp.argsort(order)
     n = xp.shape(rows)[0]
-    return xp.stack([rows, *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
+    return xp.stack([xp.cast(rows, "int32"), *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
 
 
 def check_recipe(where: str, recipe: object) -> Recipe:
@@ -158,9 +158,20 @@ def _checked_count(n: Dim) -> Dim:
     return n
 
 
-def _check_parent(xp: Library, parent: Array, n: Dim, parents: int) -> None:
+def _check_traced(xp: Library, key: Key) -> None:
+    for word in key:
+        if not isinstance(word, int) and _xp.of(word, "key") is not xp:
+            raise TypeError(
+                f"key: expected ints, or scalars of the library of like=, got traced numbers of {_xp.title(word)}; "
+                "pass like= an array of that library"
+            )
+
+
+def _checked_parent(xp: Library, parent: Array, n: Dim, parents: int) -> Array:
+    parent = xp.cast(xp.constant(parent), "int32")
     shape = xp.shape(parent)
     if len(shape) != 2 or shape[0] != parents or (isinstance(n, int) and isinstance(shape[1], int) and shape[1] != n):
         raise ValueError(
             f"parent: expected the shape ({parents}, {n}), got {tuple(shape)}; this recipe has {parents} parents"
         )
+    return parent

@@ -1,0 +1,40 @@
+# Everything runs in .venv, which `make setup` makes; only git, make and Python >= 3.11 are needed.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_OUT ?= out/demo
+DEMO_ARGS ?= --epochs 3
+
+.PHONY: help setup demo test lint format check golden
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.ready  ## make .venv with mixaug and all that the commands here need
+.venv/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("mixaug needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[lab,tensorflow]" --group dev
+	@touch $@
+
+demo: setup  ## mix real images, train with and without mixing, name the files to open
+	$(BIN)/mixaug preview --out $(DEMO_OUT)/preview.png
+	@if [ -e $(DEMO_OUT)/compare/config.json ]; then set -x; $(BIN)/mixaug compare --resume $(DEMO_OUT)/compare; \
+	else set -x; $(BIN)/mixaug compare --model small --seeds 2 $(DEMO_ARGS) --out $(DEMO_OUT)/compare; fi
+	@printf '\nOpen these:\n  %s\n  %s\n' "$(DEMO_OUT)/preview.png" "$(DEMO_OUT)/compare/report.html"
+
+test: setup  ## run the tests, the examples in docstrings among them
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: setup  ## formatting, lint, types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+format: setup  ## format and mend what can be mended
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+check: lint test  ## what a change must pass
+
+golden: setup  ## draw tests/golden.json anew, when a law of the draw is changed on purpose
+	$(BIN)/python tools/make_golden.py

@@ -1,0 +1,162 @@
+"""The command line: `mixaug preview` and `mixaug compare`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+try:
+    import typer
+except ModuleNotFoundError:
+    sys.exit("mixaug: the command line needs packages that are not installed; pip install 'mixaug[lab,tensorflow]'")
+
+from . import __version__
+from .lab.errors import LabError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Mix training samples (CutMix, MixUp and their relatives): look at the mixes, and see whether they help.",
+)
+
+DATA = "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, or folder:PATH with one sub-folder a class."
+RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; an unknown name lists the known ones.'
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own notes are not for this reader
+    with _one_sentence():
+        app()
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Every error that a person can mend is one sentence; what is left over is a bug and shows its traceback."""
+    try:
+        yield
+    except (LabError, OSError) as error:
+        sys.exit(f"mixaug: {error}")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def preview(
+    data: Annotated[str, typer.Option(help=DATA)] = "fashion-mnist-sample",
+    recipe: Annotated[str, typer.Option(help=RECIPE)] = "one_of(mixup(alpha=1.0), cutmix(alpha=1.0))",
+    seed: Annotated[int, typer.Option(help="Another seed shows other mixes of other images.")] = 0,
+    rows: Annotated[int, typer.Option(help="How many mixed images to show.")] = 6,
+    image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
+    out: Annotated[Path, typer.Option(help="The PNG file to write; it is replaced.")] = Path("mixaug-preview.png"),
+) -> None:
+    """Draw a sheet of mixed images: what each is made of, its parents, and where each pixel came from."""
+    from .epoch import Epoch
+    from .lab import data as datasets
+    from .lab.config import read_arm
+    from .lab.preview import save, sheet
+
+    made = read_arm(recipe)
+    loaded = datasets.load(data, image_size=image_size, seed=seed)
+    train = loaded.train
+    drawn = Epoch(len(train.labels), seed, 0).rows(0, max(64, rows))
+    save(sheet(train.images[drawn], train.labels[drawn], loaded.classes, made, key=(seed, 0), rows=rows), out)
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def compare(
+    data: Annotated[str | None, typer.Option(help=DATA)] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option("--arm", "--arms", help=f'What to compare, once each: "none" or a recipe. {RECIPE}'),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="resnet20, resnet32, resnet56, resnet18 or small.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="How many (5), or which (0,3,7): one training of each arm.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="How many passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a training step.")] = None,
+    train_size: Annotated[int | None, typer.Option(help="Train on so many images, as many of each class.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, or sgd (momentum 0.9, Nesterov).")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest; 0.001 for adam, 0.1 for sgd.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="On kernels; 0.0001 is usual with sgd.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="cosine or constant.")] = None,
+    warmup: Annotated[float | None, typer.Option(help="Epochs in which the learning rate rises from 0.")] = None,
+    augment: Annotated[str | None, typer.Option(help="Of flip, crop, brightness: flip,crop.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A published setting to start from: keras-cutmix.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder to write; it must be new or empty.")] = Path("mixaug-compare"),
+    resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run of this folder.")] = None,
+) -> None:
+    """Train the same network with and without mixing, from the same weights on the same batches, and report.
+
+    The folder gets config.json, versions.json, a line of epochs.jsonl for each epoch, the weights of each run and
+    report.html, one file that opens without a network. Unless options say otherwise: fashion-mnist-sample, resnet20,
+    the arms none, mixup(alpha=0.2) and cutmix(alpha=1.0), one seed, 15 epochs, adam.
+    """
+    from .lab.config import PRESETS, Config
+    from .lab.errors import unknown
+
+    if preset is not None and preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    given = {
+        "data": data,
+        "arms": None if not arm else tuple(arm),
+        "model": model,
+        "seeds": None if seeds is None else _seeds(seeds),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "train_size": train_size,
+        "image_size": image_size,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "schedule": schedule,
+        "warmup": warmup,
+        "augment": None if augment is None else tuple(name for name in augment.split(",") if name),
+    }
+    said = {name: value for name, value in given.items() if value is not None}
+    if resume is not None:
+        _train(replace(PRESETS[preset] if preset else Config.read(resume), **said), resume, resume=True)
+        return
+    start = PRESETS[preset] if preset else Config()
+    _train(replace(start, **{"warmup": min(start.warmup, said.get("epochs", start.epochs)), **said}), out, resume=False)
+
+
+def _train(config: Any, out: Path, *, resume: bool) -> None:
+    from .lab import report
+    from .lab.progress import Live
+    from .lab.train import compare as train
+
+    try:
+        with Live() as progress:
+            train(config, out, resume=resume, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; nothing finished is lost: mixaug compare --resume {shlex.quote(str(out))}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"wrote {report.write(out)}")
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """The seeds 0 .. n-1 for "n", or those of a list with commas."""
+    try:
+        numbers = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        numbers = ()
+    if not numbers:
+        raise LabError(f"--seeds: expected how many (5) or which ones (0,3,7), got {text!r}")
+    return numbers if "," in text else tuple(range(numbers[0]))
