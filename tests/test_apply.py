@@ -53,18 +53,6 @@ def test_a_blend_by_hand():
     np.testing.assert_array_equal(share, mix.share)
 
 
-def test_uint8_is_rounded_to_nearest_without_bias():
-    """Live in others: truncation, half a grey level too dark on average; or a refusal of uint8."""
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (64, 32, 32, 3), np.uint8)
-    mix = ma.MixUp(alpha=1.0).draw(64, (32, 32), key=(0, 0))
-    exact = ma.Mix(mix.parent, mix.share, mix.region, mix.size).images(x.astype(np.float64))
-    error = mix.images(x) - exact
-    assert abs(error).max() <= 0.5
-    assert abs(error.mean()) < 0.002
-    assert (mix.images(np.full((64, 32, 32, 3), 255, np.uint8)) == 255).all()
-
-
 def test_images_are_fresh_memory_even_when_nothing_is_mixed():
     x = np.ones((2, 4, 4, 1), np.float32)
     for mix in (ma.identity().draw(2, (4, 4), key=(0, 0)), boxes([[0, 0], [0, 0]], [[0, 0], [0, 0]])):
@@ -100,21 +88,6 @@ def test_soft_labels_keep_their_sum_and_bfloat16_does_not_touch_them():
     half = tf.cast(soft, tf.bfloat16)
     out = ma.MixUp(alpha=1.0).draw(5, (2, 2), key=(0, 0), like=half).labels(half)
     assert out.dtype == tf.float32
-
-
-def test_labels_never_take_the_dtype_of_the_images():
-    """Live in others: labels cast to bfloat16, so class 999 becomes 1000 and rows sum to 1.002."""
-    images = tf.zeros((8, 4, 4, 3), tf.bfloat16)
-    _, labels = ma.mix_batch(ma.MixUp(), (images, tf.range(992, 1000)), key=(0, 0), num_classes=1000)
-    assert labels.dtype == tf.float32
-    assert not labels[:, :992].numpy().any()
-    np.testing.assert_array_equal(labels.numpy().sum(axis=1), np.ones(8, np.float32))
-
-
-def test_equal_classes_sum_to_one():
-    """Live in others: a pair of one class gets lam instead of 1."""
-    mix = blend((0.3, 0.7), (0.6, 0.4))
-    np.testing.assert_allclose(mix.labels(np.array([1, 1]), 2), [[0, 1], [0, 1]], atol=1e-7)
 
 
 @pytest.mark.parametrize(

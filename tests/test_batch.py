@@ -45,22 +45,6 @@ def test_fields_of_other_names_and_with_options():
     np.testing.assert_array_equal(mixed["age"], plain[2])
 
 
-def test_several_images_are_mixed_by_the_same_mix():
-    """Live in others: the second image of a dict passes unmixed, in silence."""
-    same = IMAGES[..., :1]
-    mixed = ma.mix_batch(ma.CutMix(), {"images": IMAGES, "near": same}, key=(0, 0), fields={"near": "images"})
-    np.testing.assert_array_equal(mixed["images"][..., :1], mixed["near"])
-    assert (mixed["near"] != same).any()
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 7])
-def test_any_batch_size(n):
-    """Live in others: odd batches, batches of one and the short last batch raise."""
-    images, labels = ma.mix_batch(ma.CutMix(), (IMAGES[:1].repeat(n, 0), np.zeros(n, int)), key=(0, 0), num_classes=2)
-    np.testing.assert_array_equal(labels, [[1, 0]] * n)
-    np.testing.assert_array_equal(images, IMAGES[:1].repeat(n, 0))
-
-
 @pytest.mark.parametrize(
     ("batch", "options", "error", "sentence"),
     [

@@ -134,6 +134,16 @@ def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
             np.testing.assert_array_equal(seen[epoch][index][:, N:], mixed[0].reshape(5, -1))
 
 
+def test_keras_own_image_generator_is_wrapped():
+    flips = tf.keras.preprocessing.image.ImageDataGenerator(horizontal_flip=True, width_shift_range=2)
+    flow = flips.flow(ways.own_class_everywhere(N, (6, 5)), Y, batch_size=5, seed=0)
+    ds = ma.keras.MixedDataset(flow, recipe=ma.CutMix(), num_classes=N)
+    batches = [ds[index] for index in range(len(ds))]
+    assert [len(labels) for _, labels in batches] == [5, 5, 5, 5, 2]
+    for images, labels in batches:
+        np.testing.assert_allclose(images.mean(axis=(1, 2)), labels, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "sentence"),
     [

@@ -113,7 +113,7 @@ def compare(
 
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    given = {
+    given: dict[str, Any] = {
         "data": data,
         "arms": None if not arm else tuple(arm),
         "model": model,
