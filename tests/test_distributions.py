@@ -164,3 +164,19 @@ def test_rows_and_steps_share_no_word():
         seen.append(np.stack(Draw(xp, key, np.arange(50, dtype=np.uint32), (1,)).child(0).words(2)))
     values = np.concatenate([words.ravel() for words in seen])
     assert len(values) - len(np.unique(values)) < 10  # the birthday bound for 22,500 words of 32 bits is 0.06
+
+
+def test_a_box_is_what_its_words_say():
+    """By hand: the box of each row from the row's own words, in whole numbers."""
+    from mixaug import _xp, keys
+
+    n, size = 300, (37, 50)
+    words = keys.words(_xp.common(), keys.make((3, 4)), np.arange(n, dtype=np.uint32), 3)
+    box = ma.CutMix(alpha=0.7).draw(n, size, key=(3, 4)).region.box[1]
+    for row in range(n):
+        lam = stats.beta(0.7, 0.7).ppf((int(words[0, row]) // 2**16 + 0.5) / 2**16)
+        for axis, length in enumerate(size):
+            side = int(np.floor(np.float32(np.sqrt(1 - lam)) * np.float32(length)))
+            centre = int(words[1 + axis, row]) // 2**8 * length // 2**24
+            start = centre - side // 2
+            assert box[row, axis].tolist() == [max(start, 0), min(start + side, length)]

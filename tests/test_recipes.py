@@ -75,6 +75,7 @@ def test_texts(text, recipe):
         ("cutmix(*[1])", r"got a \*"),
         ("cutmix(**{})", r"got a \*"),
         ("cutmix(", "expected a form such as"),
+        ("cutmix # mixup", "expected a form such as"),
         ("", "expected a form such as"),
         ("3", "expected the name of a recipe"),
         ("(cutmix, mixup)", "expected the name of a recipe"),

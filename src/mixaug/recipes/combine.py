@@ -65,6 +65,8 @@ class OneOf(Recipe):
         return sum((draw.xp.cast(bits >= limit, "int32") for limit in limits[:-1]), draw.xp.full((draw.n,), 0, "int32"))
 
     def __repr__(self) -> str:
+        if self.recipes[1:] == (identity(),) and self.weights and self.weights[1] == 1 - self.weights[0]:
+            return f"sometimes({self.weights[0]!r}, {self.recipes[0]!r})"
         weights = "" if self.weights is None else f", weights={self.weights!r}"
         return f"one_of({', '.join(map(repr, self.recipes))}{weights})"
 
@@ -132,7 +134,7 @@ def sometimes(p: float, recipe: Recipe) -> Recipe:
     Example:
         >>> import mixaug as ma
         >>> ma.sometimes(0.5, ma.CutMix())
-        one_of(CutMix(alpha=1.0), identity(), weights=(0.5, 0.5))
+        sometimes(0.5, CutMix(alpha=1.0))
 
     `per_batch(sometimes(0.5, CutMix()))` is the cutmix_prob of the CutMix paper's code.
     """

@@ -16,6 +16,8 @@ def parse(text: str, known: Mapping[str, Callable[..., Recipe]]) -> Recipe:
     if not isinstance(text, str):
         raise TypeError(f'recipe: expected a text such as "cutmix(alpha=1.0)", got {text!r}')
     try:
+        if "#" in text:  # Python would drop what follows
+            raise ValueError
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise ValueError(f'recipe: expected a form such as "one_of(mixup(alpha=0.2), cutmix)", got {text!r}') from None

@@ -1,0 +1,244 @@
+"""The pictures of mixes: titles, maps and parents say what the pixels are."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mixaug as ma
+from mixaug.lab import preview
+from mixaug.lab.errors import LabError
+from mixaug.recipes import RECIPES
+
+CLASSES = ("coat", "bag", "boot", "shirt", "dress", "hat")
+BRANCHES = ma.one_of(ma.MixUp(parents=5), ma.CutMix(), ma.identity())
+ALL = [*(recipe() for recipe in RECIPES), BRANCHES, ma.identity(), *(ma.MixUp(parents=k) for k in (3, 4, 5))]
+KEY = (7, 3)
+
+
+def solid(channels=3, size=(30, 20)):
+    """Six images, one a class, each of one colour: class i is grey level 40 i, or red, green and blue of its own."""
+    colours = np.array([[40 * i, 250 - 40 * i, (90 * i) % 256] for i in range(6)], np.uint8)[:, :channels]
+    return np.broadcast_to(colours[:, None, None], (6, *size, channels)).copy(), np.arange(6)
+
+
+def mixes(recipe, channels=3, size=(30, 20)):
+    return preview._Mixes(*solid(channels, size), CLASSES, recipe, KEY, 6)
+
+
+def said(terms):
+    """The share of each class that a title names."""
+    share = dict.fromkeys(CLASSES, 0.0)
+    for term in terms:
+        number, name = re.fullmatch(r"(\d\.\d\d) (\w+)", term).groups()
+        share[name] += float(number)
+    return share
+
+
+@pytest.mark.parametrize("recipe", ALL, ids=repr)
+def test_title_says_what_the_pixels_are(recipe):
+    drawn = mixes(recipe)
+    colours = solid()[0][:, 0, 0].astype(float)
+    for i in range(6):
+        pixels = np.asarray(drawn.mixed(i), float).mean(axis=(0, 1))
+        title = drawn.terms(i)
+        numbers = [float(term.split()[0]) for term in title]
+        assert numbers == sorted(numbers, reverse=True)
+        assert all(numbers)
+        claimed = np.array(list(said(title).values())) @ colours
+        assert pixels == pytest.approx(claimed, abs=0.005 * 255 * max(2, recipe.parents))
+
+
+@pytest.mark.parametrize("recipe", ALL, ids=repr)
+def test_overlay_is_coloured_by_the_dense_weights(recipe):
+    images, _ = solid()
+    drawn = mixes(recipe)
+    weight = recipe.draw(6, (30, 20), key=KEY).dense().astype(float)
+    for i in range(6):
+        expected = sum(w[..., None] * np.array(preview.PALETTE[j]) for j, w in enumerate(weight[:, i]))
+        expected = 0.7 * expected + 0.3 * drawn.outputs[i].mean(axis=-1, keepdims=True)
+        factor = drawn.overlay(i).width // images.shape[2]
+        shown = np.asarray(drawn.overlay(i), float)[::factor, ::factor]
+        assert np.abs(shown - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("recipe", ALL, ids=repr)
+def test_sheet_shows_each_picture_in_its_column(recipe, channels):
+    drawn = mixes(recipe, channels)
+    picture = np.asarray(preview.sheet(*solid(channels), CLASSES, recipe, key=KEY, rows=3))
+    top = 0
+    for i in range(3):
+        row = [np.asarray(cell) for cell in drawn.row(i)]
+        assert len(row) == 2 + recipe.parents
+        tops = [find(picture, cell, j * (drawn.cell + 16) + 32, top) for j, cell in enumerate(row)]
+        assert len(set(tops)) == 1
+        top = tops[0] + 1
+
+
+def find(picture, cell, left, top):
+    """The first row, from `top` on, at which the cell stands in the picture."""
+    height, width = cell.shape[:2]
+    strip = picture[:, left : left + width]
+    return next(y for y in range(top, len(strip) - height + 1) if np.array_equal(strip[y : y + height], cell))
+
+
+def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
+    lines = []
+    line = preview._line
+    monkeypatch.setattr(
+        preview,
+        "_line",
+        lambda text, font, colour, width: lines.append((text, colour)) or line(text, font, colour, width),
+    )
+    images, _ = solid()
+    drawn = mixes(ma.MixUp(parents=3))
+    for i in range(6):
+        for j in range(3):
+            lines.clear()
+            row = int(drawn.mix.parent[j, i])
+            assert np.asarray(drawn.parent(i, j))[0, 0].tolist() == images[row, 0, 0].tolist()
+            assert lines == [(CLASSES[row], preview.PALETTE[j])]
+        assert drawn.mix.parent[0, i] == i
+
+
+def test_a_parent_of_no_share_is_left_blank():
+    drawn = mixes(BRANCHES)
+    unused = np.argwhere(drawn.mix.share == 0)
+    assert len(unused) > 6
+    for j, i in unused:
+        assert len(np.unique(np.asarray(drawn.parent(i, j)))) <= 3
+        assert drawn.parent(i, j).getpixel((0, 0)) == preview._FAINT
+
+
+def test_parents_come_from_all_images_not_only_those_shown():
+    images, labels = np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 6
+    drawn = preview._Mixes(images, labels, CLASSES, ma.CutMix(), KEY, 3)
+    assert drawn.mix.parent[1, :3].max() >= 3
+
+
+def test_terms_name_equal_classes_each_and_leave_out_crumbs():
+    assert preview.terms([0.3, 0.004, 0.696], ["coat", "bag", "coat"]) == ["0.70 coat", "0.30 coat"]
+    assert preview.terms([1.0], ["bag"]) == ["1.00 bag"]
+
+
+def test_equal_parents_of_a_single_image_are_one():
+    drawn = preview._Mixes(*(x[:1] for x in solid()), CLASSES, ma.MixUp(parents=3), KEY, 6)
+    assert drawn.terms(0) == ["1.00 coat"]
+    assert drawn.mix.share[:, 0].tolist() == [1, 0, 0]
+    assert len(drawn.overlay(0).getcolors()) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((28, 28), (168, 168)), ((32, 16), (80, 160)), ((150, 150), (150, 150)), ((512, 256), (128, 256))],
+)
+def test_small_images_are_enlarged_pixel_by_pixel_and_large_ones_reduced(size, shown):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    picture = preview._shown(pixels)
+    assert picture.size == shown
+    if shown[1] >= size[0]:
+        factor = shown[1] // size[0]
+        assert np.array_equal(np.asarray(picture), pixels.repeat(factor, 0).repeat(factor, 1))
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "many words " * 40, "line\nbreak\ttab", "\x00\x1b[31m", "<b>&amp;", "Größe ß λ"]
+)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=5)], ids=repr)
+def test_no_text_reaches_into_the_margin(name, recipe):
+    sheet = preview.sheet(*solid(), (name,) * 6, recipe, key=KEY)
+    fed = preview.fed(*solid(), (name,) * 6, recipe, KEY)
+    for picture, margin in ((sheet, 32), (fed, 16)):
+        ink = np.argwhere((np.asarray(picture) != 255).any(axis=2))
+        assert ink.min() >= margin
+        assert (ink.max(axis=0) < np.array(picture.size[::-1]) - margin).all()
+
+
+def test_long_names_end_in_an_ellipsis():
+    font = preview._font(13)
+    assert preview._fitting("coat", font, 144) == "coat"
+    short = preview._fitting("a coat with a long name", font, 144)
+    assert re.fullmatch(r"a coat with .*\S…", short)
+    assert font.getlength(short) <= 144 < font.getlength(short + "mm")
+
+
+def test_long_titles_are_wrapped_between_parents():
+    font = preview._font(15, bold=True)
+    one, three = (preview._paragraph(["0.33 ankle boot"] * k, " + ", font, 200) for k in (1, 3))
+    assert three.height > 2 * one.height
+    assert three.width == 200
+
+
+def test_fed_shows_up_to_twelve():
+    one, two = (
+        preview.fed(np.zeros((n, 8, 8, 1), np.uint8), np.zeros(n, int), ["coat"], ma.identity(), KEY) for n in (6, 30)
+    )
+    assert one.width == two.width
+    assert two.height > 1.8 * (one.height - 32)
+    assert two.height < 2.2 * one.height
+
+
+def test_same_key_same_sheet_and_inputs_untouched():
+    images, labels = solid()
+    before = images.copy()
+    first, again = (preview.sheet(images, labels, CLASSES, BRANCHES, key=KEY) for _ in range(2))
+    other = preview.sheet(images, labels, CLASSES, BRANCHES, key=(7, 4))
+    assert first.tobytes() == again.tobytes() != other.tobytes()
+    assert np.array_equal(images, before)
+
+
+def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(colour) / 255]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    for colour in preview.PALETTE:
+        assert 1.05 / (luminance(colour) + 0.05) >= 4.5
+    # Viénot et al. 1999: what protanopes and deuteranopes see, in linear RGB; the first two colours matter most
+    blind = {
+        "protan": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
+        "deutan": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
+    }
+    for matrix in blind.values():
+        seen = np.array([(np.array(c) / 255) ** 2.2 for c in preview.PALETTE[:3]]) @ np.array(matrix).T
+        seen = seen.clip(0, 1) ** (1 / 2.2)
+        for a in range(3):
+            for b in range(a):
+                assert np.abs(seen[a] - seen[b]).max() > 0.12
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"rows": 0}, "expected 1 row or more, got 0: 6 fit a screen"),
+        ({"images": np.zeros((6, 8, 8, 3))}, "expected uint8 images"),
+        ({"labels": np.arange(5)}, "expected int64 labels"),
+        ({"classes": CLASSES[:3]}, "expected labels in 0..2, got 3"),
+    ],
+)
+def test_wrong_inputs_are_refused(change, sentence):
+    images, labels = solid()
+    given = {"images": images, "labels": labels, "classes": CLASSES, "recipe": ma.CutMix(), "key": KEY} | change
+    with pytest.raises(LabError, match=re.escape(sentence)):
+        preview.sheet(**given)
+
+
+def test_save_makes_the_folder_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "a" / "b" / "sheet.png"
+    for colour in ("red", "blue"):
+        preview.save(Image.new("RGB", (3, 2), colour), path)
+    assert list(path.parent.iterdir()) == [path]
+    with Image.open(path) as image:
+        assert (image.format, image.size, image.getpixel((0, 0))) == ("PNG", (3, 2), (0, 0, 255))
+
+
+def test_save_refuses_in_one_sentence_and_keeps_what_was_there(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(LabError, match=r"expected to write .*x\.png, got .*: name a file in a folder"):
+        preview.save(Image.new("RGB", (1, 1)), tmp_path / "file" / "x.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(LabError, match="expected to write"):
+        preview.save(Image.new("RGB", (1, 1)), tmp_path / "folder.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]

@@ -1,0 +1,400 @@
+"""The report: its numbers are those of the run folder, its warnings come when they must, and names are only text."""
+
+import base64
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mixaug
+from mixaug.lab import preview, report
+from mixaug.lab.config import Config
+from mixaug.lab.data import Data, Split
+from mixaug.lab.errors import LabError
+
+ARMS = ("none", "mixup(alpha=0.2)", "cutmix(alpha=1.0)")
+CLASSES = ("coat", "bag", "boot")
+# test accuracy by arm, seed and epoch: the best epoch is never the last
+ACCURACY = {
+    "none": {0: (0.70, 0.99, 0.80), 1: (0.71, 0.98, 0.82), 2: (0.72, 0.97, 0.84)},
+    "mixup(alpha=0.2)": {0: (0.60, 0.96, 0.81), 1: (0.61, 0.95, 0.80), 2: (0.62, 0.94, 0.86)},
+    "cutmix(alpha=1.0)": {0: (0.50, 0.93, 0.85), 1: (0.51, 0.92, 0.88), 2: (0.52, 0.91, 0.89)},
+}
+LOGITS = np.array([[4, 0, 0], [0, 4, 0], [4, 0, 0], [4, 0, 0], [0, 0, 4], [0, 0, 4]], np.float32)
+LABELS = np.array([0, 0, 1, 1, 1, 2])  # coat taken for bag 1 in 2; bag for coat 2 in 3, for boot 1 in 3
+
+
+def line(arm, seed, epoch):
+    accuracy = ACCURACY[arm][seed][epoch - 1]
+    return {
+        "arm": arm, "seed": seed, "epoch": epoch, "learning_rate": 0.001, "train_loss": 1.0,
+        "mixed_accuracy": accuracy / 2, "test_loss": 2 - accuracy, "test_accuracy": accuracy,
+        "test_ece": accuracy / 10, "seconds": 1.0, "step_ms": 100 * accuracy,
+    }  # fmt: skip
+
+
+def make(folder, **options):
+    """A run folder as training leaves it."""
+    config = Config(**{"arms": ARMS, "seeds": (0, 1, 2), "epochs": 3, "batch_size": 64} | options)
+    for name in ("runs", "sheets"):
+        (folder / name).mkdir(parents=True)
+    (folder / "config.json").write_text(config.to_json())
+    versions = {"mixaug": "9.8.7", "keras": "3.0", "command": "mixaug compare --out 'my run'"}
+    (folder / "versions.json").write_text(json.dumps(versions))
+    runs = [(i, arm, seed) for i, arm in enumerate(config.arms) for seed in config.seeds]
+    lines = [line(arm, seed, epoch + 1) for epoch in range(config.epochs) for _, arm, seed in runs]
+    (folder / "epochs.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    for i, _, seed in runs:
+        preview.save(Image.new("RGB", (40, 20), (i, 0, 0)), folder / "sheets" / f"{i}.png")
+        np.savez(folder / "runs" / f"{i}-s{seed}.npz", logits=LOGITS, labels=LABELS)
+    return folder
+
+
+@pytest.fixture
+def classes(monkeypatch):
+    """The names that the data of a run folder have, of 130 training images: 3 steps an epoch."""
+
+    def use(*names):
+        split = Split(np.zeros((130, 8, 8, 1), np.uint8), np.zeros(130, np.int64))
+        monkeypatch.setattr(report, "load", lambda spec, **_: Data(spec, names, split, split))
+
+    use(*CLASSES)
+    return use
+
+
+def written(folder):
+    """The report's HTML, and its text as a browser shows it."""
+    html = report.write(folder).read_text(encoding="utf-8")
+    body = re.sub(r"(?s)<style>.*?</style>", "", html)
+    return html, " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def table(html):
+    """The cells of the table of numbers, by arm."""
+    body = re.search(r"(?s)<tbody>(.*?)</tbody>", html).group(1)
+    rows = [re.findall(r"(?s)<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"(?s)<tr.*?</tr>", body)]
+    cells = [[" ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split()) for cell in row] for row in rows]
+    return {row[0]: row[1:] for row in cells}
+
+
+def keep(folder, wanted):
+    """Leave in epochs.jsonl only the wanted lines."""
+    path = folder / "epochs.jsonl"
+    lines = [each for each in path.read_text().splitlines(keepends=True) if wanted(json.loads(each))]
+    path.write_text("".join(lines))
+
+
+# --- the numbers ---
+
+
+def test_numbers_are_those_of_the_last_epoch(tmp_path, classes):
+    html, text = written(make(tmp_path))
+    rows = table(html)
+    assert list(rows) == list(ARMS)
+    # 95 % by Student's t with 2 degrees of freedom: 4.302653 s / sqrt(3); for none s = 0.02
+    assert rows["none"] == ["82.00 ± 4.97", "1.180 ± 0.050", "8.20 ± 0.50", "82.0 ± 5.0", "3"]
+    # cutmix - none, seed by seed: 0.05, 0.06, 0.05
+    assert rows["cutmix(alpha=1.0)"][:4] == [
+        "87.33 ± 5.17 +5.33 ± 1.43",
+        "1.127 ± 0.052 −0.053 ± 0.014",
+        "8.73 ± 0.52 +0.53 ± 0.14",
+        "87.3 ± 5.2 +5.3 ± 1.4",
+    ]
+    assert "After the last epoch, epoch 3" in text
+
+
+def test_verdict_says_what_was_found_and_whether_it_holds(tmp_path, classes):
+    _, text = written(make(tmp_path))
+    assert (
+        "cutmix(alpha=1.0) was 5.33 percentage points more accurate than none: 95 % interval +3.90 to +6.77 over 3 "
+        "seeds, which excludes 0." in text
+    )
+    # mixup - none: 0.01, -0.02, 0.02
+    assert (
+        "mixup(alpha=0.2) was 0.33 percentage points more accurate than none: 95 % interval −4.84 to +5.50 over 3 "
+        "seeds, which includes 0: no difference is shown." in text
+    )
+
+
+def test_the_best_epoch_is_never_reported(tmp_path, classes):
+    _, text = written(make(tmp_path))
+    best = [f"{100 * max(seeds[seed]):.2f}" for seeds in ACCURACY.values() for seed in seeds]
+    means = [f"{100 * np.mean([max(epochs) for epochs in seeds.values()]):.2f}" for seeds in ACCURACY.values()]
+    assert not [number for number in best + means if number in text]
+    assert "best" not in text
+
+
+def test_one_that_is_worse_is_said_to_be(tmp_path, classes, monkeypatch):
+    monkeypatch.setitem(ACCURACY, "cutmix(alpha=1.0)", {seed: (0.9, 0.9, 0.7 + 0.01 * seed) for seed in range(3)})
+    html, text = written(make(tmp_path))
+    assert (
+        "cutmix(alpha=1.0) was 11.00 percentage points less accurate than none: 95 % interval −13.48 to −8.52" in text
+    )
+    assert "which excludes 0." in text
+    assert table(html)["cutmix(alpha=1.0)"][0].endswith("−11.00 ± 2.48")
+
+
+def test_equal_arms_are_called_so(tmp_path, classes, monkeypatch):
+    monkeypatch.setitem(ACCURACY, "cutmix(alpha=1.0)", ACCURACY["none"])
+    assert "cutmix(alpha=1.0) was as accurate as none: 95 % interval +0.00 to +0.00" in written(make(tmp_path))[1]
+
+
+def test_training_accuracy_is_named_as_what_it_is(tmp_path, classes):
+    html, text = written(make(tmp_path))
+    assert "Training accuracy against the mixed label, %" in text
+    words = re.findall(r'aria-label="(Training accuracy against the mixed label[^"]*)"', html)
+    assert words == [
+        "Training accuracy against the mixed label % by epoch: none from 35.5 to 41; "
+        "mixup(alpha=0.2) from 30.5 to 41.17; cutmix(alpha=1.0) from 25.5 to 43.67."
+    ]
+    assert not re.search(
+        r"(?i)training accuracy(?! against the mixed label|\s+is counted against the mixed label)", text
+    )
+
+
+def test_curves_are_the_means_of_the_epochs(tmp_path, classes):
+    html, _ = written(make(tmp_path))
+    chart = re.search(r'(?s)<svg[^>]*aria-label="Test accuracy.*?</svg>', html).group()
+    marks = re.findall(r'y="([\d.]+)" text-anchor="end">(\d+)<', chart)
+    (y0, v0), (y1, v1) = ((float(y), float(v)) for y, v in (marks[0], marks[-1]))
+    for points, seeds in zip(
+        re.findall(r'<polyline class="curve" points="([^"]+)"', chart), ACCURACY.values(), strict=True
+    ):
+        drawn = [float(point.split(",")[1]) for point in points.split()]
+        values = [v0 + (y + 4 - y0) * (v1 - v0) / (y1 - y0) for y in drawn]
+        assert values == pytest.approx(100 * np.mean(list(seeds.values()), axis=0), abs=0.2)
+
+
+def test_confusions_are_in_percent_of_the_class_over_all_seeds(tmp_path, classes):
+    _, text = written(make(tmp_path))
+    assert text.count("bag taken for coat, 67 % coat taken for bag, 50 % bag taken for boot, 33 %") == 3
+    # confidence e^4 / (e^4 + 2) = 0.9647, right in 2 of 6
+    assert text.count("Confidence is on average 63.1 points above the accuracy.") == 3
+
+
+def test_rare_confusions_keep_a_digit_and_perfection_is_said(tmp_path, classes):
+    folder = make(tmp_path)
+    labels = np.zeros(500, np.int64)
+    for seed in range(3):
+        logits = np.tile(np.float32([1, 0, 0]), (500, 1))
+        np.savez(folder / "runs" / f"0-s{seed}.npz", logits=logits, labels=labels)
+        logits[0] = (0, 1, 0)
+        np.savez(folder / "runs" / f"1-s{seed}.npz", logits=logits, labels=labels)
+    _, text = written(folder)
+    assert "No mistakes." in text
+    assert "coat taken for bag, 0.2 %" in text
+
+
+# --- the warnings ---
+
+
+def test_one_seed_proves_nothing(tmp_path, classes):
+    html, text = written(make(tmp_path, seeds=(1,)))
+    assert "One seed proves nothing" in text
+    assert (
+        "was 6.00 percentage points more accurate than none with seed 1, the only one that both have finished." in text
+    )
+    assert table(html)["cutmix(alpha=1.0)"][0] == "88.00 +6.00"
+    assert "nan" not in text.lower()
+
+
+def test_several_seeds_are_not_called_one(tmp_path, classes):
+    assert "One seed" not in written(make(tmp_path))[1]
+
+
+def test_a_short_run_is_too_short(tmp_path, classes):
+    _, text = written(make(tmp_path))
+    assert "Too short to judge mixing, which pays late: a run is 9 optimizer steps long, fewer than 20,000." in text
+
+
+@pytest.mark.parametrize(("threshold", "short"), [(9, False), (10, True)])
+def test_the_threshold_is_in_steps(tmp_path, classes, monkeypatch, threshold, short):
+    assert report.STEPS_TO_JUDGE == 20_000
+    monkeypatch.setattr(report, "STEPS_TO_JUDGE", threshold)
+    assert ("Too short" in written(make(tmp_path))[1]) == short
+
+
+def test_unfinished_runs_are_named_and_left_out(tmp_path, classes):
+    folder = make(tmp_path)
+    keep(folder, lambda each: (each["arm"], each["seed"]) != (ARMS[2], 1) or each["epoch"] < 3)
+    (folder / "runs" / "0-s2.npz").unlink()
+    html, text = written(folder)
+    assert (
+        "Not finished, and left out of the table and of every interval: none, seed 2 (3 of 3 epochs); "
+        "cutmix(alpha=1.0), seed 1 (2 of 3 epochs)." in text
+    )
+    rows = table(html)
+    assert [row[-1] for row in rows.values()] == ["2", "3", "2"]
+    assert rows["none"][0].startswith("81.00 ±")
+    assert rows["cutmix(alpha=1.0)"][0].endswith("+5.00")
+    assert "One seed proves nothing" in text
+
+
+def test_an_arm_without_a_finished_run_says_so(tmp_path, classes):
+    folder = make(tmp_path)
+    keep(folder, lambda each: each["arm"] != ARMS[1] or each["epoch"] == 1)
+    html, text = written(folder)
+    assert table(html)[ARMS[1]] == ["–"] * 4 + ["0"]
+    assert "mixup(alpha=0.2) cannot be compared with none yet: no seed is finished in both." in text
+    assert "No run is finished." in text
+
+
+def test_a_run_of_which_nothing_is_finished_has_a_report(tmp_path, classes):
+    folder = make(tmp_path)
+    keep(folder, lambda each: each["epoch"] == 1 and each["arm"] == "none" and each["seed"] == 2)
+    html, text = written(folder)
+    assert [row[-1] for row in table(html).values()] == ["0", "0", "0"]
+    assert "seed 2 (1 of 3 epochs)" in text
+
+
+@pytest.mark.parametrize(("arms", "said"), [(ARMS[1:], "None of the arms is none"), (ARMS[:1], "The only arm is none")])
+def test_without_two_sides_nothing_is_judged(tmp_path, classes, arms, said):
+    _, text = written(make(tmp_path, arms=arms))
+    assert said in text
+    assert "accurate than" not in text
+
+
+# --- the page ---
+
+
+def test_names_are_only_text(tmp_path, classes):
+    classes("<script>alert(1)</script>", '"onload="x', "&amp;{{ 7 * 7 }}")
+    arm = "  ".join(["cutmix(alpha = 1.0)", "#</code><script>alert(2)</script>"])
+    ACCURACY[arm] = ACCURACY[ARMS[2]]
+    try:
+        folder = make(tmp_path, arms=("none", arm), data="<b>&data", model="</style>")
+    finally:
+        del ACCURACY[arm]
+    (folder / "versions.json").write_text(
+        json.dumps({"<i>": "<img src=x>", "command": "</pre><script>alert(3)</script>"})
+    )
+    html, _ = written(folder)
+    for markup in ("<script", "<b>", "<i>", "<img src=x", '"onload="x', "</code><script"):
+        assert markup not in html
+    assert html.count("</style>") == 1
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 0
+    for shown in ("<script>alert(1)</script>", "&amp;{{ 7 * 7 }}", "<b>&data", "alert(2)", "alert(3)", "<img src=x>"):
+        assert shown in unescape(html)
+
+
+def test_it_needs_no_network(tmp_path, classes):
+    html, _ = written(make(tmp_path))
+    assert not re.search(r"""(?i)(https?:|//[a-z]|@import|<script|<link|<iframe|url\()""", html)
+    assert set(re.findall(r'src="(.{22})', html)) == {"data:image/png;base64,"}
+
+
+def test_sheets_are_embedded_as_they_are(tmp_path, classes):
+    folder = make(tmp_path)
+    html, _ = written(folder)
+    embedded = [base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
+    assert embedded == [(folder / "sheets" / f"{i}.png").read_bytes() for i in range(3)]
+    assert html.count('width="40" height="20"') == 3
+
+
+def test_what_is_needed_to_run_it_again(tmp_path, classes):
+    folder = make(tmp_path)
+    _, text = written(folder)
+    assert "mixaug compare --out 'my run'" in text
+    assert " ".join((folder / "config.json").read_text().split()) in text
+    assert "mixaug 9.8.7 keras 3.0" in text
+    assert text.endswith(f"Written by mixaug {mixaug.__version__}.")
+
+
+def test_it_is_written_whole_over_an_older_one(tmp_path, classes):
+    folder = make(tmp_path)
+    (folder / "report.html").write_text("old")
+    assert report.write(folder) == folder / "report.html"
+    assert (folder / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "versions.json", "epochs.jsonl", "runs", "sheets", "report.html"),
+    }
+
+
+def test_the_bundled_data_have_the_names_and_the_steps(tmp_path):
+    folder = make(tmp_path, train_size=100)
+    for path in (folder / "runs").iterdir():
+        np.savez(path, logits=np.eye(10, dtype=np.float32)[[6, 0]], labels=np.array([0, 0]))
+    _, text = written(folder)
+    assert "T-shirt/top taken for Shirt, 50 %" in text
+    assert "(6 optimizer steps)" in text
+
+
+# --- what is wrong ---
+
+
+def damage(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+GOOD = json.dumps(line("none", 0, 1)).encode()
+DAMAGE = {
+    "no folder": (lambda folder: (folder / "config.json").unlink(), "expected a run folder"),
+    "config": (damage("config.json", b"{"), "config.json cannot be used"),
+    "no epoch": (damage("epochs.jsonl", b""), "expected a finished epoch in .*, got none yet"),
+    "no epochs": (lambda folder: (folder / "epochs.jsonl").unlink(), "expected a finished epoch"),
+    "no whole line": (damage("epochs.jsonl", GOOD), "expected a finished epoch"),
+    "no JSON": (damage("epochs.jsonl", b"x\n"), "expected a line for each finished epoch"),
+    "no object": (damage("epochs.jsonl", b"[1]\n"), "expected a line for each finished epoch"),
+    "other arm": (damage("epochs.jsonl", GOOD.replace(b"none", b"nine") + b"\n"), "got no .*nine"),
+    "no field": (damage("epochs.jsonl", GOOD.replace(b"step_ms", b"x") + b"\n"), "got no 'step_ms'"),
+    "null": (
+        damage("epochs.jsonl", GOOD.replace(b"0.7,", b"null,") + b"\n"),
+        "expected a line for each finished epoch",
+    ),
+    "epoch 9": (damage("epochs.jsonl", GOOD.replace(b'"epoch": 1', b'"epoch": 9') + b"\n"), "got epoch 9"),
+    "gap": (damage("epochs.jsonl", GOOD.replace(b'"epoch": 1', b'"epoch": 2') + b"\n"), "got epochs 2"),
+    "no text": (damage("epochs.jsonl", b"\xff\xfe\n"), "expected a line for each finished epoch"),
+    "versions": (damage("versions.json", b"[]"), "expected the versions of a run in .*, got a list"),
+    "no versions": (lambda folder: (folder / "versions.json").unlink(), "got No such file"),
+    "sheet": (damage("sheets/1.png", b"no picture"), "expected a PNG of what the arm was fed"),
+    "no sheet": (lambda folder: (folder / "sheets/1.png").unlink(), "expected a PNG .*got No such file"),
+    "logits": (damage("runs/1-s1.npz", b"PK\x03\x04"), "expected the logits of a finished run"),
+    "empty logits": (damage("runs/1-s1.npz", b""), "expected the logits of a finished run"),
+    "other logits": (
+        lambda folder: np.savez(folder / "runs/1-s1.npz", logits=LOGITS[:, :2], labels=LABELS),
+        r"got float32 \(6, 2\)",
+    ),
+    "one array": (lambda folder: np.savez(folder / "runs/1-s1.npz", logits=LOGITS), "got no .*labels"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_folder_is_one_sentence_and_no_report(tmp_path, classes, case):
+    folder = make(tmp_path)
+    harm, sentence = DAMAGE[case]
+    harm(folder)
+    with pytest.raises(LabError, match=sentence) as caught:
+        report.write(folder)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "report.html").exists()
+
+
+def test_a_line_that_is_being_written_is_not_an_epoch_yet(tmp_path, classes):
+    folder = make(tmp_path)
+    _, before = written(folder)
+    with (folder / "epochs.jsonl").open("a") as file:
+        file.write('{"arm": "no')
+    assert written(folder)[1] == before
+
+
+def test_an_epoch_that_was_run_twice_counts_as_it_ended(tmp_path, classes):
+    folder = make(tmp_path)
+    again = line("none", 0, 3) | {"test_accuracy": 0.86}
+    with (folder / "epochs.jsonl").open("a") as file:
+        file.write(json.dumps(again) + "\n")
+    assert table(written(folder)[0])["none"][0].startswith("84.00")
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, classes):
+    folder = make(tmp_path)
+    (folder / "report.html").mkdir()
+    with pytest.raises(LabError, match=r"expected to write .*report\.html"):
+        report.write(folder)
+
+
+def test_the_template_is_in_the_package():
+    assert (Path(report.__file__).parent / "report.html.jinja").is_file()

@@ -1,0 +1,130 @@
+"""The report in a browser: it opens without a network, in light and dark, wide and narrow."""
+
+import os
+import shutil
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+
+import numpy as np
+import pytest
+from test_report import CLASSES, make
+
+from mixaug.lab import preview, report
+from mixaug.lab.data import Data, Split
+from mixaug.recipes import identity
+
+REQUIRED = bool(os.environ.get("MIXAUG_REQUIRE_BROWSER"))
+load = import_module if REQUIRED else partial(pytest.importorskip, reason="playwright is not installed")
+playwright = load("playwright.sync_api")
+
+FLAGS = (
+    *("--no-sandbox", "--headless", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def page_url(tmp_path_factory):
+    """A report with long names, as a file."""
+    folder = make(tmp_path_factory.mktemp("run"))
+    split = Split(np.zeros((130, 28, 28, 1), np.uint8), np.arange(130) % 3)
+    classes = (*CLASSES[:2], "a class with a long name " * 8)
+    for i in range(3):
+        preview.save(
+            preview.fed(split.images, split.labels, classes, identity(), (0, i)), folder / "sheets" / f"{i}.png"
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "load", lambda spec, **_: Data(spec, classes, split, split))
+        return report.write(folder).as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, "MIXAUG_REQUIRE_BROWSER is set, but no chromium is installed"
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser, url, width, **options):
+    """The page without a network; afterwards nothing may have complained or asked for one."""
+    complaints, asked = [], []
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
+    context.route("http*://**", lambda route: asked.append(route.request.url) or route.abort())
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(url)
+    yield page
+    context.close()
+    assert (complaints, asked) == ([], [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_all_is_seen(browser, page_url, scheme, width):
+    with opened(browser, page_url, width, color_scheme=scheme) as page:
+        verdict = page.get_by_role("region", name="Verdict")
+        assert verdict.get_by_text("percentage points more accurate than none").first.is_visible()
+        assert verdict.get_by_text("Too short to judge mixing").is_visible()
+        assert page.get_by_role("rowheader", name="cutmix(alpha=1.0)").is_visible()
+        assert page.get_by_role("columnheader").count() == 6
+        assert page.locator("svg[role=img]").count() == 3
+        sizes = page.eval_on_selector_all("img", "all => all.map(i => [i.naturalWidth, i.clientWidth, i.alt.length])")
+        assert len(sizes) == 3
+        assert all(min(size) > 0 for size in sizes)
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1280])
+def test_only_boxes_scroll_sideways(browser, page_url, width):
+    with opened(browser, page_url, width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        outside = """all => all.filter(e => !e.closest('.scroll, pre') && !e.closest('svg')
+            && e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 80))"""
+        assert page.eval_on_selector_all("body *", outside) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(browser, page_url, scheme):
+    with opened(browser, page_url, 1280, color_scheme=scheme) as page:
+        names = ("paper", "card", "alert-paper", "ink", "quiet", "alert", *(f"c{i}" for i in range(7)))
+        colour = "name => getComputedStyle(document.documentElement).getPropertyValue('--' + name)"
+        seen = {name: luminance(page.evaluate(colour, name)) for name in names}
+        assert (seen["paper"] > 0.5) == (scheme == "light")
+        for text, paper in (
+            ("ink", "paper"),
+            ("ink", "card"),
+            ("quiet", "paper"),
+            ("quiet", "card"),
+            ("alert", "alert-paper"),
+        ):
+            assert contrast(seen[text], seen[paper]) >= 4.5
+        assert min(contrast(seen[f"c{i}"], seen["card"]) for i in range(7)) >= 3
+        used = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (int(used[4:].split(",")[0]) > 128) == (scheme == "light")
+
+
+def test_without_a_mouse_and_a_screen(browser, page_url):
+    with opened(browser, page_url, 390, bypass_csp=True) as page:  # or wait_for_function could not evaluate
+        assert page.locator("html").get_attribute("lang") == "en"
+        assert page.title() == "Does mixing help? resnet20 on fashion-mnist-sample"
+        page.locator(".scroll").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("document.querySelector('.scroll').scrollLeft > 0")
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+
+
+def luminance(colour):
+    channels = [int(colour.strip()[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def contrast(one, other):
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
