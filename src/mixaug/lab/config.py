@@ -1,0 +1,197 @@
+"""What a comparison is: a frozen value that makes the same run again, in JSON both ways."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mixaug.lab.augment import AUGMENTATIONS
+from mixaug.lab.errors import LabError
+from mixaug.recipes import Recipe, identity
+from mixaug.recipes import recipe as read_recipe
+
+_RATES = {"adam": 1e-3, "sgd": 0.1}
+_SCHEDULES = ("cosine", "constant")
+_AUGMENTED = f"of {', '.join(AUGMENTATIONS)}, each at most once"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is compared, on what, and how it is trained. Each field is checked when the value is made.
+
+    Args:
+        data: as for `mixaug.lab.data.load`.
+        train_size: how many training images; None: all.
+        image_size: side of the images in pixels; None: as they are.
+        arms: what is compared: "none", or recipes in the form that `ma.recipe` reads; no two the same.
+        model: as for `mixaug.lab.models.build`.
+        optimizer: "adam", or "sgd" (momentum 0.9, Nesterov).
+        learning_rate: the highest one; None: 0.001 for adam, 0.1 for sgd.
+        weight_decay: each step takes this times the learning rate off every kernel, biases and BatchNorm excepted.
+        schedule: "cosine" to 0 at the last step, or "constant"; both after the warm-up.
+        warmup: how many epochs the learning rate takes to rise from 0, in a line; at most `epochs`.
+        augment: of "flip", "crop", "brightness", in the order in which they are applied.
+        seeds: one training of each arm for each, all different.
+        epochs: how many.
+        batch_size: rows a batch.
+
+    Raises:
+        LabError: a field that is none of that.
+
+    Example:
+        >>> config = Config(arms=("none", "cutmix"), seeds=(0, 1))
+        >>> Config.from_json(config.to_json()) == config
+        True
+        >>> config.recipes
+        (identity(), CutMix(alpha=1.0))
+    """
+
+    data: str = "fashion-mnist-sample"
+    train_size: int | None = None
+    image_size: int | None = None
+    arms: tuple[str, ...] = ("none", "mixup(alpha=0.2)", "cutmix(alpha=1.0)")
+    model: str = "resnet20"
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    warmup: float = 1.0
+    augment: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    epochs: int = 15
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("data", "model"):
+            self._expect(isinstance(getattr(self, name), str) and getattr(self, name), name, "a name")
+        for name in ("epochs", "batch_size"):
+            self._expect(_whole(getattr(self, name), 1), name, "a whole number above 0")
+        for name in ("train_size", "image_size"):
+            self._expect(getattr(self, name) is None or _whole(getattr(self, name), 1), name, "a whole number above 0")
+        self._expect(self.optimizer in tuple(_RATES), "optimizer", " or ".join(_RATES))
+        self._expect(self.schedule in _SCHEDULES, "schedule", " or ".join(_SCHEDULES))
+        self._expect(_number(self.highest_rate) and self.highest_rate, "learning_rate", "a number above 0")
+        self._expect(_number(self.weight_decay), "weight_decay", "a number of 0 or more")
+        self._expect(
+            _number(self.warmup) and self.warmup <= self.epochs, "warmup", "a number of epochs, at most --epochs"
+        )
+        self._expect(
+            _distinct(self.augment) and all(a in tuple(AUGMENTATIONS) for a in self.augment), "augment", _AUGMENTED
+        )
+        seeds = self.seeds and _distinct(self.seeds) and all(_whole(seed, 0, 2**32) for seed in self.seeds)
+        self._expect(seeds, "seeds", "one or more different whole numbers of 0..2^32-1")
+        self._expect(self.arms and _distinct(self.arms), "arms", "one or more different texts")
+        self._expect(_distinct(tuple(map(repr, self.recipes))), "arms", "different recipes")
+
+    def _expect(self, ok: object, name: str, expected: str) -> None:
+        if not ok:
+            raise LabError(f"expected {option(name)} to be {expected}, got {getattr(self, name)!r}")
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What each arm mixes by."""
+        return tuple(map(read_arm, self.arms))
+
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate after the warm-up."""
+        return _RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
+
+    def to_json(self) -> str:
+        """The fields as a JSON object."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """The configuration that `to_json` wrote.
+
+        Raises:
+            LabError: the text is no JSON object of exactly these fields, or a field is wrong.
+        """
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise LabError(f"expected a configuration in JSON, got text that is none ({error})") from error
+        known = [field.name for field in fields(cls)]
+        if not isinstance(found, dict) or set(found) != set(known):
+            came = ", ".join(found) if isinstance(found, dict) else type(found).__name__
+            raise LabError(f"expected a configuration with {', '.join(known)}, got {came or 'nothing'}")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+        return cls(**values)
+
+    @classmethod
+    def read(cls, folder: Path) -> Config:
+        """The configuration of a run folder.
+
+        Raises:
+            LabError: there is none in it, or it is damaged.
+        """
+        path = folder / "config.json"
+        if not path.is_file():
+            raise LabError(f"expected a run folder, got {folder}, which has no config.json: name one that --out made")
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise LabError(f"{path} cannot be used ({error}): restore it, or start anew with another --out") from error
+
+    def difference(self, other: Config) -> str | None:
+        """The first field in which another configuration is not the same; None if there is none."""
+        names = (field.name for field in fields(self))
+        return next((name for name in names if getattr(self, name) != getattr(other, name)), None)
+
+
+def option(name: str) -> str:
+    """What a field is called on the command line.
+
+    >>> option("batch_size")
+    '--batch-size'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def read_arm(arm: str) -> Recipe:
+    """What an arm mixes by: "none", or a recipe in the form that `ma.recipe` reads.
+
+    Raises:
+        LabError: it is neither.
+
+    >>> read_arm("none"), read_arm("cutmix")
+    (identity(), CutMix(alpha=1.0))
+    """
+    if arm == "none":
+        return identity()
+    try:
+        return read_recipe(arm)
+    except (TypeError, ValueError) as error:
+        raise LabError(f'expected "none" or a recipe, got {arm!r}: {error}') from error
+
+
+def _whole(value: object, low: int, end: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value < end
+
+
+def _number(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
+
+
+def _distinct(values: object) -> bool:
+    return isinstance(values, tuple) and len(set(map(repr, values))) == len(values)
+
+
+PRESETS = {
+    "keras-cutmix": Config(  # the tutorial "CutMix data augmentation for image classification" of keras.io
+        data="cifar10",
+        arms=("none", "cutmix(alpha=0.25)"),
+        model="resnet20",
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule="constant",
+        warmup=0.0,
+        epochs=15,
+        batch_size=32,
+    )
+}

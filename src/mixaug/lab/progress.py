@@ -1,0 +1,90 @@
+"""What a person sees while networks train."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+
+class Progress:
+    """Is told how the training goes, and does nothing."""
+
+    def begin(self, total_steps: int, done_steps: int) -> None:
+        """Training begins; `done_steps` of the steps were done before."""
+
+    def step(self, arm: str, seed: int, epoch: int, epochs: int) -> None:
+        """A step is done, in this epoch, counted from 1."""
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """An epoch is finished; `line` is what is written of it."""
+
+
+class Live(Progress):
+    """A bar with the arm, the seed, the epoch and the time left; one line for each finished epoch.
+
+        time left = steps left * mean time of the steps so far, evaluation included
+
+    Where the output is no terminal only the lines are printed.
+
+    Args:
+        console: where to; None: standard error.
+
+    Example:
+        >>> import sys
+        >>> with Live(Console(file=sys.stdout)) as progress:
+        ...     progress.begin(total_steps=1, done_steps=0)
+        ...     progress.step("cutmix", seed=0, epoch=1, epochs=1)
+        ...     progress.epoch({"arm": "cutmix", "seed": 0, "epoch": 1, "test_accuracy": 0.81, "test_loss": 0.5,
+        ...                     "train_loss": 1.2, "mixed_accuracy": 0.55, "seconds": 3.2})
+        cutmix, seed 0, epoch 1: test accuracy 0.8100, test loss 0.5000 (train loss 1.2000, mixed accuracy 0.5500), 3 s
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task("preparing", total=None, left="")
+        self._steps = 0
+        self._steps_to_do = 0
+        self._begun = 0.0
+
+    def __enter__(self) -> Live:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def begin(self, total_steps: int, done_steps: int) -> None:
+        """Show how much there is to do."""
+        self._steps, self._steps_to_do, self._begun = 0, total_steps - done_steps, perf_counter()
+        self._bar.update(self._task, total=total_steps, completed=done_steps)
+
+    def step(self, arm: str, seed: int, epoch: int, epochs: int) -> None:
+        """Go on by one step."""
+        self._steps += 1
+        mean = (perf_counter() - self._begun) / self._steps
+        left = timedelta(seconds=round(mean * (self._steps_to_do - self._steps)))
+        description = f"{arm}, seed {seed}, epoch {epoch}/{epochs}"
+        self._bar.update(self._task, advance=1, description=description, left=f"{left} left")
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Print a line."""
+        text = (
+            "{arm}, seed {seed}, epoch {epoch}: test accuracy {test_accuracy:.4f}, test loss {test_loss:.4f} "
+            "(train loss {train_loss:.4f}, mixed accuracy {mixed_accuracy:.4f}), {seconds:.0f} s"
+        )
+        self._console.print(text.format(**line), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,460 @@
+"""Training: every arm from the same weights on the same batches, into a run folder from which it can go on."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+import mixaug
+from mixaug.epoch import Epoch
+from mixaug.keras import SetEpoch
+from mixaug.lab import metrics, models, preview
+from mixaug.lab.augment import augment
+from mixaug.lab.config import Config, option
+from mixaug.lab.data import Data, load
+from mixaug.lab.errors import LabError
+from mixaug.lab.progress import Progress
+from mixaug.recipes import Recipe
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing keeps two processes out of one folder there
+    fcntl = None  # type: ignore[assignment]
+
+Tensor: TypeAlias = Any  # a tensor of Keras' backend
+Line: TypeAlias = dict[str, Any]  # what epochs.jsonl says of an epoch
+Pixels: TypeAlias = NDArray[np.uint8]
+Ids: TypeAlias = NDArray[np.int64]
+
+
+def compare(config: Config, out: Path, *, resume: bool = False, progress: Progress | None = None) -> None:
+    """Train the network once per arm and seed, into a run folder.
+
+    The runs of a seed begin with the same weights and are fed the same augmented images in the same order; only the
+    mix differs. After each epoch the folder holds all that is needed to go on: interrupted at any moment, `resume=True`
+    ends with the same numbers but the times (TensorFlow backend, same machine, same versions).
+
+    Args:
+        config: what to do.
+        out: the run folder, made if it is missing: config.json, versions.json, epochs.jsonl (a line an epoch),
+            runs/I-sS.keras (arm I, seed S: the network after its last epoch, for
+            `keras.saving.load_model(path, compile=False)`), runs/I-sS.npz (its logits on the test images, and their
+            labels), sheets/I.png (the first images that arm I is fed).
+        resume: go on with the run in `out`. One that is finished is left as it is.
+        progress: is told how it goes.
+
+    Raises:
+        LabError: `out` cannot be written, holds something already (without `resume`) or a run of another configuration,
+            is damaged or in use; the data or the model do not exist; the loss is no longer finite.
+    """
+    _admit(config, out, resume)
+    data = load(config.data, train_size=config.train_size, image_size=config.image_size)
+    runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
+    _make_deterministic()
+    runs[0].untrained()  # a network that cannot be built is refused before anything is written
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with _locked(out):
+        _describe(config, data, out)
+        _train(runs, Log(out / "epochs.jsonl"), progress or Progress())
+
+
+def _admit(config: Config, out: Path, resume: bool) -> None:
+    """Refuse a folder that holds something else."""
+    if not resume:
+        with _writing(out):
+            held = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
+        if held:
+            raise LabError(f"expected an empty folder, got {out}: go on with --resume {out}, or choose another --out")
+        return
+    there = Config.read(out)
+    if name := there.difference(config):
+        came = f"{option(name)} {getattr(config, name)} instead of {getattr(there, name)}"
+        raise LabError(f"expected the configuration of {out}, got {came}: leave it as it was, or choose another --out")
+
+
+def _make_deterministic() -> None:
+    if keras.backend.backend() == "tensorflow":
+        import_module("tensorflow").config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Keep other processes out of the folder; the lock goes with the process, however that ends."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        _lock(folder, out)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, out: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LabError(f"expected {out} for itself, got one in which another process trains: wait for it") from error
+
+
+def _describe(config: Config, data: Data, out: Path) -> None:
+    """Write what the run is and what its arms are fed, as far as it is not there."""
+    for name, text in (("config.json", config.to_json()), ("versions.json", _versions())):
+        if not (out / name).exists():
+            _write_text(out / name, text)
+    for index, recipe in enumerate(config.recipes):
+        path = out / "sheets" / f"{index}.png"
+        if not path.exists():
+            images, labels, key = Batches(config, data, recipe, config.seeds[0]).unmixed(0)
+            _write(path, preview.fed(images, labels, data.classes, recipe, key).save)
+
+
+def _versions() -> str:
+    backend = keras.backend.backend()
+    versions = {
+        "mixaug": mixaug.__version__,
+        "keras": keras.__version__,
+        "backend": backend,
+        backend: import_module(backend).__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "command": shlex.join(sys.argv),
+    }
+    return json.dumps(versions, indent=2) + "\n"
+
+
+def _train(runs: list[Run], log: Log, progress: Progress) -> None:
+    """Do what is left of each run."""
+    finished = [run.finished() for run in runs]
+    log.keep({(run.arm, run.seed): epochs for run, epochs in zip(runs, finished, strict=True)})
+    progress.begin(sum(run.steps * run.config.epochs for run in runs), runs[0].steps * sum(finished))
+    for run in runs:
+        if not run.logits.exists():
+            run.train(log, progress)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The training of one arm with one seed, in a run folder."""
+
+    config: Config
+    data: Data
+    out: Path
+    index: int  #: of the arm
+    seed: int
+
+    def train(self, log: Log, progress: Progress) -> None:
+        """Do the epochs that are left, then write the logits."""
+        model, finished = self.restored()
+        for epoch in range(finished, self.config.epochs):
+            line = self.epoch(model, epoch, progress)
+            log.append(line)
+            _write(self.network, model.save)  # after the line: it is this that says the epoch is finished
+            progress.epoch(line)
+        _write(self.logits, partial(np.savez, logits=self._logits(model), labels=self.data.test.labels))
+
+    def epoch(self, model: keras.Model, epoch: int, progress: Progress) -> Line:
+        """Train for an epoch, counted from 0, and evaluate on the test images."""
+        batches, watch = self.batches, Watch(self, progress)
+        begun = perf_counter()
+        history = model.fit(
+            batches,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[SetEpoch(batches), watch],
+        ).history
+        seconds = perf_counter() - begun
+        logits, labels = self._logits(model), self.data.test.labels
+        test_loss = metrics.log_loss(logits, labels)
+        self.check_finite(test_loss, epoch)
+        return {
+            "arm": self.arm,
+            "seed": self.seed,
+            "epoch": epoch + 1,
+            "learning_rate": float(learning_rate(self.config, self.steps)((epoch + 1) * self.steps - 1)),
+            "train_loss": history["loss"][0],
+            "mixed_accuracy": history["mixed_accuracy"][0],
+            "test_loss": test_loss,
+            "test_accuracy": metrics.accuracy(logits, labels),
+            "test_ece": metrics.calibration_error(metrics.softmax(logits), labels),
+            "seconds": seconds,
+            "step_ms": watch.step_ms,
+        }
+
+    def finished(self) -> int:
+        """How many epochs are finished."""
+        if self.logits.exists():
+            return self.config.epochs
+        return self.restored()[1] if self.network.exists() else 0
+
+    def restored(self) -> tuple[keras.Model, int]:
+        """The network and its optimizer as they were after the last finished epoch, and how many are finished."""
+        model = self.untrained()
+        if not self.network.exists():
+            return model, 0
+        try:
+            model.optimizer.build(model.trainable_variables)  # what is not built would not be loaded
+            model.load_weights(self.network)
+        except Exception as error:  # zipfile, h5py and Keras each have their own
+            raise self._damaged("a file that cannot be read") from error
+        finished, rest = divmod(int(model.optimizer.iterations), self.steps)
+        if rest or not 0 < finished <= self.config.epochs:
+            raise self._damaged(f"{int(model.optimizer.iterations)} steps, at {self.steps} an epoch")
+        return model, finished
+
+    def _damaged(self, came: str) -> LabError:
+        way_out = "delete it, and --resume trains that run anew"
+        return LabError(f"expected the network of {self.name} in {self.network}, got {came}: {way_out}")
+
+    def untrained(self) -> keras.Model:
+        """The network before its first step, the same for every arm."""
+        keras.utils.set_random_seed(self.seed)
+        model = models.build(self.config.model, self.data.train.images.shape[1:], len(self.data.classes))
+        model.compile(
+            optimizer(self.config, self.steps),
+            keras.losses.CategoricalCrossentropy(from_logits=True),
+            metrics=[mixed_accuracy],
+            # the operations that TensorFlow promises to be deterministic are its own, not XLA's
+            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+        )
+        return model
+
+    def check_finite(self, loss: float, epoch: int) -> None:
+        """Stop where training has diverged.
+
+        Raises:
+            LabError: the loss is infinite or NaN.
+        """
+        if not math.isfinite(loss):
+            way_out = "start anew with a lower --learning-rate and another --out; what was finished stays"
+            raise LabError(f"expected a finite loss, got {loss} in {self.name}, epoch {epoch + 1}: {way_out}")
+
+    def _logits(self, model: keras.Model) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = model.predict(self.data.test.images, batch_size=256, verbose=0)
+        return logits
+
+    @property
+    def arm(self) -> str:
+        """The arm's text."""
+        return self.config.arms[self.index]
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return f"arm {self.arm}, seed {self.seed}"
+
+    @property
+    def network(self) -> Path:
+        """The file of the network and its optimizer after the last finished epoch."""
+        return self.out / "runs" / f"{self.index}-s{self.seed}.keras"
+
+    @property
+    def logits(self) -> Path:
+        """The file of the logits on the test images; with it the run is finished."""
+        return self.network.with_suffix(".npz")
+
+    @property
+    def batches(self) -> Batches:
+        """What the network is fed."""
+        return Batches(self.config, self.data, self.config.recipes[self.index], self.seed)
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has."""
+        return len(self.batches)
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """What an arm is fed: the batch i of an epoch is a pure function of (seed, epoch, i).
+
+    Its rows and their augmentation do not depend on the arm, and its parents are its own augmented rows.
+
+    Args:
+        config: batch size and augmentation.
+        data: whose training images are fed.
+        recipe: what to mix by.
+        seed: any int.
+
+    `epoch` is public, and starts at 0.
+    """
+
+    def __init__(self, config: Config, data: Data, recipe: Recipe, seed: int) -> None:
+        super().__init__(workers=0)
+        self.epoch = 0
+        self._config, self._data, self._recipe, self._seed = config, data, recipe, seed
+
+    def __len__(self) -> int:
+        return -(-len(self._data.train.labels) // self._config.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Pixels, NDArray[np.float32]]:
+        images, labels, key = self.unmixed(index)
+        mixed: tuple[Pixels, NDArray[np.float32]] = mixaug.mix_batch(
+            self._recipe, (images, labels), key=key, num_classes=len(self._data.classes)
+        )
+        return mixed
+
+    def unmixed(self, index: int) -> tuple[Pixels, Ids, tuple[int, int, int]]:
+        """The augmented images and the labels that batch `index` is mixed from, and the key that it is mixed by."""
+        size, train = self._config.batch_size, self._data.train
+        rows = Epoch(len(train.labels), self._seed, self.epoch).rows(index * size, (index + 1) * size)
+        key = (self._seed, self.epoch, index)
+        return augment(train.images[rows], self._config.augment, key), train.labels[rows], key
+
+
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Times the steps of an epoch, tells the progress of each, and stops where the loss is no longer finite."""
+
+    def __init__(self, run: Run, progress: Progress) -> None:
+        super().__init__()
+        self._run, self._progress = run, progress
+        self._epoch = 0
+        self._times: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """Keras calls this when an epoch begins."""
+        self._epoch, self._times = epoch, [perf_counter()]
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:  # noqa: ARG002 - Keras' signature
+        """Keras calls this after each step."""
+        self._times.append(perf_counter())
+        self._run.check_finite(logs["loss"], self._epoch)
+        self._progress.step(self._run.arm, self._run.seed, self._epoch + 1, self._run.config.epochs)
+
+    @property
+    def step_ms(self) -> float:
+        """The median time of a step in milliseconds, without the first, which traces the graph, if there are others."""
+        steps = np.diff(self._times)
+        return 1000 * float(np.median(steps[1:] if len(steps) > 1 else steps))
+
+
+def mixed_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """The share, in the mixed label, of the class that the network predicts: (n,).
+
+        mixed_accuracy = y_true[argmax y_pred]
+
+    Args:
+        y_true: mixed labels (n, classes).
+        y_pred: logits (n, classes).
+
+    Example:
+        >>> labels, logits = np.array([[0.75, 0.25]], np.float32), np.array([[-1.0, 2.0]], np.float32)
+        >>> float(mixed_accuracy(labels, logits)[0])
+        0.25
+    """
+    predicted = ops.one_hot(ops.argmax(y_pred, axis=-1), y_pred.shape[-1], dtype=y_true.dtype)
+    return ops.sum(y_true * predicted, axis=-1)
+
+
+def optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer for epochs of so many steps; kernels decay, biases and BatchNorm do not."""
+    rate, decay = learning_rate(config, steps), config.weight_decay or None
+    if config.optimizer == "adam":
+        made = keras.optimizers.Adam(rate, weight_decay=decay)
+    else:
+        made = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)
+    made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made
+
+
+def learning_rate(config: Config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate at each step: up in a line to the highest, then along a cosine to 0 or level."""
+    highest, warmup = config.highest_rate, int(config.warmup * steps)
+    rest = max(1, config.epochs * steps - warmup)
+    lowest = {"cosine": 0.0, "constant": 1.0}[config.schedule]
+    if not warmup:
+        return keras.optimizers.schedules.CosineDecay(highest, rest, lowest)
+    return keras.optimizers.schedules.CosineDecay(
+        highest / warmup, rest, lowest, warmup_target=highest, warmup_steps=warmup
+    )
+
+
+@dataclass(frozen=True)
+class Log:
+    """epochs.jsonl: a line for each finished epoch."""
+
+    path: Path
+
+    def append(self, line: Line) -> None:
+        """Write a line, to the disk itself."""
+        with _writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keep(self, finished: Mapping[tuple[str, int], int]) -> None:
+        """Drop the lines of epochs that are not finished, by (arm, seed), and a last one that was not written out.
+
+        Raises:
+            LabError: the line of a finished epoch is missing.
+        """
+        lines = self._lines()
+        kept = {place: line for place, line in lines.items() if place[2] <= finished.get(place[:2], 0)}
+        for (arm, seed), epochs in finished.items():
+            for epoch in range(1, epochs + 1):
+                if (arm, seed, epoch) not in kept:
+                    way_out = "restore it, or start anew with another --out"
+                    raise LabError(
+                        f"expected arm {arm}, seed {seed}, epoch {epoch} in {self.path}, got none: {way_out}"
+                    )
+        _write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept.values()))
+
+    def _lines(self) -> dict[tuple[str, int, int], Line]:
+        """The lines by (arm, seed, epoch), up to the first that is none."""
+        lines: dict[tuple[str, int, int], Line] = {}
+        if not self.path.exists():
+            return lines
+        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+                lines[line["arm"], line["seed"], line["epoch"]] = line
+            except (ValueError, TypeError, KeyError):
+                break
+        return lines
+
+
+def _write_text(path: Path, text: str) -> None:
+    _write(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def _write(path: Path, fill: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all, whatever happens: under a hidden name, to the disk, then in one move."""
+    unfinished = path.with_name(f".{path.name}")
+    with _writing(path):
+        path.parent.mkdir(exist_ok=True)
+        fill(unfinished)
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        came = error.strerror or error
+        way_out = "make room or choose another --out; --resume goes on from what is finished"
+        raise LabError(f"expected to write {path}, got {came}: {way_out}") from error

@@ -1,0 +1,465 @@
+"""Training: the same start and the same batches for every arm, and the same end however often it was interrupted."""
+
+import errno
+import io
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+keras = pytest.importorskip("keras")
+
+import mixaug as ma  # noqa: E402
+from mixaug.epoch import Epoch  # noqa: E402
+from mixaug.lab import metrics, train  # noqa: E402
+from mixaug.lab.augment import augment  # noqa: E402
+from mixaug.lab.config import Config  # noqa: E402
+from mixaug.lab.data import load  # noqa: E402
+from mixaug.lab.errors import LabError  # noqa: E402
+from mixaug.lab.progress import Live, Progress  # noqa: E402
+from mixaug.lab.train import Run, compare, learning_rate, optimizer  # noqa: E402
+
+CONFIG = Config(
+    train_size=257,
+    arms=("none", "cutmix(alpha=1.0)"),
+    model="small",
+    weight_decay=0.01,
+    augment=("flip", "crop", "brightness"),
+    seeds=(3,),
+    epochs=2,
+)
+STEPS = 5  # four batches of 64 and one of a single row
+QUICK = replace(CONFIG, train_size=20, arms=("none",), epochs=1, batch_size=10)
+
+
+class Recorder(Progress):
+    def __init__(self):
+        self.begun = self.steps = None
+        self.lines = []
+
+    def begin(self, total_steps, done_steps):
+        self.begun, self.steps = (total_steps, done_steps), []
+
+    def step(self, *args):
+        self.steps.append(args)
+
+    def epoch(self, line):
+        self.lines.append(line)
+
+
+class Stop(Progress):
+    """Presses Ctrl-C after so many epochs."""
+
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def epoch(self, line):  # noqa: ARG002
+        self.epochs -= 1
+        if not self.epochs:
+            raise KeyboardInterrupt
+
+
+def lines(out):
+    return [json.loads(line) for line in (out / "epochs.jsonl").read_text().splitlines()]
+
+
+def results(out):
+    """All numbers of a run but the times."""
+    numbers = [{k: v for k, v in line.items() if k not in ("seconds", "step_ms")} for line in lines(out)]
+    files = sorted((out / "runs").glob("*.npz"))
+    return numbers, {path.name: np.load(path)["logits"].tobytes() for path in files}
+
+
+def unfinished_files(out):
+    return [path for path in out.rglob(".*") if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run without interruption, and what its progress was told."""
+    out, recorder = tmp_path_factory.mktemp("whole") / "made" / "here", Recorder()
+    compare(CONFIG, out, progress=recorder)
+    return out, recorder
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load(CONFIG.data, train_size=CONFIG.train_size)
+
+
+# --- what is trained ---
+
+
+def test_arms_of_a_seed_start_with_the_same_weights(data, tmp_path):
+    weights = [
+        np.concatenate([w.ravel() for w in Run(CONFIG, data, tmp_path, index, seed).untrained().get_weights()])
+        for index, seed in ((0, 3), (1, 3), (0, 4))
+    ]
+    assert np.array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_training_is_that_of_a_plain_loop_over_the_batches(whole, data):
+    """Every row once an epoch in the order of the seed, augmented alike for both arms, mixed under the step's key."""
+    out, _ = whole
+    for index, recipe in enumerate((ma.identity(), ma.CutMix(alpha=1.0))):
+        model = Run(CONFIG, data, out, index, 3).untrained()
+        for epoch in range(2):
+            for step in range(STEPS):
+                rows = Epoch(257, 3, epoch).rows(step * 64, step * 64 + 64)
+                own = augment(data.train.images[rows], CONFIG.augment, (3, epoch, step)), data.train.labels[rows]
+                model.train_on_batch(*ma.mix_batch(recipe, own, key=(3, epoch, step), num_classes=10))
+        saved = np.load(out / "runs" / f"{index}-s3.npz")
+        logits = model.predict(data.test.images, batch_size=256, verbose=0)
+        assert np.abs(logits - saved["logits"]).max() < 1e-3  # the graph of `train_on_batch` rounds otherwise
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_kernels_decay_and_nothing_else_does(name):
+    made = optimizer(replace(CONFIG, optimizer=name, weight_decay=0.5, warmup=0, learning_rate=0.1), STEPS)
+    layers = [keras.layers.Dense(2, bias_initializer="ones"), keras.layers.BatchNormalization(beta_initializer="ones")]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    before = {v.path: keras.ops.convert_to_numpy(v) for v in model.trainable_variables}
+    made.apply([keras.ops.zeros_like(v) for v in model.trainable_variables], model.trainable_variables)
+    for v in model.trainable_variables:
+        factor = 1 - 0.5 * 0.1 if v.name == "kernel" else 1.0
+        assert np.allclose(v, before[v.path] * factor, atol=1e-7), v.path
+
+
+def test_optimizers():
+    adam, sgd = (optimizer(replace(CONFIG, optimizer=name), STEPS) for name in ("adam", "sgd"))
+    assert isinstance(adam, keras.optimizers.Adam)
+    assert isinstance(sgd, keras.optimizers.SGD)
+    assert (sgd.momentum, sgd.nesterov) == (0.9, True)
+
+
+def test_learning_rate_rises_then_follows_a_cosine():
+    config = Config(learning_rate=0.2, warmup=0.5, epochs=2)
+    rate = learning_rate(config, 10)
+    rises = [0.04 + 0.16 * i / 5 for i in range(5)]
+    falls = [0.1 * (1 + math.cos(math.pi * i / 15)) for i in range(15)]
+    assert [float(rate(step)) for step in range(20)] == pytest.approx(rises + falls, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "rates"), [(0, [0.2] * 6), (1, [0.2 / 3, 0.2 / 3 + 0.4 / 9, 0.2 / 3 + 0.8 / 9] + [0.2] * 3)]
+)
+def test_constant_learning_rate(warmup, rates):
+    rate = learning_rate(Config(learning_rate=0.2, schedule="constant", warmup=warmup, epochs=2), 3)
+    assert [float(rate(step)) for step in range(6)] == pytest.approx(rates)
+
+
+def test_warmup_may_fill_all_epochs():
+    rate = learning_rate(Config(learning_rate=0.2, warmup=2, epochs=2), 3)
+    assert [float(rate(step)) for step in range(5)] == sorted(float(rate(step)) for step in range(5))
+
+
+# --- what is written ---
+
+
+def test_lines(whole):
+    out, recorder = whole
+    assert lines(out) == recorder.lines
+    places = [(line["arm"], line["seed"], line["epoch"]) for line in lines(out)]
+    assert places == [(arm, 3, epoch) for arm in CONFIG.arms for epoch in (1, 2)]
+    fields = "arm seed epoch learning_rate train_loss mixed_accuracy test_loss test_accuracy test_ece seconds step_ms"
+    for line in lines(out):
+        assert list(line) == fields.split()
+        assert line["learning_rate"] == pytest.approx(
+            {1: 0.00084, 2: 0.5e-3 * (1 + math.cos(0.8 * math.pi))}[line["epoch"]]
+        )
+        assert 0 < line["mixed_accuracy"] < 1
+        assert 0 < line["step_ms"] < 1000 * line["seconds"]
+
+
+def test_tracing_is_not_in_the_time_of_a_step(tmp_path):
+    compare(QUICK, tmp_path)
+    (line,) = lines(tmp_path)
+    assert line["step_ms"] < 1000 * line["seconds"] / 5  # of two steps, the first traces
+
+
+def test_last_line_is_of_the_logits(whole, data):
+    out, _ = whole
+    for index, line in enumerate(lines(out)[1::2]):
+        saved = np.load(out / "runs" / f"{index}-s3.npz")
+        logits, labels = saved["logits"], saved["labels"]
+        assert (logits.dtype, logits.shape, labels.dtype) == (np.float32, (2000, 10), np.int64)
+        assert np.array_equal(labels, data.test.labels)
+        assert line["test_loss"] == metrics.log_loss(logits, labels)
+        assert line["test_accuracy"] == metrics.accuracy(logits, labels) > 0.2
+        assert line["test_ece"] == metrics.calibration_error(metrics.softmax(logits), labels)
+
+
+def test_saved_network_gives_the_logits(whole, data):
+    out, _ = whole
+    model = keras.saving.load_model(out / "runs" / "1-s3.keras", compile=False)
+    logits = model.predict(data.test.images, batch_size=256, verbose=0)
+    assert np.array_equal(logits, np.load(out / "runs" / "1-s3.npz")["logits"])
+
+
+def test_folder(whole):
+    out, _ = whole
+    assert Config.read(out) == CONFIG
+    names = ["config.json", "epochs.jsonl", "versions.json"]
+    names += [f"runs/{i}-s3.{kind}" for i in range(2) for kind in ("keras", "npz")] + [
+        f"sheets/{i}.png" for i in range(2)
+    ]
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()) == sorted(names)
+    versions = json.loads((out / "versions.json").read_text())
+    assert versions["keras"] == keras.__version__
+    assert versions[versions["backend"]]
+    assert set(versions) >= {"mixaug", "numpy", "python", "platform", "processors", "command"}
+
+
+def test_progress(whole):
+    _, recorder = whole
+    assert recorder.begun == (2 * 2 * STEPS, 0)
+    assert recorder.steps == [(arm, 3, epoch, 2) for arm in CONFIG.arms for epoch in (1, 2) for _ in range(STEPS)]
+
+
+# --- interrupted ---
+
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from mixaug.lab.config import Config
+from mixaug.lab.progress import Progress
+from mixaug.lab.train import compare
+
+class Kill(Progress):
+    left = int(sys.argv[3])
+    def step(self, *args):
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+out = Path(sys.argv[1])
+compare(Config.from_json(sys.argv[2]), out, resume=out.exists(), progress=Kill())
+"""
+
+
+def start(out, steps=-1):
+    """Train in a process of its own, which kills itself after so many steps."""
+    command = [sys.executable, "-c", SCRIPT, out, CONFIG.to_json(), str(steps)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def test_killed_and_resumed_ends_with_the_same_bits(whole, tmp_path):
+    out = tmp_path / "run"
+    process = start(out)
+    while not (out / "epochs.jsonl").exists() or not (out / "epochs.jsonl").stat().st_size:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert results(out) != results(whole[0])
+
+    assert start(out, steps=STEPS + 2).wait() == -signal.SIGKILL  # in the middle of an epoch
+    assert results(out) != results(whole[0])
+
+    recorder = Recorder()
+    compare(CONFIG, out, resume=True, progress=recorder)
+    total, done = recorder.begun
+    assert 0 < done == total - len(recorder.steps)
+    assert results(out) == results(whole[0])
+    assert not unfinished_files(out)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def interrupt_writing(monkeypatch, suffix, times):
+    """Press Ctrl-C when a file of that kind is half written for the n-th time."""
+    write, left = train._write, [times]
+
+    def half(unfinished):
+        unfinished.write_bytes(b"half of")
+        raise KeyboardInterrupt
+
+    def interrupted(path, fill):
+        left[0] -= path.suffix == suffix
+        write(path, half if path.suffix == suffix and not left[0] else fill)
+
+    monkeypatch.setattr(train, "_write", interrupted)
+
+
+MOMENTS = ["before the first line", "before the first checkpoint", "before the second", "after it", "before the logits"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_interrupted_and_resumed_ends_with_the_same_bits(whole, tmp_path, moment, monkeypatch):
+    config, progress = replace(CONFIG, arms=CONFIG.arms[:1]), Progress()
+    with monkeypatch.context() as patch:
+        match moment:
+            case "before the first line":
+                patch.setattr(train.Log, "append", interrupt)
+            case "before the first checkpoint":
+                interrupt_writing(patch, ".keras", 1)
+            case "before the second":
+                interrupt_writing(patch, ".keras", 2)
+            case "after it":
+                progress = Stop(epochs=2)
+            case "before the logits":
+                interrupt_writing(patch, ".npz", 1)
+        with pytest.raises(KeyboardInterrupt):
+            compare(config, tmp_path, progress=progress)
+    compare(config, tmp_path, resume=True)
+    numbers, logits = results(whole[0])
+    assert results(tmp_path) == (numbers[:2], {"0-s3.npz": logits["0-s3.npz"]})
+    assert not unfinished_files(tmp_path)
+
+
+def test_torn_last_line(whole, tmp_path):
+    out = shutil.copytree(whole[0], tmp_path / "run")
+    with (out / "epochs.jsonl").open("a") as file:
+        file.write('{"arm": "cutmix(alpha=1.0)", "seed"')
+    compare(CONFIG, out, resume=True)
+    assert (out / "epochs.jsonl").read_bytes() == (whole[0] / "epochs.jsonl").read_bytes()
+
+
+def test_finished_run_stays_as_it_is(whole, tmp_path):
+    out = shutil.copytree(whole[0], tmp_path / "run")
+    before, recorder = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}, Recorder()
+    compare(CONFIG, out, resume=True, progress=recorder)
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+    assert recorder.begun == (4 * STEPS, 4 * STEPS)
+    assert not recorder.steps
+
+
+# --- refused ---
+
+
+def test_occupied_folder(whole):
+    before = results(whole[0])
+    with pytest.raises(
+        LabError, match=r"^expected an empty folder, got .*: go on with --resume .*, or choose another --out$"
+    ):
+        compare(CONFIG, whole[0])
+    assert results(whole[0]) == before
+
+
+def test_another_configuration(whole):
+    match = (
+        r"^expected the configuration of .*, got --batch-size 32 instead of 64: leave it as it was, or choose another"
+    )
+    with pytest.raises(LabError, match=match):
+        compare(replace(CONFIG, batch_size=32), whole[0], resume=True)
+
+
+def test_folder_without_a_run(tmp_path):
+    with pytest.raises(LabError, match=r"which has no config\.json"):
+        compare(CONFIG, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_folder_that_cannot_be(tmp_path, resume):
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match=r"^expected "):
+        compare(QUICK, tmp_path / "file" / "run", resume=resume)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_folder_that_cannot_be_written():
+    with pytest.raises(LabError, match=r"^expected to write /proc/mixaug, got .*: make room or choose another --out"):
+        compare(QUICK, Path("/proc/mixaug"))
+
+
+def test_folder_in_use(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_SH)  # a process that only looks is enough
+    with pytest.raises(LabError, match=r"another process trains: wait for it$"):
+        compare(QUICK, tmp_path)
+    os.close(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk(whole, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = shutil.copytree(whole[0], tmp_path / "run")
+    (out / "runs" / "1-s3.npz").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(LabError, match=r"epochs\.jsonl, got No space left on device: make room"):
+            compare(CONFIG, out, resume=True)
+    compare(CONFIG, out, resume=True)
+    assert results(out) == results(whole[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"half of", None])
+def test_damaged_checkpoint_costs_that_run_only(whole, tmp_path, content):
+    out = shutil.copytree(whole[0], tmp_path / "run")
+    path = out / "runs" / "1-s3.keras"
+    path.with_suffix(".npz").unlink()
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    match = (
+        r"^expected the network of arm cutmix\(alpha=1\.0\), seed 3 in .*, got a file that cannot be read: delete it"
+    )
+    with pytest.raises(LabError, match=match):
+        compare(CONFIG, out, resume=True)
+
+
+def test_checkpoint_of_another_number_of_steps(whole, tmp_path):
+    out = shutil.copytree(whole[0], tmp_path / "run")
+    (out / "runs" / "0-s3.npz").unlink()
+    config = replace(CONFIG, train_size=200)
+    (out / "config.json").write_text(config.to_json())
+    with pytest.raises(LabError, match=r"got 10 steps, at 4 an epoch: delete it"):
+        compare(config, out, resume=True)
+
+
+def test_missing_line(whole, tmp_path):
+    out = shutil.copytree(whole[0], tmp_path / "run")
+    kept = (out / "epochs.jsonl").read_text().splitlines(keepends=True)[:3]
+    (out / "epochs.jsonl").write_text("".join(kept))
+    with pytest.raises(
+        LabError, match=r"^expected arm cutmix\(alpha=1\.0\), seed 3, epoch 2 in .*, got none: restore it"
+    ):
+        compare(CONFIG, out, resume=True)
+    assert (out / "epochs.jsonl").read_text() == "".join(kept)
+
+
+def test_diverged(tmp_path):
+    config = replace(QUICK, train_size=100, arms=("none", "mixup"), optimizer="sgd", learning_rate=1e30, warmup=0)
+    recorder = Recorder()
+    match = r"^expected a finite loss, got \w+ in arm none, seed 3, epoch 1: start anew with a lower --learning-rate"
+    with pytest.raises(LabError, match=match):
+        compare(config, tmp_path, progress=recorder)
+    assert len(recorder.steps) < 10  # it does not wait for the end of the epoch
+    assert lines(tmp_path) == recorder.lines == []
+
+
+@pytest.mark.parametrize("change", [{"model": "resnet21"}, {"data": "cifar11"}, {"train_size": 3}, {"image_size": 7}])
+def test_nothing_is_written_where_nothing_can_be_trained(tmp_path, change):
+    with pytest.raises(LabError, match=r"^expected "):
+        compare(replace(QUICK, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+# --- the display ---
+
+
+def test_live_display_says_where_it_is_and_how_long_it_takes():
+    screen = io.StringIO()
+    with Live(Console(file=screen, force_terminal=True, width=120)) as live:
+        live.begin(total_steps=10, done_steps=6)
+        for _ in range(2):
+            time.sleep(0.5)
+            live.step("one_of(cutmix, mixup, weights=[1, 2])", 3, 2, 15)
+    shown = screen.getvalue()
+    assert "one_of(cutmix, mixup, weights=[1, 2]), seed 3, epoch 2/15" in shown
+    assert "8/10" in shown
+    assert "0:00:01 left" in shown
