@@ -94,7 +94,9 @@ def compare(
     image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, or sgd (momentum 0.9, Nesterov).")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest; 0.001 for adam, 0.1 for sgd.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="On kernels; 0.0001 is usual with sgd.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Off every kernel at each step, times the learning rate.")
+    ] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine or constant.")] = None,
     warmup: Annotated[float | None, typer.Option(help="Epochs in which the learning rate rises from 0.")] = None,
     augment: Annotated[str | None, typer.Option(help="Of flip, crop, brightness: flip,crop.")] = None,

@@ -11,7 +11,6 @@ import pytest
 from test_report import CLASSES, make
 
 from mixaug.lab import preview, report
-from mixaug.lab.data import Data, Split
 from mixaug.recipes import identity
 
 REQUIRED = bool(os.environ.get("MIXAUG_REQUIRE_BROWSER"))
@@ -29,16 +28,12 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no ch
 @pytest.fixture(scope="module")
 def page_url(tmp_path_factory):
     """A report with long names, as a file."""
-    folder = make(tmp_path_factory.mktemp("run"))
-    split = Split(np.zeros((130, 28, 28, 1), np.uint8), np.arange(130) % 3)
     classes = (*CLASSES[:2], "a class with a long name " * 8)
+    folder = make(tmp_path_factory.mktemp("run"), classes)
+    images, labels = np.zeros((130, 28, 28, 1), np.uint8), np.arange(130) % 3
     for i in range(3):
-        preview.save(
-            preview.fed(split.images, split.labels, classes, identity(), (0, i)), folder / "sheets" / f"{i}.png"
-        )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "load", lambda spec, **_: Data(spec, classes, split, split))
-        return report.write(folder).as_uri()
+        preview.save(preview.fed(images, labels, classes, identity(), (0, i)), folder / "sheets" / f"{i}.png")
+    return report.write(folder).as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -210,7 +210,7 @@ def test_saved_network_gives_the_logits(whole, data):
 def test_folder(whole):
     out, _ = whole
     assert Config.read(out) == CONFIG
-    names = ["config.json", "epochs.jsonl", "versions.json"]
+    names = ["config.json", "data.json", "epochs.jsonl", "versions.json"]
     names += [f"runs/{i}-s3.{kind}" for i in range(2) for kind in ("keras", "npz")] + [
         f"sheets/{i}.png" for i in range(2)
     ]
@@ -281,7 +281,7 @@ def interrupt(*_):
 
 def interrupt_writing(monkeypatch, suffix, times):
     """Press Ctrl-C when a file of that kind is half written for the n-th time."""
-    write, left = train._write, [times]
+    write, left = train.write, [times]
 
     def half(unfinished):
         unfinished.write_bytes(b"half of")
@@ -291,7 +291,7 @@ def interrupt_writing(monkeypatch, suffix, times):
         left[0] -= path.suffix == suffix
         write(path, half if path.suffix == suffix and not left[0] else fill)
 
-    monkeypatch.setattr(train, "_write", interrupted)
+    monkeypatch.setattr(train, "write", interrupted)
 
 
 MOMENTS = ["before the first line", "before the first checkpoint", "before the second", "after it", "before the logits"]
@@ -417,8 +417,17 @@ def test_checkpoint_of_another_number_of_steps(whole, tmp_path):
     (out / "runs" / "0-s3.npz").unlink()
     config = replace(CONFIG, train_size=200)
     (out / "config.json").write_text(config.to_json())
+    (out / "data.json").unlink()
     with pytest.raises(LabError, match=r"got 10 steps, at 4 an epoch: delete it"):
         compare(config, out, resume=True)
+
+
+def test_other_data_are_refused(whole, tmp_path):
+    out = shutil.copytree(whole[0], tmp_path / "run")
+    described = (out / "data.json").read_text()
+    (out / "data.json").write_text(described.replace('"sha256": "', '"sha256": "0'))
+    with pytest.raises(LabError, match=r"expected the data that .* began with, got others: restore them"):
+        compare(CONFIG, out, resume=True)
 
 
 def test_missing_line(whole, tmp_path):

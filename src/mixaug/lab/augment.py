@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixaug import _xp, keys
-from mixaug.lab.errors import unknown
+from .. import _xp, keys
+from .errors import unknown
 
 Images = NDArray[np.uint8]
 Words = NDArray[np.uint32]

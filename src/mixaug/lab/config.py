@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mixaug.lab.augment import AUGMENTATIONS
-from mixaug.lab.errors import LabError
-from mixaug.recipes import Recipe, identity
-from mixaug.recipes import recipe as read_recipe
+from ..recipes import Recipe, identity
+from ..recipes import recipe as read_recipe
+from .augment import AUGMENTATIONS
+from .errors import LabError
 
 _RATES = {"adam": 1e-3, "sgd": 0.1}
 _SCHEDULES = ("cosine", "constant")

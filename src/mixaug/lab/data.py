@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import math
 import os
 import tarfile
@@ -18,7 +20,7 @@ import pooch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mixaug.lab.errors import LabError, unknown
+from .errors import LabError, unknown
 
 FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -80,6 +82,15 @@ class Data:
     def channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
         return int(self.train.images.shape[-1])
+
+    def to_json(self) -> str:
+        """What it is, with a SHA-256 of all images and labels by which it is known again."""
+        digest = hashlib.sha256()
+        for array in (self.train.images, self.train.labels, self.test.images, self.test.labels):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        counts = {"train": len(self.train.labels), "test": len(self.test.labels)}
+        shape = {"size": self.size, "channels": self.channels, "sha256": digest.hexdigest()}
+        return json.dumps({"name": self.name, "classes": self.classes, **counts, **shape}, indent=2) + "\n"
 
 
 def load(spec: str, *, train_size: int | None = None, image_size: int | None = None, seed: int = 0) -> Data:

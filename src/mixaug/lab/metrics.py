@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, stdtrit
 from scipy.special import softmax as _softmax
 
-from mixaug.lab.errors import LabError
+from .errors import LabError
 
 Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.integer[Any]]

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import keras
 from keras import layers, ops
 
-from mixaug.lab.errors import LabError, unknown
+from .errors import LabError, unknown
 
 Tensor: TypeAlias = Any  # a keras.KerasTensor (n, h, w, c)
 Shortcut: TypeAlias = Callable[[Tensor, int, int], Tensor]

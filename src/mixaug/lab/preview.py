@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
-import os
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mixaug.lab.data import Split, check
-from mixaug.lab.errors import LabError
-from mixaug.recipes import Recipe
+from ..recipes import Recipe
+from .data import Split, check
+from .errors import LabError
+from .folder import write
 
 #: One colour a parent, told apart under every colour blindness and dark enough to be read as text on white.
 PALETTE = ((0, 103, 173), (201, 72, 0), (0, 122, 92), (168, 58, 128), (82, 82, 82), (124, 92, 0), (88, 64, 190))
@@ -118,28 +117,7 @@ def save(image: Image.Image, path: Path) -> None:
     Raises:
         LabError: the folder or the file cannot be written.
     """
-    png = io.BytesIO()
-    image.save(png, format="PNG", optimize=True)
-    write(path, png.getvalue())
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; its folder is made if it is missing.
-
-    Raises:
-        LabError: the folder or the file cannot be written.
-    """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        way_out = "name a file in a folder that you may write to"
-        raise LabError(f"expected to write {path}, got {error.strerror or error}: {way_out}") from error
+    write(path, partial(image.save, format="PNG", optimize=True), "name a file in a folder that you may write to")
 
 
 class _Mixes:

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import mixaug
-from mixaug.lab import metrics
-from mixaug.lab.config import Config
-from mixaug.lab.data import load
-from mixaug.lab.errors import LabError
-from mixaug.lab.preview import write as write_file
+
+from . import metrics
+from .config import Config
+from .errors import LabError
+from .folder import write_text
 
 Line: TypeAlias = dict[str, Any]  # what epochs.jsonl says of an epoch
 
@@ -86,7 +86,7 @@ def write(out: Path) -> Path:
         mixaug_version=mixaug.__version__,
     )
     path = out / "report.html"
-    write_file(path, page.encode())
+    write_text(path, page)
     return path
 
 
@@ -121,9 +121,10 @@ class Results:
         epochs = _epochs(folder / "epochs.jsonl", config)
         if not any(epochs.values()):
             raise LabError(f"expected a finished epoch in {folder}, got none yet: let it train, with --resume {folder}")
-        data = load(config.data, train_size=config.train_size, image_size=config.image_size)
-        steps = config.epochs * -(-len(data.train.labels) // config.batch_size)
-        return cls(folder, config, _versions(folder / "versions.json"), data.classes, steps, epochs)
+        versions = _object(folder / "versions.json", "the versions of a run")
+        classes, images = _data(folder / "data.json")
+        steps = config.epochs * -(-images // config.batch_size)
+        return cls(folder, config, versions, classes, steps, epochs)
 
     def finished(self, arm: str) -> list[int]:
         """The seeds whose run of that arm has ended."""
@@ -160,14 +161,24 @@ class Results:
         return logits, labels
 
 
-def _versions(path: Path) -> dict[str, Any]:
+def _data(path: Path) -> tuple[tuple[str, ...], int]:
+    """The names of the classes, and how many training images there were."""
+    expected = "the description of the data"
+    found = _object(path, expected)
     try:
-        versions = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(versions, dict):
-            raise ValueError(f"a {type(versions).__name__}")
+        return tuple(map(str, found["classes"])), int(found["train"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, expected, error) from error
+
+
+def _object(path: Path, expected: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"a {type(found).__name__}")
     except (OSError, ValueError) as error:
-        raise _damaged(path, "the versions of a run", error) from error
-    return versions
+        raise _damaged(path, expected, error) from error
+    return found
 
 
 def _epochs(path: Path, config: Config) -> dict[tuple[str, int], dict[int, Line]]:

@@ -8,8 +8,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -23,23 +22,19 @@ from keras import ops
 from numpy.typing import NDArray
 
 import mixaug
-from mixaug.epoch import Epoch
-from mixaug.keras import SetEpoch
-from mixaug.lab import metrics, models, preview
-from mixaug.lab.augment import augment
-from mixaug.lab.config import Config, option
-from mixaug.lab.data import Data, load
-from mixaug.lab.errors import LabError
-from mixaug.lab.progress import Progress
-from mixaug.recipes import Recipe
 
-try:
-    import fcntl
-except ImportError:  # Windows: nothing keeps two processes out of one folder there
-    fcntl = None  # type: ignore[assignment]
+from ..epoch import Epoch
+from ..keras import SetEpoch
+from ..recipes import Recipe
+from . import metrics, models, preview
+from .augment import augment
+from .config import Config
+from .data import Data, load
+from .errors import LabError
+from .folder import Line, Log, admit, locked, write, write_text, writing
+from .progress import Progress
 
 Tensor: TypeAlias = Any  # a tensor of Keras' backend
-Line: TypeAlias = dict[str, Any]  # what epochs.jsonl says of an epoch
 Pixels: TypeAlias = NDArray[np.uint8]
 Ids: TypeAlias = NDArray[np.int64]
 
@@ -53,8 +48,8 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
 
     Args:
         config: what to do.
-        out: the run folder, made if it is missing: config.json, versions.json, epochs.jsonl (a line an epoch),
-            runs/I-sS.keras (arm I, seed S: the network after its last epoch, for
+        out: the run folder, made if it is missing: config.json, data.json, versions.json, epochs.jsonl (a line an
+            epoch), runs/I-sS.keras (arm I, seed S: the network after its last epoch, for
             `keras.saving.load_model(path, compile=False)`), runs/I-sS.npz (its logits on the test images, and their
             labels), sheets/I.png (the first images that arm I is fed).
         resume: go on with the run in `out`. One that is finished is left as it is.
@@ -64,30 +59,16 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         LabError: `out` cannot be written, holds something already (without `resume`) or a run of another configuration,
             is damaged or in use; the data or the model do not exist; the loss is no longer finite.
     """
-    _admit(config, out, resume)
+    admit(config, out, resume)
     data = load(config.data, train_size=config.train_size, image_size=config.image_size)
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
     _make_deterministic()
     runs[0].untrained()  # a network that cannot be built is refused before anything is written
-    with _writing(out):
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with locked(out):
         _describe(config, data, out)
         _train(runs, Log(out / "epochs.jsonl"), progress or Progress())
-
-
-def _admit(config: Config, out: Path, resume: bool) -> None:
-    """Refuse a folder that holds something else."""
-    if not resume:
-        with _writing(out):
-            held = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
-        if held:
-            raise LabError(f"expected an empty folder, got {out}: go on with --resume {out}, or choose another --out")
-        return
-    there = Config.read(out)
-    if name := there.difference(config):
-        came = f"{option(name)} {getattr(config, name)} instead of {getattr(there, name)}"
-        raise LabError(f"expected the configuration of {out}, got {came}: leave it as it was, or choose another --out")
 
 
 def _make_deterministic() -> None:
@@ -95,37 +76,19 @@ def _make_deterministic() -> None:
         import_module("tensorflow").config.experimental.enable_op_determinism()
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Keep other processes out of the folder; the lock goes with the process, however that ends."""
-    if fcntl is None:
-        yield
-        return
-    folder = os.open(out, os.O_RDONLY)
-    try:
-        _lock(folder, out)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _lock(folder: int, out: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise LabError(f"expected {out} for itself, got one in which another process trains: wait for it") from error
-
-
 def _describe(config: Config, data: Data, out: Path) -> None:
     """Write what the run is and what its arms are fed, as far as it is not there."""
-    for name, text in (("config.json", config.to_json()), ("versions.json", _versions())):
+    described = data.to_json()
+    for name, text in (("config.json", config.to_json()), ("data.json", described), ("versions.json", _versions())):
         if not (out / name).exists():
-            _write_text(out / name, text)
+            write_text(out / name, text)
+    if (out / "data.json").read_text(encoding="utf-8") != described:
+        raise LabError(f"expected the data that {out} began with, got others: restore them, or choose another --out")
     for index, recipe in enumerate(config.recipes):
         path = out / "sheets" / f"{index}.png"
         if not path.exists():
             images, labels, key = Batches(config, data, recipe, config.seeds[0]).unmixed(0)
-            _write(path, preview.fed(images, labels, data.classes, recipe, key).save)
+            write(path, preview.fed(images, labels, data.classes, recipe, key).save)
 
 
 def _versions() -> str:
@@ -170,9 +133,9 @@ class Run:
         for epoch in range(finished, self.config.epochs):
             line = self.epoch(model, epoch, progress)
             log.append(line)
-            _write(self.network, model.save)  # after the line: it is this that says the epoch is finished
+            write(self.network, model.save)  # after the line: it is this that says the epoch is finished
             progress.epoch(line)
-        _write(self.logits, partial(np.savez, logits=self._logits(model), labels=self.data.test.labels))
+        write(self.logits, partial(np.savez, logits=self._logits(model), labels=self.data.test.labels))
 
     def epoch(self, model: keras.Model, epoch: int, progress: Progress) -> Line:
         """Train for an epoch, counted from 0, and evaluate on the test images."""
@@ -389,72 +352,3 @@ def learning_rate(config: Config, steps: int) -> keras.optimizers.schedules.Lear
     return keras.optimizers.schedules.CosineDecay(
         highest / warmup, rest, lowest, warmup_target=highest, warmup_steps=warmup
     )
-
-
-@dataclass(frozen=True)
-class Log:
-    """epochs.jsonl: a line for each finished epoch."""
-
-    path: Path
-
-    def append(self, line: Line) -> None:
-        """Write a line, to the disk itself."""
-        with _writing(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def keep(self, finished: Mapping[tuple[str, int], int]) -> None:
-        """Drop the lines of epochs that are not finished, by (arm, seed), and a last one that was not written out.
-
-        Raises:
-            LabError: the line of a finished epoch is missing.
-        """
-        lines = self._lines()
-        kept = {place: line for place, line in lines.items() if place[2] <= finished.get(place[:2], 0)}
-        for (arm, seed), epochs in finished.items():
-            for epoch in range(1, epochs + 1):
-                if (arm, seed, epoch) not in kept:
-                    way_out = "restore it, or start anew with another --out"
-                    raise LabError(
-                        f"expected arm {arm}, seed {seed}, epoch {epoch} in {self.path}, got none: {way_out}"
-                    )
-        _write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept.values()))
-
-    def _lines(self) -> dict[tuple[str, int, int], Line]:
-        """The lines by (arm, seed, epoch), up to the first that is none."""
-        lines: dict[tuple[str, int, int], Line] = {}
-        if not self.path.exists():
-            return lines
-        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-                lines[line["arm"], line["seed"], line["epoch"]] = line
-            except (ValueError, TypeError, KeyError):
-                break
-        return lines
-
-
-def _write_text(path: Path, text: str) -> None:
-    _write(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
-
-
-def _write(path: Path, fill: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all, whatever happens: under a hidden name, to the disk, then in one move."""
-    unfinished = path.with_name(f".{path.name}")
-    with _writing(path):
-        path.parent.mkdir(exist_ok=True)
-        fill(unfinished)
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        came = error.strerror or error
-        way_out = "make room or choose another --out; --resume goes on from what is finished"
-        raise LabError(f"expected to write {path}, got {came}: {way_out}") from error

@@ -1,0 +1,143 @@
+"""The run folder: who may use it, and files in it that are whole or not there, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .config import Config, option
+from .errors import LabError
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing keeps two processes out of one folder there
+    fcntl = None  # type: ignore[assignment]
+
+RESUME = "make room or choose another --out; --resume goes on from what is finished"
+
+Line: TypeAlias = dict[str, Any]  # what epochs.jsonl says of an epoch
+
+
+def admit(config: Config, out: Path, resume: bool) -> None:
+    """Refuse a folder that holds something else."""
+    if not resume:
+        with writing(out):
+            held = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
+        if held:
+            raise LabError(f"expected an empty folder, got {out}: go on with --resume {out}, or choose another --out")
+        return
+    there = Config.read(out)
+    if name := there.difference(config):
+        came = f"{option(name)} {getattr(config, name)} instead of {getattr(there, name)}"
+        raise LabError(f"expected the configuration of {out}, got {came}: leave it as it was, or choose another --out")
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep other processes out of the folder; the lock goes with the process, however that ends."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        _lock(folder, out)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, out: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LabError(f"expected {out} for itself, got one in which another process trains: wait for it") from error
+
+
+@dataclass(frozen=True)
+class Log:
+    """epochs.jsonl: a line for each finished epoch."""
+
+    path: Path
+
+    def append(self, line: Line) -> None:
+        """Write a line, to the disk itself."""
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keep(self, finished: Mapping[tuple[str, int], int]) -> None:
+        """Drop the lines of epochs that are not finished, by (arm, seed), and a last one that was not written out.
+
+        Raises:
+            LabError: the line of a finished epoch is missing.
+        """
+        lines = self._lines()
+        kept = {place: line for place, line in lines.items() if place[2] <= finished.get(place[:2], 0)}
+        for (arm, seed), epochs in finished.items():
+            for epoch in range(1, epochs + 1):
+                if (arm, seed, epoch) not in kept:
+                    way_out = "restore it, or start anew with another --out"
+                    raise LabError(
+                        f"expected arm {arm}, seed {seed}, epoch {epoch} in {self.path}, got none: {way_out}"
+                    )
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept.values()))
+
+    def _lines(self) -> dict[tuple[str, int, int], Line]:
+        """The lines by (arm, seed, epoch), up to the first that is none."""
+        lines: dict[tuple[str, int, int], Line] = {}
+        if not self.path.exists():
+            return lines
+        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+                lines[line["arm"], line["seed"], line["epoch"]] = line
+            except (ValueError, TypeError, KeyError):
+                break
+        return lines
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def write(path: Path, fill: Callable[[Path], object], way_out: str = RESUME) -> None:
+    """Write a file whole or not at all, whatever happens: under a hidden name, to the disk, then in one move.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+        fill: is called with the hidden name, of the same suffix, and writes what there is to write.
+        way_out: what to do where it cannot be written.
+
+    Raises:
+        LabError: it cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}")
+    with writing(path, way_out):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fill(unfinished)
+            with unfinished.open("rb+") as file:
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path, way_out: str = RESUME) -> Iterator[None]:
+    """Turn an error of the file system into a sentence.
+
+    Raises:
+        LabError: what is done inside failed so.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LabError(f"expected to write {path}, got {error.strerror or error}: {way_out}") from error
