@@ -31,7 +31,7 @@ def test_recipes_in_tables_are_recipes(page):
 
 def test_commands_of_the_readme_are_in_the_makefile():
     makefile = (PROJECT / "Makefile").read_text()
-    commands = re.findall(r"`?make ([a-z]+)`?", (PROJECT / "README.md").read_text())
+    commands = re.findall(r"^    make ([a-z]+)", (PROJECT / "README.md").read_text(), re.MULTILINE)
     assert {"demo", "test"} <= set(commands)
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
 

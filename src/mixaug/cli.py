@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,20 @@ def _one_sentence() -> Iterator[None]:
         yield
     except (LabError, OSError) as error:
         sys.exit(f"mixaug: {error}")
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep the notes that TensorFlow's C++ prints at its start from the reader; exceptions come through."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @app.callback(invoke_without_command=True)
@@ -142,8 +157,8 @@ def compare(
 def _train(config: Any, out: Path, *, resume: bool) -> None:
     from .lab import report
     from .lab.progress import Live
-    from .lab.train import compare as train
 
+    train = _training()
     try:
         with Live() as progress:
             train(config, out, resume=resume, progress=progress)
@@ -151,6 +166,23 @@ def _train(config: Any, out: Path, *, resume: bool) -> None:
         typer.echo(f"stopped; nothing finished is lost: mixaug compare --resume {shlex.quote(str(out))}", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"wrote {report.write(out)}")
+
+
+def _training() -> Callable[..., None]:
+    """What trains, with Keras' backend started: the one of KERAS_BACKEND, else one that is installed."""
+    installed = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
+    if installed and "tensorflow" not in installed:
+        os.environ.setdefault("KERAS_BACKEND", installed[0])
+    try:
+        with _hushed():
+            from .lab.train import compare as train
+            from .lab.train import start
+
+            start()
+    except (ImportError, ValueError) as error:  # Keras has ValueError for a backend that it does not know
+        way_out = f"set KERAS_BACKEND to one of {', '.join(installed)}" if installed else "pip install tensorflow-cpu"
+        raise LabError(f"expected Keras and a backend to train with, got: {error}; {way_out}") from error
+    return train
 
 
 def _seeds(text: str) -> tuple[int, ...]:

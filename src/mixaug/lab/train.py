@@ -62,7 +62,7 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     admit(config, out, resume)
     data = load(config.data, train_size=config.train_size, image_size=config.image_size)
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
-    _make_deterministic()
+    start()
     runs[0].untrained()  # a network that cannot be built is refused before anything is written
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -71,9 +71,11 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         _train(runs, Log(out / "epochs.jsonl"), progress or Progress())
 
 
-def _make_deterministic() -> None:
+def start() -> None:
+    """Start Keras' backend, with deterministic operations where it has a switch for them."""
     if keras.backend.backend() == "tensorflow":
         import_module("tensorflow").config.experimental.enable_op_determinism()
+    ops.zeros(1)
 
 
 def _describe(config: Config, data: Data, out: Path) -> None:

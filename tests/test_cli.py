@@ -1,0 +1,150 @@
+"""The command line as a person meets it: its help, its files, its errors, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+MIXAUG = [sys.executable, "-c", "from mixaug.cli import main; main()"]
+QUICK = ["--model", "small", "--train-size", "300", "--arm", "none", "--arm", "cutmix"]
+
+
+def mixaug(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment}
+    return subprocess.run([*MIXAUG, *map(str, arguments)], capture_output=True, text=True, env=environment)
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), ["preview", "compare"]),
+        (("--help",), ["Draw a sheet of mixed images", "Train the same network with and without mixing"]),
+        (("preview", "--help"), ["--data", "--recipe", "--seed", "--out", "--rows", "one_of"]),
+        (
+            ("compare", "--help"),
+            [
+                *(
+                    "--arm",
+                    "--model",
+                    "--optimizer",
+                    "--augment",
+                    "--seeds",
+                    "--epochs",
+                    "--batch-size",
+                    "--train-size",
+                ),
+                *("--out", "--resume", "--preset", "keras-cutmix", "resnet20", "report.html", "cifar10", "folder:PATH"),
+            ],
+        ),
+    ],
+)
+def test_help_names_what_there_is(arguments, said):
+    shown = mixaug(*arguments).stdout
+    assert all(words in " ".join(re.sub("[│╭╮╰╯─]", " ", shown).split()) for words in said)
+
+
+def test_preview_writes_a_picture(tmp_path):
+    for recipe in ("cutmix", "one_of(mixup(alpha=1.0, parents=3), gridmix)"):
+        done = mixaug("preview", "--recipe", recipe, "--rows", 3, "--out", tmp_path / "new" / "sheet.png")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"wrote {tmp_path / 'new' / 'sheet.png'}\n"
+        with Image.open(tmp_path / "new" / "sheet.png") as sheet:
+            assert sheet.format == "PNG"
+            assert min(sheet.size) > 300
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.png"]
+
+
+def test_preview_is_drawn_from_its_seed(tmp_path):
+    sheets = [tmp_path / f"{i}.png" for i in range(3)]
+    for sheet, seed in zip(sheets, (1, 1, 2), strict=True):
+        mixaug("preview", "--seed", seed, "--out", sheet)
+    one, again, other = (sheet.read_bytes() for sheet in sheets)
+    assert one == again
+    assert one != other
+
+
+def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
+    """Pressed in the second epoch: it stops with a sentence, goes on with --resume, and ends as if nothing had been."""
+    whole = mixaug("compare", *QUICK, "--epochs", 3, "--out", tmp_path / "whole")
+    assert (whole.returncode, whole.stdout) == (0, f"wrote {tmp_path / 'whole' / 'report.html'}\n")
+    assert "cutmix, seed 0, epoch 3: test accuracy" in whole.stderr
+    assert "oneDNN" not in whole.stderr
+
+    command = [*MIXAUG, "compare", *QUICK, "--epochs", "3", "--out", str(tmp_path / "cut")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "cut" / "epochs.jsonl"
+    while not (log.exists() and log.read_text().count("\n") >= 1):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130
+    assert f"stopped; nothing finished is lost: mixaug compare --resume {tmp_path / 'cut'}" in said
+    assert "Traceback" not in said
+
+    resumed = mixaug("compare", "--resume", tmp_path / "cut")
+    assert (resumed.returncode, resumed.stdout) == (0, f"wrote {tmp_path / 'cut' / 'report.html'}\n")
+    times = ("seconds", "step_ms")
+    plain = [
+        [{k: v for k, v in line.items() if k not in times} for line in lines(tmp_path / name)]
+        for name in ("whole", "cut")
+    ]
+    assert plain[0] == plain[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["preview", "--recipe", "cutmx"], "'cutmx' is not known, did you mean cutmix"),
+        (["preview", "--data", "cifar"], "got 'cifar': did you mean 'cifar10'"),
+        (["preview", "--data", "folder:/nowhere/at/all"], "got /nowhere/at/all: no such folder"),
+        (["preview", "--rows", "0"], "expected 1 row or more, got 0"),
+        (["preview", "--out", "/proc/no/sheet.png"], "expected to write /proc/no/sheet.png, got No such file"),
+        (["compare", "--arm", "none", "--arm", "mixup(alpha=-1)"], "alpha: expected a finite number above 0, got -1"),
+        (["compare", "--seeds", "some"], "--seeds: expected how many (5) or which ones (0,3,7), got 'some'"),
+        (["compare", "--preset", "kears"], "got 'kears': did you mean 'keras-cutmix'"),
+        (["compare", "--model", "resnet200", "--out", "{}/new"], "did you mean 'resnet20'"),
+        (["compare", "--augment", "flip,spin"], "expected --augment to be of flip, crop, brightness"),
+        (["compare", "--out", "/proc/no"], "expected to write /proc/no, got"),
+        (["compare", "--out", "{}"], "expected an empty folder, got {}: go on with --resume"),
+        (["compare", "--resume", "{}"], "expected a run folder, got {}, which has no config.json"),
+    ],
+)
+def test_errors_are_one_sentence(arguments, sentence, tmp_path):
+    (tmp_path / "mine.txt").write_text("not to be lost")
+    done = mixaug(*(argument.format(tmp_path) for argument in arguments))
+    assert done.returncode == 1
+    assert done.stderr.startswith("mixaug: ")
+    assert sentence.format(tmp_path) in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_backend_that_is_not_there_is_one_sentence(tmp_path):
+    done = mixaug("compare", *QUICK, "--out", tmp_path / "run", KERAS_BACKEND="nonsense")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"mixaug: expected Keras and a backend .*; set KERAS_BACKEND to one of .*tensorflow.*\n", done.stderr
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_of_another_configuration_is_refused(tmp_path):
+    from mixaug.lab.config import Config
+
+    (tmp_path / "config.json").write_text(Config(epochs=2).to_json())
+    done = mixaug("compare", "--resume", tmp_path, "--epochs", 3)
+    assert "got --epochs 3 instead of 2: leave it as it was, or choose another --out" in done.stderr
