@@ -20,15 +20,14 @@ def blend(*columns: tuple[float, ...], parent=None) -> ma.Mix:
     parent = (
         np.stack([(np.arange(n) + j) % n for j in range(k)]).astype(np.int32) if parent is None else np.int32(parent)
     )
-    return assemble(ma._xp.common(), parent, Paste(background, (None,) * k), background, (2, 2))
+    return assemble(ma._xp.common(), parent, Paste(background, (None,) * k), (2, 2))
 
 
 def boxes(*rows: list[list[int]], size=(4, 4)) -> ma.Mix:
     """A CutMix of known boxes: [[top, bottom], [left, right]] an output."""
     box, n = np.array(rows, np.int32), len(rows)
-    region = Paste(None, (None, box))
     parent = np.stack([np.arange(n), (np.arange(n) + 1) % n]).astype(np.int32)
-    return assemble(ma._xp.common(), parent, region, region.share(ma._xp.common(), n, size), size)
+    return assemble(ma._xp.common(), parent, Paste(None, (None, box)), size)
 
 
 def test_a_box_by_hand():

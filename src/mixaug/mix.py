@@ -12,7 +12,7 @@ import numpy as np
 from . import _xp
 from ._xp import Array, Library
 from .apply import images, labels, rows, values
-from .regions import Dense, Paste, Region, Size
+from .regions import Dense, Drawn, Paste, Region, Size, settle
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,11 +185,13 @@ class Mix:
         return _xp.same({**arrays, "the mix": self.parent})
 
 
-def assemble(xp: Library, parent: Array, region: Region, share: Array, size: Size) -> Mix:
+def assemble(xp: Library, parent: Array, drawn: Drawn, size: Size) -> Mix:
     """The mix of these parents, with padding pointing to the own row and equal parents counted once."""
+    n = xp.shape(parent)[1]
+    share = drawn.share(xp, n, size)
     padded = [parent[0], *(xp.where(share[j] > 0, parent[j], parent[0]) for j in range(1, parent.shape[0]))]
     parent = xp.stack(padded)
-    return Mix(parent, merge(xp, parent, share), region, size)
+    return Mix(parent, merge(xp, parent, share), settle(xp, drawn, n, size), size)
 
 
 def merge(xp: Library, parent: Array, weight: Array) -> Array:

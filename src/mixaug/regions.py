@@ -99,7 +99,45 @@ class Dense:
         return Dense(_padded(xp, self.weight, parents))
 
 
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Of several regions another one in each row: what a choice among recipes draws, until `settle` makes it one.
+
+    Args:
+        choice: int32 (n,), which of the regions row i has.
+        regions: those that there are to choose from.
+    """
+
+    choice: Array
+    regions: tuple[Drawn, ...]
+
+    @property
+    def parents(self) -> int:
+        """k, the number of parents an output can have."""
+        return max(region.parents for region in self.regions)
+
+    def share(self, xp: Library, n: Dim, size: Size) -> Array:
+        """float32 (k, n): each row's share in the region chosen for it, as exact as it is there."""
+        shares = [_padded(xp, region.share(xp, n, size), self.parents) for region in self.regions]
+        return _choose_weights(xp, self.choice, shares)
+
+    def settle(self, xp: Library, n: Dim, size: Size) -> Region:
+        """Paste where all regions are, else Dense."""
+        settled = [settle(xp, region, n, size).padded(xp, self.parents) for region in self.regions]
+        pastes = [region for region in settled if isinstance(region, Paste)]
+        if len(pastes) < len(settled):
+            return Dense(_choose_weights(xp, self.choice, [region.dense(xp, n, size) for region in settled]))
+        background = _choose_background(xp, self.choice, pastes, n)
+        return Paste(background, tuple(_choose_box(xp, self.choice, pastes, j) for j in range(self.parents)))
+
+
 Region: TypeAlias = Paste | Dense
+Drawn: TypeAlias = Region | Chosen
+
+
+def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
+    """The region that a mix can hold: Paste or Dense."""
+    return region.settle(xp, n, size) if isinstance(region, Chosen) else region
 
 
 def inside(xp: Library, box: Array, size: Size) -> Array:
@@ -113,19 +151,7 @@ def inside(xp: Library, box: Array, size: Size) -> Array:
     return mask
 
 
-def choose(xp: Library, choice: Array, regions: Sequence[Region], n: Dim, size: Size) -> Region:
-    """The region whose row i is that of regions[choice[i]]: Paste where all are, else Dense."""
-    parents = max(region.parents for region in regions)
-    padded = [region.padded(xp, parents) for region in regions]
-    pastes = [region for region in padded if isinstance(region, Paste)]
-    if len(pastes) < len(padded):
-        return Dense(_choose_weights(xp, choice, [region.dense(xp, n, size) for region in padded]))
-    return Paste(
-        _choose_background(xp, choice, pastes, n), tuple(_choose_box(xp, choice, pastes, j) for j in range(parents))
-    )
-
-
-def choose_rows(xp: Library, choice: Array, options: Sequence[Array]) -> Array:
+def _choose_rows(xp: Library, choice: Array, options: Sequence[Array]) -> Array:
     """The array whose row i is that of options[choice[i]]; rows are on the first axis."""
     out = options[0]
     for i, option in enumerate(options[1:], 1):
@@ -137,17 +163,14 @@ def choose_rows(xp: Library, choice: Array, options: Sequence[Array]) -> Array:
 def _choose_weights(xp: Library, choice: Array, weights: Sequence[Array]) -> Array:
     binary = all(xp.dtype(w) == "bool" for w in weights)
     weights = weights if binary else [xp.cast(w, "float32") for w in weights]
-    return xp.stack([choose_rows(xp, choice, [w[j] for w in weights]) for j in range(weights[0].shape[0])])
+    return xp.stack([_choose_rows(xp, choice, [w[j] for w in weights]) for j in range(weights[0].shape[0])])
 
 
 def _choose_background(xp: Library, choice: Array, regions: Sequence[Paste], n: Dim) -> Array | None:
     if all(region.background is None for region in regions):
         return None
-
-    def weight(region: Paste, j: int) -> Array:
-        return xp.full((n,), float(j == 0), "float32") if region.background is None else region.background[j]
-
-    return xp.stack([choose_rows(xp, choice, [weight(r, j) for r in regions]) for j in range(regions[0].parents)])
+    own = [xp.full((n,), float(j == 0), "float32") for j in range(regions[0].parents)]
+    return _choose_weights(xp, choice, [xp.stack(own) if r.background is None else r.background for r in regions])
 
 
 def _choose_box(xp: Library, choice: Array, regions: Sequence[Paste], j: int) -> Array | None:
@@ -155,7 +178,7 @@ def _choose_box(xp: Library, choice: Array, regions: Sequence[Paste], j: int) ->
     some = next((box for box in boxes if box is not None), None)
     if some is None:
         return None
-    return choose_rows(xp, choice, [some * 0 if box is None else box for box in boxes])
+    return _choose_rows(xp, choice, [some * 0 if box is None else box for box in boxes])
 
 
 def _pixels(xp: Library, size: Size) -> Array:

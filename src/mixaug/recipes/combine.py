@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from .._xp import Array
 from ..keys import bits24
-from ..regions import Region, choose, choose_rows
+from ..regions import Chosen, Drawn
 from .blend import Identity
 from .recipe import Draw, Recipe, check_number, check_recipe
 
@@ -41,21 +41,10 @@ class OneOf(Recipe):
         """k, the largest number of parents among the recipes."""
         return max(recipe.parents for recipe in self.recipes)
 
-    def region(self, draw: Draw) -> Region:
+    def region(self, draw: Draw) -> Drawn:
         """Each row's region is that of the recipe chosen for it."""
-        return self.fill(draw)[0]
-
-    def fill(self, draw: Draw) -> tuple[Region, Array]:
-        """Region and share of the chosen recipe: each row keeps its own recipe's exact share."""
-        xp, choice = draw.xp, self._choice(draw)
-        drawn = [recipe.fill(draw.child(place)) for place, recipe in enumerate(self.recipes)]
-        region = choose(xp, choice, [region for region, _ in drawn], draw.n, draw.size)
-        zero = xp.full((draw.n,), 0.0, "float32")
-        share = [
-            choose_rows(xp, choice, [share[j] if j < share.shape[0] else zero for _, share in drawn])
-            for j in range(self.parents)
-        ]
-        return region, xp.stack(share)
+        drawn = (recipe.region(draw.child(place)) for place, recipe in enumerate(self.recipes))
+        return Chosen(self._choice(draw), tuple(drawn))
 
     def _choice(self, draw: Draw) -> Array:
         """int32 (n,): the place of the recipe chosen for each row."""
@@ -85,13 +74,9 @@ class PerBatch(Recipe):
         """k, the number of parents of the recipe."""
         return self.recipe.parents
 
-    def region(self, draw: Draw) -> Region:
+    def region(self, draw: Draw) -> Drawn:
         """The recipe's region for row 0, in every row."""
-        return self.fill(draw)[0]
-
-    def fill(self, draw: Draw) -> tuple[Region, Array]:
-        """The recipe's region and share for row 0, in every row."""
-        return self.recipe.fill(draw.child(0).shared())
+        return self.recipe.region(draw.child(0).shared())
 
     def __repr__(self) -> str:
         return f"per_batch({self.recipe!r})"

@@ -14,7 +14,7 @@ from .. import _xp, keys
 from .._xp import Array, Dim, Library
 from ..keys import Key
 from ..mix import Mix, assemble
-from ..regions import Region, Size
+from ..regions import Drawn, Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +61,8 @@ class Recipe(ABC):
         """k, the largest number of parents that an output has."""
 
     @abstractmethod
-    def region(self, draw: Draw) -> Region:
+    def region(self, draw: Draw) -> Drawn:
         """How the pixels of each of the draw's rows are combined."""
-
-    def fill(self, draw: Draw) -> tuple[Region, Array]:
-        """The region and the share (k, n) of each parent in it."""
-        region = self.region(draw)
-        return region, region.share(draw.xp, draw.n, draw.size)
 
     @_xp.opaque
     def draw(
@@ -102,8 +97,8 @@ class Recipe(ABC):
             parent = ring(xp, made, draw.rows, self.parents)
         else:
             parent = _checked_parent(xp, parent, n, self.parents)
-        region, share = self.fill(draw)
-        return assemble(xp, parent, region, share, draw.size)
+        region = self.region(draw)
+        return assemble(xp, parent, region, draw.size)
 
 
 def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
