@@ -180,3 +180,14 @@ def test_a_box_is_what_its_words_say():
             centre = int(words[1 + axis, row]) // 2**8 * length // 2**24
             start = centre - side // 2
             assert box[row, axis].tolist() == [max(start, 0), min(start + side, length)]
+
+
+def test_what_a_branch_draws_depends_neither_on_the_choice_nor_on_its_siblings():
+    share = ma.sometimes(0.5, ma.MixUp(alpha=1.0)).draw(N, (1,), key=(0, 0)).share
+    mixed = share[:, share[1] > 0]
+    assert stats.kstest(mixed[0], "uniform").pvalue > 1e-3
+    one, other = (
+        ma.one_of(ma.MixUp(), ma.MixUp(), weights=weights).draw(N, (1,), key=(0, 0)).share[0]
+        for weights in ((1, 0), (0, 1))
+    )
+    assert stats.pearsonr(one, other).pvalue > 1e-3
