@@ -95,7 +95,7 @@ def test_soft_labels_keep_their_sum_and_bfloat16_does_not_touch_them():
         (np.array([0, 1, 3]), 3, ValueError, r"expected class ids in 0\.\.2, got 0\.\.3"),
         (np.array([0, -1, 1]), 3, ValueError, r"expected class ids in 0\.\.2, got -1\.\.1"),
         (np.array([0, 1, 2]), None, ValueError, "class ids need num_classes"),
-        (np.array([0.0, 1, 2]), 3, TypeError, "got float64 of shape .* use mix.values"),
+        (np.array([0.0, 1, 2]), 3, TypeError, "got float64 of one value a row; use mix.values"),
         (np.array([[0], [1], [2]]), None, ValueError, "may be class ids or one class"),
         (np.array([True, False, True]), 2, TypeError, "got bool"),
         (np.zeros((3, 2, 2)), 2, ValueError, "got 3 axes"),
@@ -103,6 +103,9 @@ def test_soft_labels_keep_their_sum_and_bfloat16_does_not_touch_them():
         (np.full((3, 3), 0.5), 3, ValueError, "rows that sum to 1, got row 0 with sum 1.5"),
         (np.array([[1, -1, 1.0]] * 3), 3, ValueError, "rows that sum to 1"),
         (np.full((3, 3), np.nan), 3, ValueError, "rows that sum to 1"),
+        (np.array([0, 1.5, "a"], object), 3, TypeError, "labels: expected integers, bools or float16.*, got object"),
+        (np.array([0, 1, 2]), "3", TypeError, "num_classes: expected a whole number, got '3'"),
+        (np.array([0, 1, 2]), 0, ValueError, "num_classes: expected 1 or more, got 0"),
         (np.array([0, 1]), 3, ValueError, "expected 3 rows, as many as the mix has outputs, got 2"),
         (np.array(0), 3, ValueError, "got 0 axes"),
         ([0, 1, 2], 3, TypeError, "expected an array of NumPy or TensorFlow, got list"),
@@ -177,8 +180,15 @@ def test_a_source_of_other_rows():
     np.testing.assert_allclose(mix.values(ids[own], source=ids), (mix.share * mix.parent).sum(axis=0), rtol=1e-6)
     with pytest.raises(ValueError, match="takes parents up to row 49, but there are only 3 rows; pass the array"):
         mix.images(data[own])
-    with pytest.raises(TypeError, match="expected a source like the batch, float32 of 4 axes, got float64"):
+    with pytest.raises(TypeError, match=r"expected a source like the batch, float32 with rows .*, got float64"):
         mix.images(data[own], source=data.astype(np.float64))
+    with pytest.raises(TypeError, match=r"got float32 with rows \(6, 6, 3\)"):
+        mix.images(data[own], source=data.repeat(3, axis=-1))
+    with pytest.raises(ValueError, match=r"expected class ids in 0\.\.48, got 9\.\.49"):
+        mix.labels(ids[own], 49, source=ids)
+    for wrong in (parent - 5, parent + 0.5):
+        with pytest.raises(ValueError, match="parent: expected rows of the source, whole numbers of 0 or more"):
+            ma.CutMix().draw(3, (6, 6), key=(0, 0), parent=wrong)
     with pytest.raises(ValueError, match=r"parent: expected the shape \(2, 4\), got \(2, 3\)"):
         ma.CutMix().draw(4, (6, 6), key=(0, 0), parent=parent)
 
@@ -223,12 +233,28 @@ def test_a_mix_survives_its_file(recipe, tmp_path):
             np.testing.assert_array_equal(np.asarray(got), want)
 
 
+def test_a_mix_of_unknown_size_survives_its_file(tmp_path):
+    spec = tf.TensorSpec((None, None, None), tf.float32)
+
+    @tf.function(input_signature=[spec])
+    def run(x):
+        return ma.CutMix().draw(tf.shape(x)[0], (tf.shape(x)[1], tf.shape(x)[2]), key=(0, 0), like=x)
+
+    mix = run(tf.zeros((3, 5, 4)))
+    assert mix.size == (5, 4)
+    mix.save(tmp_path / "mix")
+    assert ma.Mix.load(tmp_path / "mix").size == (5, 4)
+
+
 def test_files_that_are_no_mix(tmp_path):
+    ma.CutMix().draw(300, (5, 4), key=(0, 0)).save(tmp_path / "cut")
+    (tmp_path / "cut").write_bytes((tmp_path / "cut").read_bytes()[:-100])
+    np.save(tmp_path / "array.npy", np.zeros(3))
     (tmp_path / "text").write_text("hello")
     np.savez(tmp_path / "other.npz", a=1)
     np.save(tmp_path / "pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
     (tmp_path / "empty").touch()
-    for name in ("text", "other.npz", "pickle.npy", "empty"):
+    for name in ("text", "other.npz", "pickle.npy", "empty", "cut", "array.npy"):
         with pytest.raises(ValueError, match=r"expected a file that mix\.save wrote"):
             ma.Mix.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):

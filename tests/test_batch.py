@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,13 @@ def test_the_form_of_the_batch_stays(kind):
     assert list(mixed) == list(named)
     np.testing.assert_array_equal(mixed["pixel_values"], out[0])
     np.testing.assert_array_equal(mixed["label"], out[1])
+
+
+def test_a_named_tuple_stays_one():
+    pair = collections.namedtuple("Pair", "x y")(IMAGES, LABELS)
+    out = ma.mix_batch(ma.MixUp(), pair, key=(0, 0), num_classes=N)
+    assert type(out) is type(pair)
+    assert out.y.shape == (N, N)
 
 
 def test_fields_of_other_names_and_with_options():

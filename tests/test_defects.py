@@ -108,6 +108,18 @@ def test_class_ids_do_not_broadcast():
         assert ma.mix_batch(CUT, (x, ids), key=(0, 0), num_classes=10)[1].shape == (6, 10)
 
 
+def test_columns_of_unknown_number_are_not_guessed():
+    """Elsewhere, and in a graph: (n, 1) ids of unknown width are averaged as numbers."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int64)])
+    def run(y):
+        with pytest.raises(ValueError, match="expected a known number of columns, got an unknown one; call set_shape"):
+            BLEND.draw(tf.shape(y)[0], (2, 2), key=(0, 0), like=y).labels(y, num_classes=6)
+        return y
+
+    run(tf.zeros((3, 1), tf.int64))
+
+
 def test_soft_labels_keep_their_shape():
     """Elsewhere: (n, c) soft labels are flattened to (n * c, c), or come out as (n, 1, n, c)."""
     x, _ = truth(4)

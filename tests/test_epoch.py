@@ -46,8 +46,7 @@ def test_parents_of_an_epoch(n, parents):
     this = Epoch(n, seed=3, epoch=1)
     rows = this.rows(0, n)
     np.testing.assert_array_equal(np.sort(rows), np.arange(n))
-    parent = this.parents(rows, parents)
-    assert parent.dtype == np.int32
+    parent = this.parents(0, n, parents)
     np.testing.assert_array_equal(parent[0], rows)
     for j in range(1, parents):
         np.testing.assert_array_equal(np.sort(parent[j]), np.arange(n))  # each row is parent j once an epoch
@@ -57,9 +56,19 @@ def test_parents_of_an_epoch(n, parents):
 
 def test_parents_come_from_the_whole_dataset():
     this = Epoch(1000, seed=0, epoch=0)
-    rows = this.rows(0, 50)
-    assert not set(this.parents(rows, 2)[1]) <= set(rows)
-    assert stats.kstest(this.parents(rows, 2)[1] / 1000, "uniform").pvalue > 1e-3
+    own, other = this.parents(0, 50, 2)
+    assert len(set(own) & set(other)) < 12  # 2.5 are expected by chance
+    assert stats.kstest(other / 1000, "uniform").pvalue > 1e-3
+
+
+def test_an_epoch_is_the_same_however_it_is_cut():
+    """Longer than a block, and cut across its border."""
+    this = Epoch(20_000, seed=1, epoch=2)
+    whole = this.parents(0, 20_000, 3)
+    np.testing.assert_array_equal(np.sort(whole[0]), np.arange(20_000))
+    for start, stop in ((0, 7), (8190, 8200), (8192, 16384), (100, 19_000), (19_990, 20_010)):
+        np.testing.assert_array_equal(this.parents(start, stop, 3), whole[:, start:stop])
+        np.testing.assert_array_equal(this.rows(start, stop), whole[0, start:stop])
 
 
 def dataset(n=23, classes=23):
@@ -94,7 +103,7 @@ def test_batches_are_draws_under_the_key_of_their_place():
     assert [len(labels) for _, labels in got] == [5, 5, 5, 5, 3] * 2 + [5, 5]
     this = Epoch(23, seed=9, epoch=1)
     rows = this.rows(20, 25)
-    mix = ma.CutMix().draw(3, (4, 6), key=(9, 1, 4), parent=this.parents(rows, 2))
+    mix = ma.CutMix().draw(3, (4, 6), key=(9, 1, 4), parent=this.parents(20, 25, 2))
     np.testing.assert_array_equal(got[9][0], mix.images(x[rows], source=x))
     np.testing.assert_array_equal(got[9][1], mix.labels(y[rows], 23, source=y))
 
@@ -112,11 +121,15 @@ def test_mixed_counts_its_batches():
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"x": [1]}, TypeError, "x: expected a NumPy array, got list"),
+        ({"x": [1]}, TypeError, "x: expected a NumPy array with rows, got list"),
         ({"y": np.arange(3)}, ValueError, "as many labels as images, and at least one, got 23 and 3"),
         ({"x": np.zeros((0, 4, 4, 1)), "y": np.zeros(0, int)}, ValueError, "got 0 and 0"),
         ({"batch_size": 0}, ValueError, "batch_size: expected a whole number of 1 or more, got 0"),
         ({"batch_size": 2.5}, ValueError, "batch_size: expected a whole number"),
+        ({"seed": 1.5}, TypeError, "key: expected integers, got 1.5"),
+        ({"num_classes": None}, ValueError, "class ids need num_classes"),
+        ({"epochs": 1.5}, ValueError, "epochs: expected a whole number of 0 or more, got 1.5"),
+        ({"x": np.float32(1)}, TypeError, "x: expected a NumPy array with rows"),
         ({"recipe": "cutmix"}, TypeError, "expected a recipe, got 'cutmix'"),
     ],
 )

@@ -151,7 +151,7 @@ def test_keras_own_image_generator_is_wrapped():
         (
             lambda: ma.keras.MixedDataset(list(X), Y, BATCH, ma.CutMix()),
             TypeError,
-            "x: expected a NumPy array, got list",
+            "x: expected a NumPy array with rows, got list",
         ),
         (lambda: ma.keras.MixedDataset(X, Y[:3], BATCH, ma.CutMix()), ValueError, "got 22 and 3"),
         (lambda: ma.keras.MixedDataset(X, Y, None, ma.CutMix()), ValueError, "batch_size: expected a whole number"),

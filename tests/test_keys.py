@@ -66,6 +66,20 @@ def test_a_key_is_made_of_integers(number):
         keys.make((0, number))
 
 
+@pytest.mark.parametrize("wrong", [ways.tf.constant(1.5), ways.tf.constant(True), ways.tf.constant([1, 2])])
+def test_traced_numbers_are_checked_too(wrong):
+    with pytest.raises(TypeError, match="key: expected"):
+        keys.make((0, wrong))
+
+    @ways.tf.function
+    def run(number):
+        with pytest.raises(TypeError, match="key: expected scalar integers, got"):
+            keys.make((0, number))
+        return number
+
+    run(wrong)
+
+
 def test_words_are_the_ciphers_of_row_and_block():
     key = keys.make((1, 2))
     words = keys.words(NUMPY, key, np.array([0, 5], np.uint32), 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,6 +117,14 @@ def test_texts_that_are_refused(text, sentence):
 def test_options_that_are_refused(make, error, sentence):
     with pytest.raises(error, match=sentence):
         make()
+
+
+def test_numbers_of_numpy_become_pythons_own():
+    """So that the repr, which a saved layer holds, can be read back."""
+    made = ma.one_of(ma.MixUp(np.float32(0.5), np.int64(3)), ma.CutMix(np.float64(0.25)), weights=np.array([1.0, 3.0]))
+    assert repr(made) == "one_of(MixUp(alpha=0.5, parents=3), CutMix(alpha=0.25), weights=(1.0, 3.0))"
+    assert ma.recipe(repr(made)) == made
+    assert ma.recipe(repr(ma.sometimes(np.float32(0.5), ma.GridMix(cells=np.int32(2))))).weights == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)

@@ -121,6 +121,13 @@ def test_a_mix_passes_through_functions_and_datasets():
         np.testing.assert_array_equal(mix.images(images), tf.function(lambda m, x: m.images(x))(mix, images))
 
 
+def test_passes_are_counted_under_a_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N))
+    for epoch in range(2):
+        assert_same(ds, epoch_by_numpy(0, epoch))
+
+
 # --- two zipped datasets
 
 
@@ -156,6 +163,12 @@ def test_zipped_batches():
             if p != q:
                 np.testing.assert_allclose((labels[row, p], labels[row, q]), share[:, row], atol=1e-6)
     assert (next(iter(out))[0] != next(iter(out))[0]).numpy().any()  # each pass draws anew
+
+
+def test_zipped_batches_of_unequal_length_are_refused():
+    a, b = (ds.batch(size) for ds, size in zip(copies(), (4, 3), strict=True))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected batches of as many rows in both datasets"):
+        list(ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=N))
 
 
 def test_zipped_shapes_that_do_not_tell_are_refused():

@@ -87,7 +87,9 @@ def named(batch: Batch) -> dict[str, Array]:
 
 
 def _like(batch: Batch, mixed: dict[str, Array]) -> Batch:
-    return mixed if isinstance(batch, Mapping) else type(batch)(mixed.values())
+    if isinstance(batch, Mapping):
+        return mixed
+    return getattr(batch, "_make", type(batch))(mixed.values())  # a NamedTuple has _make
 
 
 def _rows(xp: _xp.Library, arrays: dict[str, Array]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
 
 import numpy as np
@@ -15,8 +15,10 @@ from ._xp import Array
 from .batch import Batch, Fields, mix_batch, mix_from
 from .keys import Key
 from .recipes import Recipe, check_recipe
+from .recipes.recipe import check_whole
 
 _ROUNDS = 12
+_BLOCK = 8192
 _ORDER, _PARTNERS = -1, -2  # what the epoch's permutations are keyed by: no step has these numbers
 
 
@@ -90,16 +92,27 @@ class Epoch:
 
     def rows(self, start: int, stop: int) -> Array:
         """int64 (m,): the rows at the positions start .. stop - 1 of this epoch."""
-        return self._permutation(_ORDER)(np.arange(start, min(stop, self.n)))
+        return self.parents(start, stop, 1)[0]
 
-    def parents(self, rows: Array, parents: int) -> Array:
-        """int32 (parents, m): the rows themselves, then those further on on a ring of the whole dataset."""
-        ring = self._permutation(_PARTNERS)
-        at = ring.inverse(rows)
-        return np.stack([rows, *(ring((at + j) % self.n) for j in range(1, parents))]).astype(np.int32)
+    def parents(self, start: int, stop: int, parents: int) -> Array:
+        """int64 (parents, m): the rows at these positions, then those further on on a ring of the whole dataset."""
+        stop = min(stop, self.n)
+        blocks = [_block(self, parents, number) for number in range(start // _BLOCK, -(-stop // _BLOCK))]
+        first = start // _BLOCK * _BLOCK
+        return np.concatenate(blocks, axis=1)[:, start - first : stop - first]
 
-    def _permutation(self, place: int) -> Permutation:
+    def permutation(self, place: int) -> Permutation:
+        """The permutation of this epoch with that number."""
         return Permutation(self.n, keys.fold_in(keys.make((self.seed, self.epoch)), place))
+
+
+@lru_cache(maxsize=8)
+def _block(this: Epoch, parents: int, number: int) -> Array:
+    """The parents of a block of positions: made together, they share the cost of NumPy's calls."""
+    rows = this.permutation(_ORDER)(np.arange(number * _BLOCK, min((number + 1) * _BLOCK, this.n)))
+    ring = this.permutation(_PARTNERS)
+    at = ring.inverse(rows) if parents > 1 else rows
+    return np.stack([rows, *(ring((at + j) % this.n) for j in range(1, parents))])
 
 
 @dataclass(frozen=True)
@@ -126,15 +139,17 @@ class Source:
 
     def __post_init__(self) -> None:
         for name, array in (("x", self.x), ("y", self.y)):
-            if not isinstance(array, np.ndarray):
-                raise TypeError(f"{name}: expected a NumPy array, got {type(array).__name__}; convert it first")
+            if not isinstance(array, np.ndarray) or not array.ndim:
+                raise TypeError(
+                    f"{name}: expected a NumPy array with rows, got {type(array).__name__}; convert it first"
+                )
         if not len(self.x) or len(self.x) != len(self.y):
             raise ValueError(
                 f"expected as many labels as images, and at least one, got {len(self.x)} and {len(self.y)}"
             )
         check_recipe("recipe", self.recipe)
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ValueError(f"batch_size: expected a whole number of 1 or more, got {self.batch_size!r}")
+        check_whole("batch_size", self.batch_size, 1)
+        self.batch(0, 0)  # what else is wrong shows here and not in the middle of a loop
 
     def __len__(self) -> int:
         return -(-len(self.x) // self.batch_size)
@@ -144,9 +159,8 @@ class Source:
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {index}")
         this = Epoch(len(self.x), self.seed, epoch)
-        rows = this.rows(index * self.batch_size, (index + 1) * self.batch_size)
-        own, source = (self.x[rows], self.y[rows]), (self.x, self.y)
-        parent = this.parents(rows, self.recipe.parents)
+        parent = this.parents(index * self.batch_size, (index + 1) * self.batch_size, self.recipe.parents)
+        own, source = (self.x[parent[0]], self.y[parent[0]]), (self.x, self.y)
         key = (self.seed, epoch, index)
         mixed: tuple[Array, Array] = mix_from(
             self.recipe, own, source, parent, key=key, num_classes=self.num_classes, fields=self.fields
@@ -192,7 +206,7 @@ def batches(
         [4, 4, 2]
     """
     source = Source(x, y, batch_size, recipe, seed, num_classes, fields)
-    turns = count() if epochs is None else range(epochs)
+    turns = count() if epochs is None else range(check_whole("epochs", epochs, 0))
     return (source.batch(epoch, index) for epoch in turns for index in range(len(source)))
 
 

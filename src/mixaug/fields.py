@@ -29,7 +29,7 @@ class Images:
 
     def mix(self, mix: Mix, x: Array, source: Array | None) -> Array:
         """The mixed images."""
-        return mix.images(x, self.channels, source)
+        return mix.images(x, self.channels, source=source)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Labels:
 
     def mix(self, mix: Mix, x: Array, source: Array | None) -> Array:
         """The mixed labels, a weight a class."""
-        return mix.labels(x, self.num_classes, source)
+        return mix.labels(x, self.num_classes, source=source)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Values:
 
     def mix(self, mix: Mix, x: Array, source: Array | None) -> Array:
         """The averaged values."""
-        return mix.values(x, source)
+        return mix.values(x, source=source)
 
 
 Field: TypeAlias = Images | Labels | Values

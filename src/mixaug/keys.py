@@ -99,6 +99,8 @@ def _split(number: Any) -> tuple[Any, Any]:
     xp = _xp.find(number)
     held = xp.concrete(number) if xp else number
     if xp and held is None:
+        if "int" not in xp.dtype(number) or len(number.shape):
+            raise TypeError(f"key: expected scalar integers, got {xp.dtype(number)} of shape {number.shape}")
         return xp.split(number)
     try:
         if isinstance(held, bool):

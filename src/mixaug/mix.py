@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class Mix:
         return xp.cast(merged, xp.dtype(weight))
 
     @_xp.opaque
-    def images(self, x: Array, channels: str | None = "last", source: Array | None = None) -> Array:
+    def images(self, x: Array, channels: str | None = "last", *, source: Array | None = None) -> Array:
         """Mix images, signals or volumes.
 
             output = sum_k dense()[k] * source[parent[k]]
@@ -79,7 +80,7 @@ class Mix:
         return images.mix(xp, x, source, self.parent, self.region, self.size, channels)
 
     @_xp.opaque
-    def labels(self, y: Array, num_classes: int | None = None, source: Array | None = None) -> Array:
+    def labels(self, y: Array, num_classes: int | None = None, *, source: Array | None = None) -> Array:
         """Mix labels by what each output is made of.
 
             output = sum_k share[k] * one_hot(source[parent[k]])
@@ -101,7 +102,7 @@ class Mix:
         return labels.mix(xp, y, source, self.parent, self.share, num_classes)
 
     @_xp.opaque
-    def values(self, y: Array, source: Array | None = None) -> Array:
+    def values(self, y: Array, *, source: Array | None = None) -> Array:
         """Mix regression targets, sample weights, or anything else that is averaged as the pixels are.
 
             output = sum_k share[k] * source[parent[k]]
@@ -114,7 +115,7 @@ class Mix:
         return values.mix(xp, y, source, self.parent, self.share)
 
     @_xp.opaque
-    def parts(self, y: Array, source: Array | None = None) -> tuple[Array, Array]:
+    def parts(self, y: Array, *, source: Array | None = None) -> tuple[Array, Array]:
         """The labels of each parent and their shares, for a loss that wants them apart.
 
             loss = sum_k share[k] * loss(prediction, parts[k])
@@ -153,7 +154,7 @@ class Mix:
                 size = tuple(int(length) for length in file["size"])
                 structure = _structure(held, size)
                 return cls.__tf_unflatten__(structure, tuple(held[name] for name in _names(structure)))
-        except (ValueError, KeyError, EOFError) as error:
+        except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
 
     def __tf_flatten__(self) -> tuple[Any, tuple[Array, ...]]:
@@ -177,7 +178,7 @@ class Mix:
         else:
             background, *box = [rest.pop(0) if there else None for there in present]
             region = Paste(background, tuple(box))
-        size = tuple(rest.pop(0) if length is None else length for length in known)
+        size = tuple(_known(rest.pop(0)) if length is None else length for length in known)
         return cls(parent, share, region, size)
 
     def _same(self, **named: Array | None) -> Library:
@@ -203,6 +204,13 @@ def merge(xp: Library, parent: Array, weight: Array) -> Array:
             zero = rest[j] * 0.0
             rest[i], rest[j] = rest[i] + xp.where(equal, rest[j], zero), xp.where(equal, zero, rest[j])
     return xp.stack(rest)
+
+
+def _known(length: Any) -> Any:
+    """A length as an int, where it can be seen: TensorFlow also passes stand-ins for its tensors through here."""
+    xp = _xp.find(length)
+    held = xp.concrete(length) if xp else None
+    return length if held is None else int(held)
 
 
 def _names(structure: Any) -> list[str]:

@@ -15,6 +15,7 @@ from . import _xp, keys
 from .batch import Batch, Fields, mix_batch, mix_from, named
 from .recipes import Recipe, check_recipe
 
+_UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
 _as_is = tf.autograph.experimental.do_not_convert
 
 
@@ -125,6 +126,7 @@ def mixed_zip(
         at, (a, b) = element
         if not batched:
             a, b = (tf.nest.map_structure(lambda x: x[None], batch) for batch in (a, b))
+        tf.debugging.assert_equal(*(tf.shape(next(iter(named(x).values())))[0] for x in (a, b)), _UNEQUAL)
         joined = tf.nest.map_structure(lambda x, y: tf.concat([x, y], axis=0), a, b)
         own = _xp.of(next(iter(named(a).values()))).arange(tf.shape(next(iter(named(a).values())))[0])
         parent = tf.stack([own + j * tf.shape(own)[0] for j in range(recipe.parents)])
@@ -156,7 +158,8 @@ def _keyed(
 def _epoch_reader(epoch: int | tf.Variable | None) -> Callable[[], tf.Tensor]:
     if epoch is None:
         counted = tf.Variable(-1, dtype=tf.int64, trainable=False)
-        return lambda: counted.assign_add(1)
+        local = tf.distribute.get_strategy().experimental_local_results  # under a strategy each replica has its copy
+        return lambda: local(counted.assign_add(1))[0]
     if isinstance(epoch, tf.Variable):
         return lambda: tf.cast(epoch, tf.int64)
     if isinstance(epoch, bool) or not isinstance(epoch, int):

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import Array, Dim
 
-stack, where = np.stack, np.where
+stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
 reshape = np.reshape
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from . import Array, Dim
 
-where, reshape, stack, broadcast = tf.where, tf.reshape, tf.stack, tf.broadcast_to
+where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
 
 

@@ -11,63 +11,64 @@ TOLERANCE = {"float16": 0.01, "bfloat16": 0.05}  #: how far from 1 a row of soft
 
 def mix(xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None) -> Array:
     """float32 (n, num_classes), float64 for float64 labels: sum_k share[k] * one_hot(y[parent[k]])."""
-    if _are_ids(xp, y, num_classes):
-        return _mix_ids(xp, y, source, parent, share, num_classes)
-    if num_classes is not None and y.shape[1] not in (None, num_classes):
-        raise ValueError(f"labels: expected {num_classes} columns, one a class, got {y.shape[1]}")
-    _check_rows(xp, y)
-    if xp.dtype(y) != "float64":
-        y = xp.cast(y, "float32")
-        source = source if source is None else xp.cast(source, "float32")
-    return values.mix(xp, y, source, parent, share, "labels")
+    _check(xp, y, num_classes)
+    rows.check(xp, y, source, parent, "labels")
+    parts = rows.parents(xp, y, source, parent)
+    if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
+        parts = [_one_hot(xp, ids, num_classes or 0) for ids in parts]
+    else:
+        for part in parts:
+            _check_rows(xp, part)
+    precision = "float64" if xp.dtype(y) == "float64" else "float32"
+    return values.weighted(xp, [xp.cast(part, precision) for part in parts], share, precision)
 
 
-def _are_ids(xp: Library, y: Array, num_classes: int | None) -> bool:
-    """Whether y are class ids, (n,) or (n, 1), and not one column per class; refused where it could be either."""
-    rank, whole = len(y.shape), xp.dtype(y) not in FLOATS
-    if rank == 1 and not whole:
+def _check(xp: Library, y: Array, num_classes: int | None) -> None:
+    """Refuse what is neither class ids, (n,) or (n, 1), nor one column a class, or could be either."""
+    dtype, shape = xp.dtype(y), y.shape
+    if dtype not in FLOATS and "int" not in dtype and dtype != "bool":
+        raise TypeError(f"labels: expected integers, bools or {', '.join(FLOATS)}, got {dtype}; convert them first")
+    if num_classes is not None and (isinstance(num_classes, bool) or not hasattr(num_classes, "__index__")):
+        raise TypeError(f"num_classes: expected a whole number, got {num_classes!r}")
+    if num_classes is not None and num_classes < 1:
+        raise ValueError(f"num_classes: expected 1 or more, got {num_classes!r}")
+    if len(shape) not in (1, 2):
+        raise ValueError(f"labels: expected (n,) class ids or (n, classes), got {len(shape)} axes")
+    if len(shape) == 1:
+        _check_kind(dtype, num_classes)
+    elif shape[1] is None:
+        raise ValueError("labels: expected a known number of columns, got an unknown one; call set_shape on them first")
+    elif shape[1] == 1 and dtype not in FLOATS and num_classes in (None, 1):
+        raise ValueError("labels: (n, 1) may be class ids or one class; pass num_classes, or reshape ids to (n,)")
+    elif shape[1] == 1 and num_classes not in (None, 1):
+        _check_kind(dtype, num_classes)
+    elif num_classes not in (None, shape[1]):
+        raise ValueError(f"labels: expected {num_classes} columns, one a class, got {shape[1]}")
+
+
+def _check_kind(dtype: str, num_classes: int | None) -> None:
+    if dtype in FLOATS:
         raise TypeError(
-            f"labels: expected whole class ids or one column a class, got {xp.dtype(y)} of shape (n,); "
+            f"labels: expected whole class ids or one column a class, got {dtype} of one value a row; "
             "use mix.values for numbers to be averaged, or cast ids to int"
         )
-    if rank not in (1, 2):
-        raise ValueError(f"labels: expected (n,) class ids or (n, classes), got {rank} axes")
-    if rank == 2 and whole and y.shape[1] == 1 and num_classes in (None, 1):
-        raise ValueError("labels: (n, 1) may be class ids or one class; pass num_classes, or reshape ids to (n,)")
-    if rank == 2 and not (whole and y.shape[1] == 1):
-        return False
-    if xp.dtype(y) == "bool":
+    if dtype == "bool":
         raise TypeError("labels: expected class ids, got bool; cast to int, or pass one column a class")
     if num_classes is None:
         raise ValueError("labels: class ids need num_classes; pass num_classes=, or one-hot labels")
-    return True
 
 
-def _mix_ids(
-    xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None
-) -> Array:
-    rows.check(xp, y, source, parent, "labels")
-    for array in (y, source):
-        _check_ids(xp, array, num_classes)
-    out = None
-    for j, ids in enumerate(rows.parents(xp, y, source, parent)):
-        ids = xp.cast(xp.reshape(ids, (-1,)), "int64")[:, None]
-        hot = xp.cast(ids == xp.cast(xp.arange(num_classes), "int64")[None, :], "float32")
-        known = (ids >= 0) & (
-            ids < num_classes
-        )  # an id that no host check could see makes the row NaN: the loss shows it
-        weighted = share[j][:, None] * xp.where(known, hot, xp.full((), float("nan"), "float32"))
-        out = weighted if out is None else out + weighted
-    return out
-
-
-def _check_ids(xp: Library, ids: Array | None, num_classes: int | None) -> None:
-    held = None if ids is None else xp.concrete(ids)
+def _one_hot(xp: Library, ids: Array, num_classes: int) -> Array:
+    """float32 (n, num_classes); an id out of range that no host check can see gives a row of NaN: the loss shows it."""
+    held = xp.concrete(ids)
     if held is not None and held.size and not (held.min() >= 0 and held.max() < num_classes):
         raise ValueError(
-            f"labels: expected class ids in 0..{(num_classes or 0) - 1}, got {held.min()}..{held.max()}; "
+            f"labels: expected class ids in 0..{num_classes - 1}, got {held.min()}..{held.max()}; "
             "raise num_classes or mend the labels"
         )
+    ids = xp.cast(xp.reshape(ids, (-1,)), "int64")[:, None]
+    hot = xp.cast(ids == xp.cast(xp.arange(num_classes), "int64")[None, :], "float32")
+    return xp.where((ids >= 0) & (ids < num_classes), hot, xp.full((), float("nan"), "float32"))
 
 
 def _check_rows(xp: Library, y: Array) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._xp import Array, Library
 
 
@@ -22,11 +24,15 @@ def check(xp: Library, x: Array, source: Array | None, parent: Array, what: str)
             f"{what}: the mix takes parents up to row {int(held.max())}, but there are only {available} rows; "
             "pass the array that it was drawn for as source="
         )
-    if source is not None and (xp.dtype(source) != xp.dtype(x) or len(source.shape) != len(x.shape)):
+    if source is not None and (xp.dtype(source) != xp.dtype(x) or not _alike(x.shape[1:], source.shape[1:])):
         raise TypeError(
-            f"{what}: expected a source like the batch, {xp.dtype(x)} of {len(x.shape)} axes, "
-            f"got {xp.dtype(source)} of {len(source.shape)}"
+            f"{what}: expected a source like the batch, {xp.dtype(x)} with rows {tuple(x.shape[1:])}, "
+            f"got {xp.dtype(source)} with rows {tuple(source.shape[1:])}"
         )
+
+
+def _alike(one: Sequence[int | None], other: Sequence[int | None]) -> bool:
+    return len(one) == len(other) and all(a == b or a is None or b is None for a, b in zip(one, other, strict=True))
 
 
 def parents(xp: Library, x: Array, source: Array | None, parent: Array, used: list[bool] | None = None) -> list[Array]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._xp import Array, Library
 from . import rows
 
 
-def mix(xp: Library, y: Array, source: Array | None, parent: Array, share: Array, what: str = "values") -> Array:
+def mix(xp: Library, y: Array, source: Array | None, parent: Array, share: Array) -> Array:
     """sum_k share[k] * y[parent[k]], in the dtype of y (float32 for integers), computed in float32 or float64."""
-    rows.check(xp, y, source, parent, what)
     dtype = xp.dtype(y)
-    precision = "float64" if dtype == "float64" else "float32"
-    out = None
-    for j, value in enumerate(rows.parents(xp, y, source, parent)):
-        weighted = rows.over(xp.cast(share[j], precision), y) * xp.cast(value, precision)
-        out = weighted if out is None else out + weighted
+    if "float" not in dtype and "int" not in dtype and dtype != "bool":
+        raise TypeError(f"values: expected numbers, got {dtype}; convert them first")
+    rows.check(xp, y, source, parent, "values")
+    out = weighted(xp, rows.parents(xp, y, source, parent), share, "float64" if dtype == "float64" else "float32")
     return xp.cast(out, y.dtype) if "float" in dtype else out
+
+
+def weighted(xp: Library, parts: Sequence[Array], share: Array, precision: str) -> Array:
+    """sum_k share[k] * parts[k], computed in that precision."""
+    terms = [rows.over(xp.cast(share[j], precision), part) * xp.cast(part, precision) for j, part in enumerate(parts)]
+    return sum(terms[1:], terms[0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..keys import GRID, beta_quantiles, look_up
 from ..regions import Paste, Region
-from .recipe import Draw, Recipe, check_number, check_whole
+from .recipe import Draw, Recipe, check_number, check_whole, keep
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,11 @@ class MixUp(Recipe):
     parents: int = 2
 
     def __post_init__(self) -> None:
-        check_number("MixUp alpha", self.alpha, 0)
-        check_whole("MixUp parents", self.parents, 2)
+        keep(
+            self,
+            alpha=check_number("MixUp alpha", self.alpha, 0),
+            parents=check_whole("MixUp parents", self.parents, 2),
+        )
 
     def region(self, draw: Draw) -> Region:
         """Weights by stick-breaking: each other parent takes a Beta part of what is left, the own sample the rest."""
@@ -50,10 +53,8 @@ class MixUp(Recipe):
         words = draw.words(self.parents - 1)
         rest = xp.full((draw.n,), float(GRID), "float32")
         weights = []
-        for table, word in zip(self._sticks(), words, strict=True):
-            weights.append(
-                xp.rint(rest * look_up(xp, table, word))
-            )  # whole numbers: no library rounds rest differently
+        for i, table in enumerate(self._sticks()):
+            weights.append(xp.rint(rest * look_up(xp, table, words[i])))  # whole: no library rounds rest differently
             rest = rest - weights[-1]
         return Paste(xp.stack([rest, *weights]) * (1 / GRID), (None,) * self.parents)
 

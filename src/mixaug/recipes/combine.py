@@ -10,7 +10,7 @@ from .._xp import Array
 from ..keys import bits24
 from ..regions import Chosen, Drawn
 from .blend import Identity
-from .recipe import Draw, Recipe, check_number, check_recipe
+from .recipe import Draw, Recipe, check_number, check_recipe, keep
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class OneOf(Recipe):
         if not self.recipes:
             raise ValueError("one_of: expected one recipe or more, got none; use identity() to mix nothing")
         if self.weights is not None:
+            weights = (check_number("one_of weights", weight, 0, open_low=False) for weight in self.weights)
+            keep(self, weights=tuple(weights))
             self._check_weights(self.weights)
 
     def _check_weights(self, weights: tuple[float, ...]) -> None:
         if len(weights) != len(self.recipes):
             raise ValueError(f"one_of: expected {len(self.recipes)} weights, one a recipe, got {len(weights)}")
-        for weight in weights:
-            check_number("one_of weights", weight, 0, open_low=False)
         if not sum(weights) > 0:
             raise ValueError("one_of: expected weights with a sum above 0, got only zeros")
 
@@ -123,7 +123,7 @@ def sometimes(p: float, recipe: Recipe) -> Recipe:
 
     `per_batch(sometimes(0.5, CutMix()))` is the cutmix_prob of the CutMix paper's code.
     """
-    check_number("sometimes p", p, 0, 1, open_low=False)
+    p = check_number("sometimes p", p, 0, 1, open_low=False)
     return one_of(recipe, identity(), weights=(p, 1 - p))
 
 

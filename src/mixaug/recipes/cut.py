@@ -11,7 +11,7 @@ import numpy as np
 from .._xp import Array, Library
 from ..keys import beta_quantiles, bits24, look_up
 from ..regions import Paste, Region
-from .recipe import Draw, Recipe, check_number
+from .recipe import Draw, Recipe, check_number, keep
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class CutMix(Recipe):
     parents: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        check_number("CutMix alpha", self.alpha, 0)
+        keep(self, alpha=check_number("CutMix alpha", self.alpha, 0))
 
     def region(self, draw: Draw) -> Region:
         """A box of the second parent over the own sample."""
-        xp = draw.xp
-        scale, *centres = draw.words(1 + len(draw.size))
-        ratio = look_up(xp, _side_ratios(self.alpha, len(draw.size)), scale)
-        box = xp.stack([_interval(draw, axis, ratio, centre) for axis, centre in enumerate(centres)], axis=1)
+        xp, axes = draw.xp, len(draw.size)
+        words = draw.words(1 + axes)
+        ratio = look_up(xp, _side_ratios(self.alpha, axes), words[0])
+        box = xp.stack([_interval(draw, axis, ratio, words[1 + axis]) for axis in range(axes)], axis=1)
         return Paste(None, (None, box))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .._xp import Array
 from ..keys import GRID, beta_quantiles, bits16, look_up, uniform
 from ..regions import Dense, Region
-from .recipe import Draw, Recipe, check_number, check_whole
+from .recipe import Draw, Recipe, check_number, check_whole, keep
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,16 @@ class GridMix(Recipe):
     parents: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        check_number("GridMix alpha", self.alpha, 0)
-        check_whole("GridMix cells", self.cells, 1)
+        keep(
+            self, alpha=check_number("GridMix alpha", self.alpha, 0), cells=check_whole("GridMix cells", self.cells, 1)
+        )
 
     def region(self, draw: Draw) -> Region:
         """One bit a cell, spread over the cell's pixels."""
         xp = draw.xp
-        chance, *words = draw.words(1 + self.cells ** len(draw.size))
-        limit = look_up(xp, np.rint(GRID * beta_quantiles(self.alpha, self.alpha)).astype(np.int32), chance)
-        other = xp.stack([bits16(xp, word) < limit for word in words], axis=1)
+        words = draw.words(1 + self.cells ** len(draw.size))
+        limit = look_up(xp, np.rint(GRID * beta_quantiles(self.alpha, self.alpha)).astype(np.int32), words[0])
+        other = xp.transpose(bits16(xp, words[1:]) < limit)
         pasted = xp.take(other, self._cell_of_pixel(draw), axis=1)
         return Dense(xp.stack([~pasted, pasted]))
 
@@ -88,20 +89,18 @@ class SmoothMix(Recipe):
     parents: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        check_number("SmoothMix low", self.low, 0)
-        check_number("SmoothMix high", self.high, self.low, open_low=False)
+        keep(self, low=check_number("SmoothMix low", self.low, 0))
+        keep(self, high=check_number("SmoothMix high", self.high, self.low, open_low=False))
 
     def region(self, draw: Draw) -> Region:
         """A Gaussian of the own sample, the rest of the other."""
         xp, axes = draw.xp, range(len(draw.size))
-        spread, *centres = draw.words(1 + len(draw.size))
+        words = draw.words(1 + len(draw.size))
         shortest = draw.length(0)
         for axis in axes[1:]:
             shortest = xp.minimum(shortest, draw.length(axis))
-        sigma = (self.low + (self.high - self.low) * uniform(xp, spread)) * shortest
-        squares = [
-            _square_distance(draw, axis, uniform(xp, centre)) for axis, centre in zip(axes, centres, strict=True)
-        ]
+        sigma = (self.low + (self.high - self.low) * uniform(xp, words[0])) * shortest
+        squares = [_square_distance(draw, axis, uniform(xp, words[1 + axis])) for axis in axes]
         scale = (-0.5 / (sigma * sigma))[(slice(None), *[None] * len(draw.size))]
         own = xp.exp(sum(squares[1:], squares[0]) * scale)
         return Dense(xp.stack([own, 1.0 - own]))

@@ -31,10 +31,9 @@ class Draw:
         """The number of outputs."""
         return self.xp.shape(self.rows)[0]
 
-    def words(self, count: int) -> list[Array]:
-        """The first `count` random words of each row, uint32 (n,) each; ask once for all that are needed."""
-        drawn = keys.words(self.xp, self.key, self.rows, count)
-        return [drawn[i] for i in range(count)]
+    def words(self, count: int) -> Array:
+        """The first `count` random words of each row, uint32 (count, n); ask once for all that are needed."""
+        return keys.words(self.xp, self.key, self.rows, count)
 
     def length(self, axis: int) -> Array:
         """The length of a spatial axis, a float32 scalar."""
@@ -120,19 +119,27 @@ def check_recipe(where: str, recipe: object) -> Recipe:
     return recipe
 
 
-def check_number(name: str, value: object, low: float, high: float = math.inf, *, open_low: bool = True) -> None:
-    """Refuse an option that is not a finite number in its range."""
+def keep(recipe: Recipe, **options: Any) -> None:
+    """Set options of a frozen recipe to their checked form, while it is made."""
+    for name, value in options.items():
+        object.__setattr__(recipe, name, value)
+
+
+def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = True) -> int | float:
+    """A finite number in its range, as Python's own: a repr has to be read back; a ValueError for any other."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not (low < value if open_low else low <= value) or value > high:  # type: ignore[operator, arg-type]
+    if not number or not math.isfinite(value) or not (low < value if open_low else low <= value) or value > high:
         above = f"above {low:g}" if open_low else f"of {low:g} or more"
         upto = f" and at most {high:g}" if high < math.inf else ""
         raise ValueError(f"{name}: expected a finite number {above}{upto}, got {value!r}")
+    return int(value) if isinstance(value, (int, np.integer)) else float(value)
 
 
-def check_whole(name: str, value: object, low: int) -> None:
-    """Refuse an option that is not a whole number of at least `low`."""
+def check_whole(name: str, value: Any, low: int) -> int:
+    """A whole number of at least `low`, as Python's own; a ValueError for any other."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
         raise ValueError(f"{name}: expected a whole number of {low} or more, got {value!r}")
+    return int(value)
 
 
 def _checked_size(size: Sequence[Dim]) -> Size:
@@ -163,10 +170,12 @@ def _check_traced(xp: Library, key: Key) -> None:
 
 
 def _checked_parent(xp: Library, parent: Array, n: Dim, parents: int) -> Array:
-    parent = xp.cast(xp.constant(parent), "int32")
-    shape = xp.shape(parent)
+    parent = xp.constant(parent)
+    shape, held = xp.shape(parent), xp.concrete(parent)
+    if "int" not in xp.dtype(parent) or (held is not None and held.size and held.min() < 0):
+        raise ValueError("parent: expected rows of the source, whole numbers of 0 or more; count them from its start")
     if len(shape) != 2 or shape[0] != parents or (isinstance(n, int) and isinstance(shape[1], int) and shape[1] != n):
         raise ValueError(
             f"parent: expected the shape ({parents}, {n}), got {tuple(shape)}; this recipe has {parents} parents"
         )
-    return parent
+    return xp.cast(parent, "int32")
