@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 DATA = "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, or folder:PATH with one sub-folder a class."
+OUT = Path("mixaug-compare")
 RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; an unknown name lists the known ones.'
 
 
@@ -116,7 +117,7 @@ def compare(
     warmup: Annotated[float | None, typer.Option(help="Epochs in which the learning rate rises from 0.")] = None,
     augment: Annotated[str | None, typer.Option(help="Of flip, crop, brightness: flip,crop.")] = None,
     preset: Annotated[str | None, typer.Option(help="A published setting to start from: keras-cutmix.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write; it must be new or empty.")] = Path("mixaug-compare"),
+    out: Annotated[Path | None, typer.Option(help="The folder to write, new or empty: mixaug-compare.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run of this folder.")] = None,
 ) -> None:
     """Train the same network with and without mixing, from the same weights on the same batches, and report.
@@ -147,11 +148,17 @@ def compare(
         "augment": None if augment is None else tuple(name for name in augment.split(",") if name),
     }
     said = {name: value for name, value in given.items() if value is not None}
+    if resume is not None and out is not None:
+        raise LabError(f"expected --resume or --out, got both: a run goes on in its own folder, {resume}")
     if resume is not None:
         _train(replace(PRESETS[preset] if preset else Config.read(resume), **said), resume, resume=True)
         return
     start = PRESETS[preset] if preset else Config()
-    _train(replace(start, **{"warmup": min(start.warmup, said.get("epochs", start.epochs)), **said}), out, resume=False)
+    _train(
+        replace(start, **{"warmup": min(start.warmup, said.get("epochs", start.epochs)), **said}),
+        out or OUT,
+        resume=False,
+    )
 
 
 def _train(config: Any, out: Path, *, resume: bool) -> None:
@@ -191,6 +198,6 @@ def _seeds(text: str) -> tuple[int, ...]:
         numbers = tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         numbers = ()
-    if not numbers:
+    if not numbers or ("," not in text and numbers[0] < 1):
         raise LabError(f"--seeds: expected how many (5) or which ones (0,3,7), got {text!r}")
     return numbers if "," in text else tuple(range(numbers[0]))

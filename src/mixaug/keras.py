@@ -33,7 +33,9 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
 
     `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
     `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by Python's
-    global generator: pass it `shuffle=False`, the samples are shuffled here.
+    global generator: pass it `shuffle=False`, the samples are shuffled here. `evaluate` and `predict` count as epochs,
+    and with `steps_per_epoch` Keras cuts one pass over the dataset into pieces of several epochs: leave it out. Labels
+    come out as one row of weights a sample, so validation data need them too: `keras.utils.to_categorical(y, classes)`.
 
     Raises:
         TypeError, ValueError: arrays that do not fit.

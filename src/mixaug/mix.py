@@ -71,7 +71,8 @@ class Mix:
 
         Returns:
             Fresh memory of the shape, dtype and library of x. Float images are blended in float32 (float64 for float64)
-            and rounded once; uint8 is rounded to nearest in integers, the same bits in every library.
+            and rounded once; uint8 is rounded to nearest in integers, the same bits in every library. A pixel that is
+            not a finite number may spread to every output that has its image as a parent.
 
         Raises:
             TypeError: another library or dtype. ValueError: another size, or too few rows.

@@ -43,7 +43,8 @@ def mixed(
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
 
     Returns:
-        A function for `Dataset.apply`. Static shapes are kept.
+        A function for `Dataset.apply`. Static shapes are kept. In a graph a class id out of range cannot be refused: it
+        gives a row of NaN, so that the loss shows it.
 
     Raises:
         TypeError, ValueError: elements that are not batches of known fields, when applied.
@@ -57,7 +58,11 @@ def mixed(
     """
     check_recipe("recipe", recipe)
 
-    def transform(ds: tf.data.Dataset) -> tf.data.Dataset:
+    def transform(ds: tf.data.Dataset, *more: Any) -> tf.data.Dataset:
+        if more or not isinstance(ds, tf.data.Dataset):
+            raise TypeError(
+                "mixed: expected a dataset, got elements of one; write ds.apply(ma.tf.mixed(...)), not ds.map"
+            )
         _check_batched(ds)
 
         def mix(epoch_key: keys.Key, element: tuple[Any, Batch]) -> Batch:

@@ -84,7 +84,7 @@ def test_image_size_resizes_every_image():
 
 
 def test_impossible_image_size():
-    with pytest.raises(LabError, match=r"^expected an image size of at least 1 pixel, got 0: 32 or 64 are usual$"):
+    with pytest.raises(LabError, match=r"^expected an image size of 1 to 1024 pixels, got 0: 32 or 64 are usual$"):
         load("fashion-mnist-sample", image_size=0)
 
 
@@ -207,7 +207,7 @@ def test_no_such_file_and_no_network(server, tmp_path):
 
 def test_cache_folder_that_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(LabError, match=r"got \w+Error: put the file into .* or let MIXAUG_CACHE name a folder"):
+    with pytest.raises(LabError, match=r"got \w+Error: put the file into .* or let MIXAUG_CACHE name another folder"):
         lab.fetch(server.offer("data.bin", b"x"), tmp_path / "file" / "cache")
 
 

@@ -212,7 +212,7 @@ def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"rows": 0}, "expected 1 row or more, got 0: 6 fit a screen"),
+        ({"rows": 0}, "expected 1 to 100 rows, got 0: 6 fit a screen"),
         ({"images": np.zeros((6, 8, 8, 3))}, "expected uint8 images"),
         ({"labels": np.arange(5)}, "expected int64 labels"),
         ({"classes": CLASSES[:3]}, "expected labels in 0..2, got 3"),

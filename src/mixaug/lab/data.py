@@ -112,8 +112,10 @@ def load(spec: str, *, train_size: int | None = None, image_size: int | None = N
     >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.labels[0]]
     ((100, 28, 28, 1), (2000, 28, 28, 1), 'T-shirt/top')
     """
-    if image_size is not None and image_size < 1:
-        raise LabError(f"expected an image size of at least 1 pixel, got {image_size}: 32 or 64 are usual")
+    if image_size is not None and not 1 <= image_size <= 1024:
+        raise LabError(f"expected an image size of 1 to 1024 pixels, got {image_size}: 32 or 64 are usual")
+    if spec == "folder:":
+        raise LabError("expected folder:PATH, got no path: folder:. is the folder you are in")
     if spec.startswith("folder:"):
         data = folder(Path(spec.removeprefix("folder:")), image_size=image_size or 64, seed=seed)
     elif spec in _NAMED:
@@ -273,9 +275,10 @@ def fetch(remote: Remote, where: Path) -> Path:
         return Path(pooch.retrieve(remote.url, known_hash=sha256, fname=remote.name, path=where))
     except (OSError, ValueError) as error:
         came = type(error).__name__ if isinstance(error, OSError) else "a file with another hash"
+        there = " (the one that is there is damaged)" if (where / remote.name).is_file() else ""
         raise LabError(
             f"expected to download {remote.name} ({sha256}) from {remote.url}, got {came}: put the file into {where} "
-            "by hand, or let MIXAUG_CACHE name a folder to which that applies"
+            f"by hand{there}, or let MIXAUG_CACHE name another folder"
         ) from error
 
 
@@ -299,7 +302,8 @@ def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Data:
     """
     path = path.expanduser()
     if not path.is_dir():
-        raise LabError(f"expected a folder of images, got {path}: no such folder")
+        came = "a file: name the folder that holds the class folders" if path.exists() else "no such folder"
+        raise LabError(f"expected a folder of images, got {path}: {came}")
     held_out = next((name for name in ("test", "val") if (path / name).is_dir()), None)
     if held_out and (path / "train").is_dir():
         train, test = _class_files(path / "train"), _class_files(path / held_out)

@@ -29,7 +29,8 @@ def admit(config: Config, out: Path, resume: bool) -> None:
         with writing(out):
             held = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
         if held:
-            raise LabError(f"expected an empty folder, got {out}: go on with --resume {out}, or choose another --out")
+            go_on = f"go on with --resume {out}, or " if (out / "config.json").exists() else ""
+            raise LabError(f"expected an empty folder, got {out}, which holds something: {go_on}choose another --out")
         return
     there = Config.read(out)
     if name := there.difference(config):
@@ -118,6 +119,8 @@ def write(path: Path, fill: Callable[[Path], object], way_out: str = RESUME) -> 
     Raises:
         LabError: it cannot be written.
     """
+    if not path.name:
+        raise LabError(f"expected the name of a file, got {str(path)!r}: {way_out}")
     unfinished = path.with_name(f".{path.name}")
     with writing(path, way_out):
         path.parent.mkdir(parents=True, exist_ok=True)

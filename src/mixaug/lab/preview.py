@@ -63,8 +63,10 @@ def sheet(
         >>> sheet(images, labels, ["coat", "bag", "boot", "shirt"], ma.CutMix(), key=(0, 0), rows=2).mode
         'RGB'
     """
-    if rows < 1:
-        raise LabError(f"expected 1 row or more, got {rows}: 6 fit a screen")
+    if not 1 <= rows <= 100:
+        raise LabError(f"expected 1 to 100 rows, got {rows}: 6 fit a screen")
+    if recipe.parents > 16:
+        raise LabError(f"expected a recipe of 16 parents at most, got {recipe.parents}: more fit no sheet")
     mixes = _Mixes(images, labels, classes, recipe, key, rows)
     heads = ["mixed", "origin of each pixel", "own sample", *(f"parent {j}" for j in range(2, recipe.parents + 1))]
     cell = mixes.cell

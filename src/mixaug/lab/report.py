@@ -263,7 +263,8 @@ class _Arm:
         if not self.pairs:
             return None
         values, baseline = (self.results.last(arm, self.pairs, measure) for arm in (self.name, "none"))
-        return metrics.paired(values, baseline)
+        mean, half = metrics.paired(values, baseline)
+        return mean, half or math.nan  # seeds that differ by the same from none show no spread, not a sure difference
 
     @cached_property
     def pairs(self) -> list[int]:
@@ -292,6 +293,8 @@ class _Arm:
         points = f"{abs(mean):.2f} percentage points {'more' if mean > 0 else 'less'} accurate than none"
         if f"{mean:.2f}" in ("0.00", "-0.00"):
             points = "as accurate as none"
+        if math.isnan(half) and len(self.pairs) > 1:
+            return f"was {points} with each of {len(self.pairs)} seeds: too coarse a test for an interval."
         if math.isnan(half):
             return f"was {points} with seed {self.pairs[0]}, the only one that both have finished."
         between = f"{_signed(mean - half, 2)} to {_signed(mean + half, 2)}"

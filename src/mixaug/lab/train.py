@@ -74,7 +74,9 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
 def start() -> None:
     """Start Keras' backend, with deterministic operations where it has a switch for them."""
     if keras.backend.backend() == "tensorflow":
-        import_module("tensorflow").config.experimental.enable_op_determinism()
+        tensorflow = import_module("tensorflow")
+        tensorflow.config.experimental.enable_op_determinism()
+        tensorflow.get_logger().setLevel("ERROR")  # each run has a network of its own: that they are traced is no news
     ops.zeros(1)
 
 

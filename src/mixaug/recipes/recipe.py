@@ -115,7 +115,8 @@ def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
 def check_recipe(where: str, recipe: object) -> Recipe:
     """The recipe; a TypeError for what is none."""
     if not isinstance(recipe, Recipe):
-        raise TypeError(f'{where}: expected a recipe, got {recipe!r}; ma.recipe("cutmix") reads one from text')
+        came = repr(recipe) if isinstance(recipe, (str, int, float, type(None), type)) else type(recipe).__name__
+        raise TypeError(f'{where}: expected a recipe, got {came}; ma.recipe("cutmix") reads one from text')
     return recipe
 
 
@@ -143,7 +144,7 @@ def check_whole(name: str, value: Any, low: int) -> int:
 
 
 def _checked_size(size: Sequence[Dim]) -> Size:
-    if not isinstance(size, (tuple, list)) or not size:
+    if isinstance(size, str) or not hasattr(size, "__iter__") or not tuple(size):
         raise TypeError(f"size: expected the spatial lengths, such as (32, 32), got {size!r}")
     for length in size:
         whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool) and length > 0
