@@ -18,6 +18,7 @@ SNIPPETS = [
 
 @pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=lambda value: value[:40] if isinstance(value, str) else None)
 def test_snippets_run(page, code, tmp_path, monkeypatch):
+    assert "mixaug as ma" in code
     monkeypatch.chdir(tmp_path)
     exec(compile(code, page, "exec"), {})  # noqa: S102 - our own page
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import _xp, keys
+from . import keys
 from .batch import Batch, Fields, mix_batch, mix_from, named
 from .recipes import Recipe, check_recipe
 
@@ -131,10 +131,10 @@ def mixed_zip(
         at, (a, b) = element
         if not batched:
             a, b = (tf.nest.map_structure(lambda x: x[None], batch) for batch in (a, b))
-        tf.debugging.assert_equal(*(tf.shape(next(iter(named(x).values())))[0] for x in (a, b)), _UNEQUAL)
+        n, other = (tf.shape(next(iter(named(batch).values())))[0] for batch in (a, b))
+        tf.debugging.assert_equal(n, other, _UNEQUAL)
         joined = tf.nest.map_structure(lambda x, y: tf.concat([x, y], axis=0), a, b)
-        own = _xp.of(next(iter(named(a).values()))).arange(tf.shape(next(iter(named(a).values())))[0])
-        parent = tf.stack([own + j * tf.shape(own)[0] for j in range(recipe.parents)])
+        parent = tf.stack([tf.range(n) + j * n for j in range(recipe.parents)])
         out = mix_from(
             recipe, a, joined, parent, key=keys.fold_in(epoch_key, at), num_classes=num_classes, fields=fields
         )
