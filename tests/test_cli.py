@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,8 @@ def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
     assert "oneDNN" not in whole.stderr
 
     command = [*MIXAUG, "compare", *QUICK, "--epochs", "3", "--out", str(tmp_path / "cut")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job is born deaf to Ctrl-C
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
     log = tmp_path / "cut" / "epochs.jsonl"
     while not (log.exists() and log.read_text().count("\n") >= 1):
         assert process.poll() is None
