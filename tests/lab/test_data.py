@@ -240,6 +240,7 @@ def test_fashion_mnist_reads_its_four_files(server, cache):
         (gzip.compress(idx(np.zeros((2, 3)))[:-1]), r"expected \[2, 3\] = 6 bytes, got 5: delete .*file.gz"),
         (gzip.compress(idx(np.zeros((2, 3))) + b"\0"), r"expected \[2, 3\] = 6 bytes, got 7: delete .*file.gz"),
     ],
+    ids=["no gzip", "cut", "no bytes", "too short", "no sizes", "one too few", "one too many"],  # gzip dates its bytes
 )
 def test_idx_is_read_strictly(content, sentence, tmp_path):
     (tmp_path / "file.gz").write_bytes(content)
