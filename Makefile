@@ -13,7 +13,7 @@ setup: .venv/.ready  ## make .venv with mixaug and all that the commands here ne
 	@$(PYTHON) -c 'import sys; sys.exit("mixaug needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[lab,tensorflow]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[lab,tensorflow,torch,jax]" --group dev
 	@touch $@
 
 demo: setup  ## mix real images, train with and without mixing, name the files to open

@@ -108,7 +108,7 @@ def test_soft_labels_keep_their_sum_and_bfloat16_does_not_touch_them():
         (np.array([0, 1, 2]), 0, ValueError, "num_classes: expected 1 or more, got 0"),
         (np.array([0, 1]), 3, ValueError, "expected 3 rows, as many as the mix has outputs, got 2"),
         (np.array(0), 3, ValueError, "got 0 axes"),
-        ([0, 1, 2], 3, TypeError, "expected an array of NumPy or TensorFlow, got list"),
+        ([0, 1, 2], 3, TypeError, "expected an array of NumPy, TensorFlow, PyTorch or JAX, got list"),
         (tf.constant([0, 1, 2]), 3, TypeError, "one library, got TensorFlow for 'labels' and NumPy for 'the mix'"),
     ],
 )
@@ -227,9 +227,9 @@ def test_a_mix_survives_its_file(recipe, tmp_path):
     for like in (None, tf.zeros(1)):
         back = ma.Mix.load(tmp_path / "mix", like=like)
         assert back.size == mix.size
-        structure, arrays = back.__tf_flatten__()
-        assert structure == mix.__tf_flatten__()[0]
-        for got, want in zip(arrays, mix.__tf_flatten__()[1], strict=True):
+        structure, arrays = back.flatten()
+        assert structure == mix.flatten()[0]
+        for got, want in zip(arrays, mix.flatten()[1], strict=True):
             np.testing.assert_array_equal(np.asarray(got), want)
 
 

@@ -85,7 +85,7 @@ def test_fields_of_other_names_and_with_options():
             (IMAGES, list(LABELS)),
             {"num_classes": N},
             TypeError,
-            "labels: expected an array of NumPy or TensorFlow, got list",
+            "labels: expected an array of NumPy, TensorFlow, PyTorch or JAX, got list",
         ),
         ((IMAGES, LABELS), {}, ValueError, "class ids need num_classes"),
         ((IMAGES, np.int64(3)), {"num_classes": N}, ValueError, "labels: expected a batch, rows on the first axis"),

@@ -8,8 +8,12 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import jax
+import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import tensorflow as tf
+import torch
 
 import mixaug as ma
 from mixaug.recipes import RECIPES
@@ -63,12 +67,73 @@ def tf_xla(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     return tf.function(function, jit_compile=True)(*map(tf.constant, arrays))
 
 
-WAYS = [numpy, numpy_read_only, tf_eager, tf_graph, tf_xla]
+def tensor(x: np.ndarray, device: str = "cpu") -> torch.Tensor:
+    """NumPy to PyTorch, bfloat16 too; a copy, so that nothing is shared with read-only memory."""
+    if x.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(x.view(np.int16).copy()).view(torch.bfloat16).to(device)
+    return torch.from_numpy(np.array(x)).to(device)
+
+
+def torch_eager(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    return function(*map(tensor, arrays))
+
+
+def torch_compiled(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    """In one graph without breaks; what Inductor makes of it is tested once a region, for it takes long."""
+    torch._dynamo.reset()
+    return torch.compile(function, fullgraph=True, backend="aot_eager")(*map(tensor, arrays))
+
+
+def torch_cuda(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    return function(*(tensor(x, "cuda") for x in arrays))
+
+
+def jax_eager(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    return function(*map(jnp.asarray, arrays))
+
+
+def jax_jit(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    return jax.jit(function)(*map(jnp.asarray, arrays))
+
+
+WAYS = [
+    numpy, numpy_read_only, tf_eager, tf_graph, tf_xla, torch_eager, torch_compiled, jax_eager, jax_jit,
+    *([torch_cuda] if torch.cuda.is_available() else []),
+]  # fmt: skip
+
+ARRAYS = {"numpy": np.ndarray, "tf": tf.Tensor, "torch": torch.Tensor, "jax": jax.Array}
+LIKES = {"numpy": None, "tensorflow": tf.zeros(1), "torch": torch.zeros(1), "jax": jnp.zeros(1)}
+MAKE = {"numpy": np.asarray, "tensorflow": tf.constant, "torch": tensor, "jax": jnp.asarray}
+
+
+def array_of(way: Callable[..., Any]) -> type:
+    """What a way's function gives arrays of."""
+    return ARRAYS[way.__name__.partition("_")[0]]
+
+
+def values(x: Any) -> np.ndarray:
+    """The values of an array of any library, as NumPy."""
+    if isinstance(x, torch.Tensor):
+        x = x.detach().cpu()
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16) if x.dtype == torch.bfloat16 else x.numpy()
+    return np.asarray(x)
+
+
+def assert_same(got: Any, want: np.ndarray, array: type, atol: float = 0, device: str | None = None) -> None:
+    """An array is of the right library, device, dtype and shape, and only then of the right values."""
+    assert isinstance(got, array), f"expected {array}, got {type(got)}"
+    assert device is None or str(got.device) == device
+    held = values(got)
+    assert (held.dtype.name, held.shape) == (want.dtype.name, want.shape)
+    if atol:
+        np.testing.assert_allclose(held.astype(np.float64), want.astype(np.float64), atol=atol, rtol=0)
+    else:
+        np.testing.assert_array_equal(held, want)
 
 
 def count(x: Any) -> Any:
     """The number of rows, a tensor where it is unknown."""
-    return x.shape[0] if isinstance(x, np.ndarray) or x.shape[0] is not None else tf.shape(x)[0]
+    return tf.shape(x)[0] if isinstance(x, tf.Tensor) and x.shape[0] is None else x.shape[0]
 
 
 def own_class_everywhere(n: int, size: tuple[int, ...], dtype: str = "float32") -> np.ndarray:

@@ -40,7 +40,7 @@ def main() -> None:
     for text in RECIPES:
         for key in KEYS:
             for n, size in SHAPES:
-                structure, arrays = ma.recipe(text).draw(n, size, key=key).__tf_flatten__()
+                structure, arrays = ma.recipe(text).draw(n, size, key=key).flatten()
                 mix = {"structure": json.loads(json.dumps(structure)), "arrays": [plain(x) for x in arrays]}
                 rows.append({"recipe": text, "key": list(key), "n": n, "size": size, **mix})
     path = Path(__file__).parent.parent / "tests" / "golden.json"

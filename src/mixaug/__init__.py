@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .batch import mix_batch
 from .epoch import batches, mixed
-from .fields import Images, Labels, Values
+from .fields import Images, Labels, Parts, Values
 from .mix import Mix
 from .recipes import (
     CutMix,
@@ -41,6 +41,7 @@ __all__ = [
     "Labels",
     "Mix",
     "MixUp",
+    "Parts",
     "Paste",
     "Recipe",
     "SmoothMix",

@@ -29,10 +29,10 @@ def mix_batch(
         batch: a dict of named fields, an (images, labels) pair or an (images, labels, sample_weight) triple, arrays of
             one library with n rows each. image(s), pixel_values, label(s), value(s) and sample_weight(s) are known by
             name. Sample weights are averaged by share, as the labels are.
-        key: (seed, step) or (seed, epoch, step). The same key gives the same mix, so count the steps.
+        key: (seed, step) or (seed, epoch, step), or a JAX PRNG key. The same key gives the same mix: count the steps.
         num_classes: needed for class ids.
         fields: what fields of other names are, {"photo": "images", "kind": "labels"}, or with options,
-            {"images": ma.Images(channels="first")}.
+            {"images": ma.Images(channels="first"), "labels": ma.Parts()}.
 
     Returns:
         A new batch of the same form; nothing is written to.
@@ -60,6 +60,7 @@ def mix_from(
     key: Sequence[Any],
     num_classes: int | None = None,
     fields: Fields | None = None,
+    first: int = 0,
 ) -> Batch:
     """Mix a batch with parents that are rows of a source of the same form: a dataset, or two batches joined."""
     check_recipe("recipe", recipe)
@@ -67,7 +68,8 @@ def mix_from(
     kinds = resolve(tuple(arrays), fields, num_classes)
     xp = _xp.same(arrays)
     n = _rows(xp, arrays)
-    mix = recipe.draw(n, _size(arrays, kinds), key=key, like=next(iter(arrays.values())), parent=parent)
+    like = next(iter(arrays.values()))
+    mix = recipe.draw(n, _size(arrays, kinds), key=key, like=like, parent=parent, first=first)
     sources = {} if source is None else named(source)
     return _like(batch, {name: kinds[name].mix(mix, x, sources.get(name)) for name, x in arrays.items()})
 

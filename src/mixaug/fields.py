@@ -18,10 +18,11 @@ class Images:
     """Images, signals or volumes.
 
     Args:
-        channels: where the channel axis is: "last", "first", or None where there is none.
+        channels: where the channel axis is: "last", "first", or None where there is none. By default first in PyTorch,
+            last elsewhere.
     """
 
-    channels: str | None = "last"
+    channels: str | None = images.DEFAULT
 
     def size(self, name: str, x: Array) -> Size:
         """The spatial size that a mix is drawn for."""
@@ -48,6 +49,15 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Labels that a loss wants apart: becomes (labels of each parent (k, n, ...), their shares (k, n))."""
+
+    def mix(self, mix: Mix, x: Array, source: Array | None) -> tuple[Array, Array]:
+        """The labels of each parent, and their shares."""
+        return mix.parts(x, source=source)
+
+
+@dataclass(frozen=True)
 class Values:
     """Regression targets or sample weights: averaged by share."""
 
@@ -56,7 +66,7 @@ class Values:
         return mix.values(x, source=source)
 
 
-Field: TypeAlias = Images | Labels | Values
+Field: TypeAlias = Images | Labels | Parts | Values
 
 KINDS: dict[str, type[Field]] = {
     **dict.fromkeys(("image", "images", "pixel_values"), Images),
@@ -76,7 +86,7 @@ def resolve(
 
 
 def _field(name: str, what: str | Field, was_said: bool, num_classes: int | None) -> Field:
-    if isinstance(what, (Images, Labels, Values)):
+    if isinstance(what, (Images, Labels, Parts, Values)):
         return Labels(num_classes) if what == Labels() else what
     kind = KINDS.get(what) if isinstance(what, str) else None
     if kind is None:

@@ -69,13 +69,15 @@ def threefry(xp: Words, key: Key, counter: tuple[Array, Array]) -> tuple[Array, 
 def make(key: Sequence[Any]) -> Key:
     """The key of (seed, step) or (seed, epoch, step): the seed's two words, then each further number folded in.
 
-    A `Key` is one already.
+    A `Key` is one already, and so is a JAX PRNG key of two words; it may also stand where a seed does.
 
     Raises:
         TypeError: where `key` is not a sequence of integers (or of scalar integer tensors).
     """
     if isinstance(key, Key):
         return key
+    if _is_key(key):
+        return Key(*_split(key))
     if not isinstance(key, (tuple, list)) or len(key) < 2:
         raise TypeError(f"key: expected (seed, step) or (seed, epoch, step), got {key!r}; write (seed, 0) for one draw")
     made = Key(*_split(key[0]))
@@ -84,19 +86,28 @@ def make(key: Sequence[Any]) -> Key:
     return made
 
 
+def _is_key(x: object) -> bool:
+    xp = _xp.find(x)
+    return xp is not None and xp.is_key(x)
+
+
 def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
     words = (*key, *_split(number))
     if all(isinstance(word, int) for word in words):
         return Key(*threefry(_Ints, key, words[2:]))
     xp = _xp.common(*words)
-    k0, k1, low, high = (xp.constant(np.uint32(word)) if isinstance(word, int) else word for word in words)
+    k0, k1, low, high = (xp.word(word) if isinstance(word, int) else xp.constant(word) for word in words)
     return Key(*threefry(xp, Key(k0, k1), (low, high)))
 
 
 def _split(number: Any) -> tuple[Any, Any]:
-    """The low and the high 32 bits of an integer, mod 2^64."""
+    """The low and the high 32 bits of an integer, mod 2^64; the words of a PRNG key."""
     xp = _xp.find(number)
+    if xp and xp.is_key(number):
+        low, high = xp.split(number)
+        held = xp.concrete(low), xp.concrete(high)
+        return (low, high) if held[0] is None else (int(held[0]), int(held[1]))
     held = xp.concrete(number) if xp else number
     if xp and held is None:
         if "int" not in xp.dtype(number) or len(number.shape):
@@ -118,14 +129,14 @@ def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
 
     Words 2b and 2b + 1 of a row are threefry(key, (row, b)).
     """
-    blocks = xp.constant(np.arange((count + 1) // 2, dtype=np.uint32))
+    blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
     pairs = threefry(xp, key, (rows[None, :], blocks[:, None]))
     return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), -1))[:count]
 
 
 def rank_word(xp: Library, key: Key, rows: Array) -> Array:
     """The word by which rows are ranked, uint32 (n,): of the last block, which no recipe's words reach."""
-    return threefry(xp, key, (rows, xp.constant(np.uint32(_MASK))))[0]
+    return threefry(xp, key, (rows, xp.word(_MASK)))[0]
 
 
 def bits16(xp: Library, word: Array) -> Array:
@@ -148,6 +159,7 @@ def look_up(xp: Library, table: np.ndarray[Any, Any], word: Array) -> Array:
     return xp.take(xp.constant(table), bits16(xp, word))
 
 
+@_xp.constant
 @lru_cache(maxsize=64)
 def beta_quantiles(a: float, b: float) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The quantiles of Beta(a, b) at (i + 1/2) / GRID: float64 (GRID,), read-only.

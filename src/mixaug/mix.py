@@ -16,6 +16,7 @@ from .apply import images, labels, rows, values
 from .regions import Dense, Drawn, Paste, Region, Size, settle
 
 
+@_xp.tree
 @dataclass(frozen=True, eq=False)
 class Mix:
     """What the n outputs of a batch are made of: a value, drawn once and applied to everything a sample carries.
@@ -42,6 +43,9 @@ class Mix:
     region: Region
     size: Size
 
+    def __post_init__(self) -> None:
+        _xp.meet()
+
     @property
     def _library(self) -> Library:
         return _xp.of(self.parent, "mix.parent")
@@ -59,14 +63,15 @@ class Mix:
         return xp.cast(merged, xp.dtype(weight))
 
     @_xp.opaque
-    def images(self, x: Array, channels: str | None = "last", *, source: Array | None = None) -> Array:
+    def images(self, x: Array, channels: str | None = images.DEFAULT, *, source: Array | None = None) -> Array:
         """Mix images, signals or volumes.
 
             output = sum_k dense()[k] * source[parent[k]]
 
         Args:
             x: (n, *size, c), (n, c, *size) or (n, *size): uint8, float16, bfloat16, float32 or float64; not written to.
-            channels: where the channel axis is: "last", "first", or None where there is none.
+            channels: where the channel axis is: "last", "first", or None where there is none. By default first in
+                PyTorch, last elsewhere.
             source: the array that the parents are rows of, where that is not x. x holds the own samples all the same.
 
         Returns:
@@ -135,7 +140,7 @@ class Mix:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mix to a NumPy .npz file; nothing in it is pickled."""
         xp = self._library
-        structure, arrays = self.__tf_flatten__()
+        structure, arrays = self.flatten()
         held = [xp.concrete(array) for array in arrays]
         if any(array is None for array in held):
             raise TypeError(
@@ -154,12 +159,12 @@ class Mix:
                 held = {name: xp.constant(file[name]) for name in file.files if name != "size"}
                 size = tuple(int(length) for length in file["size"])
                 structure = _structure(held, size)
-                return cls.__tf_unflatten__(structure, tuple(held[name] for name in _names(structure)))
+                return cls.unflatten(structure, tuple(held[name] for name in _names(structure)))
         except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
 
-    def __tf_flatten__(self) -> tuple[Any, tuple[Array, ...]]:
-        """Structure and arrays, by which TensorFlow passes a mix through a function or a dataset."""
+    def flatten(self) -> tuple[Any, tuple[Array, ...]]:
+        """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""
         known = tuple(length if isinstance(length, int) else None for length in self.size)
         run_time = tuple(length for length in self.size if not isinstance(length, int))
         if isinstance(self.region, Dense):
@@ -169,7 +174,7 @@ class Mix:
         return ("paste", present, known), (self.parent, self.share, *(o for o in options if o is not None), *run_time)
 
     @classmethod
-    def __tf_unflatten__(cls, structure: Any, arrays: tuple[Array, ...]) -> Mix:
+    def unflatten(cls, structure: Any, arrays: tuple[Array, ...]) -> Mix:
         """The mix of that structure and those arrays."""
         kind, present, known = structure
         parent, share, *rest = arrays
@@ -181,6 +186,8 @@ class Mix:
             region = Paste(background, tuple(box))
         size = tuple(_known(rest.pop(0)) if length is None else length for length in known)
         return cls(parent, share, region, size)
+
+    __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # the names that TensorFlow looks for
 
     def _same(self, **named: Array | None) -> Library:
         arrays = {name: array for name, array in named.items() if array is not None}

@@ -6,27 +6,41 @@ and none is imported before an array of it has been handed in.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache, wraps
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 Array: TypeAlias = Any  #: an array of any supported library
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
 Dim: TypeAlias = Any  #: a length: an int, or a scalar tensor where it is unknown until run time
 
-TITLES = {"numpy": "NumPy", "tensorflow": "TensorFlow"}
+TITLES = {"numpy": "NumPy", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
+TREES: list[Any] = []  #: classes whose values pass through the functions of a library as the arrays that they hold
+
+
+_LOADED: dict[str, Any] = {}
 
 
 class Library(Protocol):
     """What the maths needs of an array library. Dtypes are named by strings ("uint32") or are the library's own."""
 
-    def is_array(self, x: object) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def channels(self) -> str: ...  # where its users keep them: "first" or "last"
     def constant(self, x: Any) -> Array: ...
+    def word(self, bits: int) -> Array: ...  # a scalar uint32
     def cast(self, x: Array, dtype: Any) -> Array: ...
     def copy(self, x: Array) -> Array: ...
     def dtype(self, x: Array) -> str: ...
     def shape(self, x: Array) -> tuple[Dim, ...]: ...
     def concrete(self, x: Array) -> Any: ...
+    def is_key(self, x: Array) -> bool: ...
     def arange(self, n: Dim) -> Array: ...
     def full(self, shape: Sequence[Dim], value: Any, dtype: str) -> Array: ...
     def stack(self, xs: Sequence[Array], axis: int = 0) -> Array: ...
@@ -36,6 +50,9 @@ class Library(Protocol):
     def take(self, x: Array, index: Array, axis: int = 0) -> Array: ...
     def where(self, condition: Array, x: Array, y: Array) -> Array: ...
     def argsort(self, x: Array) -> Array: ...
+    def argmax(self, x: Array) -> Array: ...  # along the last axis, as are the next two
+    def highest(self, x: Array) -> Array: ...  # the axis is kept
+    def summed(self, x: Array) -> Array: ...
     def total(
         self, x: Array, axes: tuple[int, ...]
     ) -> Array: ...  # float32; exact for bools, else accumulated in float64
@@ -44,6 +61,9 @@ class Library(Protocol):
     def floor(self, x: Array) -> Array: ...
     def rint(self, x: Array) -> Array: ...
     def exp(self, x: Array) -> Array: ...
+    def log(self, x: Array) -> Array: ...
+    def log1p(self, x: Array) -> Array: ...
+    def absolute(self, x: Array) -> Array: ...
     def add(self, x: Array, y: Any) -> Array: ...
     def rotate_left(self, x: Array, bits: int) -> Array: ...
     def shift_right(self, x: Array, bits: int) -> Array: ...
@@ -56,44 +76,76 @@ def opaque(function: F) -> F:
     return function
 
 
-def _module(root: str) -> Library:
-    return cast(Library, import_module(f"{__name__}.{root}"))
+def constant(function: F) -> F:
+    """Mark a function of no arrays as one that PyTorch's compiler shall call while tracing, and keep what it gives."""
+
+    @wraps(function)  # that compiler looks for the mark on a function of its own, and through a cache
+    def marked(*args: Any, **options: Any) -> Any:
+        return function(*args, **options)
+
+    marked._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return cast(F, marked)
+
+
+def tree(cls: C) -> C:
+    """Make a class with `flatten` and `unflatten` a pytree, in each library when it is first met."""
+    TREES.append(cls)
+    return cls
+
+
+@constant
+def meet() -> None:
+    """Let those libraries that the program has loaded know the trees."""
+    for root in TITLES.keys() & sys.modules.keys():
+        _load(root)
+
+
+def _load(root: str) -> str:
+    if root not in _LOADED:
+        _LOADED[root] = import_module(f"{__name__}.{root}")
+    return root
 
 
 def title(x: object) -> str:
     """What to call the library of `x` in a sentence: "NumPy", or the type's name where it is no known array."""
-    root = _root(x)
-    return TITLES[root] if root else type(x).__name__
-
-
-def _root(x: object) -> str | None:
-    """The supported package that the type of `x`, or a type it derives from, is defined in."""
-    roots = (cls.__module__.partition(".")[0] for cls in type(x).__mro__)
-    return next((root for root in roots if root in TITLES), None)
+    xp = find(x)
+    return xp.title if xp else type(x).__name__
 
 
 def find(x: object) -> Library | None:
-    """The library that `x` is an array of, or None."""
-    root = _root(x)
-    xp = _module(root) if root else None
-    return xp if xp and xp.is_array(x) else None
+    """The library that `x` is an array of, on the device where it lies, or None."""
+    root = _root(type(x))
+    found: Library | None = _LOADED[root].at(x) if root else None
+    return found
+
+
+@constant
+@cache
+def _root(kind: type) -> str | None:
+    """The supported package that a type, or one that it derives from, is defined in; our module for it is loaded."""
+    roots = (cls.__module__.partition(".")[0] for cls in kind.__mro__)
+    root = next((root for root in roots if root in TITLES), None)
+    return _load(root) if root else None
 
 
 def of(x: object, what: str = "x") -> Library:
     """The library that `x` is an array of; a TypeError where it is of none."""
     xp = find(x)
     if xp is None:
-        known = " or ".join(TITLES.values())
-        raise TypeError(f"{what}: expected an array of {known}, got {type(x).__name__}; convert it first")
+        *most, last = TITLES.values()
+        raise TypeError(
+            f"{what}: expected an array of {', '.join(most)} or {last}, got {type(x).__name__}; convert it first"
+        )
     return xp
 
 
 def common(*xs: object) -> Library:
     """The one library of those of `xs` that are arrays beyond NumPy's; NumPy where none is."""
-    roots = {root for root in map(_root, xs) if root not in (None, "numpy")}
-    if len(roots) > 1:
-        raise TypeError(f"expected arrays of one library, got {' and '.join(sorted(TITLES[str(r)] for r in roots))}")
-    return _module(str(roots.pop()) if roots else "numpy")
+    found = [xp for xp in map(find, xs) if xp is not None and xp.name != "numpy"]
+    names = sorted({xp.title for xp in found})
+    if len(names) > 1:
+        raise TypeError(f"expected arrays of one library, got {' and '.join(names)}; convert one of them")
+    return found[0] if found else cast(Library, _LOADED[_load("numpy")])
 
 
 def same(named: dict[str, object]) -> Library:
@@ -101,7 +153,7 @@ def same(named: dict[str, object]) -> Library:
     (first, x), *others = named.items()
     xp = of(x, first)
     for name, y in others:
-        if of(y, name) is not xp:
+        if of(y, name) != xp:
             raise TypeError(
                 f"expected all arrays of one library, got {title(x)} for {first!r} and {title(y)} for {name!r}; "
                 "convert one of them"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
+from typing import cast as typed
 
 import numpy as np
 
-from . import Array, Dim
+from . import Array, Dim, Library
 
+name, title, channels = "numpy", "NumPy", "last"
 stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
-reshape = np.reshape
+reshape, log, log1p, absolute = np.reshape, np.log, np.log1p, np.abs
 
 
-def is_array(x: object) -> bool:
-    return isinstance(x, (np.ndarray, np.generic))
+def at(x: object) -> Library | None:
+    return typed(Library, sys.modules[__name__]) if isinstance(x, (np.ndarray, np.generic)) else None
 
 
 def constant(x: Any) -> Array:
     return np.asarray(x)
+
+
+def word(bits: int) -> Array:
+    return np.uint32(bits)
 
 
 def cast(x: Array, dtype: Any) -> Array:
@@ -40,6 +47,10 @@ def shape(x: Array) -> tuple[Dim, ...]:
 
 def concrete(x: Array) -> Any:
     return np.asarray(x)
+
+
+def is_key(x: Array) -> bool:  # noqa: ARG001 - NumPy has no arrays that are keys
+    return False
 
 
 def arange(n: Dim) -> Array:
@@ -65,6 +76,18 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
 
 def argsort(x: Array) -> Array:
     return np.argsort(x, kind="stable").astype(np.int32)
+
+
+def argmax(x: Array) -> Array:
+    return np.argmax(x, -1)
+
+
+def highest(x: Array) -> Array:
+    return np.max(x, -1, keepdims=True)
+
+
+def summed(x: Array) -> Array:
+    return np.sum(x, -1)
 
 
 def rotate_left(x: Array, bits: int) -> Array:

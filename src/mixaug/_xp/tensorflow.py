@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
+from typing import cast as typed
 
 import numpy as np
 import tensorflow as tf
 
-from . import Array, Dim
+from . import Array, Dim, Library
 
+name, title, channels = "tensorflow", "TensorFlow", "last"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
+log, log1p, absolute = tf.math.log, tf.math.log1p, tf.abs
 
 
-def is_array(x: object) -> bool:
-    return isinstance(x, (tf.Tensor, tf.Variable))
+def at(x: object) -> Library | None:
+    return typed(Library, sys.modules[__name__]) if isinstance(x, (tf.Tensor, tf.Variable)) else None
 
 
 def constant(x: Any) -> Array:
     return tf.convert_to_tensor(x)
+
+
+def word(bits: int) -> Array:
+    return tf.constant(bits, tf.uint32)
 
 
 def cast(x: Array, dtype: Any) -> Array:
@@ -48,6 +56,10 @@ def concrete(x: Array) -> Any:
     return x.numpy()
 
 
+def is_key(x: Array) -> bool:  # noqa: ARG001 - TensorFlow has no arrays that are keys
+    return False
+
+
 def arange(n: Dim) -> Array:
     return tf.range(n, dtype=tf.int32)
 
@@ -67,6 +79,18 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
 
 def argsort(x: Array) -> Array:
     return tf.argsort(x, stable=True)
+
+
+def argmax(x: Array) -> Array:
+    return tf.argmax(x, -1)
+
+
+def highest(x: Array) -> Array:
+    return tf.reduce_max(x, -1, keepdims=True)
+
+
+def summed(x: Array) -> Array:
+    return tf.reduce_sum(x, -1)
 
 
 def rotate_left(x: Array, bits: int) -> Array:

@@ -7,14 +7,13 @@ from ..keys import GRID
 from ..regions import Dense, Paste, Region, Size, inside
 from . import rows
 
+DEFAULT = "default"  #: the channels are where the library's users keep them: first in PyTorch, last elsewhere
 DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
 
 
 def size(xp: Library, x: Array, channels: str | None, what: str = "images") -> Size:
     """The spatial size of a batch: its shape without the rows and the channels."""
-    shape = xp.shape(x)
-    if channels not in ("last", "first", None):
-        raise ValueError(f'{what}: expected channels "last", "first" or None, got {channels!r}')
+    shape, channels = xp.shape(x), _placed(xp, channels, what)
     spatial = {"last": shape[1:-1], "first": shape[2:], None: shape[1:]}[channels]
     if not spatial:
         raise ValueError(
@@ -28,6 +27,7 @@ def mix(
     xp: Library, x: Array, source: Array | None, parent: Array, region: Region, drawn_for: Size, channels: str | None
 ) -> Array:
     """The mixed images, of the shape and dtype of x; blends are computed in float32, or in integers for uint8."""
+    channels = _placed(xp, channels)
     _check(xp, x, source, parent, drawn_for, channels)
     if isinstance(region, Dense):
         return _dense(xp, x, source, parent, region, channels)
@@ -75,6 +75,13 @@ def _dot(xp: Library, parents: list[Array], weights: list[Array], dtype: str) ->
     for x, weight in zip(parents[1:], weights[1:], strict=True):
         out = out + xp.cast(x, dtype) * weight
     return out
+
+
+def _placed(xp: Library, channels: str | None, what: str = "images") -> str | None:
+    """Where the channel axis is, with the default settled."""
+    if channels not in ("last", "first", None, DEFAULT):
+        raise ValueError(f'{what}: expected channels "last", "first" or None, got {channels!r}')
+    return xp.channels if channels == DEFAULT else channels
 
 
 def _per_channel(weight: Array, channels: str | None) -> Array:

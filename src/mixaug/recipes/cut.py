@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import _xp
 from .._xp import Array, Library
 from ..keys import beta_quantiles, bits24, look_up
 from ..regions import Paste, Region
@@ -54,6 +55,7 @@ class CutMix(Recipe):
         return Paste(None, (None, box))
 
 
+@_xp.constant
 @lru_cache(maxsize=64)
 def _side_ratios(alpha: float, axes: int) -> np.ndarray[Any, Any]:
     return np.asarray((1 - beta_quantiles(alpha, alpha)) ** (1 / axes), np.float32)

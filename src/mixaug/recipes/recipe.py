@@ -65,7 +65,14 @@ class Recipe(ABC):
 
     @_xp.opaque
     def draw(
-        self, n: Dim, size: Sequence[Dim], *, key: Sequence[Any], like: Array | None = None, parent: Array | None = None
+        self,
+        n: Dim,
+        size: Sequence[Dim],
+        *,
+        key: Sequence[Any],
+        like: Array | None = None,
+        parent: Array | None = None,
+        first: int = 0,
     ) -> Mix:
         """Draw what n outputs are made of.
 
@@ -74,10 +81,13 @@ class Recipe(ABC):
         Args:
             n: how many outputs, any number; a scalar tensor where it is unknown until run time.
             size: the spatial size in pixels, such as (height, width).
-            key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do.
-            like: an array whose library the mix shall be in; NumPy without one.
+            key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
+                PRNG key.
+            like: an array whose library and device the mix shall be in; NumPy without one.
             parent: int32 (k, n), who is mixed with whom where the parents are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
+            first: the number of the first output, where these are a part of a batch: each is drawn what it is drawn in
+                the whole. Its parents have to be said, for they may be in another part.
 
         Raises:
             TypeError, ValueError: a key, a size, a number or a shape of parents that is none.
@@ -91,7 +101,10 @@ class Recipe(ABC):
         made = keys.make(key)
         xp = _xp.common(n, parent, *made) if like is None else _xp.of(like, "like")
         _check_traced(xp, made)
-        draw = Draw(xp, made, xp.cast(xp.arange(_checked_count(n)), "uint32"), _checked_size(size))
+        rows = xp.arange(_checked_count(n)) + check_whole("first", first, 0)
+        draw = Draw(xp, made, xp.cast(rows, "uint32"), _checked_size(size))
+        if parent is None and first:
+            raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
         if parent is None:
             parent = ring(xp, made, draw.rows, self.parents)
         else:
@@ -163,7 +176,7 @@ def _checked_count(n: Dim) -> Dim:
 
 def _check_traced(xp: Library, key: Key) -> None:
     for word in key:
-        if not isinstance(word, int) and _xp.of(word, "key") is not xp:
+        if not isinstance(word, int) and _xp.of(word, "key").name != xp.name:
             raise TypeError(
                 f"key: expected ints, or scalars of the library of like=, got traced numbers of {_xp.title(word)}; "
                 "pass like= an array of that library"

@@ -1,0 +1,135 @@
+"""JAX, as the maths sees it: eager, under jit, vmap and grad."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+from typing import cast as typed
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import TREES, Array, Dim, Library
+
+name, title, channels = "jax", "JAX", "last"
+stack, where, transpose, reshape = jnp.stack, jnp.where, jnp.transpose, jnp.reshape
+maximum, minimum, floor, rint, exp = jnp.maximum, jnp.minimum, jnp.floor, jnp.rint, jnp.exp
+log, log1p, absolute = jnp.log, jnp.log1p, jnp.abs
+_MASK = 0xFFFFFFFF
+
+
+def at(x: object) -> Library | None:
+    return typed(Library, sys.modules[__name__]) if isinstance(x, jax.Array) else None
+
+
+def constant(x: Any) -> Array:
+    return jnp.asarray(x)
+
+
+def word(bits: int) -> Array:
+    return jnp.uint32(bits)
+
+
+def cast(x: Array, dtype: Any) -> Array:
+    return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))  # without x64 the wide ones are the narrow ones
+
+
+def copy(x: Array) -> Array:
+    return jnp.array(x)
+
+
+def dtype(x: Array) -> str:
+    return str(x.dtype.name)
+
+
+def shape(x: Array) -> tuple[Dim, ...]:
+    return tuple(x.shape)
+
+
+def concrete(x: Array) -> Any:
+    """The values as NumPy where they lie on the host; None while they are traced or lie on an accelerator."""
+    if isinstance(x, jax.core.Tracer) or not x.is_fully_addressable:
+        return None
+    return np.asarray(x) if all(device.platform == "cpu" for device in x.devices()) else None
+
+
+def is_key(x: Array) -> bool:
+    """Whether an array is a PRNG key of two words: a typed one, or the older uint32 (2,)."""
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return x.shape == () and jax.random.key_data(x).shape == (2,)
+    return x.shape == (2,) and x.dtype == jnp.uint32
+
+
+def arange(n: Dim) -> Array:
+    return jnp.arange(n, dtype=jnp.int32)
+
+
+def full(shape: Sequence[Dim], value: Any, dtype: str) -> Array:
+    return jnp.full(tuple(shape), value, dtype)
+
+
+def broadcast(x: Array, shape: Sequence[Dim]) -> Array:
+    return jnp.broadcast_to(x, tuple(shape))
+
+
+def take(x: Array, index: Array, axis: int = 0) -> Array:
+    return jnp.take(x, index, axis)
+
+
+def argsort(x: Array) -> Array:
+    return jnp.argsort(x, stable=True).astype(jnp.int32)
+
+
+def argmax(x: Array) -> Array:
+    return jnp.argmax(x, -1)
+
+
+def total(x: Array, axes: tuple[int, ...]) -> Array:
+    if x.dtype == bool:
+        return jnp.sum(x, axes, dtype=jnp.int32).astype(jnp.float32)
+    kept = tuple(length for axis, length in enumerate(x.shape) if axis not in axes)
+    return _halved(jnp.reshape(jnp.moveaxis(x, axes, range(-len(axes), 0)), (*kept, -1)))
+
+
+def _halved(x: Array) -> Array:
+    """The sum over the last axis by halves, whose error grows with log2 of its length: float64 need not exist."""
+    while x.shape[-1] > 1:
+        half = (x.shape[-1] + 1) // 2
+        x = x[..., :half] + jnp.pad(x[..., half:], [(0, 0)] * (x.ndim - 1) + [(0, 2 * half - x.shape[-1])])
+    return x[..., 0]
+
+
+def highest(x: Array) -> Array:
+    return jnp.max(x, -1, keepdims=True)
+
+
+def summed(x: Array) -> Array:
+    return jnp.sum(x, -1)
+
+
+def add(x: Array, y: Any) -> Array:
+    return x + (word(y) if isinstance(y, int) else y)
+
+
+def rotate_left(x: Array, bits: int) -> Array:
+    return x << bits | x >> (32 - bits)
+
+
+def shift_right(x: Array, bits: int) -> Array:
+    return x >> bits
+
+
+def split(number: Array) -> tuple[Array, Array]:
+    """The two words of a PRNG key as they are, or the low and the high one of a scalar integer."""
+    if is_key(number):
+        data = jax.random.key_data(number) if number.shape == () else number
+        return data[0], data[1]
+    if number.dtype.itemsize == 8:
+        return (number & _MASK).astype(jnp.uint32), (number >> 32 & _MASK).astype(jnp.uint32)
+    return number.astype(jnp.uint32), jnp.where(number < 0, jnp.uint32(_MASK), jnp.uint32(0))
+
+
+for _tree in TREES:
+    jax.tree_util.register_pytree_node(_tree, lambda value: value.flatten()[::-1], _tree.unflatten)

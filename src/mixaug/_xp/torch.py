@@ -1,0 +1,135 @@
+"""PyTorch, as the maths sees it: eager, compiled, on the device of the array that was handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils import _pytree
+
+from . import TREES, Array, Dim
+
+_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Torch:
+    """The functions of `Library` on one device. Words of 32 bits are held in int64, whose sums cannot overflow."""
+
+    device: torch.device
+
+    name = "torch"
+    channels = "first"
+    stack, where, broadcast, reshape = map(staticmethod, (torch.stack, torch.where, torch.broadcast_to, torch.reshape))
+    floor, rint, exp, log, log1p, absolute = map(
+        staticmethod, (torch.floor, torch.round, torch.exp, torch.log, torch.log1p, torch.abs)
+    )
+
+    @property
+    def title(self) -> str:
+        return "PyTorch" if self.device.type == "cpu" else f"PyTorch on {self.device}"
+
+    def constant(self, x: Any) -> Array:
+        if isinstance(x, (int, float)):
+            return torch.full((), x, device=self.device)  # no copy from the host, so no waiting for a device
+        return torch.as_tensor(x, device=self.device)
+
+    def word(self, bits: int) -> Array:
+        return torch.full((), bits, dtype=torch.int64, device=self.device)
+
+    def cast(self, x: Array, dtype: Any) -> Array:
+        if dtype == "uint32":
+            return x.to(torch.int64) & _MASK
+        return x.to(_dtype(dtype))
+
+    def copy(self, x: Array) -> Array:
+        return x.clone()
+
+    def dtype(self, x: Array) -> str:
+        return str(x.dtype).removeprefix("torch.")
+
+    def shape(self, x: Array) -> tuple[Dim, ...]:
+        return tuple(x.shape)
+
+    def concrete(self, x: Array) -> Any:
+        """The values as NumPy where they lie on the host; None while compiling, under vmap or on an accelerator."""
+        if torch.compiler.is_compiling() or x.device.type != "cpu" or not _is_plain(x):
+            return None
+        x = x.detach()
+        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+
+    def is_key(self, x: Array) -> bool:  # noqa: ARG002 - PyTorch has no arrays that are keys
+        return False
+
+    def arange(self, n: Dim) -> Array:
+        return torch.arange(n, dtype=torch.int32, device=self.device)
+
+    def full(self, shape: Sequence[Dim], value: Any, dtype: str) -> Array:
+        return torch.full(tuple(shape), value, dtype=_dtype(dtype), device=self.device)
+
+    def transpose(self, x: Array) -> Array:
+        return x.T
+
+    def take(self, x: Array, index: Array, axis: int = 0) -> Array:
+        taken = torch.index_select(x, axis, index.reshape(-1))
+        return taken.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+
+    def argsort(self, x: Array) -> Array:
+        return torch.argsort(x, stable=True).to(torch.int32)
+
+    def argmax(self, x: Array) -> Array:
+        return torch.argmax(x, -1)
+
+    def total(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return torch.sum(x, axes, dtype=torch.int64 if x.dtype == torch.bool else torch.float64).to(torch.float32)
+
+    def highest(self, x: Array) -> Array:
+        return torch.amax(x, -1, keepdim=True)
+
+    def summed(self, x: Array) -> Array:
+        return torch.sum(x, -1)
+
+    def maximum(self, x: Array, y: Any) -> Array:
+        return torch.clamp(x, min=y)
+
+    def minimum(self, x: Array, y: Any) -> Array:
+        return torch.clamp(x, max=y)
+
+    def add(self, x: Array, y: Any) -> Array:
+        return (x + y) & _MASK
+
+    def rotate_left(self, x: Array, bits: int) -> Array:
+        return (x << bits | x >> (32 - bits)) & _MASK
+
+    def shift_right(self, x: Array, bits: int) -> Array:
+        return x >> bits
+
+    def split(self, number: Array) -> tuple[Array, Array]:
+        bits = number.to(torch.int64)
+        return bits & _MASK, bits >> 32 & _MASK
+
+
+def at(x: object) -> Torch | None:
+    return Torch(x.device) if isinstance(x, torch.Tensor) else None
+
+
+def _dtype(dtype: Any) -> torch.dtype:
+    return getattr(torch, dtype) if isinstance(dtype, str) else dtype
+
+
+def _is_plain(x: Array) -> bool:
+    """Whether a tensor holds its values itself, and is none of those that vmap, grad or fake tensors wrap."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(x):
+        return False
+    return not isinstance(x, torch._subclasses.FakeTensor)
+
+
+for _tree in TREES:
+    _pytree.register_pytree_node(
+        _tree,
+        lambda value: value.flatten()[::-1],
+        lambda arrays, structure, tree=_tree: tree.unflatten(structure, tuple(arrays)),
+        serialized_type_name=f"mixaug.{_tree.__name__}",
+    )
