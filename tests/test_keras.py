@@ -1,4 +1,7 @@
-"""Keras: the dataset under every kind of worker, the callback, the layer."""
+"""Keras: the dataset under every kind of worker, the callback, the layer.
+
+Runs on the backend that KERAS_BACKEND names; `test_keras_backends.py` runs it on the others.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,17 @@ class Recorder(keras.Model):
 
     def __init__(self) -> None:
         super().__init__()
+        self.flat = keras.layers.Flatten()
         self.seen: list[list[np.ndarray]] = []
 
-    def train_step(self, data):
-        images, labels = data
-        self.seen[-1].append(np.concatenate([labels.numpy(), images.numpy().reshape(len(labels), -1)], axis=1))
-        return {"loss": tf.zeros(())}
+    def call(self, images):
+        return self.flat(images)
+
+    def train_step(self, *args):
+        images, labels = map(keras.ops.convert_to_numpy, args[-1][:2])
+        self.seen[-1].append(np.concatenate([labels, images.reshape(len(labels), -1)], axis=1))
+        logs = {"loss": keras.ops.zeros(())}
+        return logs if len(args) == 1 else (logs, args[0])  # on the JAX backend the state goes through it
 
 
 class Turn(keras.callbacks.Callback):
@@ -38,7 +46,12 @@ class Turn(keras.callbacks.Callback):
 
 
 def fed(dataset, epochs: int = 3, shuffle: bool = False, callbacks=(), **options) -> list[list[np.ndarray]]:
+    """What `fit` sees. The model is not built, so that Keras looks at a batch first on those backends where it has to,
+    but for datasets with workers: it would lose that batch.
+    """
     model = Recorder()
+    if getattr(dataset, "workers", 0) > 1:
+        model(X)
     model.compile(run_eagerly=True, jit_compile=False)
     model.fit(dataset, epochs=epochs, verbose=0, shuffle=shuffle, callbacks=[*callbacks, Turn()], **options)
     return model.seen
@@ -198,16 +211,41 @@ def mixed_by_numpy(step: int, seed: int = 0, dtype: str = "uint8") -> dict[str, 
 
 
 def assert_layer(out, want) -> None:
-    np.testing.assert_array_equal(out["images"], want["images"])
-    np.testing.assert_allclose(out["labels"], want["labels"], atol=1e-7)
+    np.testing.assert_array_equal(ways.values(out["images"]), want["images"])
+    np.testing.assert_allclose(ways.values(out["labels"]), want["labels"], atol=1e-7)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+def dtypes(out) -> tuple[str, str]:
+    return tuple(keras.backend.standardize_dtype(out[name].dtype) for name in ("images", "labels"))
+
+
+BACKEND = ways.ARRAYS[{"tensorflow": "tf"}.get(keras.backend.backend(), keras.backend.backend())]
+DTYPES = ["uint8", "float16", "float32", *([] if keras.backend.backend() == "jax" else ["float64"])]
+
+
+@pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
+@pytest.mark.parametrize("shape", ways.SIZES, ids=str)
+def test_the_layer_mixes_as_numpy_does(recipe, shape):
+    """The laws' row for Keras: the backend's tensors, the mix of every other library."""
+    n, size = shape
+    x, y = ways.own_class_everywhere(n, size), np.arange(n)
+    out = ma.keras.MixLayer(recipe, num_classes=n, seed=3)({"images": x, "labels": y, "step": np.int32(5)})
+    assert type(out["images"]) is type(out["labels"])
+    assert isinstance(out["images"], BACKEND)
+    images, labels = ways.values(out["images"]), ways.values(out["labels"])
+    assert (images.dtype, images.shape, labels.dtype, labels.shape) == (x.dtype, x.shape, np.float32, (n, n))
+    np.testing.assert_allclose(images.mean(axis=tuple(range(1, 1 + len(size)))), labels, atol=1e-6)
+    want = ma.mix_batch(recipe, (x, y), key=(3, 5), num_classes=n)
+    np.testing.assert_allclose(images, want[0], atol=1e-6)
+    np.testing.assert_allclose(labels, want[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_the_layer_counts_its_calls_and_keeps_the_dtype(dtype):
     layer = ma.keras.MixLayer(ma.CutMix(), num_classes=N, seed=8)
     for step in range(3):
         out = layer(batch(dtype))
-        assert out["images"].dtype.name == dtype
+        assert dtypes(out) == (dtype, "float32")
         assert_layer(out, mixed_by_numpy(step, 8, dtype))
     assert int(layer.step) == 3
 
@@ -219,20 +257,33 @@ def test_the_layer_takes_a_step():
 
 
 def test_the_layer_in_a_map():
+    """On whichever backend: a plain layer would refuse TensorFlow's tensors there."""
     layer = ma.keras.MixLayer(ma.CutMix(), num_classes=N)
     ds = tf.data.Dataset.from_tensors(batch()).repeat(3).map(layer)
     assert ds.element_spec["labels"].shape.as_list() == [N, N]
     for step, out in enumerate(ds):
+        assert isinstance(out["images"], tf.Tensor)
         assert_layer(out, mixed_by_numpy(step))
     numbered = tf.data.Dataset.from_tensors(batch()).repeat(4).enumerate().map(lambda i, b: layer({**b, "step": i}), 4)
     for step, out in enumerate(numbered):
         assert_layer(out, mixed_by_numpy(step))
 
 
+def test_channels_are_where_keras_keeps_them():
+    planar = {"images": np.moveaxis(X, -1, 1), "labels": Y}
+    keras.config.set_image_data_format("channels_first")
+    try:
+        out = ma.keras.MixLayer(ma.CutMix(), num_classes=N)(planar)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    want = mixed_by_numpy(0)
+    assert_layer(out, {"images": np.moveaxis(want["images"], -1, 1), "labels": want["labels"]})
+
+
 def test_the_layer_passes_when_not_training():
     out = ma.keras.MixLayer(ma.CutMix(), num_classes=N)(batch(), training=False)
-    np.testing.assert_array_equal(out["images"], X)
-    np.testing.assert_array_equal(out["labels"], np.eye(N, dtype=np.float32))
+    np.testing.assert_array_equal(ways.values(out["images"]), X)
+    np.testing.assert_array_equal(ways.values(out["labels"]), np.eye(N, dtype=np.float32))
 
 
 def test_the_layer_under_mixed_precision_keeps_labels_float32():
@@ -241,7 +292,7 @@ def test_the_layer_under_mixed_precision_keeps_labels_float32():
         out = ma.keras.MixLayer(ma.CutMix(), num_classes=N)(batch("float32"))
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    assert (out["images"].dtype.name, out["labels"].dtype.name) == ("float32", "float32")
+    assert dtypes(out) == ("float32", "float32")
 
 
 def test_the_layer_survives_a_file(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from . import _xp
@@ -85,6 +85,13 @@ def named(batch: Batch) -> dict[str, Array]:
     shape = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list)) else type(batch).__name__
     raise TypeError(
         f"batch: expected a dict, an (images, labels) pair or an (images, labels, sample_weight) triple, got {shape}"
+    )
+
+
+def each(batch: Batch, function: Callable[[Array], Any]) -> Batch:
+    """A batch of the same form, with the function's value for each field (for each of the arrays of `Parts`)."""
+    return _like(
+        batch, {name: tuple(map(function, x)) if isinstance(x, tuple) else function(x) for name, x in named(batch).items()}
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import count
@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _xp, keys
 from ._xp import Array
-from .batch import Batch, Fields, mix_batch, mix_from
+from .batch import Batch, Fields, each, mix_batch, mix_from
 from .keys import Key
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
@@ -84,11 +84,13 @@ class Epoch:
         n: how many rows the dataset has.
         seed: any int.
         epoch: which epoch; each has its own order and its own parents.
+        shuffle: whether the order is random; parents are in any case.
     """
 
     n: int
     seed: int
     epoch: int
+    shuffle: bool = True
 
     def rows(self, start: int, stop: int) -> Array:
         """int64 (m,): the rows at the positions start .. stop - 1 of this epoch."""
@@ -106,13 +108,45 @@ class Epoch:
         return Permutation(self.n, keys.fold_in(keys.make((self.seed, self.epoch)), place))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)  # two million rows: who asks for them in another order finds them still there
 def _block(this: Epoch, parents: int, number: int) -> Array:
     """The parents of a block of positions: made together, they share the cost of NumPy's calls."""
-    rows = this.permutation(_ORDER)(np.arange(number * _BLOCK, min((number + 1) * _BLOCK, this.n)))
+    at = np.arange(number * _BLOCK, min((number + 1) * _BLOCK, this.n))
+    rows = this.permutation(_ORDER)(at) if this.shuffle else at
     ring = this.permutation(_PARTNERS)
     at = ring.inverse(rows) if parents > 1 else rows
     return np.stack([rows, *(ring((at + j) % this.n) for j in range(1, parents))])
+
+
+def sample(
+    recipe: Recipe,
+    this: Epoch,
+    index: int,
+    batch_of: Callable[[list[int]], Batch],
+    *,
+    num_classes: int | None = None,
+    fields: Fields | None = None,
+) -> Batch:
+    """Row `index` of a dataset mixed with its parents of this epoch: a pure function of (seed, epoch, index).
+
+        output = output `index` of a batch of all rows under the key (seed, epoch)
+
+    Args:
+        recipe: what to mix by.
+        this: the epoch, not shuffled, so that positions are rows.
+        index: which row.
+        batch_of: makes a batch of the samples at some rows.
+        num_classes: needed for class ids.
+        fields: as for `mix_batch`.
+    """
+    parent = this.parents(index, index + 1, recipe.parents)
+    rows, place = np.unique(parent, return_inverse=True)
+    source, place = batch_of(rows.tolist()), place.reshape(parent.shape)
+    key = keys.make((this.seed, this.epoch))
+    mixed = mix_from(
+        recipe, each(source, lambda x: x[place[0]]), source, place, key=key, num_classes=num_classes, fields=fields, first=index
+    )
+    return each(mixed, lambda x: x[0])
 
 
 @dataclass(frozen=True)

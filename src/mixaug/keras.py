@@ -1,15 +1,21 @@
-"""Keras 3: a dataset for `fit`, a layer for pipelines, a callback that says which epoch it is."""
+"""Keras 3: a dataset for `fit`, a layer for pipelines, a callback that says which epoch it is, metrics."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import keras
 
+from . import _xp
 from ._xp import Array
-from .batch import Batch, Fields, mix_batch
+from .batch import Batch, Fields, mix_batch, named
 from .epoch import Source
+from .fields import KINDS, Images
+from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
 from .recipes import recipe as read_recipe
 
@@ -34,8 +40,10 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
     `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
     `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by Python's
     global generator: pass it `shuffle=False`, the samples are shuffled here. `evaluate` and `predict` count as epochs,
-    and with `steps_per_epoch` Keras cuts one pass over the dataset into pieces of several epochs: leave it out. Labels
-    come out as one row of weights a sample, so validation data need them too: `keras.utils.to_categorical(y, classes)`.
+    and with `steps_per_epoch` Keras cuts one pass over the dataset into pieces of several epochs: leave it out. On the
+    JAX and PyTorch backends Keras looks at a batch of a model that is not built yet, and with workers it loses that
+    batch, so that every epoch ends one batch late: build the model first. Labels come out as one row of weights a
+    sample, so validation data need them too: `keras.utils.to_categorical(y, classes)`.
 
     Raises:
         TypeError, ValueError: arrays that do not fit.
@@ -63,7 +71,6 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__(**options)
         recipe = check_recipe("recipe", recipe)
         self.epoch = 0
-        self._begun = False
         self._source: Source | _Wrapped
         if isinstance(x, keras.utils.PyDataset):
             if y is not None or batch_size is not None:
@@ -80,16 +87,22 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
 
     def on_epoch_begin(self) -> None:
         """Keras calls this when an epoch begins."""
-        self._begun = True
         if isinstance(self._source, _Wrapped):
             self._source.dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Keras calls this when an epoch ends, and once before the first begins: that one does not count."""
-        self.epoch += int(self._begun)
-        self._begun = False
+        """Keras calls this when an epoch ends, and for a pass that it throws away before the first: that is none."""
+        self.epoch += not _is_thrown_away()
         if isinstance(self._source, _Wrapped):
             self._source.dataset.on_epoch_end()
+
+
+def _is_thrown_away() -> bool:
+    """Whether Keras ends an epoch because it resets its iterator, as it does before `fit` and after a look at a batch.
+
+    Nothing that it hands over says so; its method `EpochIterator.reset` is the caller of its adapter, which is ours.
+    """
+    return sys._getframe(3).f_code.co_name == "reset"
 
 
 @dataclass(frozen=True)
@@ -146,6 +159,27 @@ class SetEpoch(keras.callbacks.Callback):  # type: ignore[misc]
                 target.epoch = epoch
 
 
+def _take_any_tensors(layer: keras.layers.Layer) -> None:
+    """Let a layer be called with tensors of another library than the backend's, as those of a `ds.map` are.
+
+    These are the flags that Keras' own data layers set. They are private, so they are set in this place alone.
+    """
+    layer._convert_input_args = False
+    layer._allow_non_tensor_positional_args = True
+
+
+def _as_tensor(x: Array) -> Array:
+    """NumPy's arrays, and what is none, as the backend's tensors; those of the libraries as they are."""
+    xp = _xp.find(x)
+    return keras.ops.convert_to_tensor(x) if xp is None or xp.name == "numpy" else x
+
+
+def _planes(batch: Batch) -> Fields:
+    """The image fields of a batch, their channels where Keras' configuration says."""
+    channels = keras.config.image_data_format().removeprefix("channels_")
+    return {name: Images(channels) for name in named(batch) if KINDS.get(name) is Images}
+
+
 @keras.saving.register_keras_serializable(package="mixaug")
 class MixLayer(keras.layers.Layer):  # type: ignore[misc]
     """Mix batches in a pipeline or a `ds.map`: {"images": x, "labels": y} in, the same mixed out.
@@ -159,11 +193,13 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
-    calls. Under parallel map calls that count is taken in any order: `ma.tf.mixed` is the reproducible way there. With
-    `training=False` samples pass unmixed, and labels become one row of weights a sample all the same.
+    calls. Under parallel map calls that count is taken in any order: `ma.tf.mixed` is the reproducible way there. In a
+    `ds.map` the layer works whatever the backend is; under another one than TensorFlow it counts on its own there, from
+    0. With `training=False` samples pass unmixed, and labels become one row of weights a sample all the same. Channels
+    are where `keras.config.image_data_format()` says.
 
     Raises:
-        RuntimeError: another Keras backend than TensorFlow.
+        TypeError, ValueError: what is no recipe.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -174,29 +210,100 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, recipe: Recipe | str, num_classes: int | None = None, seed: int = 0, **options: Any) -> None:
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                f"MixLayer: expected the TensorFlow backend, got {keras.backend.backend()}; "
-                "use ma.mixed or ma.keras.MixedDataset, or set KERAS_BACKEND=tensorflow"
-            )
         super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
+        _take_any_tensors(self)
         self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
         check_recipe("recipe", self.recipe)
         self.num_classes = num_classes
         self.seed = seed
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
+        self._in_map: Callable[[], Array] | None = None
 
     def call(self, inputs: Batch, training: bool = True) -> Batch:
         """The mixed batch; `inputs` may hold a "step" beside its fields."""
-        batch = dict(inputs) if isinstance(inputs, dict) else inputs
+        batch = keras.tree.map_structure(_as_tensor, inputs)
         step = batch.pop("step", None) if isinstance(batch, dict) else None
         if step is None:
+            step = self._counted(batch)
+        recipe, key = self.recipe if training else identity(), (self.seed, step)
+        return mix_batch(recipe, batch, key=key, num_classes=self.num_classes, fields=_planes(batch))
+
+    def _counted(self, batch: Batch) -> Array:
+        """The step of this call, by a count that the batch's library can keep."""
+        if _xp.common(*keras.tree.flatten(batch)).name == keras.backend.backend():
             step = self.step + 0  # a tensor of the value before this call
             self.step.assign_add(1)
-        recipe = self.recipe if training else identity()
-        return mix_batch(recipe, batch, key=(self.seed, step), num_classes=self.num_classes)
+            return step
+        if self._in_map is None:  # TensorFlow's tensors under another backend: a `ds.map`
+            self._in_map = import_module(".tf", __package__).counting()
+        return self._in_map()
 
     def get_config(self) -> dict[str, Any]:
         """What makes the layer again; the recipe as text."""
         ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
         return {**super().get_config(), **ours}
+
+
+def _measured(y_true: Array, y_pred: Array, metric: Callable[[Array, Array], Array]) -> Array:
+    return metric(keras.ops.convert_to_tensor(y_pred), keras.ops.convert_to_tensor(y_true))
+
+
+class _Accuracy(keras.metrics.MeanMetricWrapper):  # type: ignore[misc]
+    """The mean over the rows of a metric of logits and labels."""
+
+    def __init__(self, metric: Callable[[Array, Array], Array], name: str, dtype: Any) -> None:
+        super().__init__(_measured, name=name, dtype=dtype, metric=metric)
+        self._direction = "up"  # by this name Keras' callbacks look for what mode="auto" means
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the metric again."""
+        return {"name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable(package="mixaug")
+class MixedAccuracy(_Accuracy):
+    """For `compile`: how much of the mixed label the predicted class is, on the mean.
+
+        result = mean(ma.metrics.mixed_accuracy(y_pred, y_true))
+
+    Args:
+        name: what the logs call it.
+        dtype: as for any Keras metric.
+
+    y_true holds mixed labels (n, classes), or class ids (n,) or (n, 1); y_pred logits or probabilities (n, classes).
+    The loss that goes with it is `keras.losses.CategoricalCrossentropy(from_logits=True)`.
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> metric = ma.keras.MixedAccuracy()
+        >>> metric.update_state(np.float32([[0.75, 0.25], [1, 0]]), np.float32([[-1, 2], [3, 0]]))
+        >>> float(metric.result())
+        0.625
+    """
+
+    def __init__(self, name: str = "mixed_accuracy", dtype: Any = None) -> None:
+        super().__init__(mixed_accuracy, name, dtype)
+
+
+@keras.saving.register_keras_serializable(package="mixaug")
+class HeaviestAccuracy(_Accuracy):
+    """For `compile`: how often the predicted class is the heaviest of the mixed label.
+
+        result = mean(ma.metrics.heaviest_accuracy(y_pred, y_true))
+
+    Args:
+        name: what the logs call it.
+        dtype: as for any Keras metric.
+
+    It takes what `MixedAccuracy` takes. Where one class is the heaviest it is Keras' own accuracy.
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> metric = ma.keras.HeaviestAccuracy()
+        >>> metric.update_state(np.float32([[0.75, 0.25], [1, 0]]), np.float32([[-1, 2], [3, 0]]))
+        >>> float(metric.result())
+        0.5
+    """
+
+    def __init__(self, name: str = "heaviest_accuracy", dtype: Any = None) -> None:
+        super().__init__(heaviest_accuracy, name, dtype)

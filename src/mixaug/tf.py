@@ -160,11 +160,17 @@ def _keyed(
     return out if length == tf.data.UNKNOWN_CARDINALITY else out.apply(tf.data.experimental.assert_cardinality(length))
 
 
+def counting() -> Callable[[], tf.Tensor]:
+    """A function that gives 0, 1, 2, ... as it is called, in a graph as it is run."""
+    with tf.init_scope():
+        counted = tf.Variable(-1, dtype=tf.int64, trainable=False)
+    local = tf.distribute.get_strategy().experimental_local_results  # under a strategy each replica has its copy
+    return lambda: local(counted.assign_add(1))[0]
+
+
 def _epoch_reader(epoch: int | tf.Variable | None) -> Callable[[], tf.Tensor]:
     if epoch is None:
-        counted = tf.Variable(-1, dtype=tf.int64, trainable=False)
-        local = tf.distribute.get_strategy().experimental_local_results  # under a strategy each replica has its copy
-        return lambda: local(counted.assign_add(1))[0]
+        return counting()
     if isinstance(epoch, tf.Variable):
         return lambda: tf.cast(epoch, tf.int64)
     if isinstance(epoch, bool) or not isinstance(epoch, int):

@@ -8,6 +8,7 @@ from typing import Any
 from typing import cast as typed
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -16,12 +17,17 @@ from . import TREES, Array, Dim, Library
 name, title, channels = "jax", "JAX", "last"
 stack, where, transpose, reshape = jnp.stack, jnp.where, jnp.transpose, jnp.reshape
 maximum, minimum, floor, rint, exp = jnp.maximum, jnp.minimum, jnp.floor, jnp.rint, jnp.exp
-log, log1p, absolute = jnp.log, jnp.log1p, jnp.abs
+log1p, absolute, log_softmax = jnp.log1p, jnp.abs, jax.nn.log_softmax
 _MASK = 0xFFFFFFFF
 
 
 def at(x: object) -> Library | None:
-    return typed(Library, sys.modules[__name__]) if isinstance(x, jax.Array) else None
+    return typed(Library, sys.modules[__name__]) if isinstance(x, jax.Array) or _is_length(x) else None
+
+
+def _is_length(x: object) -> bool:
+    """Whether it is a length that is not known while tracing, as those of Keras' symbolic inputs are."""
+    return bool(jax.export.is_symbolic_dim(x))
 
 
 def constant(x: Any) -> Array:
@@ -50,7 +56,7 @@ def shape(x: Array) -> tuple[Dim, ...]:
 
 def concrete(x: Array) -> Any:
     """The values as NumPy where they lie on the host; None while they are traced or lie on an accelerator."""
-    if isinstance(x, jax.core.Tracer) or not x.is_fully_addressable:
+    if isinstance(x, jax.core.Tracer) or _is_length(x) or not x.is_fully_addressable:
         return None
     return np.asarray(x) if all(device.platform == "cpu" for device in x.devices()) else None
 

@@ -1,0 +1,90 @@
+"""Grain, the loader of JAX programs: a dataset with random access whose element i is mixed with its parents."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import grain
+import numpy as np
+
+from .batch import Batch, Fields, each, named
+from .epoch import Epoch, sample
+from .recipes import Recipe, check_recipe
+
+
+def mixed(
+    ds: grain.MapDataset,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    num_classes: int | None = None,
+    fields: Fields | None = None,
+) -> grain.MapDataset:
+    """Mix each element of a `MapDataset` with its parents of its epoch.
+
+        element i = f(seed, i // len(ds), i % len(ds)), for any number of workers, threads and processes
+
+    Args:
+        ds: single samples: pairs, triples or dicts of arrays or numbers. Images (*size, c) unless a field says otherwise.
+            Shuffle it before; repeat, slice and batch what comes out: each repetition is an epoch of its own.
+        recipe: what to mix by. Each mixed element reads as many samples as it has parents.
+        seed: any int.
+        num_classes: needed for class ids.
+        fields: as for `ma.mix_batch`.
+
+    Returns:
+        A `MapDataset` of NumPy samples, as long as ds.
+
+    Raises:
+        TypeError, ValueError: another dataset, one without elements or without an end, what is no recipe.
+
+    Batches are mixed within themselves by
+    `ds.batch(32).map_with_index(lambda i, batch: ma.mix_batch(recipe, batch, key=(seed, i), num_classes=10))`.
+
+    Example:
+        >>> import mixaug as ma, grain, numpy as np
+        >>> ds = grain.MapDataset.source([(np.zeros((8, 8, 3), np.uint8), i) for i in range(10)]).shuffle(seed=1)
+        >>> mixed = ma.grain.mixed(ds, ma.CutMix(alpha=1.0), num_classes=10).repeat(2).batch(4)
+        >>> len(mixed), mixed[0][0].shape, mixed[0][1].shape
+        (5, (4, 8, 8, 3), (4, 10))
+    """
+    check_recipe("recipe", recipe)
+    if not isinstance(ds, grain.MapDataset):
+        raise TypeError(
+            f"mixed: expected a grain.MapDataset, which has elements by index, got {type(ds).__name__}; "
+            "mix the batches of an iterable one with ma.mixed"
+        )
+    if not 0 < len(ds) < sys.maxsize:
+        raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; repeat it after it is mixed")
+    return _Mixed(ds, recipe, seed, num_classes, fields)
+
+
+class _Mixed(grain.MapDataset):  # type: ignore[misc]
+    def __init__(
+        self, ds: grain.MapDataset, recipe: Recipe, seed: int, num_classes: int | None, fields: Fields | None
+    ) -> None:
+        super().__init__(ds)
+        self._recipe, self._seed, self._options = recipe, seed, {"num_classes": num_classes, "fields": fields}
+
+    def __len__(self) -> int:
+        return len(self._parent)
+
+    def __str__(self) -> str:
+        return f"mixed({self._recipe!r})"
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.slice(index)
+        epoch, row = divmod(index, len(self))
+        this = Epoch(len(self), self._seed, epoch, shuffle=False)
+        return sample(self._recipe, this, row, lambda rows: self._batch(epoch, rows), **self._options)
+
+    def _batch(self, epoch: int, rows: list[int]) -> Batch:
+        elements = [self._parent[epoch * len(self) + row] for row in rows]
+        if any(element is None for element in elements):
+            raise ValueError("mixed: expected an element at every index, got one filtered out; filter the source first")
+        columns = [named(element) for element in elements]
+        stacked = {name: np.stack([np.asarray(column[name]) for column in columns]) for name in columns[0]}
+        names = iter(stacked)
+        return each(elements[0], lambda _: stacked[next(names)])

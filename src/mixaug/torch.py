@@ -1,0 +1,455 @@
+"""PyTorch: a module for after the loader, a loader and a dataset whose samples do not depend on the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import data
+
+from . import _xp, keys
+from ._xp import Array
+from .batch import Batch, Fields, each, mix_batch, mix_from, named
+from .epoch import Epoch, sample
+from .recipes import Recipe, check_recipe
+from .recipes.recipe import check_whole, ring
+
+Collate = Callable[[Sequence[Any]], Batch]
+
+
+class Mixed(torch.nn.Module):  # type: ignore[misc]
+    """Mix batches after the loader: images first, labels second, or a dict of named fields.
+
+        output = mix_batch(recipe, batch, key=(seed, step)), or key=(seed, epoch, step) where an epoch is said
+
+    Args:
+        recipe: what to mix by.
+        num_classes: needed for class ids.
+        seed: any int; where several processes train, give each its own.
+        fields: as for `ma.mix_batch`. Images are (n, c, *size) unless a field says otherwise.
+
+    `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
+    where it stopped. After `.eval()` batches pass unmixed, labels as they came. Works on any device without waiting for
+    it, under `torch.compile(fullgraph=True)` without compiling anew from step to step, and in `v2.Compose`; tv_tensors
+    stay what they are.
+
+    Raises:
+        TypeError: what is no recipe.
+
+    Example:
+        >>> import mixaug as ma, torch
+        >>> mixed = ma.torch.Mixed(ma.CutMix(alpha=1.0), num_classes=10)
+        >>> images, labels = mixed(torch.zeros(4, 3, 8, 8), torch.tensor([1, 2, 3, 1]))
+        >>> labels.shape, int(mixed.step)
+        (torch.Size([4, 10]), 1)
+    """
+
+    step: Tensor
+
+    def __init__(
+        self, recipe: Recipe, num_classes: int | None = None, seed: int = 0, *, fields: Fields | None = None
+    ) -> None:
+        super().__init__()
+        self.recipe = check_recipe("recipe", recipe)
+        self.num_classes, self.seed, self.fields = num_classes, seed, fields
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, *batch: Any, step: int | Tensor | None = None, epoch: int | Tensor | None = None) -> Batch:
+        """The mixed batch.
+
+        Args:
+            batch: images and labels (and sample weights), or one tuple, list or dict of them.
+            step: which step this is, an int or a scalar tensor; the count is then left alone. Compiled code takes a
+                tensor without compiling anew.
+            epoch: which epoch this is, if the key shall hold it.
+        """
+        fields = batch[0] if len(batch) == 1 else batch
+        if not self.training:
+            return fields
+        if step is None:
+            step = self.step.clone()
+            self.step += 1
+        key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
+        mixed = mix_batch(self.recipe, fields, key=key, num_classes=self.num_classes, fields=self.fields)
+        return _as_they_came(mixed, fields)
+
+    def extra_repr(self) -> str:
+        """What PyTorch prints between the brackets."""
+        return f"{self.recipe!r}, num_classes={self.num_classes}, seed={self.seed}"
+
+
+class MixedDataset(data.Dataset):  # type: ignore[misc]
+    """A map-style dataset whose item i is mixed with its parents of this epoch.
+
+        self[i] = f(seed, epoch, i), whoever asks for it and in whatever order
+
+    Args:
+        dataset: samples by index: pairs, triples or dicts of tensors, arrays or numbers. Each mixed item reads as many of
+            them as the recipe has parents.
+        recipe: what to mix by.
+        seed: any int.
+        num_classes: needed for class ids.
+        fields: as for `ma.mix_batch`.
+
+    `epoch` is public and starts at 0: set it before each pass (`set_epoch` does the same), or every epoch has the same
+    mixes. It lies in shared memory, so workers that have started see it, persistent ones too.
+
+    Raises:
+        TypeError: a dataset without a length or an index, or what is no recipe.
+
+    Example:
+        >>> import mixaug as ma, torch
+        >>> pairs = torch.utils.data.TensorDataset(torch.zeros(10, 1, 8, 8), torch.arange(10))
+        >>> ds = ma.torch.MixedDataset(pairs, ma.MixUp(alpha=0.2), num_classes=10)
+        >>> image, label = ds[3]
+        >>> image.shape, label.shape
+        (torch.Size([1, 8, 8]), torch.Size([10]))
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        recipe: Recipe,
+        seed: int = 0,
+        *,
+        num_classes: int | None = None,
+        fields: Fields | None = None,
+    ) -> None:
+        self.dataset = _checked_dataset(dataset)
+        self.recipe = check_recipe("recipe", recipe)
+        self.seed, self.num_classes, self.fields = seed, num_classes, fields
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Batch:
+        n = len(self)
+        if not -n <= index < n:
+            raise IndexError(f"expected a row in 0..{n - 1}, got {index}")
+        this = Epoch(n, self.seed, self.epoch, shuffle=False)
+        options = {"num_classes": self.num_classes, "fields": self.fields}
+        return sample(self.recipe, this, int(index) % n, lambda rows: _batch(self.dataset, rows), **options)
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch items are of."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.fill_(check_whole("epoch", epoch, 0))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch it is, in the words of PyTorch's samplers."""
+        self.epoch = epoch
+
+
+class Request(NamedTuple):
+    """What a worker is asked for: the batch of one step."""
+
+    epoch: int
+    step: int
+    first: int  #: the number that its first row has among those of all ranks
+    parent: Array  #: int64 (k, m), rows of the dataset
+
+
+class EpochSampler(data.Sampler):  # type: ignore[misc]
+    """Which rows each batch of an epoch is made of, for one rank of several: what `loader` hands to its workers.
+
+        batch s of all ranks = positions s * batch_size * world_size .. of the epoch's order, cut into world_size runs
+
+    Args:
+        n: how many rows the dataset has.
+        batch_size: rows a batch and rank.
+        recipe: whose number of parents to say.
+        seed: any int.
+        parents: "batch", the rows of the same step (of all ranks), or "dataset", any rows.
+        shuffle: whether each epoch has a random order, or the dataset's own.
+        drop_last: whether to leave out the last step where it is short. Else it is cut into runs that differ by one row
+            at most; a rank that would get none is given a row that another has too.
+        rank: of this process.
+        world_size: how many processes there are.
+
+    `epoch` and `step` say where the next batch comes from; `state_dict` holds them.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        recipe: Recipe,
+        *,
+        seed: int = 0,
+        parents: str = "batch",
+        shuffle: bool = True,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        check_whole("batch_size", batch_size, 1)
+        check_whole("world_size", world_size, 1)
+        if check_whole("rank", rank, 0) >= world_size:
+            raise ValueError(f"rank: expected 0..{world_size - 1}, one of world_size, got {rank}")
+        if parents not in ("batch", "dataset"):
+            raise ValueError(f'parents: expected "batch" or "dataset", got {parents!r}')
+        self.n, self.rows, self.seed, self.parents = n, batch_size * world_size, seed, parents
+        self.recipe, self.shuffle, self.drop_last = recipe, shuffle, drop_last
+        self.rank, self.world_size = rank, world_size
+        self.epoch, self.step, self._begun = 0, 0, False
+        if not len(self):
+            raise ValueError(
+                f"expected {self.rows} rows or more for one step of {world_size} x {batch_size}, got {n}; "
+                "lower batch_size, or leave drop_last out"
+            )
+
+    def __len__(self) -> int:
+        return self.n // self.rows if self.drop_last else -(-self.n // self.rows)
+
+    def __iter__(self) -> Iterator[Request]:
+        epoch = self.epoch
+        return (self.request(epoch, step) for step in range(self.step, len(self)))
+
+    def request(self, epoch: int, step: int) -> Request:
+        """What this rank's batch of a step is made of."""
+        this = Epoch(self.n, self.seed, epoch, self.shuffle)
+        start, stop = step * self.rows, min((step + 1) * self.rows, self.n)
+        if self.parents == "dataset":
+            parent = this.parents(start, stop, self.recipe.parents)
+        else:
+            key, within = keys.make((self.seed, epoch, step)), np.arange(stop - start, dtype=np.uint32)
+            parent = this.rows(start, stop)[ring(_xp.common(), key, within, self.recipe.parents)]
+        first, end = ((stop - start) * rank // self.world_size for rank in (self.rank, self.rank + 1))
+        return Request(epoch, step, first, parent[:, first : max(end, first + 1)])
+
+    def begin(self) -> None:
+        """A pass begins: at `step` of `epoch`; where the last one was left in its middle, with the next epoch."""
+        if self._begun:
+            self.epoch, self.step = self.epoch + 1, 0
+        self._begun = True
+
+    def advance(self) -> None:
+        """A batch has been handed over: the next one is another."""
+        self.step += 1
+        if self.step == len(self):
+            self.epoch, self.step, self._begun = self.epoch + 1, 0, False
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next pass is; in the middle of one that was loaded, this leaves it there."""
+        if epoch != self.epoch or self._begun:
+            self.epoch, self.step, self._begun = check_whole("epoch", epoch, 0), 0, False
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the next batch comes from."""
+        return {"epoch": self.epoch, "step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on there.
+
+        Raises:
+            ValueError: what is no state of a sampler of so many steps.
+        """
+        if set(state) != {"epoch", "step"} or not 0 <= state["step"] < len(self) or state["epoch"] < 0:
+            raise ValueError(
+                f"expected an epoch and a step in 0..{len(self) - 1}, got {dict(state)}; "
+                "load the state of a loader of this dataset and batch size"
+            )
+        self.epoch, self.step, self._begun = state["epoch"], state["step"], False
+
+
+class Loader(data.DataLoader):  # type: ignore[misc]
+    """What `loader` makes: a DataLoader that knows its epoch and step, whatever its workers have fetched ahead."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.sampler.begin()
+        for batch in super().__iter__():
+            self.sampler.advance()
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the next batch comes from: epoch and step."""
+        state: dict[str, int] = self.sampler.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on there with the next pass."""
+        self.sampler.load_state_dict(state)
+
+
+def loader(
+    dataset: Any,
+    recipe: Recipe,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    num_classes: int | None = None,
+    fields: Fields | None = None,
+    parents: str = "batch",
+    shuffle: bool = True,
+    drop_last: bool = False,
+    rank: int | None = None,
+    world_size: int | None = None,
+    collate_fn: Collate = data.default_collate,
+    **options: Any,
+) -> Loader:
+    """A DataLoader of mixed batches that are the same for any number and kind of workers.
+
+        batch = f(seed, epoch, step): rows in the epoch's order, mixed under the key (seed, epoch, step)
+
+    Args:
+        dataset: map-style: pairs, triples or dicts of tensors, arrays or numbers.
+        recipe: what to mix by.
+        batch_size: rows a batch (a rank).
+        seed: any int, the same on every rank.
+        num_classes: needed for class ids.
+        fields: as for `ma.mix_batch`.
+        parents: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
+            that as many are read as the recipe has parents; the batches are then those of `ma.batches`.
+        shuffle: whether each epoch has a random order.
+        drop_last: whether a short last batch is left out.
+        rank: of this process; None: that of `torch.distributed` where it is initialised, else 0.
+        world_size: how many processes there are; None: likewise, else 1. The ranks' batches of a step, one after
+            another, are the batch that one process with `batch_size * world_size` rows would draw.
+        collate_fn: makes a batch of samples, before they are mixed.
+        options: num_workers, persistent_workers, multiprocessing_context, pin_memory, ... as for `DataLoader`.
+
+    Returns:
+        A DataLoader. Each pass is a new epoch: `loader.sampler.epoch` says which, `loader.sampler.set_epoch(e)` sets it.
+        `loader.state_dict()` is taken after any batch, and `load_state_dict` goes on with the next one.
+
+    What the dataset itself draws (random crops) is its own affair: PyTorch seeds that a worker.
+
+    Raises:
+        TypeError, ValueError: a dataset without rows, options that are the sampler's, what is no recipe.
+
+    Example:
+        >>> import mixaug as ma, torch
+        >>> pairs = torch.utils.data.TensorDataset(torch.zeros(10, 1, 8, 8), torch.arange(10))
+        >>> batches = ma.torch.loader(pairs, ma.CutMix(alpha=1.0), 4, num_classes=10)
+        >>> [tuple(labels.shape) for images, labels in batches], batches.state_dict()
+        ([(4, 10), (4, 10), (2, 10)], {'epoch': 1, 'step': 0})
+    """
+    check_recipe("recipe", recipe)
+    for name in options.keys() & {"sampler", "batch_sampler"}:
+        raise TypeError(f"loader: expected no {name}=, it makes its own; order the dataset instead, or use MixedDataset")
+    there = torch.distributed.is_available() and torch.distributed.is_initialized()
+    sampler = EpochSampler(
+        len(_checked_dataset(dataset)),
+        batch_size,
+        recipe,
+        seed=seed,
+        parents=parents,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        rank=rank if rank is not None else torch.distributed.get_rank() if there else 0,
+        world_size=world_size if world_size is not None else torch.distributed.get_world_size() if there else 1,
+    )
+    fetched = _Fetched(dataset, recipe, seed, num_classes, fields, collate_fn)
+    return Loader(fetched, batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options)
+
+
+class _Fetched(data.Dataset):  # type: ignore[misc]
+    """The mixed batch of each request, made in the worker that is asked."""
+
+    def __init__(
+        self,
+        dataset: Any,
+        recipe: Recipe,
+        seed: int,
+        num_classes: int | None,
+        fields: Fields | None,
+        collate_fn: Collate,
+    ) -> None:
+        self.dataset, self.recipe, self.seed, self.collate_fn = dataset, recipe, seed, collate_fn
+        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
+
+    def __getitem__(self, asked: Request) -> Batch:
+        rows, place = np.unique(asked.parent, return_inverse=True)
+        place = place.reshape(asked.parent.shape)
+        source = _batch(self.dataset, rows.tolist(), self.collate_fn)
+        own, key = each(source, lambda x: x[place[0]]), (self.seed, asked.epoch, asked.step)
+        return mix_from(self.recipe, own, source, place, key=key, first=asked.first, **self.options)
+
+
+class MixingCollate:
+    """A `collate_fn` that mixes, for a DataLoader that is there already: `loader` promises more.
+
+        batch = mix_batch(recipe, collate_fn(samples), key=(seed, the worker's seed, calls so far in this worker))
+
+    A collate function is not told which batch it makes, so this counts its calls. The mixes are drawn anew each epoch
+    and are right, but which ones they are depends on the number of workers, on PyTorch's global seed and on what was
+    loaded before; a resumed run draws others. Evaluation must not use it: give that loader another collate function.
+
+    Args:
+        recipe: what to mix by.
+        num_classes: needed for class ids.
+        seed: any int.
+        fields: as for `ma.mix_batch`.
+        collate_fn: makes a batch of samples, before they are mixed.
+
+    Example:
+        >>> import mixaug as ma, torch
+        >>> pairs = torch.utils.data.TensorDataset(torch.zeros(6, 1, 8, 8), torch.arange(6))
+        >>> mixing = ma.torch.MixingCollate(ma.MixUp(alpha=0.2), num_classes=6)
+        >>> [labels.shape[0] for _, labels in torch.utils.data.DataLoader(pairs, batch_size=4, collate_fn=mixing)]
+        [4, 2]
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        num_classes: int | None = None,
+        seed: int = 0,
+        *,
+        fields: Fields | None = None,
+        collate_fn: Collate = data.default_collate,
+    ) -> None:
+        self.recipe = check_recipe("recipe", recipe)
+        self.num_classes, self.seed, self.fields, self.collate_fn = num_classes, seed, fields, collate_fn
+        self.calls = 0
+
+    def __call__(self, samples: Sequence[Any]) -> Batch:
+        worker = data.get_worker_info()
+        key = (self.seed, 0 if worker is None else worker.seed, self.calls)
+        self.calls += 1
+        batch = self.collate_fn(samples)
+        return mix_batch(self.recipe, batch, key=key, num_classes=self.num_classes, fields=self.fields)
+
+
+def _batch(dataset: Any, rows: list[int], collate_fn: Collate = data.default_collate) -> Batch:
+    """The samples at these rows as one batch, read all at once where the dataset can."""
+    read = getattr(dataset, "__getitems__", None)
+    return collate_fn(read(rows) if read else [dataset[row] for row in rows])
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+def _checked_dataset(dataset: Any) -> Any:
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        raise TypeError(
+            f"dataset: expected samples by index and a length, got {type(dataset).__name__}; "
+            "mix the batches of an iterable one with ma.torch.Mixed or ma.mixed"
+        )
+    if not len(dataset):
+        raise ValueError("dataset: expected one sample or more, got none")
+    return dataset
+
+
+def _as_they_came(mixed: Batch, batch: Batch) -> Batch:
+    """The mixed fields, those that came as tv_tensors as such."""
+    came = iter(named(batch).values())
+    return each(mixed, lambda x: _wrapped(x, next(came)))
+
+
+def _wrapped(x: Tensor, like: Tensor) -> Tensor:
+    return x.as_subclass(type(like)) if _is_tv_tensor(type(like)) else x
+
+
+@_xp.constant
+def _is_tv_tensor(kind: type) -> bool:
+    return kind.__module__.startswith("torchvision.tv_tensors")
