@@ -12,6 +12,7 @@ from torch.utils import _pytree
 from . import TREES, Array, Dim
 
 _MASK = 0xFFFFFFFF
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,7 @@ class Torch:
     name = "torch"
     channels = "first"
     stack, where, broadcast, reshape = map(staticmethod, (torch.stack, torch.where, torch.broadcast_to, torch.reshape))
-    floor, rint, exp, log, log1p, absolute = map(
-        staticmethod, (torch.floor, torch.round, torch.exp, torch.log, torch.log1p, torch.abs)
-    )
+    floor, rint, exp, log1p, absolute = map(staticmethod, (torch.floor, torch.round, torch.exp, torch.log1p, torch.abs))
 
     @property
     def title(self) -> str:
@@ -73,7 +72,8 @@ class Torch:
         return x.T
 
     def take(self, x: Array, index: Array, axis: int = 0) -> Array:
-        taken = torch.index_select(x, axis, index.reshape(-1))
+        held = x.view(_SIGNED.get(x.dtype, x.dtype))  # PyTorch can gather no wide unsigned integers
+        taken = torch.index_select(held, axis, index.reshape(-1)).view(x.dtype)
         return taken.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
 
     def argsort(self, x: Array) -> Array:
@@ -90,6 +90,9 @@ class Torch:
 
     def summed(self, x: Array) -> Array:
         return torch.sum(x, -1)
+
+    def log_softmax(self, x: Array) -> Array:
+        return torch.log_softmax(x, -1)
 
     def maximum(self, x: Array, y: Any) -> Array:
         return torch.clamp(x, min=y)
