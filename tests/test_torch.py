@@ -116,7 +116,9 @@ def test_a_first_use_inside_a_compiled_function():
     """A program that has called nothing of ours before: the library is loaded while its function is traced."""
     code = """
 import mixaug as ma, torch
-mix = torch.compile(lambda x, y: ma.mix_batch(ma.CutMix(), (x, y), key=(0, 0), num_classes=3), fullgraph=True, backend="eager")
+def run(x, y):
+    return ma.mix_batch(ma.CutMix(), (x, y), key=(0, 0), num_classes=3)
+mix = torch.compile(run, fullgraph=True, backend="eager")
 print(mix(torch.zeros(3, 1, 8, 8), torch.arange(3))[1].shape)
 """
     assert in_a_fresh_process(code).strip() == "torch.Size([3, 3])"
@@ -298,6 +300,26 @@ def test_shards_are_what_one_process_would_draw(world, parents, recipe):
         else:  # fewer rows than ranks: none is empty, and all rows are there
             assert step == len(one) - 1
             assert {tuple(row.tolist()) for part in parts for row in part[1]} == {tuple(r.tolist()) for r in labels}
+
+
+def as_a_rank(rank: int, folder: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    batches = ma.torch.loader(PAIRS, RECIPE, BATCH, num_classes=N)
+    torch.save([labels for _, labels in batches], f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_that_train_together_are_asked_who_they_are(tmp_path):
+    context = torch.multiprocessing.get_context("fork")
+    ranks = [context.Process(target=as_a_rank, args=(rank, str(tmp_path))) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+        assert rank.exitcode == 0
+    halves = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    for first, second, (_, whole) in zip(*halves, make(batch_size=2 * BATCH), strict=True):
+        assert torch.equal(torch.cat([first, second]), whole)
 
 
 def test_the_order_and_the_end_as_asked():

@@ -9,12 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import losses, metrics
 from .batch import mix_batch
 from .epoch import batches, mixed
 from .fields import Images, Labels, Parts, Values
 from .mix import Mix
 from .recipes import (
     CutMix,
+    CutMixMinMax,
     GridMix,
     MixUp,
     Recipe,
@@ -28,13 +30,19 @@ from .recipes import (
 from .regions import Dense, Paste
 
 if TYPE_CHECKING:
+    from . import grain as grain
+    from . import huggingface as huggingface
     from . import keras as keras
+    from . import lightning as lightning
     from . import tf as tf
+    from . import timm as timm
+    from . import torch as torch
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CutMix",
+    "CutMixMinMax",
     "Dense",
     "GridMix",
     "Images",
@@ -48,6 +56,8 @@ __all__ = [
     "Values",
     "batches",
     "identity",
+    "losses",
+    "metrics",
     "mix_batch",
     "mixed",
     "one_of",
@@ -56,7 +66,7 @@ __all__ = [
     "sometimes",
 ]
 
-_ADAPTERS = ("keras", "tf")
+_ADAPTERS = ("grain", "huggingface", "keras", "lightning", "tf", "timm", "torch")
 
 
 def __getattr__(name: str) -> Any:

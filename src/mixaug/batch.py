@@ -91,7 +91,8 @@ def named(batch: Batch) -> dict[str, Array]:
 def each(batch: Batch, function: Callable[[Array], Any]) -> Batch:
     """A batch of the same form, with the function's value for each field (for each of the arrays of `Parts`)."""
     return _like(
-        batch, {name: tuple(map(function, x)) if isinstance(x, tuple) else function(x) for name, x in named(batch).items()}
+        batch,
+        {name: tuple(map(function, x)) if isinstance(x, tuple) else function(x) for name, x in named(batch).items()},
     )
 
 

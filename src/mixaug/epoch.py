@@ -144,7 +144,14 @@ def sample(
     source, place = batch_of(rows.tolist()), place.reshape(parent.shape)
     key = keys.make((this.seed, this.epoch))
     mixed = mix_from(
-        recipe, each(source, lambda x: x[place[0]]), source, place, key=key, num_classes=num_classes, fields=fields, first=index
+        recipe,
+        each(source, lambda x: x[place[0]]),
+        source,
+        place,
+        key=key,
+        num_classes=num_classes,
+        fields=fields,
+        first=index,
     )
     return each(mixed, lambda x: x[0])
 

@@ -26,8 +26,8 @@ def mixed(
         element i = f(seed, i // len(ds), i % len(ds)), for any number of workers, threads and processes
 
     Args:
-        ds: single samples: pairs, triples or dicts of arrays or numbers. Images (*size, c) unless a field says otherwise.
-            Shuffle it before; repeat, slice and batch what comes out: each repetition is an epoch of its own.
+        ds: single samples: pairs, triples or dicts of arrays or numbers. Images are (*size, c) unless a field says
+            otherwise. Shuffle it before; repeat, slice and batch what comes out: each repetition is an epoch.
         recipe: what to mix by. Each mixed element reads as many samples as it has parents.
         seed: any int.
         num_classes: needed for class ids.
@@ -65,7 +65,8 @@ class _Mixed(grain.MapDataset):  # type: ignore[misc]
         self, ds: grain.MapDataset, recipe: Recipe, seed: int, num_classes: int | None, fields: Fields | None
     ) -> None:
         super().__init__(ds)
-        self._recipe, self._seed, self._options = recipe, seed, {"num_classes": num_classes, "fields": fields}
+        self._recipe, self._seed = recipe, seed
+        self._options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
 
     def __len__(self) -> int:
         return len(self._parent)

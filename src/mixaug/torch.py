@@ -87,8 +87,8 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         self[i] = f(seed, epoch, i), whoever asks for it and in whatever order
 
     Args:
-        dataset: samples by index: pairs, triples or dicts of tensors, arrays or numbers. Each mixed item reads as many of
-            them as the recipe has parents.
+        dataset: samples by index: pairs, triples or dicts of tensors, arrays or numbers. Each mixed item reads as many
+            of them as the recipe has parents.
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
@@ -120,7 +120,8 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
     ) -> None:
         self.dataset = _checked_dataset(dataset)
         self.recipe = check_recipe("recipe", recipe)
-        self.seed, self.num_classes, self.fields = seed, num_classes, fields
+        self.seed = seed
+        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
@@ -131,8 +132,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         if not -n <= index < n:
             raise IndexError(f"expected a row in 0..{n - 1}, got {index}")
         this = Epoch(n, self.seed, self.epoch, shuffle=False)
-        options = {"num_classes": self.num_classes, "fields": self.fields}
-        return sample(self.recipe, this, int(index) % n, lambda rows: _batch(self.dataset, rows), **options)
+        return sample(self.recipe, this, int(index) % n, lambda rows: _batch(self.dataset, rows), **self.options)
 
     @property
     def epoch(self) -> int:
@@ -317,8 +317,8 @@ def loader(
         options: num_workers, persistent_workers, multiprocessing_context, pin_memory, ... as for `DataLoader`.
 
     Returns:
-        A DataLoader. Each pass is a new epoch: `loader.sampler.epoch` says which, `loader.sampler.set_epoch(e)` sets it.
-        `loader.state_dict()` is taken after any batch, and `load_state_dict` goes on with the next one.
+        A DataLoader. Each pass is a new epoch: `loader.sampler.epoch` says which, `loader.sampler.set_epoch(e)` sets
+        it. `loader.state_dict()` is taken after any batch, and `load_state_dict` goes on with the next one.
 
     What the dataset itself draws (random crops) is its own affair: PyTorch seeds that a worker.
 
@@ -334,7 +334,9 @@ def loader(
     """
     check_recipe("recipe", recipe)
     for name in options.keys() & {"sampler", "batch_sampler"}:
-        raise TypeError(f"loader: expected no {name}=, it makes its own; order the dataset instead, or use MixedDataset")
+        raise TypeError(
+            f"loader: expected no {name}=, it makes its own; order the dataset instead, or use MixedDataset"
+        )
     there = torch.distributed.is_available() and torch.distributed.is_initialized()
     sampler = EpochSampler(
         len(_checked_dataset(dataset)),
@@ -412,6 +414,7 @@ class MixingCollate:
         self.calls = 0
 
     def __call__(self, samples: Sequence[Any]) -> Batch:
+        """The mixed batch of these samples."""
         worker = data.get_worker_info()
         key = (self.seed, 0 if worker is None else worker.seed, self.calls)
         self.calls += 1

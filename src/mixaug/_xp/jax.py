@@ -64,8 +64,8 @@ def concrete(x: Array) -> Any:
 def is_key(x: Array) -> bool:
     """Whether an array is a PRNG key of two words: a typed one, or the older uint32 (2,)."""
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-        return x.shape == () and jax.random.key_data(x).shape == (2,)
-    return x.shape == (2,) and x.dtype == jnp.uint32
+        return bool(x.shape == () and jax.random.key_data(x).shape == (2,))
+    return bool(x.shape == (2,) and x.dtype == jnp.uint32)
 
 
 def arange(n: Dim) -> Array:

@@ -14,7 +14,7 @@ from . import Array, Dim, Library
 name, title, channels = "numpy", "NumPy", "last"
 stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
-reshape, log, log1p, absolute = np.reshape, np.log, np.log1p, np.abs
+reshape, log1p, absolute = np.reshape, np.log1p, np.abs
 
 
 def at(x: object) -> Library | None:
@@ -88,6 +88,11 @@ def highest(x: Array) -> Array:
 
 def summed(x: Array) -> Array:
     return np.sum(x, -1)
+
+
+def log_softmax(x: Array) -> Array:
+    shifted = x - highest(x)
+    return shifted - np.log(np.sum(np.exp(shifted), -1, keepdims=True))
 
 
 def rotate_left(x: Array, bits: int) -> Array:

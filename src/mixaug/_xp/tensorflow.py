@@ -15,7 +15,7 @@ from . import Array, Dim, Library
 name, title, channels = "tensorflow", "TensorFlow", "last"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
-log, log1p, absolute = tf.math.log, tf.math.log1p, tf.abs
+log1p, absolute, log_softmax = tf.math.log1p, tf.abs, tf.nn.log_softmax
 
 
 def at(x: object) -> Library | None:

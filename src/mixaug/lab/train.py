@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 import mixaug
 
 from ..epoch import Epoch
-from ..keras import SetEpoch
+from ..keras import MixedAccuracy, SetEpoch
 from ..recipes import Recipe
 from . import metrics, models, preview
 from .augment import augment
@@ -34,7 +34,6 @@ from .errors import LabError
 from .folder import Line, Log, admit, locked, write, write_text, writing
 from .progress import Progress
 
-Tensor: TypeAlias = Any  # a tensor of Keras' backend
 Pixels: TypeAlias = NDArray[np.uint8]
 Ids: TypeAlias = NDArray[np.int64]
 
@@ -203,7 +202,7 @@ class Run:
         model.compile(
             optimizer(self.config, self.steps),
             keras.losses.CategoricalCrossentropy(from_logits=True),
-            metrics=[mixed_accuracy],
+            metrics=[MixedAccuracy()],
             # the operations that TensorFlow promises to be deterministic are its own, not XLA's
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
@@ -315,24 +314,6 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """The median time of a step in milliseconds, without the first, which traces the graph, if there are others."""
         steps = np.diff(self._times)
         return 1000 * float(np.median(steps[1:] if len(steps) > 1 else steps))
-
-
-def mixed_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """The share, in the mixed label, of the class that the network predicts: (n,).
-
-        mixed_accuracy = y_true[argmax y_pred]
-
-    Args:
-        y_true: mixed labels (n, classes).
-        y_pred: logits (n, classes).
-
-    Example:
-        >>> labels, logits = np.array([[0.75, 0.25]], np.float32), np.array([[-1.0, 2.0]], np.float32)
-        >>> float(mixed_accuracy(labels, logits)[0])
-        0.25
-    """
-    predicted = ops.one_hot(ops.argmax(y_pred, axis=-1), y_pred.shape[-1], dtype=y_true.dtype)
-    return ops.sum(y_true * predicted, axis=-1)
 
 
 def optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
