@@ -62,7 +62,7 @@ def test_texts(text, recipe):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("cutmx", "'cutmx' is not known, did you mean cutmix\\?; known are cutmix, gridmix, identity, mixup, one_of"),
+        ("cutmx", "'cutmx' is not known, did you mean cutmix\\?; known are .*cutmix, .*gridmix, .*identity"),
         ("banana", "'banana' is not known; known are"),
         ("one_of(mixup, cut_mixx)", "did you mean cutmix"),
         ("cutmix(beta=1)", r"cutmix takes \(alpha=1.0\), got an unexpected keyword argument 'beta'"),

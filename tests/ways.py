@@ -31,6 +31,9 @@ RECIPE_ROWS = [
     ma.sometimes(0.5, ma.CutMix(alpha=0.5)),
     ma.per_batch(ma.one_of(ma.CutMix(), ma.MixUp())),
     ma.one_of(ma.per_batch(ma.GridMix()), ma.identity()),
+    ma.one_of(ma.RICAP(), ma.Cutout(), ma.ResizeMix(), ma.MixUp()),
+    ma.one_of(ma.Mosaic(tiles=3), ma.GridMix(), ma.RandomErasing(high=0.9)),
+    ma.NWayCutMix(parents=5),
 ]
 
 SIZES: list[tuple[int, tuple[int, ...]]] = [(5, (9, 7)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2))]
@@ -134,6 +137,31 @@ def assert_same(got: Any, want: np.ndarray, array: type, atol: float = 0, device
 def count(x: Any) -> Any:
     """The number of rows, a tensor where it is unknown."""
     return tf.shape(x)[0] if isinstance(x, tf.Tensor) and x.shape[0] is None else x.shape[0]
+
+
+def assert_label_is_the_pixels(images: Any, labels: Any, channels: int = -1) -> None:
+    """Of images that were one-hot i at every pixel: what is seen of each, over all that is seen, is its label."""
+    images, labels = np.moveaxis(values(images), channels, -1).astype(np.float64), values(labels)
+    if labels.ndim == 1:
+        images, labels = images[None], labels[None]
+    seen = images.sum(axis=tuple(range(1, images.ndim - 1)))
+    some = seen.sum(axis=1) > 0  # a hole may be all there is
+    np.testing.assert_allclose(seen[some] / seen[some].sum(axis=1, keepdims=True), labels[some], atol=2e-6)
+
+
+def seen_through(mix: ma.Mix, sources: np.ndarray) -> np.ndarray:
+    """What each parent shows at each pixel, by hand: (k, n, *size, c) of sources (k, n, *size, c), in NumPy."""
+    out, boxes, crops = sources.copy(), mix.region.box, mix.region.crop
+    for j, i in np.ndindex(sources.shape[:2]):
+        if crops[j] is None:
+            continue
+        box, crop = values(boxes[j])[i].tolist(), values(crops[j])[i].tolist()
+        for pixel in np.ndindex(sources.shape[2:-1]):
+            if all(first <= at < last for at, (first, last) in zip(pixel, box, strict=True)):
+                off = [(at - box[a][0] + 0.5) * (crop[a][1] - crop[a][0]) for a, at in enumerate(pixel)]
+                origin = tuple(int(crop[a][0] + off[a] // (box[a][1] - box[a][0])) for a in range(len(pixel)))
+                out[(j, i, *pixel)] = sources[(j, i, *origin)]
+    return out
 
 
 def own_class_everywhere(n: int, size: tuple[int, ...], dtype: str = "float32") -> np.ndarray:

@@ -9,22 +9,38 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import losses, metrics
+from . import losses, metrics, pairing
 from .batch import mix_batch
 from .epoch import batches, mixed
 from .fields import Images, Labels, Parts, Values
 from .mix import Mix
 from .recipes import (
+    RICAP,
+    BoxMix,
+    CowMix,
     CutMix,
     CutMixMinMax,
+    Cutout,
+    EvenCutMix,
+    FMix,
+    GMix,
     GridMix,
+    HMix,
+    InsideCutMix,
     MixUp,
+    Mosaic,
+    NWayCutMix,
+    RandomErasing,
     Recipe,
+    ResizeMix,
     SmoothMix,
+    TokenMix,
     identity,
     one_of,
     per_batch,
+    ramp,
     recipe,
+    schedule,
     sometimes,
 )
 from .regions import Dense, Paste
@@ -41,18 +57,32 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "RICAP",
+    "BoxMix",
+    "CowMix",
     "CutMix",
     "CutMixMinMax",
+    "Cutout",
     "Dense",
+    "EvenCutMix",
+    "FMix",
+    "GMix",
     "GridMix",
+    "HMix",
     "Images",
+    "InsideCutMix",
     "Labels",
     "Mix",
     "MixUp",
+    "Mosaic",
+    "NWayCutMix",
     "Parts",
     "Paste",
+    "RandomErasing",
     "Recipe",
+    "ResizeMix",
     "SmoothMix",
+    "TokenMix",
     "Values",
     "batches",
     "identity",
@@ -61,8 +91,11 @@ __all__ = [
     "mix_batch",
     "mixed",
     "one_of",
+    "pairing",
     "per_batch",
+    "ramp",
     "recipe",
+    "schedule",
     "sometimes",
 ]
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, TypedDict, Unpack
 
-from . import _xp
+from . import _xp, keys
 from ._xp import Array
-from .fields import Field, Images, resolve
-from .recipes import Recipe, check_recipe
+from .fields import Field, Images, Labels, Parts, Values, resolve
+from .keys import Key
+from .pairing import Pairing
+from .recipes import Recipe, check_recipe, identity
+from .recipes.recipe import check_whole
 
 Batch: TypeAlias = Any  #: a dict of named fields, (images, labels) or (images, labels, sample_weight)
 Fields: TypeAlias = Mapping[str, str | Field]
@@ -16,10 +20,19 @@ Fields: TypeAlias = Mapping[str, str | Field]
 _POSITIONS = ("images", "labels", "sample_weight")
 
 
+class Options(TypedDict, total=False):
+    """What can be said of how a batch is mixed, beside the recipe: the options of `mix_batch`, and of every adapter."""
+
+    num_classes: int | None
+    fields: Fields | None
+    pairing: Pairing | None
+    bank: Batch | None
+    keep_clean: bool
+    repeat: int
+
+
 @_xp.opaque
-def mix_batch(
-    recipe: Recipe, batch: Batch, *, key: Sequence[Any], num_classes: int | None = None, fields: Fields | None = None
-) -> Batch:
+def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Unpack[Options]) -> Batch:
     """Mix a batch: one draw serves every field, so that none can disagree.
 
         mix = recipe.draw(n, size of the first image field, key=key)
@@ -30,9 +43,17 @@ def mix_batch(
             one library with n rows each. image(s), pixel_values, label(s), value(s) and sample_weight(s) are known by
             name. Sample weights are averaged by share, as the labels are.
         key: (seed, step) or (seed, epoch, step), or a JAX PRNG key. The same key gives the same mix: count the steps.
-        num_classes: needed for class ids.
-        fields: what fields of other names are, {"photo": "images", "kind": "labels"}, or with options,
-            {"images": ma.Images(channels="first"), "labels": ma.Parts()}.
+        options: all by name, all optional:
+
+            - num_classes: needed for class ids.
+            - fields: what fields of other names are, {"photo": "images", "kind": "labels"}, or with options,
+              {"images": ma.Images(channels="first"), "labels": ma.Parts()}.
+            - pairing: who is mixed with whom, such as `ma.pairing.SameClass()`; without it every other row is equally
+              likely.
+            - bank: another batch of the same form and any number of rows, that the other parents come from.
+            - keep_clean: whether the unmixed batch comes first and the mixed one after it, in one batch of 2n rows, as
+              RegMixup trains (Pinto et al. 2022).
+            - repeat: how many mixed copies of the batch there are, each drawn anew: the first as it is without it.
 
     Returns:
         A new batch of the same form; nothing is written to.
@@ -47,7 +68,7 @@ def mix_batch(
         >>> mixed.shape, weights.shape
         ((4, 8, 8, 3), (4, 3))
     """
-    return mix_from(recipe, batch, None, None, key=key, num_classes=num_classes, fields=fields)
+    return mix_from(recipe, batch, None, None, key=key, **options)
 
 
 @_xp.opaque
@@ -58,20 +79,90 @@ def mix_from(
     parent: Array | None,
     *,
     key: Sequence[Any],
+    first: int = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
-    first: int = 0,
+    pairing: Pairing | None = None,
+    bank: Batch | None = None,
+    keep_clean: bool = False,
+    repeat: int = 1,
 ) -> Batch:
     """Mix a batch with parents that are rows of a source of the same form: a dataset, or two batches joined."""
     check_recipe("recipe", recipe)
     arrays = named(batch)
     kinds = resolve(tuple(arrays), fields, num_classes)
     xp = _xp.same(arrays)
-    n = _rows(xp, arrays)
-    like = next(iter(arrays.values()))
-    mix = recipe.draw(n, _size(arrays, kinds), key=key, like=like, parent=parent, first=first)
+    n, size, like = _rows(xp, arrays), _size(arrays, kinds), next(iter(arrays.values()))
     sources = {} if source is None else named(source)
-    return _like(batch, {name: kinds[name].mix(mix, x, sources.get(name)) for name, x in arrays.items()})
+    if parent is not None and pairing is not None:
+        raise TypeError(
+            f"pairing: expected none, got {pairing!r}; a pairing is for parents from a batch, these are from a dataset"
+        )
+    chooser: Callable[[Key, int], Array] | None = None
+    if pairing is not None:
+        seen = _seen(pairing, arrays, kinds)
+        chooser = partial(_paired, pairing, n, like, seen)
+    if bank is not None:
+        if parent is not None or pairing is not None:
+            raise TypeError("bank: expected no pairing and no dataset beside it; it says where parents come from")
+        sources, chooser = _with_bank(xp, arrays, named(bank))
+
+    def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
+        chosen = chooser(key, recipe.parents) if chooser else None if parent is None else parent[: recipe.parents]
+        mix = recipe.draw(n, size, key=key, like=like, parent=chosen, first=first)
+        return {name: kinds[name].mix(mix, x, sources.get(name)) for name, x in arrays.items()}
+
+    made, copies = keys.make(key), check_whole("repeat", repeat, 1)
+    mixed = [copy(recipe, made), *(copy(recipe, keys.fold_in(made, number)) for number in range(1, copies))]
+    if keep_clean:
+        mixed.insert(0, copy(identity(), made))
+    return _like(batch, {name: _joined(xp, name, [one[name] for one in mixed]) for name in arrays})
+
+
+def _paired(pairing: Pairing, n: Any, like: Array, seen: Array | None, key: Key, parents: int) -> Array:
+    return pairing.parent(n, parents, key=key, like=like, seen=seen)
+
+
+def _with_bank(
+    xp: _xp.Library, arrays: dict[str, Array], others: dict[str, Array]
+) -> tuple[dict[str, Array], Callable[[Key, int], Array]]:
+    """The batch with the bank after it, and who is mixed with whom: each row with those of the bank, in any order."""
+    if set(others) != set(arrays):
+        came = ", ".join(map(repr, others))
+        raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, arrays))}, got {came}")
+    for name, x in arrays.items():
+        _xp.same({name: x, f"bank {name}": others[name]})
+    n, m = _rows(xp, arrays), _rows(xp, others)
+
+    def drawn(key: Key, parents: int) -> Array:
+        word = keys.rank_word(xp, key, xp.cast(xp.arange(m), "uint32"))
+        order = xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
+        return xp.stack([xp.arange(n), *(n + xp.take(order, (xp.arange(n) + j) % m) for j in range(parents - 1))])
+
+    return {name: xp.concat([x, others[name]]) for name, x in arrays.items()}, drawn
+
+
+def _seen(pairing: Pairing, arrays: dict[str, Array], kinds: dict[str, Field]) -> Array | None:
+    """The field that a pairing has to see."""
+    if pairing.needs is None:
+        return None
+    wanted = (Labels, Parts) if pairing.needs == "labels" else (Values,)
+    for name, kind in kinds.items():
+        if isinstance(kind, wanted):
+            return arrays[name]
+    raise ValueError(
+        f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {', '.join(map(repr, arrays))}; "
+        "name them in fields="
+    )
+
+
+def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
+    """One field of several copies of a batch, one after another."""
+    if len(copies) == 1:
+        return copies[0]
+    if isinstance(copies[0], tuple):
+        raise TypeError(f"{name}: expected labels of one array for keep_clean or repeat, got Parts; mix it by itself")
+    return xp.concat(copies)
 
 
 def named(batch: Batch) -> dict[str, Array]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
+from typing import Unpack
 
 import numpy as np
 
 from . import _xp, keys
 from ._xp import Array
-from .batch import Batch, Fields, each, mix_batch, mix_from
+from .batch import Batch, Fields, Options, each, mix_batch, mix_from
 from .keys import Key
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
@@ -142,7 +143,7 @@ def sample(
     parent = this.parents(index, index + 1, recipe.parents)
     rows, place = np.unique(parent, return_inverse=True)
     source, place = batch_of(rows.tolist()), place.reshape(parent.shape)
-    key = keys.make((this.seed, this.epoch))
+    key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
     mixed = mix_from(
         recipe,
         each(source, lambda x: x[place[0]]),
@@ -166,8 +167,7 @@ class Source:
         batch_size: rows a batch; the last one of an epoch may be short.
         recipe: what to mix by.
         seed: any int.
-        num_classes: needed for class ids.
-        fields: as for `mix_batch`.
+        options: as for `mix_batch`.
     """
 
     x: Array
@@ -175,8 +175,7 @@ class Source:
     batch_size: int
     recipe: Recipe
     seed: int = 0
-    num_classes: int | None = None
-    fields: Fields | None = None
+    options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         for name, array in (("x", self.x), ("y", self.y)):
@@ -203,9 +202,7 @@ class Source:
         parent = this.parents(index * self.batch_size, (index + 1) * self.batch_size, self.recipe.parents)
         own, source = (self.x[parent[0]], self.y[parent[0]]), (self.x, self.y)
         key = (self.seed, epoch, index)
-        mixed: tuple[Array, Array] = mix_from(
-            self.recipe, own, source, parent, key=key, num_classes=self.num_classes, fields=self.fields
-        )
+        mixed: tuple[Array, Array] = mix_from(self.recipe, own, source, parent, key=key, **self.options)
         return mixed
 
 
@@ -217,8 +214,7 @@ def batches(
     *,
     seed: int = 0,
     epochs: int | None = None,
-    num_classes: int | None = None,
-    fields: Fields | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[tuple[Array, Array]]:
     """Mixed batches of a dataset in memory, reshuffled each epoch, parents from the whole dataset.
 
@@ -231,8 +227,7 @@ def batches(
         recipe: what to mix by.
         seed: any int.
         epochs: how many; None: without end.
-        num_classes: needed for class ids.
-        fields: as for `mix_batch`, by the names "images" and "labels".
+        options: num_classes, fields (by the names "images" and "labels"), keep_clean, repeat, as for `mix_batch`.
 
     Returns:
         An iterator of (images, labels), the batches that `ma.keras.MixedDataset` gives by index.
@@ -246,7 +241,7 @@ def batches(
         >>> [len(images) for images, labels in ma.batches(x, y, 4, ma.MixUp(), epochs=1, num_classes=2)]
         [4, 4, 2]
     """
-    source = Source(x, y, batch_size, recipe, seed, num_classes, fields)
+    source = Source(x, y, batch_size, recipe, seed, options)
     turns = count() if epochs is None else range(check_whole("epochs", epochs, 0))
     return (source.batch(epoch, index) for epoch in turns for index in range(len(source)))
 
@@ -257,8 +252,7 @@ def mixed(
     *,
     seed: int = 0,
     epoch: int = 0,
-    num_classes: int | None = None,
-    fields: Fields | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Batch]:
     """Mix each batch of one pass over any iterable of batches: pairs, triples or dicts.
 
@@ -269,8 +263,7 @@ def mixed(
         recipe: what to mix by.
         seed: any int.
         epoch: which pass this is: count it up, or every epoch has the same mixes.
-        num_classes: needed for class ids.
-        fields: as for `mix_batch`.
+        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `mix_batch`.
 
     Returns:
         An iterator of mixed batches.
@@ -285,4 +278,4 @@ def mixed(
         (4, 4)
     """
     for step, batch in enumerate(iterable):
-        yield mix_batch(recipe, batch, key=(seed, epoch, step), num_classes=num_classes, fields=fields)
+        yield mix_batch(recipe, batch, key=(seed, epoch, step), **options)

@@ -12,7 +12,7 @@ import keras
 
 from . import _xp
 from ._xp import Array
-from .batch import Batch, Fields, mix_batch, named
+from .batch import Batch, Fields, Options, mix_batch, named
 from .epoch import Source
 from .fields import KINDS, Images
 from .metrics import heaviest_accuracy, mixed_accuracy
@@ -34,7 +34,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields: as for `ma.mix_batch`.
+        fields, keep_clean, repeat: as for `ma.mix_batch`.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
     `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
@@ -66,18 +66,21 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         num_classes: int | None = None,
         *,
         fields: Fields | None = None,
+        keep_clean: bool = False,
+        repeat: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        mixing = Options(num_classes=num_classes, fields=fields, keep_clean=keep_clean, repeat=repeat)
         recipe = check_recipe("recipe", recipe)
         self.epoch = 0
         self._source: Source | _Wrapped
         if isinstance(x, keras.utils.PyDataset):
             if y is not None or batch_size is not None:
                 raise ValueError("x: a PyDataset brings its own labels and batches; pass only the recipe beside it")
-            self._source = _Wrapped(x, recipe, seed, num_classes, fields)
+            self._source = _Wrapped(x, recipe, seed, mixing)
         else:
-            self._source = Source(x, y, batch_size, recipe, seed, num_classes, fields)  # type: ignore[arg-type]
+            self._source = Source(x, y, batch_size, recipe, seed, mixing)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self._source)
@@ -112,8 +115,7 @@ class _Wrapped:
     dataset: keras.utils.PyDataset
     recipe: Recipe
     seed: int
-    num_classes: int | None
-    fields: Fields | None
+    options: Options
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -121,7 +123,7 @@ class _Wrapped:
     def batch(self, epoch: int, index: int) -> Batch:
         """The mixed form of the dataset's batch `index`."""
         key = (self.seed, epoch, index)
-        return mix_batch(self.recipe, self.dataset[index], key=key, num_classes=self.num_classes, fields=self.fields)
+        return mix_batch(self.recipe, self.dataset[index], key=key, **self.options)
 
 
 class SetEpoch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -190,13 +192,15 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         recipe: what to mix by, or its text.
         num_classes: needed for class ids.
         seed: any int.
+        keep_clean, repeat: as for `ma.mix_batch`; where `training` is False neither acts.
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
-    calls. Under parallel map calls that count is taken in any order: `ma.tf.mixed` is the reproducible way there. In a
-    `ds.map` the layer works whatever the backend is; under another one than TensorFlow it counts on its own there, from
-    0. With `training=False` samples pass unmixed, and labels become one row of weights a sample all the same. Channels
-    are where `keras.config.image_data_format()` says.
+    calls. An input "epoch" beside it makes the key (seed, epoch, step), for recipes that change over time. Under
+    parallel map calls the count is taken in any order: `ma.tf.mixed` is the reproducible way there. In a `ds.map` the
+    layer works whatever the backend is; under another one than TensorFlow it counts on its own there, from 0. With
+    `training=False` samples pass unmixed, and labels become one row of weights a sample all the same. Channels are
+    where `keras.config.image_data_format()` says.
 
     Raises:
         TypeError, ValueError: what is no recipe.
@@ -209,24 +213,37 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         (TensorShape([4, 3]), 1)
     """
 
-    def __init__(self, recipe: Recipe | str, num_classes: int | None = None, seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self,
+        recipe: Recipe | str,
+        num_classes: int | None = None,
+        seed: int = 0,
+        *,
+        keep_clean: bool = False,
+        repeat: int = 1,
+        **options: Any,
+    ) -> None:
         super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
         _take_any_tensors(self)
         self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
         check_recipe("recipe", self.recipe)
-        self.num_classes = num_classes
-        self.seed = seed
+        self.num_classes, self.seed = num_classes, seed
+        self.keep_clean, self.repeat = keep_clean, repeat
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._in_map: Callable[[], Array] | None = None
 
     def call(self, inputs: Batch, training: bool = True) -> Batch:
-        """The mixed batch; `inputs` may hold a "step" beside its fields."""
+        """The mixed batch; `inputs` may hold a "step" and an "epoch" beside its fields."""
         batch = keras.tree.map_structure(_as_tensor, inputs)
-        step = batch.pop("step", None) if isinstance(batch, dict) else None
+        step, epoch = (batch.pop(name, None) if isinstance(batch, dict) else None for name in ("step", "epoch"))
         if step is None:
             step = self._counted(batch)
-        recipe, key = self.recipe if training else identity(), (self.seed, step)
-        return mix_batch(recipe, batch, key=key, num_classes=self.num_classes, fields=_planes(batch))
+        options = Options(num_classes=self.num_classes, fields=_planes(batch))
+        key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
+        if not training:
+            return mix_batch(identity(), batch, key=key, **options)
+        options |= {"keep_clean": self.keep_clean, "repeat": self.repeat}
+        return mix_batch(self.recipe, batch, key=key, **options)
 
     def _counted(self, batch: Batch) -> Array:
         """The step of this call, by a count that the batch's library can keep."""
@@ -241,7 +258,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """What makes the layer again; the recipe as text."""
         ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
-        return {**super().get_config(), **ours}
+        return {**super().get_config(), **ours, "keep_clean": self.keep_clean, "repeat": self.repeat}
 
 
 def _measured(y_true: Array, y_pred: Array, metric: Callable[[Array, Array], Array]) -> Array:

@@ -22,6 +22,7 @@ class Key(NamedTuple):
 
     low: Array
     high: Array
+    epoch: Any = None  #: which epoch it is of, an int or a scalar of a library, for recipes that change over time
 
 
 GRID = 65536  #: weights are whole numbers of 1 / GRID, tables have GRID entries
@@ -69,7 +70,8 @@ def threefry(xp: Words, key: Key, counter: tuple[Array, Array]) -> tuple[Array, 
 def make(key: Sequence[Any]) -> Key:
     """The key of (seed, step) or (seed, epoch, step): the seed's two words, then each further number folded in.
 
-    A `Key` is one already, and so is a JAX PRNG key of two words; it may also stand where a seed does.
+    A `Key` is one already, and so is a JAX PRNG key of two words; it may also stand where a seed does. The second of
+    three or more numbers is the epoch, and the key remembers it.
 
     Raises:
         TypeError: where `key` is not a sequence of integers (or of scalar integer tensors).
@@ -80,7 +82,7 @@ def make(key: Sequence[Any]) -> Key:
         return Key(*_split(key))
     if not isinstance(key, (tuple, list)) or len(key) < 2:
         raise TypeError(f"key: expected (seed, step) or (seed, epoch, step), got {key!r}; write (seed, 0) for one draw")
-    made = Key(*_split(key[0]))
+    made = Key(*_split(key[0]), epoch=key[1] if len(key) > 2 else None)
     for number in key[1:]:
         made = fold_in(made, number)
     return made
@@ -93,12 +95,12 @@ def _is_key(x: object) -> bool:
 
 def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
-    words = (*key, *_split(number))
+    words = (*key[:2], *_split(number))
     if all(isinstance(word, int) for word in words):
-        return Key(*threefry(_Ints, key, words[2:]))
+        return Key(*threefry(_Ints, key, words[2:]), key.epoch)
     xp = _xp.common(*words)
     k0, k1, low, high = (xp.word(word) if isinstance(word, int) else xp.constant(word) for word in words)
-    return Key(*threefry(xp, Key(k0, k1), (low, high)))
+    return Key(*threefry(xp, Key(k0, k1), (low, high)), key.epoch)
 
 
 def _split(number: Any) -> tuple[Any, Any]:
@@ -152,6 +154,16 @@ def bits24(xp: Library, word: Array) -> Array:
 def uniform(xp: Library, word: Array) -> Array:
     """A float32 in [0, 1), a whole number of 2^-24."""
     return xp.cast(bits24(xp, word), "float32") * 2.0**-24
+
+
+def below(xp: Library, count: Any, word: Array) -> Array:
+    """int32: a whole number in 0 .. count - 1 for each word; one multiply and a floor, which never give count."""
+    return floor(xp, xp.cast(bits24(xp, word), "float32") * (xp.cast(xp.constant(count), "float32") * 2.0**-24))
+
+
+def floor(xp: Library, x: Array) -> Array:
+    """int32: the whole number below."""
+    return xp.cast(xp.floor(x), "int32")
 
 
 def look_up(xp: Library, table: np.ndarray[Any, Any], word: Array) -> Array:

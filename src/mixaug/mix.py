@@ -15,6 +15,8 @@ from ._xp import Array, Library
 from .apply import images, labels, rows, values
 from .regions import Dense, Drawn, Paste, Region, Size, settle
 
+_REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
+
 
 @_xp.tree
 @dataclass(frozen=True, eq=False)
@@ -140,15 +142,14 @@ class Mix:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mix to a NumPy .npz file; nothing in it is pickled."""
         xp = self._library
-        structure, arrays = self.flatten()
-        held = [xp.concrete(array) for array in arrays]
-        if any(array is None for array in held):
+        named = {"parent": self.parent, "share": self.share, **self.region.arrays()}
+        held = {name: xp.concrete(array) for name, array in named.items()}
+        if any(array is None for array in held.values()):
             raise TypeError(
                 "mix.save: expected concrete arrays, got traced ones; return the mix from the function first"
             )
-        named = dict(zip(_names(structure), held, strict=True))
         with Path(path).open("wb") as file:  # a file, so that NumPy adds no suffix to the name
-            np.savez(file, allow_pickle=False, size=np.array(self.size, np.int64), **named)
+            np.savez(file, allow_pickle=False, size=np.array(self.size, np.int64), **held)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], like: Array | None = None) -> Mix:
@@ -158,8 +159,9 @@ class Mix:
             with np.load(path, allow_pickle=False) as file:
                 held = {name: xp.constant(file[name]) for name in file.files if name != "size"}
                 size = tuple(int(length) for length in file["size"])
-                structure = _structure(held, size)
-                return cls.unflatten(structure, tuple(held[name] for name in _names(structure)))
+            parent, share = held.pop("parent"), held.pop("share")
+            region = (Dense if "weight" in held else Paste).of(held, parent.shape[0])
+            return cls(parent, share, region, size)
         except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
 
@@ -167,24 +169,18 @@ class Mix:
         """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""
         known = tuple(length if isinstance(length, int) else None for length in self.size)
         run_time = tuple(length for length in self.size if not isinstance(length, int))
-        if isinstance(self.region, Dense):
-            return ("dense", (), known), (self.parent, self.share, self.region.weight, *run_time)
-        options = (self.region.background, *self.region.box)
-        present = tuple(option is not None for option in options)
-        return ("paste", present, known), (self.parent, self.share, *(o for o in options if o is not None), *run_time)
+        held = self.region.arrays()
+        structure = (type(self.region).__name__, tuple(held), self.region.parents, known)
+        return structure, (self.parent, self.share, *held.values(), *run_time)
 
     @classmethod
     def unflatten(cls, structure: Any, arrays: tuple[Array, ...]) -> Mix:
         """The mix of that structure and those arrays."""
-        kind, present, known = structure
+        kind, names, parents, known = structure
         parent, share, *rest = arrays
-        region: Region
-        if kind == "dense":
-            region, rest = Dense(rest[0]), rest[1:]
-        else:
-            background, *box = [rest.pop(0) if there else None for there in present]
-            region = Paste(background, tuple(box))
-        size = tuple(_known(rest.pop(0)) if length is None else length for length in known)
+        region = _REGIONS[kind].of(dict(zip(names, rest, strict=False)), parents)
+        run_time = iter(rest[len(names) :])
+        size = tuple(_known(next(run_time)) if length is None else length for length in known)
         return cls(parent, share, region, size)
 
     __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # the names that TensorFlow looks for
@@ -219,18 +215,3 @@ def _known(length: Any) -> Any:
     xp = _xp.find(length)
     held = xp.concrete(length) if xp else None
     return length if held is None else int(held)
-
-
-def _names(structure: Any) -> list[str]:
-    kind, present, _ = structure
-    if kind == "dense":
-        return ["parent", "share", "weight"]
-    options = ["background", *(f"box_{j}" for j in range(len(present) - 1))]
-    return ["parent", "share", *(name for name, there in zip(options, present, strict=True) if there)]
-
-
-def _structure(held: dict[str, Array], size: Size) -> Any:
-    if "weight" in held:
-        return "dense", (), size
-    boxes = tuple(f"box_{j}" in held for j in range(held["parent"].shape[0]))
-    return "paste", ("background" in held, *boxes), size

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
+from operator import or_
 from typing import TypeAlias
 
 from ._xp import Array, Dim, Library
@@ -16,16 +18,26 @@ Size: TypeAlias = tuple[Dim, ...]
 class Paste:
     """A blend of whole parents, and per output and parent at most one box pasted over it.
 
-        output = where(inside(box[j]), parent[j], sum_k background[k] * parent[k])
+        output = where(inside(box[j]), parent[j], sum_k background[k] * parent[k]), and fill inside the hole
 
     Args:
         background: float32 (k, n), each column summing to 1; None: the own sample alone.
         box: for each of the k parents int32 (n, d, 2), the first and the one-past-last pixel along each of the d
             spatial axes, or None where no output has a box of that parent. The boxes of one output are disjoint.
+        crop: for each of the k parents int32 (n, d, 2), the part of the parent that its box shows, made to fit it, or
+            None where it is the same place.
+        hole: int32 (n, d, 2), a box where no parent is to be seen, apart from the others; None where there is none.
+        fill: float32 (n,) or (n, *size), what is in the hole instead.
     """
 
     background: Array | None
     box: tuple[Array | None, ...]
+    crop: tuple[Array | None, ...] = ()
+    hole: Array | None = None
+    fill: Array | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "crop", self.crop or (None,) * len(self.box))
 
     @property
     def parents(self) -> int:
@@ -33,9 +45,16 @@ class Paste:
         return len(self.box)
 
     def share(self, xp: Library, n: Dim, size: Size) -> Array:
-        """float32 (k, n): the area of each parent's box, and of what the boxes leave free its background weight."""
-        boxes = [None if box is None else _area(xp, box, size) for box in self.box]
+        """float32 (k, n): the area of each parent's box, and of what the boxes leave free its background weight.
+
+        Areas are parts of what is not a hole.
+        """
+        pixels = _pixels(xp, size) if self.hole is None else xp.maximum(_pixels(xp, size) - _area(xp, self.hole), 1.0)
+        boxes = [None if box is None else _over(xp, _area(xp, box), pixels) for box in self.box]
         taken = [area for area in boxes if area is not None]
+        if len(taken) > 1:  # whole numbers of 2^-24, rounded down: their sums are exact and leave the rest at least 0
+            boxes = [None if area is None else xp.floor(area * 2.0**24) * 2.0**-24 for area in boxes]
+            taken = [area for area in boxes if area is not None]
         free = 1.0 - sum(taken[1:], taken[0]) if taken else None
         others = []
         for j in range(1, self.parents):
@@ -54,7 +73,7 @@ class Paste:
         else:
             pad = (slice(None), *[None] * len(size))
             weights = [xp.broadcast(self.background[j][pad], shape) for j in range(self.parents)]
-        for j, box in enumerate(self.box):
+        for j, box in enumerate((*self.box, self.hole)):
             if box is not None:
                 mask = inside(xp, box, size)
                 for i, weight in enumerate(weights):
@@ -64,20 +83,44 @@ class Paste:
     def padded(self, xp: Library, parents: int) -> Paste:
         """The same region with room for more parents, which no pixel comes from."""
         background = None if self.background is None else _padded(xp, self.background, parents)
-        return Paste(background, self.box + (None,) * (parents - self.parents))
+        room = (None,) * (parents - self.parents)
+        return replace(self, background=background, box=self.box + room, crop=self.crop + room)
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that it holds, by name."""
+        named = {"background": self.background, **_numbered("box", self.box), **_numbered("crop", self.crop)}
+        named |= {"hole": self.hole, "fill": self.fill}
+        return {name: array for name, array in named.items() if array is not None}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array], parents: int) -> Paste:
+        """The region of so many parents that holds these arrays."""
+        return cls(arrays.get("background"), *_lists(arrays, parents), arrays.get("hole"), arrays.get("fill"))
 
 
 @dataclass(frozen=True, eq=False)
 class Dense:
     """A weight per parent and pixel.
 
-        output = sum_k weight[k] * parent[k]
+        output = sum_k weight[k] * parent[k], and fill where all weights are 0
 
     Args:
-        weight: (k, n, *size) float32 in [0, 1] summing to 1 over k, or bool where each pixel has one parent.
+        weight: (k, n, *size) float32 in [0, 1] summing to 1 over k, or bool where each pixel has one parent. Where no
+            parent is to be seen all are 0.
+        box, crop: for each of the k parents None, or int32 (n, d, 2): it is seen through a box that shows that part
+            of it, as in `Paste`, and has no weight outside of it.
+        fill: float32 (n,) or (n, *size), what is where no parent is to be seen; None where there is no such pixel.
     """
 
     weight: Array
+    box: tuple[Array | None, ...] = ()
+    crop: tuple[Array | None, ...] = ()
+    fill: Array | None = None
+
+    def __post_init__(self) -> None:
+        if not self.box:
+            object.__setattr__(self, "box", (None,) * self.parents)
+            object.__setattr__(self, "crop", (None,) * self.parents)
 
     @property
     def parents(self) -> int:
@@ -85,10 +128,18 @@ class Dense:
         return int(self.weight.shape[0])
 
     def share(self, xp: Library, n: Dim, size: Size) -> Array:
-        """float32 (k, n): the mean over the pixels of each parent's weight."""
+        """float32 (k, n): the mean over the pixels that are no hole of each parent's weight."""
         axes = tuple(range(1, 1 + len(size)))
+        pixels = _pixels(xp, size)
+        if self.fill is not None:
+            pixels = xp.maximum(xp.total(self.seen(xp), axes), 1.0)
         sums = [xp.total(self.weight[j], axes) for j in range(1, self.parents)]
-        return _with_rest(xp, [_over(xp, weight, _pixels(xp, size)) for weight in sums], n)
+        return _with_rest(xp, [_over(xp, weight, pixels) for weight in sums], n)
+
+    def seen(self, xp: Library) -> Array:
+        """Bool (n, *size): the pixels where a parent is to be seen."""
+        seen = [self.weight[j] if xp.dtype(self.weight) == "bool" else self.weight[j] > 0 for j in range(self.parents)]
+        return reduce(or_, seen)
 
     def dense(self, xp: Library, n: Dim, size: Size) -> Array:  # noqa: ARG002 - the same signature as Paste.dense
         """(k, n, *size): the weights themselves."""
@@ -96,7 +147,18 @@ class Dense:
 
     def padded(self, xp: Library, parents: int) -> Dense:
         """The same region with room for more parents, which no pixel comes from."""
-        return Dense(_padded(xp, self.weight, parents))
+        room = (None,) * (parents - self.parents)
+        return Dense(_padded(xp, self.weight, parents), self.box + room, self.crop + room, self.fill)
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that it holds, by name."""
+        named = {"weight": self.weight, **_numbered("box", self.box), **_numbered("crop", self.crop), "fill": self.fill}
+        return {name: array for name, array in named.items() if array is not None}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array], parents: int) -> Dense:
+        """The region of so many parents that holds these arrays."""
+        return cls(arrays["weight"], *_lists(arrays, parents), arrays.get("fill"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,15 +168,17 @@ class Chosen:
     Args:
         choice: int32 (n,), which of the regions row i has.
         regions: those that there are to choose from.
+        room: the number of parents that there has to be room for; 0: as many as they have.
     """
 
     choice: Array
     regions: tuple[Drawn, ...]
+    room: int = 0
 
     @property
     def parents(self) -> int:
         """k, the number of parents an output can have."""
-        return max(region.parents for region in self.regions)
+        return max(self.room, *(region.parents for region in self.regions))
 
     def share(self, xp: Library, n: Dim, size: Size) -> Array:
         """float32 (k, n): each row's share in the region chosen for it, as exact as it is there."""
@@ -123,12 +187,17 @@ class Chosen:
 
     def settle(self, xp: Library, n: Dim, size: Size) -> Region:
         """Paste where all regions are, else Dense."""
-        settled = [settle(xp, region, n, size).padded(xp, self.parents) for region in self.regions]
-        pastes = [region for region in settled if isinstance(region, Paste)]
-        if len(pastes) < len(settled):
-            return Dense(_choose_weights(xp, self.choice, [region.dense(xp, n, size) for region in settled]))
-        background = _choose_background(xp, self.choice, pastes, n)
-        return Paste(background, tuple(_choose_box(xp, self.choice, pastes, j) for j in range(self.parents)))
+        regions = [settle(xp, region, n, size).padded(xp, self.parents) for region in self.regions]
+        pastes = [region for region in regions if isinstance(region, Paste)]
+        fill = _choose_fill(xp, self.choice, [region.fill for region in regions], n, size)
+        if len(pastes) == len(regions):
+            box, crop = _choose_views(xp, self.choice, regions, None)
+            hole = _choose_box(xp, self.choice, [region.hole for region in pastes])
+            return Paste(_choose_background(xp, self.choice, pastes, n), box, crop, hole, fill)
+        box, crop = _choose_views(xp, self.choice, regions, whole(xp, n, size))
+        return Dense(
+            _choose_weights(xp, self.choice, [region.dense(xp, n, size) for region in regions]), box, crop, fill
+        )
 
 
 Region: TypeAlias = Paste | Dense
@@ -173,12 +242,56 @@ def _choose_background(xp: Library, choice: Array, regions: Sequence[Paste], n: 
     return _choose_weights(xp, choice, [xp.stack(own) if r.background is None else r.background for r in regions])
 
 
-def _choose_box(xp: Library, choice: Array, regions: Sequence[Paste], j: int) -> Array | None:
-    boxes = [region.box[j] for region in regions]
+def _choose_box(xp: Library, choice: Array, boxes: Sequence[Array | None]) -> Array | None:
     some = next((box for box in boxes if box is not None), None)
     if some is None:
         return None
     return _choose_rows(xp, choice, [some * 0 if box is None else box for box in boxes])
+
+
+def _choose_views(
+    xp: Library, choice: Array, regions: Sequence[Region], whole: Array | None
+) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
+    """Each parent's box and crop; of a Dense region, which has a box for a crop's sake alone, with `whole` for none."""
+    box: list[Array | None] = []
+    crop: list[Array | None] = []
+    for j in range(regions[0].parents):
+        cropped = any(region.crop[j] is not None for region in regions)
+        views = [(region.box[j], region.crop[j]) for region in regions]
+        if whole is not None:
+            views = [(whole, whole) if crop is None else (box, crop) for box, crop in views] if cropped else []
+        box.append(_choose_box(xp, choice, [to for to, _ in views]))
+        crop.append(_choose_box(xp, choice, [to if of is None else of for to, of in views]) if cropped else None)
+    return tuple(box), tuple(crop)
+
+
+def _choose_fill(xp: Library, choice: Array, fills: Sequence[Array | None], n: Dim, size: Size) -> Array | None:
+    if all(fill is None for fill in fills):
+        return None
+    shape = (n, *size) if any(fill is not None and len(fill.shape) > 1 for fill in fills) else (n,)
+    pad = (slice(None), *[None] * (len(shape) - 1))
+    full = [
+        xp.full(shape, 0.0, "float32")
+        if fill is None
+        else xp.broadcast(fill if len(fill.shape) > 1 else fill[pad], shape)
+        for fill in fills
+    ]
+    return _choose_rows(xp, choice, full)
+
+
+def whole(xp: Library, n: Dim, size: Size) -> Array:
+    """int32 (n, d, 2): the box that is the image."""
+    ends = [xp.stack([xp.full((n,), 0, "int32"), xp.full((n,), length, "int32")], axis=1) for length in size]
+    return xp.stack(ends, axis=1)
+
+
+def _numbered(name: str, options: Sequence[Array | None]) -> dict[str, Array | None]:
+    return {f"{name}_{j}": option for j, option in enumerate(options)}
+
+
+def _lists(arrays: Mapping[str, Array], parents: int) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
+    box, crop = (tuple(arrays.get(f"{name}_{j}") for j in range(parents)) for name in ("box", "crop"))
+    return box, crop
 
 
 def _pixels(xp: Library, size: Size) -> Array:
@@ -194,9 +307,10 @@ def _padded(xp: Library, weight: Array, parents: int) -> Array:
     return xp.stack(rows + [zero] * (parents - len(rows)))
 
 
-def _area(xp: Library, box: Array, size: Size) -> Array:
-    sides = [box[:, axis, 1] - box[:, axis, 0] for axis in range(len(size))]
-    return _over(xp, xp.cast(prod(sides[1:], start=sides[0]), "float32"), _pixels(xp, size))
+def _area(xp: Library, box: Array) -> Array:
+    """float32 (n,): how many pixels each box has."""
+    sides = [box[:, axis, 1] - box[:, axis, 0] for axis in range(box.shape[1])]
+    return xp.cast(prod(sides[1:], start=sides[0]), "float32")
 
 
 def _over(xp: Library, part: Array, total: Array) -> Array:

@@ -7,12 +7,12 @@ parallel, and it is the mix that every other library draws under that key.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import tensorflow as tf
 
 from . import keys
-from .batch import Batch, Fields, mix_batch, mix_from, named
+from .batch import Batch, Fields, Options, mix_batch, mix_from, named
 from .recipes import Recipe, check_recipe
 
 _UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
@@ -22,11 +22,10 @@ _as_is = tf.autograph.experimental.do_not_convert
 def mixed(
     recipe: Recipe,
     *,
-    num_classes: int | None = None,
     seed: int = 0,
     epoch: int | tf.Variable | None = None,
-    fields: Fields | None = None,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
+    **options: Unpack[Options],
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Mix each batch of a batched dataset of pairs, triples or dicts.
 
@@ -34,13 +33,12 @@ def mixed(
 
     Args:
         recipe: what to mix by.
-        num_classes: needed for class ids.
         seed: any int.
         epoch: which epoch a pass over the dataset is: an int (every pass the same), or a `tf.Variable` that is read
             when a pass begins (`ma.keras.SetEpoch` sets it). None: passes are counted, the first is epoch 0, each
             draws anew, and the same program gives the same stream again.
-        fields: as for `ma.mix_batch`.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
+        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `ma.mix_batch`.
 
     Returns:
         A function for `Dataset.apply`. Static shapes are kept. In a graph a class id out of range cannot be refused: it
@@ -67,7 +65,7 @@ def mixed(
 
         def mix(epoch_key: keys.Key, element: tuple[Any, Batch]) -> Batch:
             at, batch = element
-            return mix_batch(recipe, batch, key=keys.fold_in(epoch_key, at), num_classes=num_classes, fields=fields)
+            return mix_batch(recipe, batch, key=keys.fold_in(epoch_key, at), **options)
 
         return _keyed(ds, seed, epoch, mix, num_parallel_calls)
 
@@ -152,12 +150,16 @@ def _keyed(
 ) -> tf.data.Dataset:
     """Map a function of (key of this pass, (position, element)) over a dataset."""
     read = _epoch_reader(epoch)
-    passes = tf.data.Dataset.from_tensors(0).map(_as_is(lambda _: keys.make((seed, read()))))  # runs once a pass
+    passes = tf.data.Dataset.from_tensors(0).map(_as_is(lambda _: _of_epoch(seed, read())))  # runs once a pass
     forever = passes.flat_map(_as_is(lambda key: tf.data.Dataset.from_tensors(key).repeat()))
     elements = tf.data.Dataset.zip((forever, ds.enumerate()))
     out = elements.map(_as_is(function), num_parallel_calls)
     length = ds.cardinality()
     return out if length == tf.data.UNKNOWN_CARDINALITY else out.apply(tf.data.experimental.assert_cardinality(length))
+
+
+def _of_epoch(seed: int, epoch: tf.Tensor) -> keys.Key:
+    return keys.make((seed, epoch))._replace(epoch=epoch)
 
 
 def counting() -> Callable[[], tf.Tensor]:

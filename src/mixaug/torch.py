@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.utils import data
 
 from . import _xp, keys
 from ._xp import Array
-from .batch import Batch, Fields, each, mix_batch, mix_from, named
+from .batch import Batch, Fields, Options, each, mix_batch, mix_from, named
 from .epoch import Epoch, sample
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole, ring
@@ -27,9 +27,9 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
 
     Args:
         recipe: what to mix by.
-        num_classes: needed for class ids.
         seed: any int; where several processes train, give each its own.
-        fields: as for `ma.mix_batch`. Images are (n, c, *size) unless a field says otherwise.
+        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `ma.mix_batch`. Images are (n, c, *size)
+            unless a field says otherwise.
 
     `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
     where it stopped. After `.eval()` batches pass unmixed, labels as they came. Works on any device without waiting for
@@ -49,12 +49,10 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
 
     step: Tensor
 
-    def __init__(
-        self, recipe: Recipe, num_classes: int | None = None, seed: int = 0, *, fields: Fields | None = None
-    ) -> None:
+    def __init__(self, recipe: Recipe, *, seed: int = 0, **options: Unpack[Options]) -> None:
         super().__init__()
         self.recipe = check_recipe("recipe", recipe)
-        self.num_classes, self.seed, self.fields = num_classes, seed, fields
+        self.seed, self.options = seed, options
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def forward(self, *batch: Any, step: int | Tensor | None = None, epoch: int | Tensor | None = None) -> Batch:
@@ -73,12 +71,12 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
             step = self.step.clone()
             self.step += 1
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
-        mixed = mix_batch(self.recipe, fields, key=key, num_classes=self.num_classes, fields=self.fields)
+        mixed = mix_batch(self.recipe, fields, key=key, **self.options)
         return _as_they_came(mixed, fields)
 
     def extra_repr(self) -> str:
         """What PyTorch prints between the brackets."""
-        return f"{self.recipe!r}, num_classes={self.num_classes}, seed={self.seed}"
+        return ", ".join([repr(self.recipe), *(f"{name}={value}" for name, value in self.options.items())])
 
 
 class MixedDataset(data.Dataset):  # type: ignore[misc]
@@ -287,6 +285,8 @@ def loader(
     seed: int = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
+    keep_clean: bool = False,
+    repeat: int = 1,
     parents: str = "batch",
     shuffle: bool = True,
     drop_last: bool = False,
@@ -306,6 +306,8 @@ def loader(
         seed: any int, the same on every rank.
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
+        keep_clean: as there.
+        repeat: as there.
         parents: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
             that as many are read as the recipe has parents; the batches are then those of `ma.batches`.
         shuffle: whether each epoch has a random order.
@@ -349,24 +351,16 @@ def loader(
         rank=rank if rank is not None else torch.distributed.get_rank() if there else 0,
         world_size=world_size if world_size is not None else torch.distributed.get_world_size() if there else 1,
     )
-    fetched = _Fetched(dataset, recipe, seed, num_classes, fields, collate_fn)
+    mixing = Options(num_classes=num_classes, fields=fields, keep_clean=keep_clean, repeat=repeat)
+    fetched = _Fetched(dataset, recipe, seed, collate_fn, mixing)
     return Loader(fetched, batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options)
 
 
 class _Fetched(data.Dataset):  # type: ignore[misc]
     """The mixed batch of each request, made in the worker that is asked."""
 
-    def __init__(
-        self,
-        dataset: Any,
-        recipe: Recipe,
-        seed: int,
-        num_classes: int | None,
-        fields: Fields | None,
-        collate_fn: Collate,
-    ) -> None:
-        self.dataset, self.recipe, self.seed, self.collate_fn = dataset, recipe, seed, collate_fn
-        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
+    def __init__(self, dataset: Any, recipe: Recipe, seed: int, collate_fn: Collate, options: Options) -> None:
+        self.dataset, self.recipe, self.seed, self.collate_fn, self.options = dataset, recipe, seed, collate_fn, options
 
     def __getitem__(self, asked: Request) -> Batch:
         rows, place = np.unique(asked.parent, return_inverse=True)
@@ -387,10 +381,9 @@ class MixingCollate:
 
     Args:
         recipe: what to mix by.
-        num_classes: needed for class ids.
         seed: any int.
-        fields: as for `ma.mix_batch`.
         collate_fn: makes a batch of samples, before they are mixed.
+        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `ma.mix_batch`.
 
     Example:
         >>> import mixaug as ma, torch
@@ -403,14 +396,13 @@ class MixingCollate:
     def __init__(
         self,
         recipe: Recipe,
-        num_classes: int | None = None,
-        seed: int = 0,
         *,
-        fields: Fields | None = None,
+        seed: int = 0,
         collate_fn: Collate = data.default_collate,
+        **options: Unpack[Options],
     ) -> None:
         self.recipe = check_recipe("recipe", recipe)
-        self.num_classes, self.seed, self.fields, self.collate_fn = num_classes, seed, fields, collate_fn
+        self.seed, self.collate_fn, self.options = seed, collate_fn, options
         self.calls = 0
 
     def __call__(self, samples: Sequence[Any]) -> Batch:
@@ -418,8 +410,7 @@ class MixingCollate:
         worker = data.get_worker_info()
         key = (self.seed, 0 if worker is None else worker.seed, self.calls)
         self.calls += 1
-        batch = self.collate_fn(samples)
-        return mix_batch(self.recipe, batch, key=key, num_classes=self.num_classes, fields=self.fields)
+        return mix_batch(self.recipe, self.collate_fn(samples), key=key, **self.options)
 
 
 def _batch(dataset: Any, rows: list[int], collate_fn: Collate = data.default_collate) -> Batch:

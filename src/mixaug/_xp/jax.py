@@ -15,7 +15,7 @@ import numpy as np
 from . import TREES, Array, Dim, Library
 
 name, title, channels = "jax", "JAX", "last"
-stack, where, transpose, reshape = jnp.stack, jnp.where, jnp.transpose, jnp.reshape
+stack, where, transpose, reshape, matmul = jnp.stack, jnp.where, jnp.transpose, jnp.reshape, jnp.matmul
 maximum, minimum, floor, rint, exp = jnp.maximum, jnp.minimum, jnp.floor, jnp.rint, jnp.exp
 log1p, absolute, log_softmax = jnp.log1p, jnp.abs, jax.nn.log_softmax
 _MASK = 0xFFFFFFFF
@@ -80,6 +80,10 @@ def broadcast(x: Array, shape: Sequence[Dim]) -> Array:
     return jnp.broadcast_to(x, tuple(shape))
 
 
+def concat(xs: Sequence[Array]) -> Array:
+    return jnp.concatenate(xs)
+
+
 def take(x: Array, index: Array, axis: int = 0) -> Array:
     return jnp.take(x, index, axis)
 
@@ -90,6 +94,12 @@ def argsort(x: Array) -> Array:
 
 def argmax(x: Array) -> Array:
     return jnp.argmax(x, -1)
+
+
+def take_each(x: Array, index: Array, axis: int) -> Array:
+    shape = [length if a in (0, axis) else 1 for a, length in enumerate(x.shape)]
+    shape[axis] = index.shape[1]
+    return jnp.take_along_axis(x, jnp.reshape(index, shape), axis)
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from . import Array, Dim, Library
 
 name, title, channels = "numpy", "NumPy", "last"
-stack, where, transpose = np.stack, np.where, np.transpose
+stack, where, transpose, matmul = np.stack, np.where, np.transpose, np.matmul
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
 reshape, log1p, absolute = np.reshape, np.log1p, np.abs
 
@@ -65,8 +65,21 @@ def broadcast(x: Array, shape: Sequence[Dim]) -> Array:
     return np.broadcast_to(x, tuple(shape))
 
 
+def concat(xs: Sequence[Array]) -> Array:
+    return np.concatenate(xs)
+
+
 def take(x: Array, index: Array, axis: int = 0) -> Array:
     return np.take(x, index, axis)
+
+
+def take_each(x: Array, index: Array, axis: int) -> Array:
+    return np.take_along_axis(x, _along(index, x.ndim, axis), axis)
+
+
+def _along(index: Array, axes: int, axis: int) -> Array:
+    """An index (n, length) with axes of length 1 beside the first and the given one."""
+    return index.reshape([len(index) if a == 0 else -1 if a == axis else 1 for a in range(axes)])
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:

@@ -68,13 +68,25 @@ def full(shape: Sequence[Dim], value: Any, dtype: str) -> Array:
     return tf.fill(tuple(shape), tf.cast(value, dtype))
 
 
+def concat(xs: Sequence[Array]) -> Array:
+    return tf.concat(xs, axis=0)
+
+
 def take(x: Array, index: Array, axis: int = 0) -> Array:
     return tf.gather(x, index, axis=axis)
+
+
+def take_each(x: Array, index: Array, axis: int) -> Array:
+    return tf.gather(x, index, axis=axis, batch_dims=1)
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:
     counted = tf.int32 if x.dtype == tf.bool else tf.float64
     return tf.cast(tf.reduce_sum(tf.cast(x, counted), axes), tf.float32)
+
+
+def matmul(x: Array, y: Array) -> Array:
+    return tf.cast(tf.matmul(tf.cast(x, tf.float64), tf.cast(y, tf.float64)), tf.int32)  # a GPU multiplies no integers
 
 
 def argsort(x: Array) -> Array:

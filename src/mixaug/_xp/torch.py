@@ -71,16 +71,29 @@ class Torch:
     def transpose(self, x: Array) -> Array:
         return x.T
 
+    def concat(self, xs: Sequence[Array]) -> Array:
+        return torch.cat(tuple(xs))
+
     def take(self, x: Array, index: Array, axis: int = 0) -> Array:
-        held = x.view(_SIGNED.get(x.dtype, x.dtype))  # PyTorch can gather no wide unsigned integers
-        taken = torch.index_select(held, axis, index.reshape(-1)).view(x.dtype)
+        if x.dtype in _SIGNED:  # PyTorch can gather no wide unsigned integers
+            return self.take(x.view(_SIGNED[x.dtype]), index, axis).view(x.dtype)
+        taken = torch.index_select(x, axis, index.reshape(-1))
         return taken.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        if self.device.type == "cpu":
+            return torch.matmul(x, y)
+        return torch.matmul(x.to(torch.float64), y.to(torch.float64)).to(torch.int32)  # a GPU multiplies no integers
 
     def argsort(self, x: Array) -> Array:
         return torch.argsort(x, stable=True).to(torch.int32)
 
     def argmax(self, x: Array) -> Array:
         return torch.argmax(x, -1)
+
+    def take_each(self, x: Array, index: Array, axis: int) -> Array:
+        pad = (slice(None), *(slice(None) if a == axis else None for a in range(1, x.ndim)))
+        return torch.gather(x, axis, index.to(torch.int64)[pad].expand_as(x))
 
     def total(self, x: Array, axes: tuple[int, ...]) -> Array:
         return torch.sum(x, axes, dtype=torch.int64 if x.dtype == torch.bool else torch.float64).to(torch.float32)

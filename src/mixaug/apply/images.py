@@ -42,21 +42,57 @@ def _paste(
     out = x
     if region.background is not None:
         out = _blend(xp, parents, [rows.over(region.background[j], x) for j in range(region.parents)])
-    for box, pasted in zip(region.box, parents, strict=True):
+    for box, crop, pasted in zip(region.box, region.crop, parents, strict=True):
         if box is not None:
-            out = xp.where(_per_channel(inside(xp, box, drawn_for), channels), pasted, out)
+            seen = pasted if crop is None else look(xp, pasted, box, crop, channels)
+            out = xp.where(_per_channel(inside(xp, box, drawn_for), channels), seen, out)
+    if region.hole is not None:
+        out = _filled(xp, out, ~inside(xp, region.hole, drawn_for), region.fill, channels)
     return xp.copy(x) if out is x else out
 
 
 def _dense(xp: Library, x: Array, source: Array | None, parent: Array, region: Dense, channels: str | None) -> Array:
-    parents = rows.parents(xp, x, source, parent)
+    seen = [
+        parent if crop is None else look(xp, parent, box, crop, channels)
+        for parent, box, crop in zip(rows.parents(xp, x, source, parent), region.box, region.crop, strict=True)
+    ]
     weights = [_per_channel(region.weight[j], channels) for j in range(region.parents)]
     if xp.dtype(region.weight) != "bool":
-        return _blend(xp, parents, weights)
-    out = x
-    for weight, pasted in zip(weights[1:], parents[1:], strict=True):
-        out = xp.where(weight, pasted, out)
+        out = _blend(xp, seen, weights)
+    else:
+        out = seen[0]
+        for weight, pasted in zip(weights[1:], seen[1:], strict=True):
+            out = xp.where(weight, pasted, out)
+    if region.fill is not None:
+        out = _filled(xp, out, region.seen(xp), region.fill, channels)
     return xp.copy(x) if out is x else out
+
+
+def look(xp: Library, x: Array, box: Array, crop: Array, channels: str | None) -> Array:
+    """Images whose box shows their crop, made to fit it; what is outside of the box is not to be looked at.
+
+        pixel = crop[0] + floor((pixel - box[0] + 1/2) * side(crop) / side(box)) along each axis
+
+    In whole numbers, so that it is the same in every library, and the same for images and for masks of ids.
+    """
+    for axis in range(box.shape[1]):
+        at_axis = axis + (2 if channels == "first" else 1)
+        length = xp.shape(x)[at_axis]
+        to, of = box[:, axis], crop[:, axis]
+        sides = [xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (to, of)]
+        off = xp.minimum(xp.maximum(xp.arange(length)[None, :] - to[:, :1], 0), sides[0] - 1)
+        index = of[:, :1] + (2 * off + 1) * sides[1] // (2 * sides[0])
+        x = xp.take_each(x, xp.minimum(index, length - 1), at_axis)
+    return x
+
+
+def _filled(xp: Library, x: Array, seen: Array, fill: Array, channels: str | None) -> Array:
+    """Images with `fill` where nothing is seen."""
+    dtype = xp.dtype(x)
+    value = _per_channel(fill, channels) if len(fill.shape) > 1 else rows.over(fill, x)
+    if dtype == "uint8":
+        value = xp.minimum(xp.maximum(xp.rint(value), 0.0), 255.0)
+    return xp.where(_per_channel(seen, channels), x, xp.cast(value, x.dtype))
 
 
 def _blend(xp: Library, parents: list[Array], weights: list[Array]) -> Array:

@@ -10,31 +10,55 @@ from collections.abc import Callable
 
 from . import text
 from .blend import MixUp
-from .combine import identity, one_of, per_batch, sometimes
-from .cut import CutMix
-from .masks import GridMix, SmoothMix
+from .combine import identity, one_of, per_batch, ramp, schedule, sometimes
+from .cut import BoxMix, CutMix, CutMixMinMax, EvenCutMix, HMix, InsideCutMix, NWayCutMix
+from .erase import Cutout, RandomErasing
+from .masks import GMix, GridMix, SmoothMix, TokenMix
+from .noise import CowMix, FMix
 from .recipe import Draw, Recipe, check_recipe
+from .tiles import RICAP, Mosaic, ResizeMix
 
-RECIPES: tuple[type[Recipe], ...] = (MixUp, CutMix, GridMix, SmoothMix)
+RECIPES: tuple[type[Recipe], ...] = (
+    MixUp, CutMix, InsideCutMix, EvenCutMix, CutMixMinMax, BoxMix, NWayCutMix, HMix, RICAP, Mosaic, ResizeMix,
+    Cutout, RandomErasing,
+    GridMix, TokenMix, FMix, CowMix, SmoothMix, GMix,
+)  # fmt: skip
 
 _KNOWN: dict[str, Callable[..., Recipe]] = {
     **{recipe.__name__.lower(): recipe for recipe in RECIPES},
-    **{make.__name__: make for make in (one_of, sometimes, per_batch, identity)},
+    **{make.__name__: make for make in (one_of, sometimes, per_batch, schedule, identity)},
 }
 
 __all__ = [
     "RECIPES",
+    "RICAP",
+    "BoxMix",
+    "CowMix",
     "CutMix",
+    "CutMixMinMax",
+    "Cutout",
     "Draw",
+    "EvenCutMix",
+    "FMix",
+    "GMix",
     "GridMix",
+    "HMix",
+    "InsideCutMix",
     "MixUp",
+    "Mosaic",
+    "NWayCutMix",
+    "RandomErasing",
     "Recipe",
+    "ResizeMix",
     "SmoothMix",
+    "TokenMix",
     "check_recipe",
     "identity",
     "one_of",
     "per_batch",
+    "ramp",
     "recipe",
+    "schedule",
     "sometimes",
 ]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from .._xp import Array, Dim, Library
 from ..keys import GRID, beta_quantiles, look_up
 from ..regions import Paste, Region
 from .recipe import Draw, Recipe, check_number, check_whole, keep
@@ -49,18 +49,22 @@ class MixUp(Recipe):
 
     def region(self, draw: Draw) -> Region:
         """Weights by stick-breaking: each other parent takes a Beta part of what is left, the own sample the rest."""
-        xp = draw.xp
-        words = draw.words(self.parents - 1)
-        rest = xp.full((draw.n,), float(GRID), "float32")
-        weights = []
-        for i, table in enumerate(self._sticks()):
-            weights.append(xp.rint(rest * look_up(xp, table, words[i])))  # whole: no library rounds rest differently
-            rest = rest - weights[-1]
-        return Paste(xp.stack([rest, *weights]) * (1 / GRID), (None,) * self.parents)
+        weights = sticks(draw.xp, self.alpha, self.parents, draw.words(self.parents - 1), draw.n)
+        return Paste(draw.xp.stack(weights) * (1 / GRID), (None,) * self.parents)
 
-    def _sticks(self) -> Iterator[np.ndarray[Any, Any]]:
-        for left in range(self.parents - 1, 0, -1):
-            yield beta_quantiles(self.alpha, left * self.alpha).astype(np.float32)
+
+def sticks(xp: Library, alpha: float, count: int, words: Array, n: Dim) -> list[Array]:
+    """Dirichlet(alpha, ..., alpha) weights of `count` parts by breaking a stick: whole numbers that sum to GRID.
+
+    The first part is what the others leave; there is a word for each of those.
+    """
+    rest = xp.full((n,), float(GRID), "float32")
+    weights: list[Array] = []
+    for left in range(count - 1, 0, -1):
+        table = beta_quantiles(alpha, left * alpha).astype(np.float32)
+        weights.append(xp.rint(rest * look_up(xp, table, words[len(weights)])))  # whole: no library rounds rest anew
+        rest = rest - weights[-1]
+    return [rest, *weights]
 
 
 @dataclass(frozen=True)

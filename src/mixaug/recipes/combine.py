@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+
+from .. import _xp
 from .._xp import Array
 from ..keys import bits24
 from ..regions import Chosen, Drawn
 from .blend import Identity
-from .recipe import Draw, Recipe, check_number, check_recipe, keep
+from .recipe import Draw, Recipe, check_number, check_recipe, check_whole, keep
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class OneOf(Recipe):
         weights = self.weights or (1.0,) * len(self.recipes)
         limits = [round(2**24 * part / sum(weights)) for part in accumulate(weights)]
         bits = bits24(draw.xp, draw.words(1)[0])
-        return sum((draw.xp.cast(bits >= limit, "int32") for limit in limits[:-1]), draw.xp.full((draw.n,), 0, "int32"))
+        return sum((draw.xp.cast(bits >= limit, "int32") for limit in limits[:-1]), draw.rows_of(0))
 
     def __repr__(self) -> str:
         if self.recipes[1:] == (identity(),) and self.weights and self.weights[1] == 1 - self.weights[0]:
@@ -80,6 +83,107 @@ class PerBatch(Recipe):
 
     def __repr__(self) -> str:
         return f"per_batch({self.recipe!r})"
+
+
+@dataclass(frozen=True)
+class Schedule(Recipe):
+    """Another recipe from some epochs on; `schedule` makes it."""
+
+    phases: tuple[tuple[int, Recipe], ...]
+
+    def __post_init__(self) -> None:
+        if not self.phases or self.phases[0][0] != 0:
+            raise ValueError(f"schedule: expected a recipe from epoch 0 on, got {[start for start, _ in self.phases]}")
+        for start, recipe in self.phases:
+            check_whole("schedule epoch", start, 0)
+            check_recipe("schedule", recipe)
+
+    @property
+    def parents(self) -> int:
+        """k, the largest number of parents among the recipes."""
+        return max(recipe.parents for _, recipe in self.phases)
+
+    def region(self, draw: Draw) -> Drawn:
+        """That of the recipe whose time it is; where the epoch is traced all are drawn, and one is chosen."""
+        epoch = draw.key.epoch
+        if epoch is None:
+            raise ValueError(
+                "schedule: expected an epoch in the key, (seed, epoch, step), got none; pass epoch=, or one"
+            )
+        xp = _xp.find(epoch)
+        held = xp.concrete(epoch) if xp else epoch
+        if held is not None:
+            start, recipe = max(phase for phase in self.phases if phase[0] <= max(int(held), 0))
+            return Chosen(draw.rows_of(0), (recipe.region(draw.child(start)),), self.parents)
+        begun = [draw.xp.cast(draw.xp.constant(epoch) >= start, "int32") for start, _ in self.phases[1:]]
+        choice = sum(begun, draw.rows_of(0))
+        return Chosen(choice, tuple(recipe.region(draw.child(start)) for start, recipe in self.phases))
+
+    def __repr__(self) -> str:
+        return f"schedule({{{', '.join(f'{start}: {recipe!r}' for start, recipe in self.phases)}}})"
+
+
+def schedule(phases: Mapping[int, Recipe]) -> Recipe:
+    """Mix by another recipe from some epochs on.
+
+        recipe of epoch e = phases[largest start <= e]
+
+    Args:
+        phases: the first epoch of each recipe, counted from 0; one has to begin at 0.
+
+    Raises:
+        TypeError: what is no recipe. ValueError: no recipe from epoch 0 on, or epochs that are none; when drawn, a key
+            without an epoch.
+
+    Example:
+        >>> import mixaug as ma
+        >>> late = ma.schedule({0: ma.CutMix(), 180: ma.identity()})  # the last 20 of 200 epochs without mixing
+        >>> late.draw(2, size=(8, 8), key=(0, 180, 5)).share
+        array([[1., 1.],
+               [0., 0.]], dtype=float32)
+
+    The epoch is read from the key, (seed, epoch, step): every adapter that knows the epoch hands it over. A recipe that
+    begins at an epoch draws the same whatever other recipes there are. Where the epoch is traced (`tf.data`, a jitted
+    step that is handed it) all recipes are drawn and one is chosen, so keep them few there.
+    """
+    return Schedule(tuple(sorted(phases.items(), key=lambda phase: phase[0])))
+
+
+def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: int = 1) -> dict[int, Recipe]:
+    """The phases of a schedule in which a number changes along straight lines between epochs.
+
+        phases[e] = make(value at e on the line between the points around it)
+        e = first point, first point + every, ..., last point
+
+    Args:
+        make: a recipe of the number: `ma.MixUp` for its alpha, `lambda p: ma.sometimes(p, recipe)` for a chance.
+        points: the number at some epochs, two or more.
+        every: how many epochs a phase lasts.
+
+    Returns:
+        Phases, to be merged with others: `ma.schedule({0: recipe, **ma.ramp(...)})`.
+
+    Raises:
+        ValueError: fewer than two points, or an `every` that is no whole number of 1 or more.
+
+    Example:
+        Mixup Without Hesitation (Yu et al. 2021): mix for six tenths of the time, in every other epoch until nine
+        tenths, then with a chance that falls to 0.
+
+        >>> import mixaug as ma
+        >>> mix = ma.MixUp(alpha=0.5)
+        >>> half = {epoch: mix if epoch % 2 else ma.identity() for epoch in range(60, 90)}
+        >>> falling = ma.ramp(lambda p: ma.sometimes(p, mix), {90: 1.0, 100: 0.0})
+        >>> recipe = ma.schedule({0: mix, **half, **falling})
+        >>> recipe.phases[-6]
+        (95, sometimes(0.5, MixUp(alpha=0.5, parents=2)))
+    """
+    check_whole("ramp every", every, 1)
+    if len(points) < 2:
+        raise ValueError(f"ramp: expected the number at two epochs or more, got {dict(points)!r}")
+    at = sorted(points)
+    epochs = [*range(at[0], at[-1], every), at[-1]]
+    return {epoch: make(float(np.interp(epoch, at, [points[e] for e in at]))) for epoch in epochs}
 
 
 def one_of(*recipes: Recipe, weights: Sequence[float] | None = None) -> Recipe:

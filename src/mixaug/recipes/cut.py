@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _xp
-from .._xp import Array, Library
-from ..keys import beta_quantiles, bits24, look_up
+from .._xp import Array
+from ..keys import GRID, below, beta_quantiles, floor, look_up
 from ..regions import Paste, Region
-from .recipe import Draw, Recipe, check_number, keep
+from .blend import sticks
+from .recipe import Draw, Recipe, check_number, check_whole, keep
 
 
 @dataclass(frozen=True)
@@ -50,24 +52,313 @@ class CutMix(Recipe):
         """A box of the second parent over the own sample."""
         xp, axes = draw.xp, len(draw.size)
         words = draw.words(1 + axes)
-        ratio = look_up(xp, _side_ratios(self.alpha, axes), words[0])
-        box = xp.stack([_interval(draw, axis, ratio, words[1 + axis]) for axis in range(axes)], axis=1)
-        return Paste(None, (None, box))
+        ratio = look_up(xp, side_ratios(self.alpha, self.alpha, axes), words[0])
+        box = [self._place(draw, axis, ratio, words[1 + axis]) for axis in range(axes)]
+        return Paste(None, (None, xp.stack(box, axis=1)))
+
+    def _place(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
+        """int32 (n, 2): where a box of that side ratio lies along an axis."""
+        return clipped(draw, axis, floor(draw.xp, ratio * draw.length(axis)), word)
+
+
+@dataclass(frozen=True)
+class InsideCutMix(CutMix):
+    """CutMix whose box lies wholly inside, so that its area is what was drawn.
+
+        start[a] ~ U{0, .., size[a] - side[a]},  side[a] as in CutMix
+
+    Args:
+        alpha: concentration, above 0.
+
+    Raises:
+        ValueError: an alpha that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.InsideCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).parent.shape
+        (2, 2)
+
+    A clipped box keeps more of the own sample than lam says (a mean of 0.69 instead of 0.5 at alpha 1); this does not,
+    but pixels in the middle are pasted more often than those at the border. French et al. 2020 place boxes so.
+    """
+
+    def _place(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
+        return inside(draw, axis, floor(draw.xp, ratio * draw.length(axis)), word)
+
+
+@dataclass(frozen=True)
+class EvenCutMix(CutMix):
+    """CutMix whose box covers every pixel with the same chance.
+
+        start[a] ~ U{1 - side[a], .., size[a] - 1},  clipped to the image,  side[a] as in CutMix
+
+    Args:
+        alpha: concentration, above 0.
+
+    Raises:
+        ValueError: an alpha that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.EvenCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).parent.shape
+        (2, 2)
+
+    The `uniform_sampling` of MosaicML's Composer. Elsewhere pixels in the middle are pasted more often.
+    """
+
+    def _place(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
+        xp, length = draw.xp, draw.size[axis]
+        side = floor(xp, ratio * draw.length(axis))
+        start = below(xp, length - 1 + xp.maximum(side, 1), word) + 1 - xp.maximum(side, 1)
+        return xp.stack([xp.maximum(start, 0), xp.maximum(xp.minimum(start + side, length), 0)], axis=1)
+
+
+@dataclass(frozen=True)
+class CutMixMinMax(Recipe):
+    """Paste a box of another sample whose sides are drawn between bounds, and which lies wholly inside.
+
+        side[a] ~ U{least, .., most},  least = floor(low * size[a]),  most = max(floor(high * size[a]) - 1, least)
+        start[a] ~ U{0, .., size[a] - side[a]}
+        share[1] = area(box) / area(image)
+
+    Args:
+        low: the least side in parts of the image's, 0 to 1; where a side is 0, nothing is pasted.
+        high: what sides stay below in parts of the image's, low to 1.
+
+    Raises:
+        ValueError: a low or a high that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.CutMixMinMax(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).share[1]
+        array([0.25, 0.25], dtype=float32)
+
+    The `cutmix_minmax` of timm, which has it from Darknet; sides and positions of the axes are independent. Other than
+    there, bounds without a side between them (low = high, or a small image) give the side at low and no error.
+    """
+
+    low: float = 0.2
+    high: float = 0.8
+    parents: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        keep(self, low=check_number("CutMixMinMax low", self.low, 0, 1, open_low=False))
+        keep(self, high=check_number("CutMixMinMax high", self.high, self.low, 1, open_low=False))
+
+    def region(self, draw: Draw) -> Region:
+        """A box of the second parent over the own sample."""
+        axes = range(len(draw.size))
+        words = draw.words(2 * len(axes))
+        box = [self._inside(draw, axis, words[axis], words[len(axes) + axis]) for axis in axes]
+        return Paste(None, (None, draw.xp.stack(box, axis=1)))
+
+    def _inside(self, draw: Draw, axis: int, side_word: Array, start_word: Array) -> Array:
+        """int32 (n, 2): first and one-past-last pixel along an axis."""
+        xp, length = draw.xp, draw.length(axis)
+        least, above = (floor(xp, xp.cast(xp.constant(part), "float32") * length) for part in (self.low, self.high))
+        return inside(draw, axis, least + below(xp, xp.maximum(above - least, 1), side_word), start_word)
+
+
+@dataclass(frozen=True)
+class BoxMix(Recipe):
+    """Paste a box of bounded area and aspect, wholly inside.
+
+        side[a] = floor(size[a] * area^(1/d)), times sqrt(ratio) and 1 / sqrt(ratio) on the last two axes
+        area ~ U(low, high),  log ratio ~ U(-log aspect, log aspect)
+
+    Args:
+        low: least area in parts of the image, above 0.
+        high: largest area, low to 1; low = high for a box of fixed area.
+        aspect: largest ratio of the sides, in parts of the image's own, 1 or more.
+
+    Raises:
+        ValueError: options that are none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.BoxMix(low=0.25, high=0.25, aspect=1).draw(2, size=(8, 8), key=(0, 0)).share[1]
+        array([0.25, 0.25], dtype=float32)
+
+    French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", mix by boxes of area
+    1/2 and any aspect. Sides longer than the image are cut to it.
+    """
+
+    low: float = 0.1
+    high: float = 0.5
+    aspect: float = 3.0
+    parents: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        keep(self, **checked_bounds("BoxMix", self.low, self.high, self.aspect))
+
+    def region(self, draw: Draw) -> Region:
+        """A box of the second parent over the own sample."""
+        return Paste(None, (None, bounded(draw, draw.words(2 + len(draw.size)), self.low, self.high, self.aspect)))
+
+
+@dataclass(frozen=True)
+class NWayCutMix(Recipe):
+    """Paste boxes of several others over each sample, none over another.
+
+        share ~ Dirichlet(alpha, ..., alpha)
+        strip j of a random axis: as wide as share[j] is of all that is pasted;  side of box j = side of its strip * r
+        r^d = 1 - share[0];  each box anywhere in its strip
+
+    Args:
+        alpha: concentration, above 0.
+        parents: how many samples an output is made of, 2 or more.
+
+    Raises:
+        ValueError: an alpha or a number of parents that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.NWayCutMix(alpha=1.0, parents=4).draw(2, size=(32, 32), key=(0, 0)).share.shape
+        (4, 2)
+
+    Boxes pasted one after another would hide each other, and the shares would not be those drawn; in strips of their
+    own they cannot. With two parents it is `InsideCutMix`.
+    """
+
+    alpha: float = 1.0
+    parents: int = 3
+
+    def __post_init__(self) -> None:
+        keep(self, alpha=check_number("NWayCutMix alpha", self.alpha, 0))
+        keep(self, parents=check_whole("NWayCutMix parents", self.parents, 2))
+
+    def region(self, draw: Draw) -> Region:
+        """A box in each strip."""
+        xp, axes, others = draw.xp, len(draw.size), self.parents - 1
+        words = draw.words(others + 1 + others * axes)
+        ratio = look_up(xp, side_ratios(self.alpha, others * self.alpha, axes), words[0])
+        along = below(xp, axes, words[1])
+        ends = self._ends(draw, words[2 : others + 1])
+        places = words[others + 1 :]
+        boxes = [
+            xp.stack(
+                [_in_strip(draw, a, along == a, ends[j], ratio, places[j * axes + a]) for a in range(axes)], axis=1
+            )
+            for j in range(others)
+        ]
+        return Paste(None, (None, *boxes))
+
+    def _ends(self, draw: Draw, words: Array) -> list[tuple[Array, Array]]:
+        """Where each strip begins and ends, in whole numbers of 1 / GRID of the axis."""
+        weights = sticks(draw.xp, self.alpha, self.parents - 1, words, draw.n)
+        ends = [draw.xp.full((draw.n,), 0.0, "float32")]
+        for weight in weights:
+            ends.append(ends[-1] + weight)
+        return list(pairwise(ends))
+
+
+@dataclass(frozen=True)
+class HMix(Recipe):
+    """Paste a box over a blend of the same two samples.
+
+        area(box) = (1 - lam) * ratio, placed and clipped as in CutMix
+        outside of it: own weight lam / (1 - area(box)), so that share[0] = lam;  lam ~ Beta(alpha, alpha)
+
+    Args:
+        alpha: concentration, above 0.
+        ratio: how much of what is not the own sample is pasted and not blended: 0 is MixUp, 1 is CutMix.
+
+    Raises:
+        ValueError: an alpha or a ratio that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.HMix(alpha=1.0, ratio=0.5).draw(2, size=(8, 8), key=(0, 0)).dense().shape
+        (2, 2, 8, 8)
+
+    Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". Weights of
+    the blend are whole numbers of 1/65536; where a clipped box is pasted, share[0] is lam all the same.
+    """
+
+    alpha: float = 1.0
+    ratio: float = 0.5
+    parents: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        keep(self, alpha=check_number("HMix alpha", self.alpha, 0))
+        keep(self, ratio=check_number("HMix ratio", self.ratio, 0, 1, open_low=False))
+
+    def region(self, draw: Draw) -> Region:
+        """A box of the second parent over a blend of both."""
+        xp, axes = draw.xp, len(draw.size)
+        words = draw.words(1 + axes)
+        lam = look_up(xp, np.rint(GRID * beta_quantiles(self.alpha, self.alpha)).astype(np.float32), words[0])
+        side = look_up(xp, side_ratios(self.alpha, self.alpha, axes, self.ratio), words[0])
+        box = [clipped(draw, a, floor(xp, side * draw.length(a)), words[1 + a]) for a in range(axes)]
+        pasted = Paste(None, (None, xp.stack(box, axis=1)))
+        free = xp.maximum(pasted.share(xp, draw.n, draw.size)[0], 1 / GRID)
+        own = xp.minimum(xp.rint(lam / free), float(GRID))
+        return replace(pasted, background=xp.stack([own, GRID - own]) * (1 / GRID))
 
 
 @_xp.constant
 @lru_cache(maxsize=64)
-def _side_ratios(alpha: float, axes: int) -> np.ndarray[Any, Any]:
-    return np.asarray((1 - beta_quantiles(alpha, alpha)) ** (1 / axes), np.float32)
+def side_ratios(a: float, b: float, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
+    """The side, in parts of the image's, of a box of area part * (1 - lam), for the quantiles of lam ~ Beta(a, b)."""
+    return np.asarray((part * (1 - beta_quantiles(a, b))) ** (1 / axes), np.float32)
 
 
-def _interval(draw: Draw, axis: int, ratio: Array, centre: Array) -> Array:
-    """int32 (n, 2): first and one-past-last pixel along an axis, clipped to the image."""
+def clipped(draw: Draw, axis: int, side: Array, word: Array) -> Array:
+    """int32 (n, 2): first and one-past-last pixel of a side around a uniform centre, clipped to the image."""
     xp, length = draw.xp, draw.size[axis]
-    side = _floor(xp, ratio * draw.length(axis))
-    start = _floor(xp, xp.cast(bits24(xp, centre), "float32") * (draw.length(axis) * 2.0**-24)) - side // 2
+    start = below(xp, length, word) - side // 2
     return xp.stack([xp.maximum(start, 0), xp.minimum(start + side, length)], axis=1)
 
 
-def _floor(xp: Library, x: Array) -> Array:
-    return xp.cast(xp.floor(x), "int32")
+def inside(draw: Draw, axis: int, side: Array, word: Array) -> Array:
+    """int32 (n, 2): first and one-past-last pixel of a side that lies anywhere wholly inside."""
+    start = below(draw.xp, draw.size[axis] + 1 - side, word)
+    return draw.xp.stack([start, start + side], axis=1)
+
+
+def bounded(draw: Draw, words: Array, low: float, high: float, aspect: float) -> Array:
+    """int32 (n, d, 2): a box of area U(low, high) and log-uniform aspect, wholly inside; takes 2 + d words."""
+    xp, axes = draw.xp, len(draw.size)
+    ratio = look_up(xp, even(low, high, 1 / axes), words[0])
+    box = []
+    for a in range(axes):
+        side = ratio * draw.length(a)
+        if axes > 1 and a >= axes - 2:
+            side = side * look_up(xp, _stretches(aspect, a == axes - 1), words[1])
+        whole = xp.minimum(xp.maximum(floor(xp, side), 1), draw.size[a])
+        box.append(inside(draw, a, whole, words[2 + a]))
+    return xp.stack(box, axis=1)
+
+
+def checked_bounds(name: str, low: float, high: float, aspect: float) -> dict[str, int | float]:
+    """The bounds of area and aspect; a ValueError for what is none."""
+    return {
+        "low": check_number(f"{name} low", low, 0, 1),
+        "high": check_number(f"{name} high", high, low, 1, open_low=False),
+        "aspect": check_number(f"{name} aspect", aspect, 1, open_low=False),
+    }
+
+
+@_xp.constant
+@lru_cache(maxsize=64)
+def even(low: float, high: float, power: float) -> np.ndarray[Any, Any]:
+    """u^power for u even in (low, high): float32 (GRID,)."""
+    return np.asarray((low + (high - low) * (np.arange(GRID) + 0.5) / GRID) ** power, np.float32)
+
+
+@_xp.constant
+@lru_cache(maxsize=64)
+def _stretches(aspect: float, shrink: bool) -> np.ndarray[Any, Any]:
+    """sqrt(ratio), or one over it, for log ratio even in (-log aspect, log aspect): float32 (GRID,)."""
+    logs = np.log(aspect) * (2 * (np.arange(GRID) + 0.5) / GRID - 1)
+    return np.asarray(np.exp((-0.5 if shrink else 0.5) * logs), np.float32)
+
+
+def _in_strip(draw: Draw, axis: int, cut: Array, ends: tuple[Array, Array], ratio: Array, word: Array) -> Array:
+    """int32 (n, 2): a box anywhere in its strip, which is the whole axis where that is not the one that is cut."""
+    xp, length = draw.xp, draw.length(axis) * (1 / GRID)
+    whole = (xp.full((draw.n,), 0.0, "float32"), xp.full((draw.n,), float(GRID), "float32"))
+    first, last = (floor(xp, xp.where(cut, end, other) * length) for end, other in zip(ends, whole, strict=True))
+    side = floor(xp, ratio * xp.cast(last - first, "float32"))
+    start = first + below(xp, last - first + 1 - side, word)
+    return xp.stack([start, start + side], axis=1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import pi, prod
+from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import _xp
 from .._xp import Array
 from ..keys import GRID, beta_quantiles, bits16, look_up, uniform
 from ..regions import Dense, Region
@@ -62,6 +65,57 @@ class GridMix(Recipe):
 
 
 @dataclass(frozen=True)
+class TokenMix(Recipe):
+    """Take whole tokens of a vision transformer from another sample.
+
+        weight[1, pixel] = [its token is among round((1 - lam) * tokens) random ones],  lam ~ Beta(alpha, alpha)
+
+    Args:
+        alpha: concentration, above 0.
+        token: the side of a token in pixels, 1 or more: the patch size of the network, or a multiple of it. Tokens are
+            counted from the image's first pixel; the last ones along an axis may be cut off by its border.
+
+    Raises:
+        ValueError: an alpha or a token that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.TokenMix(token=2).draw(1, size=(4, 6), key=(0, 3)).dense()[1, 0].astype(int)
+        array([[0, 0, 0, 0, 1, 1],
+               [0, 0, 0, 0, 1, 1],
+               [1, 1, 0, 0, 0, 0],
+               [1, 1, 0, 0, 0, 0]])
+
+    Liu et al. 2022, "TokenMix: Rethinking Image Mixing for Data Augmentation in Vision Transformers", the random kind
+    of its mask; its other kind joins the tokens to blocks. Labels follow the pixels: the paper weighs them by what a
+    teacher sees there. The paper's code has half of the tokens and 14 more; here their number is drawn as in CutMix.
+    With a token of several patches this is the mask of Zhao et al. 2023, "MixPro".
+    """
+
+    alpha: float = 1.0
+    token: int = 16
+    parents: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        keep(
+            self,
+            alpha=check_number("TokenMix alpha", self.alpha, 0),
+            token=check_whole("TokenMix token", self.token, 1),
+        )
+
+    def region(self, draw: Draw) -> Region:
+        """One bit a token, spread over the token's pixels."""
+        xp, axes = draw.xp, range(len(draw.size))
+        tokens = tuple((length + (self.token - 1)) // self.token for length in draw.size)
+        words = draw.words(1 + prod(tokens))
+        order = xp.reshape(xp.transpose(xp.cast(xp.shift_right(words[1:], 3), "int32")), (draw.n, *tokens))
+        pasted = lowest(replace(draw, size=tokens), order, look_up(xp, other_parts(self.alpha), words[0]))
+        for axis in axes:
+            pasted = xp.take(pasted, xp.arange(draw.size[axis]) // self.token, axis=1 + axis)
+        return Dense(xp.stack([~pasted, pasted]))
+
+
+@dataclass(frozen=True)
 class SmoothMix(Recipe):
     """Keep a soft Gaussian spot of the own sample and fade into another.
 
@@ -111,3 +165,93 @@ def _square_distance(draw: Draw, axis: int, centre: Array) -> Array:
     at = draw.xp.cast(draw.xp.arange(draw.size[axis]), "float32") + 0.5
     off = at[None, :] - centre[:, None] * draw.length(axis)
     return (off * off)[(slice(None), *[slice(None) if a == axis else None for a in range(len(draw.size))])]
+
+
+@dataclass(frozen=True)
+class GMix(Recipe):
+    """Fade from one sample into another around a point: CutMix with a Gaussian for its box.
+
+        spot = exp(-pi * sum_a ((pixel[a] - centre[a]) / side[a])^2),  centre uniform among the pixels
+        side[a] = size[a] * min(lam, 1 - lam)^(1/d),  lam ~ Beta(alpha, alpha),  d = len(size)
+        weight[0] = spot where lam < 1/2, else 1 - spot
+
+    The spot sums to the volume of a box of these sides, so the shares are lam and 1 - lam where the border cuts none
+    of it off.
+
+    Args:
+        alpha: concentration, above 0.
+
+    Raises:
+        ValueError: an alpha that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> mix = ma.GMix().draw(3, size=(8, 8), key=(0, 0))
+        >>> bool(abs(mix.dense().mean(axis=(2, 3)) - mix.share).max() < 1e-6)
+        True
+
+    Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". As in the
+    authors' code, the sample with the smaller part is the spot, and shares are the mean of the mask; other than there,
+    the spot has the image's aspect, as CutMix's box has, and images need not be square.
+    """
+
+    alpha: float = 1.0
+    parents: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        keep(self, alpha=check_number("GMix alpha", self.alpha, 0))
+
+    def region(self, draw: Draw) -> Region:
+        """A Gaussian of the sample with the smaller part, the rest of the other."""
+        xp, axes = draw.xp, range(len(draw.size))
+        words = draw.words(1 + len(draw.size))
+        ratio = look_up(xp, _spot_ratios(self.alpha, len(draw.size)), words[0])
+        bells = [_bell(draw, axis, ratio * draw.length(axis), words[1 + axis]) for axis in axes]
+        spot = prod(bells[1:], start=bells[0])
+        less = _per_pixel(bits16(xp, words[0]) < GRID // 2, len(draw.size))  # lam < 1/2
+        own = xp.where(less, spot, 1.0 - spot)
+        return Dense(xp.stack([own, 1.0 - own]))
+
+
+def lowest(draw: Draw, values: Array, part: Array) -> Array:
+    """Bool (n, *size): in each row the round(part * pixels) pixels of the lowest values, fewer where some are equal.
+
+    Args:
+        draw: whose size is that of the values.
+        values: int32 (n, *size), from -2^30 to 2^30 - 2.
+        part: float32 (n,), 0 to 1.
+    """
+    xp, axes = draw.xp, range(len(draw.size))
+    wanted = xp.rint(part * prod([draw.length(axis) for axis in axes]))
+    limit = xp.full((draw.n,), -(2**30), "int32")
+    for bit in reversed(range(31)):  # the highest limit with no more than that below it, digit by digit
+        higher = limit + 2**bit
+        below = xp.total(values < _per_pixel(higher, len(axes)), tuple(1 + axis for axis in axes))
+        limit = xp.where(below <= wanted, higher, limit)
+    return values < _per_pixel(limit, len(axes))
+
+
+@_xp.constant
+@lru_cache(maxsize=64)
+def other_parts(alpha: float) -> np.ndarray[Any, Any]:
+    """float32 (GRID,): 1 - lam for lam ~ Beta(alpha, alpha)."""
+    return np.asarray(1 - beta_quantiles(alpha, alpha), np.float32)
+
+
+@_xp.constant
+@lru_cache(maxsize=64)
+def _spot_ratios(alpha: float, axes: int) -> np.ndarray[Any, Any]:
+    lam = beta_quantiles(alpha, alpha)
+    return np.asarray(np.maximum(np.minimum(lam, 1 - lam), 2.0**-32) ** (1 / axes), np.float32)
+
+
+def _bell(draw: Draw, axis: int, side: Array, centre: Array) -> Array:
+    """float32 (n, 1, .., length, .., 1): a Gaussian along an axis of height 1 and of that integral."""
+    xp, length = draw.xp, draw.length(axis)
+    off = xp.cast(xp.arange(draw.size[axis]), "float32")[None, :] - xp.floor(uniform(xp, centre) * length)[:, None]
+    bell = xp.exp(off * off * (-pi / (side * side))[:, None])
+    return bell[(slice(None), *[slice(None) if a == axis else None for a in range(len(draw.size))])]
+
+
+def _per_pixel(x: Array, axes: int) -> Array:
+    return x[(slice(None), *[None] * axes)]

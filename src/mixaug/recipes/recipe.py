@@ -35,6 +35,10 @@ class Draw:
         """The first `count` random words of each row, uint32 (count, n); ask once for all that are needed."""
         return keys.words(self.xp, self.key, self.rows, count)
 
+    def rows_of(self, number: int) -> Array:
+        """int32 (n,): this number for each row."""
+        return self.xp.full((self.n,), number, "int32")
+
     def length(self, axis: int) -> Array:
         """The length of a spatial axis, a float32 scalar."""
         return self.xp.cast(self.xp.constant(self.size[axis]), "float32")
@@ -99,7 +103,7 @@ class Recipe(ABC):
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
         made = keys.make(key)
-        xp = _xp.common(n, parent, *made) if like is None else _xp.of(like, "like")
+        xp = _xp.common(n, parent, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(xp, made)
         rows = xp.arange(_checked_count(n)) + check_whole("first", first, 0)
         draw = Draw(xp, made, xp.cast(rows, "uint32"), _checked_size(size))
@@ -133,20 +137,25 @@ def check_recipe(where: str, recipe: object) -> Recipe:
     return recipe
 
 
-def keep(recipe: Recipe, **options: Any) -> None:
-    """Set options of a frozen recipe to their checked form, while it is made."""
+def keep(made: object, **options: Any) -> None:
+    """Set options of a frozen value, such as a recipe, to their checked form, while it is made."""
     for name, value in options.items():
-        object.__setattr__(recipe, name, value)
+        object.__setattr__(made, name, value)
 
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = True) -> int | float:
     """A finite number in its range, as Python's own: a repr has to be read back; a ValueError for any other."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not (low < value if open_low else low <= value) or value > high:
-        above = f"above {low:g}" if open_low else f"of {low:g} or more"
+        above = f"above {low:g}" if open_low else f"of {low:g} or more" if low > -math.inf else ""
         upto = f" and at most {high:g}" if high < math.inf else ""
-        raise ValueError(f"{name}: expected a finite number {above}{upto}, got {value!r}")
+        raise ValueError(f"{name}: expected a finite number {above}{upto}".rstrip() + f", got {value!r}")
     return int(value) if isinstance(value, (int, np.integer)) else float(value)
+
+
+def check_any_number(name: str, value: Any) -> int | float:
+    """A finite number, as Python's own; a ValueError for any other."""
+    return check_number(name, value, -math.inf, open_low=False)
 
 
 def check_whole(name: str, value: Any, low: int) -> int:
@@ -175,7 +184,7 @@ def _checked_count(n: Dim) -> Dim:
 
 
 def _check_traced(xp: Library, key: Key) -> None:
-    for word in key:
+    for word in key[:2]:
         if not isinstance(word, int) and _xp.of(word, "key").name != xp.name:
             raise TypeError(
                 f"key: expected ints, or scalars of the library of like=, got traced numbers of {_xp.title(word)}; "

@@ -34,7 +34,7 @@ class _Reader:
         self.names = sorted(known)
 
     def value(self, node: ast.expr) -> Any:
-        """A recipe, a number, a tuple of numbers, or None."""
+        """A recipe, a number, a tuple of numbers, a dict of those, or None."""
         if isinstance(node, ast.Name):
             return self.make(node.id, [], {})
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -42,6 +42,12 @@ class _Reader:
                 raise ValueError(f"recipe: expected plain options, got a * in {self.text!r}; write them out")
             options = {str(k.arg).lower(): self.value(k.value) for k in node.keywords}
             return self.make(node.func.id, [self.value(arg) for arg in node.args], options)
+        if isinstance(node, ast.Dict) and None not in node.keys:
+            return {
+                self.value(start): self.value(value)
+                for start, value in zip(node.keys, node.values, strict=True)
+                if start
+            }
         if isinstance(node, (ast.Tuple, ast.List)):
             return tuple(self.value(item) for item in node.elts)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):

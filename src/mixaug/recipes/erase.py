@@ -1,0 +1,117 @@
+"""Holes: a part of the sample where nothing is to be seen. The label stays, for what is seen is the own sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import _xp
+from .._xp import Array
+from ..keys import GRID, floor, look_up
+from ..regions import Paste, Region
+from .cut import bounded, checked_bounds, clipped
+from .recipe import Draw, Recipe, check_any_number, check_number, keep
+
+
+@dataclass(frozen=True)
+class Cutout(Recipe):
+    """Cover a box of each sample, of a fixed size around a uniform centre.
+
+        output = where(inside(box), fill, sample),  side[a] = floor(size[a] * side), clipped to the image
+
+    Args:
+        side: of the box, in parts of the image's, 0 to 1.
+        fill: what is seen in it, in the units of the images.
+
+    Raises:
+        ValueError: a side or a fill that is none.
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> mix = ma.Cutout(side=0.5).draw(1, size=(8, 8), key=(0, 0))
+        >>> mix.share, int((mix.images(np.ones((1, 8, 8), np.uint8), channels=None) == 0).sum())
+        (array([[1.]], dtype=float32), 16)
+
+    DeVries & Taylor 2017, "Improved Regularization of Convolutional Neural Networks with Cutout": 16 of 32 pixels.
+    """
+
+    side: float = 0.5
+    fill: float = 0.0
+    parents: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        keep(self, side=check_number("Cutout side", self.side, 0, 1, open_low=False))
+        keep(self, fill=check_any_number("Cutout fill", self.fill))
+
+    def region(self, draw: Draw) -> Region:
+        """A hole of that size."""
+        xp, axes = draw.xp, len(draw.size)
+        words = draw.words(axes)
+        side = xp.full((draw.n,), self.side, "float32")
+        hole = [clipped(draw, a, floor(xp, side * draw.length(a)), words[a]) for a in range(axes)]
+        return Paste(None, (None,), hole=xp.stack(hole, axis=1), fill=xp.full((draw.n,), self.fill, "float32"))
+
+
+@dataclass(frozen=True)
+class RandomErasing(Recipe):
+    """Cover a box of each sample, of random area and aspect, by a constant or by noise.
+
+        output = where(inside(box), fill + noise * N(0, 1), sample),  box as in BoxMix
+
+    Args:
+        low: least area in parts of the image, above 0.
+        high: largest area, low to 1.
+        aspect: largest ratio of the sides, in parts of the image's own, 1 or more.
+        fill: what is seen in it, in the units of the images.
+        noise: standard deviation of the noise about it, drawn for each pixel, the same in all channels; 0: none.
+
+    Raises:
+        ValueError: options that are none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.RandomErasing(fill=127, noise=64).draw(2, size=(8, 8), key=(0, 0)).share
+        array([[1., 1.]], dtype=float32)
+
+    Zhong et al. 2017, "Random Erasing Data Augmentation". The paper covers half of the samples: `sometimes(0.5, ...)`.
+    """
+
+    low: float = 0.02
+    high: float = 0.33
+    aspect: float = 3.3
+    fill: float = 0.0
+    noise: float = 0.0
+    parents: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        keep(self, **checked_bounds("RandomErasing", self.low, self.high, self.aspect))
+        keep(self, fill=check_any_number("RandomErasing fill", self.fill))
+        keep(self, noise=check_number("RandomErasing noise", self.noise, 0, open_low=False))
+
+    def region(self, draw: Draw) -> Region:
+        """A hole within bounds."""
+        xp, count = draw.xp, 2 + len(draw.size)
+        if not self.noise:
+            words, fill = draw.words(count), xp.full((draw.n,), self.fill, "float32")
+        else:
+            words = draw.words(count + prod(draw.size))
+            fill = self._noise(draw, words[count:])
+        return Paste(None, (None,), hole=bounded(draw, words, self.low, self.high, self.aspect), fill=fill)
+
+    def _noise(self, draw: Draw, words: Array) -> Array:
+        """float32 (n, *size): the noise of each pixel."""
+        xp = draw.xp
+        return xp.reshape(xp.transpose(look_up(xp, _normal(self.fill, self.noise), words)), (draw.n, *draw.size))
+
+
+@_xp.constant
+@lru_cache(maxsize=64)
+def _normal(mean: float, deviation: float) -> np.ndarray[Any, Any]:
+    """The quantiles of N(mean, deviation^2): float32 (GRID,)."""
+    from scipy.special import ndtri  # SciPy is slow to import
+
+    return np.asarray(mean + deviation * ndtri((np.arange(GRID) + 0.5) / GRID), np.float32)

@@ -1,0 +1,168 @@
+"""Parents side by side, each seen through a window: part of it, or the whole made smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .._xp import Array
+from ..keys import below, beta_quantiles, floor, look_up
+from ..regions import Paste, Region, whole
+from .cut import even, inside
+from .recipe import Draw, Recipe, check_number, check_whole, keep
+
+
+@dataclass(frozen=True)
+class RICAP(Recipe):
+    """Patch four samples together, each a crop of its own size from anywhere in its image.
+
+        the image is cut at rint(size[a] * q[a]) along its last two axes,  q ~ Beta(beta, beta)
+        crop of parent j: start ~ U{0, .., size[a] - side[a]};  share[j] = area(tile j) / area(image)
+
+    Args:
+        beta: concentration, above 0: small ones leave one sample nearly alone.
+
+    Raises:
+        ValueError: a beta that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.RICAP(beta=0.3).draw(4, size=(8, 8), key=(0, 0)).share.shape
+        (4, 4)
+
+    Takahashi et al. 2018, "Data Augmentation using Random Image Cropping and Patching for Deep CNNs". The paper cuts
+    the whole batch at one point: `per_batch(RICAP())`. Signals have two tiles, volumes are cut along the last two axes.
+    """
+
+    beta: float = 0.3
+    parents: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        keep(self, beta=check_number("RICAP beta", self.beta, 0))
+
+    def region(self, draw: Draw) -> Region:
+        """Four tiles, and for each a crop of its size."""
+        xp, axes = draw.xp, len(draw.size)
+        words = draw.words(2 + self.parents * axes)
+        table = beta_quantiles(self.beta, self.beta).astype(np.float32)
+
+        def cuts(axis: int) -> list[Array]:
+            return [xp.cast(xp.rint(look_up(xp, table, words[axis % 2]) * draw.length(axis)), "int32")]
+
+        boxes = _tiles(draw, 2, cuts)
+        crops = []
+        for j, box in enumerate(boxes):
+            places = words[2 + j * axes :]
+            crop = [inside(draw, a, box[:, a, 1] - box[:, a, 0], places[a]) for a in range(axes)]
+            crops.append(xp.stack(crop, axis=1))
+        return Paste(None, boxes, tuple(crops))
+
+
+@dataclass(frozen=True)
+class Mosaic(Recipe):
+    """Lay samples out in a grid with random lines, each the whole sample made smaller to fit its tile.
+
+        line t along axis a = floor(size[a] * (t - jitter / 2) / tiles) + floor(size[a] * jitter / tiles * u)
+        t = 1 .. tiles - 1,  u ~ U(0, 1)
+        share[j] = area(tile j) / area(image)
+
+    Args:
+        tiles: tiles along each of the last two axes, 2 or more: 2 has four parents, 3 has nine.
+        jitter: how far lines move, in parts of a tile: 0 a regular grid, 1 (at two tiles) a centre in 1/4 .. 3/4.
+
+    Raises:
+        ValueError: options that are none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.Mosaic(tiles=3).draw(12, size=(32, 32), key=(0, 0)).share.shape
+        (9, 12)
+
+    Bochkovskiy et al. 2020, "YOLOv4: Optimal Speed and Accuracy of Object Detection". Detectors there crop the tiles
+    further; here each shows its whole sample. Samples are resized by their nearest pixels, as their masks are.
+    """
+
+    tiles: int = 2
+    jitter: float = 1.0
+
+    def __post_init__(self) -> None:
+        keep(self, tiles=check_whole("Mosaic tiles", self.tiles, 2))
+        keep(self, jitter=check_number("Mosaic jitter", self.jitter, 0, 1, open_low=False))
+
+    @property
+    def parents(self) -> int:
+        """k, one a tile."""
+        return self.tiles**2
+
+    def region(self, draw: Draw) -> Region:
+        """The tiles, each with the whole of its parent."""
+        xp, lines = draw.xp, self.tiles - 1
+        words = draw.words(2 * lines)
+
+        def cuts(axis: int) -> list[Array]:
+            return [self._line(draw, axis, t, words[axis % 2 * lines + t]) for t in range(lines)]
+
+        return Paste(None, _tiles(draw, self.tiles, cuts), (whole(xp, draw.n, draw.size),) * self.parents)
+
+    def _line(self, draw: Draw, axis: int, t: int, word: Array) -> Array:
+        xp, length = draw.xp, draw.length(axis)
+        least = floor(xp, length * ((t + 1 - self.jitter / 2) / self.tiles))
+        return least + below(xp, length * (self.jitter / self.tiles), word)
+
+
+@dataclass(frozen=True)
+class ResizeMix(Recipe):
+    """Paste the whole of another sample, made smaller, anywhere over each sample.
+
+        side[a] = max(1, floor(size[a] * r)),  r ~ U(low, high);  the box lies wholly inside
+        share[1] = area(box) / area(image)
+
+    Args:
+        low: least side in parts of the image's, above 0.
+        high: largest side, low to 1.
+
+    Raises:
+        ValueError: a low or a high that is none.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.ResizeMix(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).share[1]
+        array([0.25, 0.25], dtype=float32)
+
+    Qin et al. 2020, "ResizeMix: Mixing Data with Preserved Object Information and True Labels". Samples are resized by
+    their nearest pixels, in whole numbers, so that masks fit and every library has the same bits.
+    """
+
+    low: float = 0.1
+    high: float = 0.8
+    parents: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        keep(self, low=check_number("ResizeMix low", self.low, 0, 1))
+        keep(self, high=check_number("ResizeMix high", self.high, self.low, 1, open_low=False))
+
+    def region(self, draw: Draw) -> Region:
+        """A box that shows the whole of the second parent, over the own sample."""
+        xp, axes = draw.xp, len(draw.size)
+        words = draw.words(1 + axes)
+        ratio = look_up(xp, even(self.low, self.high, 1.0), words[0])
+        sides = [xp.maximum(floor(xp, ratio * draw.length(a)), 1) for a in range(axes)]
+        box = xp.stack([inside(draw, a, sides[a], words[1 + a]) for a in range(axes)], axis=1)
+        return Paste(None, (None, box), (None, whole(xp, draw.n, draw.size)))
+
+
+def _tiles(draw: Draw, count: int, cuts: Callable[[int], list[Array]]) -> tuple[Array, ...]:
+    """The boxes between the lines along the last two axes, row by row; on a single axis all but one row are empty."""
+    xp, axes = draw.xp, len(draw.size)
+    image = whole(xp, draw.n, draw.size)
+    ends = {a: [image[:, a, 0], *cuts(a), image[:, a, 1]] for a in range(axes)[-2:]}
+    boxes = []
+    for tile in range(count**2):
+        at = {axes - 2: tile // count, axes - 1: tile % count}
+        sides = [xp.stack(ends[a][at[a] : at[a] + 2], axis=1) if a in ends else image[:, a] for a in range(axes)]
+        box = xp.stack(sides, axis=1)
+        boxes.append(box * 0 if axes == 1 and tile >= count else box)
+    return tuple(boxes)
