@@ -355,6 +355,10 @@ def test_dicts_are_read_a_list_at_a_time_and_each_sample_once():
 
 
 def test_labels_in_parts():
+    _, (parts, share) = ma.torch.Mixed(RECIPE, fields={"labels": ma.Parts()})(IMAGES, LABELS)
+    mix = RECIPE.draw(N, (8, 6), key=(0, 0), like=IMAGES)
+    assert torch.equal(parts, mix.parts(LABELS)[0])
+    assert torch.equal(share, mix.share)
     loader = make(recipe=ma.CutMix(), fields={"labels": ma.Parts()})
     for (_, (parts, share)), (_, labels) in zip(loader, make(recipe=ma.CutMix()), strict=True):
         dense = (torch.nn.functional.one_hot(parts, N) * share[..., None]).sum(0)

@@ -179,12 +179,13 @@ def named(batch: Batch) -> dict[str, Array]:
     )
 
 
-def each(batch: Batch, function: Callable[[Array], Any]) -> Batch:
-    """A batch of the same form, with the function's value for each field (for each of the arrays of `Parts`)."""
-    return _like(
-        batch,
-        {name: tuple(map(function, x)) if isinstance(x, tuple) else function(x) for name, x in named(batch).items()},
-    )
+def each(batch: Batch, function: Callable[[str, Array], Any]) -> Batch:
+    """A batch of the same form, with the function's value of each name and field (of each of the arrays of `Parts`)."""
+    values = {
+        name: tuple(function(name, part) for part in x) if isinstance(x, tuple) else function(name, x)
+        for name, x in named(batch).items()
+    }
+    return _like(batch, values)
 
 
 def _like(batch: Batch, mixed: dict[str, Array]) -> Batch:

@@ -146,7 +146,7 @@ def sample(
     key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
     mixed = mix_from(
         recipe,
-        each(source, lambda x: x[place[0]]),
+        each(source, lambda _, x: x[place[0]]),
         source,
         place,
         key=key,
@@ -154,7 +154,7 @@ def sample(
         fields=fields,
         first=index,
     )
-    return each(mixed, lambda x: x[0])
+    return each(mixed, lambda _, x: x[0])
 
 
 @dataclass(frozen=True)

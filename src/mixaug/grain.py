@@ -87,5 +87,4 @@ class _Mixed(grain.MapDataset):  # type: ignore[misc]
             raise ValueError("mixed: expected an element at every index, got one filtered out; filter the source first")
         columns = [named(element) for element in elements]
         stacked = {name: np.stack([np.asarray(column[name]) for column in columns]) for name in columns[0]}
-        names = iter(stacked)
-        return each(elements[0], lambda _: stacked[next(names)])
+        return each(elements[0], lambda name, _: stacked[name])

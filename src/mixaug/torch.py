@@ -366,7 +366,7 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
         rows, place = np.unique(asked.parent, return_inverse=True)
         place = place.reshape(asked.parent.shape)
         source = _batch(self.dataset, rows.tolist(), self.collate_fn)
-        own, key = each(source, lambda x: x[place[0]]), (self.seed, asked.epoch, asked.step)
+        own, key = each(source, lambda _, x: x[place[0]]), (self.seed, asked.epoch, asked.step)
         return mix_from(self.recipe, own, source, place, key=key, first=asked.first, **self.options)
 
 
@@ -436,12 +436,8 @@ def _checked_dataset(dataset: Any) -> Any:
 
 def _as_they_came(mixed: Batch, batch: Batch) -> Batch:
     """The mixed fields, those that came as tv_tensors as such."""
-    came = iter(named(batch).values())
-    return each(mixed, lambda x: _wrapped(x, next(came)))
-
-
-def _wrapped(x: Tensor, like: Tensor) -> Tensor:
-    return x.as_subclass(type(like)) if _is_tv_tensor(type(like)) else x
+    kinds = {name: type(x) for name, x in named(batch).items()}
+    return each(mixed, lambda name, x: x.as_subclass(kinds[name]) if _is_tv_tensor(kinds[name]) else x)
 
 
 @_xp.constant
