@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_OUT ?= out/demo
 DEMO_ARGS ?= --epochs 3
 
-.PHONY: help setup demo test lint format check golden
+.PHONY: help setup demo test lint format check golden recipes
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -38,3 +38,6 @@ check: lint test  ## what a change must pass
 
 golden: setup  ## draw tests/golden.json anew, when a law of the draw is changed on purpose
 	$(BIN)/python tools/make_golden.py
+
+recipes: setup  ## write docs/recipes.md anew; train for its table where there are other recipes
+	$(BIN)/python tools/make_recipes.py

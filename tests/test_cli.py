@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mixaug.recipes import RECIPES, entry
+
 MIXAUG = [sys.executable, "-c", "from mixaug.cli import main; main()"]
 QUICK = ["--model", "small", "--train-size", "300", "--arm", "none", "--arm", "cutmix"]
 
@@ -31,9 +33,13 @@ def lines(folder: Path) -> list[dict]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), ["preview", "compare"]),
+        ((), ["recipes", "preview", "compare"]),
+        (("recipes", "--help"), ["List the recipes"]),
         (("--help",), ["Draw a sheet of mixed images", "Train the same network with and without mixing"]),
-        (("preview", "--help"), ["--data", "--recipe", "--seed", "--out", "--rows", "one_of"]),
+        (
+            ("preview", "--help"),
+            ["--data", "--recipe", "--seed", "--out", "--rows", "one_of", '"all" draws one row for each'],
+        ),
         (
             ("compare", "--help"),
             [
@@ -66,6 +72,44 @@ def test_preview_writes_a_picture(tmp_path):
             assert sheet.format == "PNG"
             assert min(sheet.size) > 300
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.png"]
+
+
+def test_recipes_are_listed_in_full_wherever_they_are_piped(tmp_path):
+    done = mixaug("recipes", COLUMNS="30")
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *rows = done.stdout.splitlines()
+    assert head.split("  ")[0] == "recipe"
+    assert len(rows) == len(RECIPES)
+    for row, kind in zip(rows, RECIPES, strict=True):
+        listed = entry(kind)
+        name, options, summary, *paper = re.split(r"  +", row.strip())
+        assert (name, options, summary) == (listed.name, listed.options, listed.summary)
+        assert paper == ([f"{listed.paper.authors} {listed.paper.year}"] if listed.paper else [])
+    assert "…" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_recipes_are_listed_with_whole_names_on_a_narrow_terminal():
+    code = "import sys; sys.stdout.isatty = lambda: True; from mixaug.cli import main; main()"
+    environment = {**os.environ, "COLUMNS": "30", "NO_COLOR": "1", "TERM": "xterm"}
+    command = [sys.executable, "-c", code, "recipes"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=environment).stdout
+    shown = re.sub(r"\x1b\[\d*m", "", shown)
+    assert max(map(len, shown.splitlines())) <= 30
+    assert "…" not in shown
+    begun = [line.split()[0] for line in shown.splitlines() if not line.startswith(" ")]
+    assert begun == ["recipe", *(kind.__name__ for kind in RECIPES)]
+
+
+def test_preview_of_all_has_a_row_for_each(tmp_path):
+    sheets = {}
+    for rows in (1, 2):
+        done = mixaug("preview", "--recipe", "all", "--rows", rows, "--out", tmp_path / f"{rows}.png")
+        assert (done.returncode, done.stderr) == (0, "")
+        with Image.open(tmp_path / f"{rows}.png") as sheet:
+            sheets[rows] = sheet.size
+    assert sheets[2][0] - sheets[1][0] == 2 * 168 + 4 + 16
+    assert sheets[1][1] > len(RECIPES) * 168
 
 
 def test_preview_is_drawn_from_its_seed(tmp_path):
@@ -114,6 +158,7 @@ def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
         (["preview", "--data", "cifar"], "got 'cifar': did you mean 'cifar10'"),
         (["preview", "--data", "folder:/nowhere/at/all"], "got /nowhere/at/all: no such folder"),
         (["preview", "--rows", "0"], "expected 1 to 100 rows, got 0"),
+        (["preview", "--recipe", "all", "--rows", "13"], "expected 1 to 12 images of each recipe, got 13"),
         (["preview", "--out", "/proc/no/sheet.png"], "expected to write /proc/no/sheet.png, got No such file"),
         (["compare", "--arm", "none", "--arm", "mixup(alpha=-1)"], "alpha: expected a finite number above 0, got -1"),
         (["compare", "--seeds", "some"], "--seeds: expected how many (5) or which ones (0,3,7), got 'some'"),

@@ -59,6 +59,53 @@ def test_width_comes_from_the_width():
     assert width.max() > 100
 
 
+WIDE = [
+    ma.InsideCutMix(), ma.EvenCutMix(), ma.BoxMix(low=0.5, high=0.5, aspect=1), ma.NWayCutMix(), ma.HMix(ratio=1),
+    ma.ResizeMix(low=0.7, high=0.7), ma.CutMixMinMax(), ma.RICAP(beta=1.0), ma.Mosaic(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", WIDE, ids=repr)
+def test_the_width_of_every_box_comes_from_the_width(recipe):
+    """Elsewhere: the box's width is computed from the height."""
+    for box in recipe.draw(500, (16, 160), key=(0, 0)).region.box[1:]:
+        height, width = (box[..., 1] - box[..., 0]).T
+        assert width.max() > 100 if recipe != ma.Mosaic() else width.max() > 60
+        assert height.max() <= 16
+
+
+@pytest.mark.parametrize("recipe", [ma.Cutout(), ma.RandomErasing(low=0.5, high=0.5, aspect=1)], ids=repr)
+def test_the_width_of_every_hole_comes_from_the_width(recipe):
+    """Elsewhere: the box's width is computed from the height."""
+    hole = recipe.draw(500, (16, 160), key=(0, 0)).region.hole
+    assert (hole[:, 1, 1] - hole[:, 1, 0]).max() in (80, 113)
+
+
+@pytest.mark.parametrize("length", [0.1, 0.3, 0.5, 0.9])
+def test_a_box_of_a_length_has_sides_of_that_length(length):
+    """Elsewhere: length=0.3 gives sides of sqrt(1 - 0.3^2), 95 in 100."""
+    size, n = (100, 60), 400
+    hole = ma.Cutout(side=length).draw(n, size, key=(0, 0)).region.hole
+    whole = ((hole[..., 0] > 0) & (hole[..., 1] < size)).all(axis=1)
+    fixed = ma.BoxMix(low=length**2 + 1e-6, high=length**2 + 1e-6, aspect=1).draw(n, size, key=(0, 0)).region.box[1]
+    small = ma.ResizeMix(low=length + 1e-6, high=length + 1e-6).draw(n, size, key=(0, 0)).region.box[1]
+    for boxes in (hole[whole], fixed, small):
+        assert (boxes[..., 1] - boxes[..., 0] == np.rint(np.array(size) * length)).all()
+
+
+@pytest.mark.parametrize("recipe", [CUT, ma.EvenCutMix(), ma.HMix(), *WIDE[2:5]], ids=repr)
+def test_areas_are_of_clipped_boxes(recipe):
+    """Elsewhere: the weight of a box is its area before it is clipped."""
+    n, size = 200, (12, 9)
+    x, y = truth(n, size)
+    mix = recipe.draw(n, size, key=(0, 0))
+    seen = mix.images(x).sum(axis=(1, 2)) / 108
+    np.testing.assert_allclose(seen, mix.labels(y, n), atol=1e-6)
+    box = mix.region.box[1]
+    assert (box >= 0).all()
+    assert (box <= np.array(size)[:, None]).all()
+
+
 def test_every_sample_has_its_own_box_and_weight():
     """Elsewhere: one box position, or one label, for the whole batch."""
     box = CUT.draw(128, (64, 64), key=(0, 0)).region.box[1]

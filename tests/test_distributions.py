@@ -191,3 +191,41 @@ def test_what_a_branch_draws_depends_neither_on_the_choice_nor_on_its_siblings()
         for weights in ((1, 0), (0, 1))
     )
     assert stats.pearsonr(one, other).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("alpha", [0.4, 1.0])
+def test_mixup_of_images_alone_has_the_same_expectation(alpha):
+    """Huszar 2017: the loss of a blend against both labels is, on the mean over pairs, that of a blend whose own weight
+    is Beta(alpha + 1, alpha) against the own label alone."""
+    rng = np.random.default_rng(0)
+    n, classes = N, 3
+    y = rng.integers(0, classes, n)
+    x = y + rng.normal(size=n)
+
+    def loss(x, label):
+        return np.log1p(np.exp(np.outer(x, [1.0, -2.0, 0.5]) + np.array([0, 1, -1])))[np.arange(n), label]
+
+    mix = ma.MixUp(alpha=alpha).draw(n, (1,), key=(0, 0))
+    other = x[mix.parent[1]], y[mix.parent[1]]
+    own = mix.share[0].astype(np.float64)
+    blend = own * x + (1 - own) * other[0]
+    both = own * loss(blend, y) + (1 - own) * loss(blend, other[1])
+
+    def of_own_label(a: float, b: float) -> np.ndarray:
+        weight = stats.beta(a, b).ppf((np.arange(n) + 0.5) / n)[rng.permutation(n)]
+        return loss(weight * x + (1 - weight) * other[0], y)
+
+    def apart(one: np.ndarray) -> float:
+        return abs((both - one).mean()) / ((both - one).std() / np.sqrt(n))
+
+    assert apart(of_own_label(alpha + 1, alpha)) < 3.5
+    assert apart(of_own_label(alpha, alpha)) > 3.5  # the test can fail
+
+
+@pytest.mark.parametrize("alpha", [0.4, 1.0, 3.0])
+def test_an_own_weight_seen_as_often_as_it_weighs_is_beta_of_alpha_plus_one(alpha):
+    """The same on MixUp's own draws: E[2 w f(w)] = E[f(v)], w ~ Beta(alpha, alpha), v ~ Beta(alpha + 1, alpha)."""
+    w = ma.MixUp(alpha=alpha).draw(10 * N, (1,), key=(0, 0)).share[0].astype(np.float64)
+    for power in (1, 2, 5):
+        seen = 2 * w * w**power
+        assert abs(seen.mean() - stats.beta(alpha + 1, alpha).moment(power)) < 4 * seen.std() / np.sqrt(len(w))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import mixaug as ma
+from mixaug.recipes import RECIPES
 from test_structure import ROOT
 
 PROJECT = ROOT.parent.parent
@@ -23,11 +27,37 @@ def test_snippets_run(page, code, tmp_path, monkeypatch):
     exec(compile(code, page, "exec"), {})  # noqa: S102 - our own page
 
 
+NAMES = "|".join(kind.__name__ for kind in RECIPES)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_recipes_in_tables_are_recipes(page):
-    for text in re.findall(r"`ma\.((?:per_batch|sometimes|one_of|MixUp|CutMix)\([^`]*\))`", page.read_text()):
+    for text in re.findall(r"`ma\.((?:per_batch|sometimes|one_of|" + NAMES + r")\([^`]*\))`", page.read_text()):
         text = text.replace("ma.", "").replace("p, recipe", "0.5, cutmix").replace("(recipe)", "(cutmix)")
+        text = text.replace("low, high", "0.2, 0.8")
         assert isinstance(ma.recipe(text.replace("=n)", "=3)")), ma.Recipe)
+
+
+SPEC = spec_from_file_location("make_recipes", PROJECT / "tools" / "make_recipes.py")
+MAKER = module_from_spec(SPEC)
+SPEC.loader.exec_module(MAKER)
+
+
+def test_the_page_of_recipes_is_what_the_code_makes_now():
+    assert (PROJECT / "docs" / "recipes.md").read_text() == MAKER.page(), "run: make recipes"
+    assert MAKER.trained_arms() == list(MAKER.ARMS), "run: make recipes"
+
+
+def test_the_pictures_of_recipes_are_what_the_code_draws_now():
+    """Up to how letters are smoothed, which is the font library's matter."""
+    for path, picture in MAKER.pictures().items():
+        with Image.open(path) as held:
+            assert held.size == picture.size, f"{path}; run: make recipes"
+            got, want = (np.asarray(image.convert("RGB"), float) for image in (held, picture))
+        assert np.abs(got - want).mean() < 0.5, f"{path}; run: make recipes"
+    held = sorted((PROJECT / "docs" / "recipes").iterdir())
+    assert held == sorted([*MAKER.pictures(), PROJECT / "docs" / "recipes" / "run.json"])
+    assert sum(path.stat().st_size for path in held) < 1_500_000
 
 
 def test_commands_of_the_readme_are_in_the_makefile():

@@ -190,6 +190,16 @@ def test_training_sees_mixed_batches_and_the_loss_and_gradients_are_of_them(make
     assert model.config.problem_type is None
 
 
+def test_a_schedule_follows_the_epochs(tmp_path):
+    late = ma.schedule({0: ma.identity(), 1: ma.MixUp(alpha=50.0)})
+    trainer, record = made(vit(), tmp_path, mixing={"recipe": late}, num_train_epochs=2)
+    trainer.train()
+    same = [
+        torch.equal(fed["pixel_values"], own["pixel_values"]) for fed, own in zip(record.fed, record.plain, strict=True)
+    ]
+    assert same == [True] * 6 + [False] * 6
+
+
 def test_a_step_of_unequal_micro_batches_is_the_mean_over_its_rows(tmp_path):
     trainer, record = made(vit(), tmp_path, dataset=Samples(Y[:6], X[:6]), gradient_accumulation_steps=2)
     trainer.train()

@@ -36,9 +36,9 @@ def test_threefry_gives_the_published_answers(key, counter, cipher):
 def test_folding_is_encryption_of_the_number_mod_2_to_64(seed, number):
     key = keys.make((seed, 0))
     low, high = seed % 2**32, seed // 2**32 % 2**32
-    assert key == keys.threefry(keys._Ints, keys.Key(low, high), (0, 0))
+    assert key[:2] == keys.threefry(keys._Ints, keys.Key(low, high), (0, 0))
     counter = (number % 2**32, number // 2**32 % 2**32)
-    assert keys.fold_in(key, number) == keys.threefry(keys._Ints, key, counter)
+    assert keys.fold_in(key, number)[:2] == keys.threefry(keys._Ints, key, counter)
 
 
 @pytest.mark.parametrize("number", [0, 1, -1, 2**31, 2**40 + 5, -(2**62)])

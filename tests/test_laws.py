@@ -24,13 +24,23 @@ def recipe(request: pytest.FixtureRequest) -> ma.Recipe:
     return request.param
 
 
-COMPILED = (ways.tf_xla, ways.torch_compiled, ways.jax_jit)  # these take seconds each, so not at every size
-CASES = [(way, shape) for way in ways.WAYS for shape in (ways.SIZES[::3] if way in COMPILED else ways.SIZES)]
+COMPILED = (ways.tf_xla, ways.torch_compiled, ways.jax_jit)  # these take seconds each: not all at every size
+CASES = [(way, shape) for way in ways.WAYS for shape in (ways.SIZES[:1] if way in COMPILED else ways.SIZES)]
 
 
 @pytest.mark.parametrize(("way", "shape"), CASES, ids=[f"{way.__name__}-{shape}" for way, shape in CASES])
 def test_all_laws(recipe, way, shape):
-    n, size = shape
+    check_laws(recipe, way, *shape)
+
+
+@pytest.mark.parametrize("shape", ways.SIZES[1:], ids=str)
+@pytest.mark.parametrize("way", COMPILED, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("recipe", [ma.one_of(ma.CutMix(), ma.MixUp(parents=3)), ma.GridMix(), ma.Mosaic()], ids=repr)
+def test_all_laws_compiled_at_other_sizes(recipe, way, shape):
+    check_laws(recipe, way, *shape)
+
+
+def check_laws(recipe, way, n, size) -> None:
     x, y = ways.own_class_everywhere(n, size), np.arange(n)
 
     def run(x, y):

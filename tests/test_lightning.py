@@ -256,3 +256,11 @@ def test_ranks_draw_different_mixes(tmp_path):
         assert len(fed[rank]) == 3
         assert_mixed(fed[rank], 0, rank)
     assert not np.array_equal(fed[0][0][3][1], fed[1][0][3][1])
+
+
+def test_a_schedule_follows_the_epochs():
+    net, late = recorder(lightning), ma.schedule({0: ma.identity(), 1: ma.MixUp(alpha=50.0)})
+    trainer(ma.lightning.Mix(late, num_classes=CLASSES), max_epochs=2).fit(net, pairs())
+    for epoch, _, (images, _), (fed, _) in net.fed:
+        assert torch.equal(images, fed) == (epoch == 0)
+    assert len(net.fed) == 12

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +13,19 @@ from hypothesis import strategies as st
 
 import mixaug as ma
 import ways
+from mixaug.recipes import RECIPES as RECIPES_OF_THE_LITERATURE
+from mixaug.recipes import Paper, entry
 
 NUMBERS = st.floats(1e-3, 1e3)
 LEAVES = st.one_of(
     st.builds(ma.MixUp, alpha=NUMBERS, parents=st.integers(2, 9)),
     st.builds(ma.CutMix, alpha=NUMBERS),
     st.builds(ma.GridMix, alpha=NUMBERS, cells=st.integers(1, 9)),
+    st.builds(ma.TokenMix, alpha=NUMBERS, token=st.integers(1, 99)),
+    st.builds(ma.FMix, alpha=NUMBERS, decay=st.floats(0, 9)),
+    st.builds(ma.CowMix, low=st.floats(0.02, 0.2), high=st.floats(0.2, 3), least=st.floats(0, 0.5), most=st.just(1)),
     st.builds(ma.SmoothMix, low=st.floats(0.01, 0.2), high=st.floats(0.2, 3)),
+    st.builds(ma.GMix, alpha=NUMBERS),
     st.just(ma.identity()),
 )
 RECIPES = st.recursive(
@@ -117,6 +125,66 @@ def test_texts_that_are_refused(text, sentence):
 def test_options_that_are_refused(make, error, sentence):
     with pytest.raises(error, match=sentence):
         make()
+
+
+def test_the_list_has_every_recipe_and_reads_back():
+    assert [one.kind for one in ma.recipes()] == list(RECIPES_OF_THE_LITERATURE)
+    for one in ma.recipes():
+        assert ma.recipe(one.name) == ma.recipe(one.defaults) == one.kind()
+        assert one.defaults == f"{one.name}({one.options})"
+        assert (one, hash(one)) == (replace(one), hash(replace(one)))
+
+
+@pytest.mark.parametrize("one", ma.recipes(), ids=lambda one: one.name)
+def test_the_list_says_what_a_recipe_is(one):
+    assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", one.summary)
+    assert "=" in one.formula or "~" in one.formula
+    assert not one.formula.startswith(" ")
+    assert re.fullmatch(r"Good for [^\n]*\.", one.good_for)
+    assert "Good for" not in " ".join(one.notes)
+    assert not any(word in " ".join(one.notes) for word in ("Args:", ">>>", "Raises:"))
+    without = ("EvenCutMix", "CutMixMinMax", "NWayCutMix")  # of other libraries, and of our own
+    assert (one.paper is None) == (one.name in without)
+    if one.paper:
+        assert 2015 < one.paper.year < 2030
+        assert any(note.startswith(str(one.paper)) for note in one.notes)
+
+
+def test_a_docstring_is_read_by_its_form():
+    def listed(docstring):
+        return entry(type("Plain", (ma.MixUp,), {"__doc__": docstring}))
+
+    one = listed("""Do it.
+
+        a = b
+          + c
+
+    Args:
+        alpha: so.
+
+    Before the example.
+
+    Example:
+        >>> 1
+
+        >>> 2
+
+    Good for
+    nothing. At all.
+
+    Doe & Roe 2031, "On: nothing", did less.
+    """)
+    assert (one.summary, one.formula, one.good_for) == ("Do it.", "a = b\n  + c", "Good for nothing. At all.")
+    assert one.notes == ("Before the example.", 'Doe & Roe 2031, "On: nothing", did less.')
+    assert one.paper == Paper("Doe & Roe", 2031, "On: nothing")
+    for none in (None, "", "Plain(alpha: float = 1.0)"):
+        assert (listed(none).summary, listed(none).formula, listed(none).notes, listed(none).paper) == (
+            "",
+            "",
+            (),
+            None,
+        )
+    assert listed("Do.\n\nAs 12 2031 do.").paper is None
 
 
 def test_numbers_of_numpy_become_pythons_own():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import losses, metrics, pairing
+from . import laws, losses, metrics, pairing
 from .batch import mix_batch
 from .epoch import batches, mixed
 from .fields import Images, Labels, Parts, Values
@@ -40,6 +40,7 @@ from .recipes import (
     per_batch,
     ramp,
     recipe,
+    recipes,
     schedule,
     sometimes,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "Values",
     "batches",
     "identity",
+    "laws",
     "losses",
     "metrics",
     "mix_batch",
@@ -95,6 +97,7 @@ __all__ = [
     "per_batch",
     "ramp",
     "recipe",
+    "recipes",
     "schedule",
     "sometimes",
 ]

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 
 from . import _xp, keys
 from ._xp import Array
+from .apply import rows
 from .fields import Field, Images, Labels, Parts, Values, resolve
 from .keys import Key
 from .pairing import Pairing
@@ -18,6 +19,7 @@ Batch: TypeAlias = Any  #: a dict of named fields, (images, labels) or (images, 
 Fields: TypeAlias = Mapping[str, str | Field]
 
 _POSITIONS = ("images", "labels", "sample_weight")
+_COPIES = -4  #: copies are drawn under the key with this number folded in: no node of a recipe has it
 
 
 class Options(TypedDict, total=False):
@@ -100,6 +102,8 @@ def mix_from(
         )
     chooser: Callable[[Key, int], Array] | None = None
     if pairing is not None:
+        if not isinstance(pairing, Pairing):
+            raise TypeError(f"pairing: expected one such as ma.pairing.SameClass(), got {pairing!r}")
         seen = _seen(pairing, arrays, kinds)
         chooser = partial(_paired, pairing, n, like, seen)
     if bank is not None:
@@ -113,7 +117,8 @@ def mix_from(
         return {name: kinds[name].mix(mix, x, sources.get(name)) for name, x in arrays.items()}
 
     made, copies = keys.make(key), check_whole("repeat", repeat, 1)
-    mixed = [copy(recipe, made), *(copy(recipe, keys.fold_in(made, number)) for number in range(1, copies))]
+    others = keys.fold_in(made, _COPIES)
+    mixed = [copy(recipe, made), *(copy(recipe, keys.fold_in(others, number)) for number in range(1, copies))]
     if keep_clean:
         mixed.insert(0, copy(identity(), made))
     return _like(batch, {name: _joined(xp, name, [one[name] for one in mixed]) for name in arrays})
@@ -132,7 +137,10 @@ def _with_bank(
         raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, arrays))}, got {came}")
     for name, x in arrays.items():
         _xp.same({name: x, f"bank {name}": others[name]})
+        rows.check_alike(xp, x, others[name], f"bank {name}")
     n, m = _rows(xp, arrays), _rows(xp, others)
+    if isinstance(m, int) and not m:
+        raise ValueError("bank: expected one row or more, got none")
 
     def drawn(key: Key, parents: int) -> Array:
         word = keys.rank_word(xp, key, xp.cast(xp.arange(m), "uint32"))
@@ -148,7 +156,7 @@ def _seen(pairing: Pairing, arrays: dict[str, Array], kinds: dict[str, Field]) -
         return None
     wanted = (Labels, Parts) if pairing.needs == "labels" else (Values,)
     for name, kind in kinds.items():
-        if isinstance(kind, wanted):
+        if isinstance(kind, wanted) and not name.startswith("sample_weight"):  # those are no targets
             return arrays[name]
     raise ValueError(
         f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {', '.join(map(repr, arrays))}; "

@@ -1,4 +1,4 @@
-"""The command line: `mixaug preview` and `mixaug compare`."""
+"""The command line: `mixaug recipes`, `mixaug preview` and `mixaug compare`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 DATA = "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, or folder:PATH with one sub-folder a class."
 OUT = Path("mixaug-compare")
-RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; an unknown name lists the known ones.'
+RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; `mixaug recipes` lists them.'
 
 
 def main() -> None:
@@ -73,25 +73,53 @@ def _options(
 
 
 @app.command()
+def recipes() -> None:
+    """List the recipes: their options as they are unless said otherwise, what they do, where they were published."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from .lab.config import listed
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("recipe", "options", "what it does", "paper"):
+        table.add_column(head, no_wrap=head == "recipe", overflow="fold")
+    for one in listed():
+        name = one.name if one.distribution == "mixaug" else f"{one.name} ({one.distribution})"
+        paper = f"{one.paper.authors} {one.paper.year}" if one.paper else ""
+        table.add_row(*map(Text, (name, one.options, one.summary, paper)))
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=10_000, highlight=False)
+    console.print(table)
+
+
+@app.command()
 def preview(
     data: Annotated[str, typer.Option(help=DATA)] = "fashion-mnist-sample",
-    recipe: Annotated[str, typer.Option(help=RECIPE)] = "one_of(mixup(alpha=1.0), cutmix(alpha=1.0))",
+    recipe: Annotated[
+        str, typer.Option(help=f'{RECIPE} "all" draws one row for each.')
+    ] = "one_of(mixup(alpha=1.0), cutmix(alpha=1.0))",
     seed: Annotated[int, typer.Option(help="Another seed shows other mixes of other images.")] = 0,
-    rows: Annotated[int, typer.Option(help="How many mixed images to show.")] = 6,
+    rows: Annotated[int | None, typer.Option(help="How many mixed images to show: 6, or 4 of each of all.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
     out: Annotated[Path, typer.Option(help="The PNG file to write; it is replaced.")] = Path("mixaug-preview.png"),
 ) -> None:
     """Draw a sheet of mixed images: what each is made of, its parents, and where each pixel came from."""
     from .epoch import Epoch
     from .lab import data as datasets
-    from .lab.config import read_arm
-    from .lab.preview import save, sheet
+    from .lab.config import listed, read_arm
+    from .lab.preview import family, save, sheet
 
-    made = read_arm(recipe)
+    made = [entry.kind() for entry in listed()] if recipe == "all" else read_arm(recipe)
+    rows = (4 if recipe == "all" else 6) if rows is None else rows
     loaded = datasets.load(data, image_size=image_size, seed=seed)
     train = loaded.train
     drawn = Epoch(len(train.labels), seed, 0).rows(0, max(64, rows))
-    save(sheet(train.images[drawn], train.labels[drawn], loaded.classes, made, key=(seed, 0), rows=rows), out)
+    given = (train.images[drawn], train.labels[drawn], loaded.classes)
+    if isinstance(made, list):
+        picture = family(*given, made, key=(seed, 0), count=rows)
+    else:
+        picture = sheet(*given, made, key=(seed, 0), rows=rows)
+    save(picture, out)
     typer.echo(f"wrote {out}")
 
 

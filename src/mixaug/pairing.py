@@ -16,7 +16,7 @@ import numpy as np
 from . import _xp, keys
 from ._xp import Array, Dim, Library
 from .keys import GRID, Key, below, look_up
-from .recipes.recipe import check_number, keep, ring
+from .recipes.recipe import check_number, check_whole, keep, ring
 
 _FOLD = -3  #: a pairing's words are those of the key with this number folded in
 
@@ -44,7 +44,7 @@ class Pairing(ABC):
                 numbers (n, ...).
 
         Raises:
-            ValueError: labels or values that are missing.
+            TypeError, ValueError: labels or values that are missing, of another library or of other rows.
 
         Example:
             >>> import mixaug as ma, numpy as np
@@ -54,10 +54,11 @@ class Pairing(ABC):
         """
         made = keys.make(key)
         xp = _xp.common(n, seen, *made[:2]) if like is None else _xp.of(like, "like")
-        if self.needs and seen is None:
-            raise ValueError(f"{type(self).__name__}: expected {self.needs} to pair by, got none; pass seen=")
-        own = xp.arange(n)
-        return xp.stack([own, *self.rows(xp, made, n, parents, seen)])
+        if self.needs:
+            _check_seen(xp, f"{type(self).__name__}: expected {self.needs} to pair by", n, seen)
+        if isinstance(n, int) and n == 0:
+            return xp.full((parents, 0), 0, "int32")
+        return xp.stack([xp.arange(n), *self.rows(xp, made, n, parents, seen)])
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,16 @@ class Roll(Pairing):
     """The rows before each, `x.roll(shift)`: what torchvision does. Shuffle first; a sorted batch stays within a class.
 
     Args:
-        shift: how far; parent j is j * shift rows before.
+        shift: how far, 1 or more; parent j is j * shift rows before.
+
+    Raises:
+        ValueError: a shift that is none.
     """
 
     shift: int = 1
+
+    def __post_init__(self) -> None:
+        keep(self, shift=check_whole("Roll shift", self.shift, 1))
 
     def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
         """Those before."""
@@ -174,12 +181,22 @@ class Near(Pairing):
 
     def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:
         """The rows of the largest log-chance plus Gumbel noise: a sample without replacement."""
-        values = xp.reshape(xp.cast(seen, "float32"), (n, -1))
-        apart = values[:, None, :] - values[None, :, :]
+        values = xp.reshape(xp.cast(seen, "float64"), (n, -1))  # large numbers may lie close together
+        apart = xp.cast((values[:, None, :] - values[None, :, :]) / self.sigma, "float32")
         noise = look_up(xp, _gumbel(), xp.transpose(_words(xp, key, n, n)))
-        score = noise - xp.summed(apart * apart) * (0.5 / self.sigma**2)
+        score = noise - xp.summed(apart * apart) * 0.5
         allowed = _other_rows(xp, n)
         return _best(xp, score, [allowed] * (parents - 1))
+
+
+def _check_seen(xp: Library, what: str, n: Dim, seen: Array | None) -> None:
+    if seen is None:
+        raise ValueError(f"{what}, got none; pass seen=")
+    if _xp.of(seen, "seen") != xp:
+        raise TypeError(f"{what} in {xp.title}, got {_xp.title(seen)}; convert them first")
+    rows = xp.shape(seen)[:1]
+    if not rows or (isinstance(n, int) and isinstance(rows[0], int) and rows[0] != n):
+        raise ValueError(f"{what}, {n} rows of them, got the shape {tuple(seen.shape)}")
 
 
 def classes(xp: Library, labels: Array) -> Array:
@@ -219,14 +236,12 @@ def _best(xp: Library, score: Array, allowed: Sequence[Array]) -> list[Array]:
     """int32 (n,) for each parent: the allowed row of the highest score that is not taken, the own one where none is."""
     n = xp.shape(score)[0]
     own, nothing = xp.arange(n), xp.full((), float("-inf"), "float32")
-    if isinstance(n, int) and n == 0:
-        return [own] * len(allowed)
-    rows = []
+    rows: list[Array] = []
     for some in allowed:
         left = xp.where(some, score, nothing)
         best = xp.cast(xp.argmax(left), "int32")
         rows.append(xp.where(xp.highest(left)[:, 0] > nothing, best, own))
-        score = xp.where(own[None, :] == best[:, None], nothing, score)
+        score = xp.where(own[None, :] == rows[-1][:, None], nothing, score)
     return rows
 
 

@@ -108,7 +108,7 @@ class Dense:
         weight: (k, n, *size) float32 in [0, 1] summing to 1 over k, or bool where each pixel has one parent. Where no
             parent is to be seen all are 0.
         box, crop: for each of the k parents None, or int32 (n, d, 2): it is seen through a box that shows that part
-            of it, as in `Paste`, and has no weight outside of it.
+            of it, as in `Paste`, and has no weight outside of it; where the two are the same it is seen as it is.
         fill: float32 (n,) or (n, *size), what is where no parent is to be seen; None where there is no such pixel.
     """
 

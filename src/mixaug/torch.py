@@ -377,7 +377,8 @@ class MixingCollate:
 
     A collate function is not told which batch it makes, so this counts its calls. The mixes are drawn anew each epoch
     and are right, but which ones they are depends on the number of workers, on PyTorch's global seed and on what was
-    loaded before; a resumed run draws others. Evaluation must not use it: give that loader another collate function.
+    loaded before; a resumed run draws others. It does not know the epoch either, so it takes no `ma.schedule`.
+    Evaluation must not use it: give that loader another collate function.
 
     Args:
         recipe: what to mix by.
@@ -408,7 +409,7 @@ class MixingCollate:
     def __call__(self, samples: Sequence[Any]) -> Batch:
         """The mixed batch of these samples."""
         worker = data.get_worker_info()
-        key = (self.seed, 0 if worker is None else worker.seed, self.calls)
+        key = keys.make((self.seed, 0 if worker is None else worker.seed, self.calls))._replace(epoch=None)
         self.calls += 1
         return mix_batch(self.recipe, self.collate_fn(samples), key=key, **self.options)
 

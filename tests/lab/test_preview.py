@@ -41,7 +41,7 @@ def test_title_says_what_the_pixels_are(recipe):
     drawn = mixes(recipe)
     colours = solid()[0][:, 0, 0].astype(float)
     for i in range(6):
-        pixels = np.asarray(drawn.mixed(i), float).mean(axis=(0, 1))
+        pixels = drawn.outputs[i][drawn.weight[:, i].sum(axis=0) > 0.5].astype(float).mean(axis=0)  # holes say nothing
         title = drawn.terms(i)
         numbers = [float(term.split()[0]) for term in title]
         assert numbers == sorted(numbers, reverse=True)
@@ -57,6 +57,7 @@ def test_overlay_is_coloured_by_the_dense_weights(recipe):
     weight = recipe.draw(6, (30, 20), key=KEY).dense().astype(float)
     for i in range(6):
         expected = sum(w[..., None] * np.array(preview.PALETTE[j]) for j, w in enumerate(weight[:, i]))
+        expected = expected + (1 - weight[:, i].sum(axis=0))[..., None] * np.array(preview._FAINT)
         expected = 0.7 * expected + 0.3 * drawn.outputs[i].mean(axis=-1, keepdims=True)
         factor = drawn.overlay(i).width // images.shape[2]
         shown = np.asarray(drawn.overlay(i), float)[::factor, ::factor]
@@ -82,6 +83,53 @@ def find(picture, cell, left, top):
     height, width = cell.shape[:2]
     strip = picture[:, left : left + width]
     return next(y for y in range(top, len(strip) - height + 1) if np.array_equal(strip[y : y + height], cell))
+
+
+def test_a_hole_belongs_to_no_parent():
+    """It is pale grey, whatever it is filled with, and no parent's colour."""
+    drawn = mixes(ma.Cutout(side=0.5, fill=255))
+    for i in range(6):
+        hole = drawn.mix.dense()[0, i] == 0
+        overlay = np.asarray(drawn.overlay(i))[::5, ::5][: hole.shape[0], : hole.shape[1]]
+        assert hole.any()
+        assert np.ptp(overlay[hole].astype(int), axis=1).max() <= 4
+        assert overlay[hole].min() > 200 > overlay[~hole][:, 0].max()
+
+
+def test_a_window_has_the_colour_of_its_parent_whatever_it_shows_of_it():
+    drawn = mixes(ma.Mosaic())
+    for i in range(6):
+        colours = {tuple(c) for c in np.asarray(drawn.overlay(i)).reshape(-1, 3).tolist()}
+        assert len(colours) == (drawn.mix.share[:, i] > 0).sum()
+
+
+def test_a_strip_shows_each_output_beside_its_overlay_above_its_shares():
+    drawn = mixes(ma.RICAP())
+    picture = np.asarray(preview.strip(*solid(), CLASSES, ma.RICAP(), key=KEY, count=3))
+    width = 2 * drawn.cell + 4
+    assert picture.shape[1] == 3 * width + 2 * 16
+    for i in range(3):
+        assert find(picture, np.asarray(drawn.mixed(i)), i * (width + 16), 0) == 0
+        assert find(picture, np.asarray(drawn.overlay(i)), i * (width + 16) + drawn.cell + 4, 0) == 0
+    beneath = picture[np.asarray(drawn.mixed(0)).shape[0] :]
+    assert (beneath != 255).any()
+
+
+def test_the_family_has_a_titled_row_for_each_recipe(monkeypatch):
+    titles = []
+    paragraph = preview._paragraph
+    monkeypatch.setattr(
+        preview,
+        "_paragraph",
+        lambda parts, joint, *rest: titles.append(joint.join(parts)) or paragraph(parts, joint, *rest),
+    )
+    recipes = [ma.CutMix(), ma.RandomErasing(), ma.MixUp(parents=5)]
+    picture = np.asarray(preview.family(*solid(), CLASSES, recipes, key=KEY, count=2))
+    assert titles == list(map(repr, recipes))
+    top = 0
+    for recipe in recipes:
+        strip = np.asarray(preview.strip(*solid(), CLASSES, recipe, key=KEY, count=2))
+        top = find(picture, strip, 32, top) + 1
 
 
 def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
@@ -213,6 +261,7 @@ def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
     ("change", "sentence"),
     [
         ({"rows": 0}, "expected 1 to 100 rows, got 0: 6 fit a screen"),
+        ({"recipe": ma.MixUp(parents=17)}, "expected a recipe of 16 parents at most, got 17"),
         ({"images": np.zeros((6, 8, 8, 3))}, "expected uint8 images"),
         ({"labels": np.arange(5)}, "expected int64 labels"),
         ({"classes": CLASSES[:3]}, "expected labels in 0..2, got 3"),
@@ -223,6 +272,12 @@ def test_wrong_inputs_are_refused(change, sentence):
     given = {"images": images, "labels": labels, "classes": CLASSES, "recipe": ma.CutMix(), "key": KEY} | change
     with pytest.raises(LabError, match=re.escape(sentence)):
         preview.sheet(**given)
+
+
+@pytest.mark.parametrize("count", [0, 13])
+def test_a_family_of_no_size_is_refused(count):
+    with pytest.raises(LabError, match=f"expected 1 to 12 images of each recipe, got {count}: 4 fit a screen"):
+        preview.family(*solid(), CLASSES, [ma.CutMix()], key=KEY, count=count)
 
 
 def test_save_makes_the_folder_and_leaves_nothing_else(tmp_path):

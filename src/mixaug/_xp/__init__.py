@@ -33,6 +33,7 @@ class Library(Protocol):
     def title(self) -> str: ...
     @property
     def channels(self) -> str: ...  # where its users keep them: "first" or "last"
+    def compiled(self, function: F) -> F: ...  # by a compiler that may round differently, where there is one
     def constant(self, x: Any) -> Array: ...
     def word(self, bits: int) -> Array: ...  # a scalar uint32
     def cast(self, x: Array, dtype: Any) -> Array: ...
@@ -129,6 +130,11 @@ def _root(kind: type) -> str | None:
     roots = (cls.__module__.partition(".")[0] for cls in kind.__mro__)
     root = next((root for root in roots if root in TITLES), None)
     return _load(root) if root else None
+
+
+def example(name: str) -> Array:
+    """An array of the library of that name, by which it is known; an ImportError where it cannot be imported."""
+    return _LOADED[_load(name)].example()
 
 
 def of(x: object, what: str = "x") -> Library:

@@ -12,7 +12,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from . import TREES, Array, Dim, Library
+from . import TREES, Array, Dim, F, Library
 
 name, title, channels = "jax", "JAX", "last"
 stack, where, transpose, reshape, matmul = jnp.stack, jnp.where, jnp.transpose, jnp.reshape, jnp.matmul
@@ -28,6 +28,14 @@ def at(x: object) -> Library | None:
 def _is_length(x: object) -> bool:
     """Whether it is a length that is not known while tracing, as those of Keras' symbolic inputs are."""
     return bool(jax.export.is_symbolic_dim(x))
+
+
+def example() -> Array:
+    return jnp.zeros(1)
+
+
+def compiled(function: F) -> F:
+    return typed(F, jax.jit(function))
 
 
 def constant(x: Any) -> Array:

@@ -10,7 +10,7 @@ from typing import cast as typed
 import numpy as np
 import tensorflow as tf
 
-from . import Array, Dim, Library
+from . import Array, Dim, F, Library
 
 name, title, channels = "tensorflow", "TensorFlow", "last"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
@@ -20,6 +20,14 @@ log1p, absolute, log_softmax = tf.math.log1p, tf.abs, tf.nn.log_softmax
 
 def at(x: object) -> Library | None:
     return typed(Library, sys.modules[__name__]) if isinstance(x, (tf.Tensor, tf.Variable)) else None
+
+
+def example() -> Array:
+    return tf.zeros(1)
+
+
+def compiled(function: F) -> F:
+    return typed(F, tf.function(function, jit_compile=True))
 
 
 def constant(x: Any) -> Array:

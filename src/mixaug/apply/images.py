@@ -69,20 +69,27 @@ def _dense(xp: Library, x: Array, source: Array | None, parent: Array, region: D
 
 
 def look(xp: Library, x: Array, box: Array, crop: Array, channels: str | None) -> Array:
-    """Images whose box shows their crop, made to fit it; what is outside of the box is not to be looked at.
+    """Images whose box shows their crop, made to fit it.
 
         pixel = crop[0] + floor((pixel - box[0] + 1/2) * side(crop) / side(box)) along each axis
 
-    In whole numbers, so that it is the same in every library, and the same for images and for masks of ids.
+    What is outside of the box is not to be looked at, but where the crop is the box: then every pixel is in its place.
+
+    In whole numbers, so that it is the same in every library, and the same for images and for masks of ids. A product
+    of two lengths may be too long for those of JAX, which wrap around: so the quotient is guessed in float32, and put
+    right by what it leaves.
     """
     for axis in range(box.shape[1]):
         at_axis = axis + (2 if channels == "first" else 1)
-        length = xp.shape(x)[at_axis]
-        to, of = box[:, axis], crop[:, axis]
-        sides = [xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (to, of)]
-        off = xp.minimum(xp.maximum(xp.arange(length)[None, :] - to[:, :1], 0), sides[0] - 1)
-        index = of[:, :1] + (2 * off + 1) * sides[1] // (2 * sides[0])
-        x = xp.take_each(x, xp.minimum(index, length - 1), at_axis)
+        last = xp.cast(xp.constant(xp.shape(x)[at_axis] - 1), "int64")
+        to, of = xp.cast(box[:, axis], "int64"), xp.cast(crop[:, axis], "int64")
+        whole, part = (xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (of, to))
+        off = xp.cast(xp.arange(xp.shape(x)[at_axis]), "int64")[None, :] - to[:, :1]
+        guess = xp.cast(
+            (xp.cast(off, "float32") + 0.5) * (xp.cast(whole, "float32") / xp.cast(part, "float32")), "int64"
+        )
+        index = of[:, :1] + guess + ((2 * off + 1) * whole - guess * (2 * part)) // (2 * part)
+        x = xp.take_each(x, xp.minimum(xp.maximum(index, 0), last), at_axis)
     return x
 
 

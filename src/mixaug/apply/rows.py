@@ -24,7 +24,13 @@ def check(xp: Library, x: Array, source: Array | None, parent: Array, what: str)
             f"{what}: the mix takes parents up to row {int(held.max())}, but there are only {available} rows; "
             "pass the array that it was drawn for as source="
         )
-    if source is not None and (xp.dtype(source) != xp.dtype(x) or not _alike(x.shape[1:], source.shape[1:])):
+    if source is not None:
+        check_alike(xp, x, source, what)
+
+
+def check_alike(xp: Library, x: Array, source: Array, what: str) -> None:
+    """Refuse a source whose rows are not of the dtype and shape of the batch's."""
+    if xp.dtype(source) != xp.dtype(x) or not _alike(x.shape[1:], source.shape[1:]):
         raise TypeError(
             f"{what}: expected a source like the batch, {xp.dtype(x)} with rows {tuple(x.shape[1:])}, "
             f"got {xp.dtype(source)} with rows {tuple(source.shape[1:])}"

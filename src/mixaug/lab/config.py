@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..recipes import Recipe, identity
+from ..recipes import Entry, Recipe, identity
 from ..recipes import recipe as read_recipe
+from ..recipes import recipes as list_recipes
 from .augment import AUGMENTATIONS
 from .errors import LabError
 
@@ -167,6 +168,21 @@ def read_arm(arm: str) -> Recipe:
         return read_recipe(arm)
     except (TypeError, ValueError) as error:
         raise LabError(f'expected "none" or a recipe, got {arm!r}: {error}') from error
+
+
+def listed() -> tuple[Entry, ...]:
+    """All recipes there are.
+
+    Raises:
+        LabError: one of another distribution cannot be used.
+
+    >>> listed()[1].name
+    'CutMix'
+    """
+    try:
+        return list_recipes()
+    except ValueError as error:
+        raise LabError(str(error)) from error
 
 
 def _whole(value: object, low: int, end: float = math.inf) -> bool:

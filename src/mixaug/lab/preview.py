@@ -24,6 +24,7 @@ PALETTE = ((0, 103, 173), (201, 72, 0), (0, 122, 92), (168, 58, 128), (82, 82, 8
 _INK, _QUIET, _FAINT, _PAPER = (28, 30, 34), (98, 102, 110), (240, 241, 243), (255, 255, 255)
 _SMALLEST, _LARGEST = 144, 256  # sides between which a picture is shown, in pixels
 _GAP = 16
+_SEAM = 4  # between an output and its overlay
 _VEIL = 0.7  # how much of the overlay is colour
 
 
@@ -41,7 +42,7 @@ def sheet(
         overlay[pixel] = 0.7 * sum_k dense()[k, pixel] * colour[k] + 0.3 * grey of the mixed pixel
 
     The mix is drawn once for all images, so parents are taken from all of them; the first `rows` outputs are shown. A
-    parent that an output has nothing of is left blank.
+    parent that an output has nothing of is left blank, and a hole, which belongs to no parent, is as pale as that.
 
     Args:
         images: uint8 (n, h, w, 1 or 3). Small ones are enlarged, pixel by pixel.
@@ -65,9 +66,7 @@ def sheet(
     """
     if not 1 <= rows <= 100:
         raise LabError(f"expected 1 to 100 rows, got {rows}: 6 fit a screen")
-    if recipe.parents > 16:
-        raise LabError(f"expected a recipe of 16 parents at most, got {recipe.parents}: more fit no sheet")
-    mixes = _Mixes(images, labels, classes, recipe, key, rows)
+    mixes = _shown_mixes(images, labels, classes, recipe, key, rows)
     heads = ["mixed", "origin of each pixel", "own sample", *(f"parent {j}" for j in range(2, recipe.parents + 1))]
     cell = mixes.cell
     columns = _beside([_line(head, _font(12), _QUIET, cell) for head in heads], cell)
@@ -76,6 +75,66 @@ def sheet(
     drawn = _line(f"key ({', '.join(map(str, key))})", _font(12), _QUIET, columns.width)
     head = _below([name, drawn], 4)
     return _framed(_below([head, _below([columns, *body], 20)], 24), 2 * _GAP)
+
+
+def family(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    recipes: Sequence[Recipe],
+    *,
+    key: Sequence[int],
+    count: int = 4,
+) -> Image.Image:
+    """Several recipes on one sheet, a row each: its text above its `strip`, all of the same images under the same key.
+
+    Args, errors: as of `strip`.
+
+    Example:
+        >>> import mixaug as ma
+        >>> images, labels = np.zeros((4, 8, 8, 1), np.uint8), np.arange(4)
+        >>> classes = ["coat", "bag", "boot", "shirt"]
+        >>> family(images, labels, classes, [ma.CutMix(), ma.Cutout()], key=(0, 0), count=2).mode
+        'RGB'
+    """
+    strips = [strip(images, labels, classes, recipe, key=key, count=count) for recipe in recipes]
+    width = max(row.width for row in strips)
+    head = _line(f"mixed, and the origin of each pixel; key ({', '.join(map(str, key))})", _font(12), _QUIET, width)
+    rows = [
+        _below([_paragraph(repr(recipe).split(", "), ", ", _font(15, bold=True), width), row], 8)
+        for recipe, row in zip(recipes, strips, strict=True)
+    ]
+    return _framed(_below([head, *rows], 28), 2 * _GAP)
+
+
+def strip(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    recipe: Recipe,
+    *,
+    key: Sequence[int],
+    count: int = 4,
+) -> Image.Image:
+    """A few mixed images side by side, each with its overlay beside it, as in `sheet`, and its shares beneath.
+
+    Args, errors: as of `sheet`, with 1 to 12 outputs to show. The picture has no margin.
+
+    Example:
+        >>> import mixaug as ma
+        >>> images, labels = np.zeros((4, 8, 8, 1), np.uint8), np.arange(4)
+        >>> strip(images, labels, ["coat", "bag", "boot", "shirt"], ma.CutMix(), key=(0, 0), count=2).width
+        600
+    """
+    if not 1 <= count <= 12:
+        raise LabError(f"expected 1 to 12 images of each recipe, got {count}: 4 fit a screen")
+    mixes = _shown_mixes(images, labels, classes, recipe, key, count)
+    width = 2 * mixes.cell + _SEAM
+    cells = []
+    for i in range(mixes.count):
+        lines = [_line(term, _font(13), _INK, width) for term in mixes.terms(i)]
+        cells.append(_below([_beside([mixes.mixed(i), mixes.overlay(i)], mixes.cell, _SEAM), _below(lines, 0)], 4))
+    return _beside(cells, width)
 
 
 def fed(
@@ -139,9 +198,10 @@ class _Mixes:
         return _shown(self.outputs[i])
 
     def overlay(self, i: int) -> Image.Image:
-        """Output i in grey under the colours of the parents that each pixel came from."""
+        """Output i in grey under the colours of the parents that each pixel came from; pale where it came from none."""
         colours = np.array([_colour(j) for j in range(len(self.weight))], np.float32)
         origin = np.tensordot(self.weight[:, i], colours, axes=(0, 0))
+        origin += (1 - self.weight[:, i].sum(axis=0))[..., None] * np.array(_FAINT, np.float32)
         grey = self.outputs[i].mean(axis=-1, keepdims=True)
         return _shown(np.rint(_VEIL * origin + (1 - _VEIL) * grey).astype(np.uint8))
 
@@ -170,6 +230,12 @@ class _Mixes:
     def row(self, i: int) -> list[Image.Image]:
         """The cells of output i: the mix, its overlay, its parents."""
         return [self.mixed(i), self.overlay(i), *(self.parent(i, j) for j in range(len(self.weight)))]
+
+
+def _shown_mixes(images: Any, labels: Any, classes: Sequence[str], recipe: Recipe, key: Any, count: int) -> _Mixes:
+    if recipe.parents > 16:
+        raise LabError(f"expected a recipe of 16 parents at most, got {recipe.parents}: more fit no sheet")
+    return _Mixes(images, labels, classes, recipe, key, count)
 
 
 def _colour(j: int) -> tuple[int, int, int]:
@@ -225,10 +291,10 @@ def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
 
 
-def _beside(pictures: Sequence[Image.Image], column: int) -> Image.Image:
-    paper = _paper(len(pictures) * (column + _GAP) - _GAP, max(p.height for p in pictures))
+def _beside(pictures: Sequence[Image.Image], column: int, gap: int = _GAP) -> Image.Image:
+    paper = _paper(len(pictures) * (column + gap) - gap, max(p.height for p in pictures))
     for j, picture in enumerate(pictures):
-        paper.paste(picture, (j * (column + _GAP), 0))
+        paper.paste(picture, (j * (column + gap), 0))
     return paper
 
 

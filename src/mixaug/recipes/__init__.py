@@ -6,13 +6,14 @@ report has it then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from . import text
+from . import joined, text
 from .blend import MixUp
 from .combine import identity, one_of, per_batch, ramp, schedule, sometimes
 from .cut import BoxMix, CutMix, CutMixMinMax, EvenCutMix, HMix, InsideCutMix, NWayCutMix
 from .erase import Cutout, RandomErasing
+from .listing import Entry, Paper, entry
 from .masks import GMix, GridMix, SmoothMix, TokenMix
 from .noise import CowMix, FMix
 from .recipe import Draw, Recipe, check_recipe
@@ -24,12 +25,14 @@ RECIPES: tuple[type[Recipe], ...] = (
     GridMix, TokenMix, FMix, CowMix, SmoothMix, GMix,
 )  # fmt: skip
 
-_KNOWN: dict[str, Callable[..., Recipe]] = {
+#: What each name in the text of a recipe makes.
+KNOWN: dict[str, Callable[..., Recipe]] = {
     **{recipe.__name__.lower(): recipe for recipe in RECIPES},
     **{make.__name__: make for make in (one_of, sometimes, per_batch, schedule, identity)},
 }
 
 __all__ = [
+    "KNOWN",
     "RECIPES",
     "RICAP",
     "BoxMix",
@@ -38,6 +41,7 @@ __all__ = [
     "CutMixMinMax",
     "Cutout",
     "Draw",
+    "Entry",
     "EvenCutMix",
     "FMix",
     "GMix",
@@ -47,6 +51,7 @@ __all__ = [
     "MixUp",
     "Mosaic",
     "NWayCutMix",
+    "Paper",
     "RandomErasing",
     "Recipe",
     "ResizeMix",
@@ -57,10 +62,32 @@ __all__ = [
     "one_of",
     "per_batch",
     "ramp",
+    "read",
     "recipe",
+    "recipes",
     "schedule",
     "sometimes",
 ]
+
+
+def recipes() -> tuple[Entry, ...]:
+    """All recipes of the literature, and those of other distributions that are installed, which come last.
+
+    A distribution joins by an entry point of the group "mixaug.recipes" that names a frozen dataclass. What is made of
+    recipes (`one_of`, `sometimes`, `per_batch`, `schedule`, `identity`) is not in the list.
+
+    Raises:
+        ValueError: a recipe of another distribution that cannot be used.
+
+    Example:
+        >>> import mixaug as ma
+        >>> ma.recipes()[0].defaults
+        'MixUp(alpha=1.0, parents=2)'
+        >>> str(ma.recipes()[0].paper)
+        'Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"'
+    """
+    others = joined.find(KNOWN).values()
+    return (*map(entry, RECIPES), *(entry(other.load(), other.distribution) for other in others))
 
 
 def recipe(text_form: str) -> Recipe:
@@ -70,11 +97,17 @@ def recipe(text_form: str) -> Recipe:
         text_form: such as "cutmix", "one_of(mixup(alpha=0.2), cutmix)" or "sometimes(0.5, GridMix(cells=8))".
 
     Raises:
-        ValueError: an unknown name (the known ones and the nearest are listed), unknown options, another form.
+        ValueError: an unknown name (the known ones and the nearest are listed), unknown options, another form; a recipe
+            of another distribution that cannot be used.
 
     Example:
         >>> import mixaug as ma
         >>> ma.recipe("one_of(mixup(alpha=0.2), cutmix)")
         one_of(MixUp(alpha=0.2, parents=2), CutMix(alpha=1.0))
     """
-    return text.parse(text_form, _KNOWN)
+    return read(text_form, KNOWN)
+
+
+def read(text_form: str, known: Mapping[str, Callable[..., Recipe]]) -> Recipe:
+    """Read a recipe from text by names that are known, or else by those of other distributions."""
+    return text.parse(text_form, known, lambda: {name: one.load for name, one in joined.find(known).items()})

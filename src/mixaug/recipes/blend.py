@@ -33,6 +33,9 @@ class MixUp(Recipe):
         >>> ma.MixUp(alpha=0.2, parents=3).draw(4, size=(8, 8), key=(0, 0)).share.shape
         (3, 4)
 
+    Good for classification and regression of anything that can be averaged, signals too, and for networks that are too
+    sure of themselves. A blend shows every parent everywhere, but none as it is.
+
     Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". The paper draws one weight for a batch; this draws
     one for each row: `per_batch(MixUp(...))` is the paper's.
     """

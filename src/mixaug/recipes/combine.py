@@ -92,11 +92,12 @@ class Schedule(Recipe):
     phases: tuple[tuple[int, Recipe], ...]
 
     def __post_init__(self) -> None:
-        if not self.phases or self.phases[0][0] != 0:
-            raise ValueError(f"schedule: expected a recipe from epoch 0 on, got {[start for start, _ in self.phases]}")
-        for start, recipe in self.phases:
-            check_whole("schedule epoch", start, 0)
-            check_recipe("schedule", recipe)
+        phases = {
+            check_whole("schedule epoch", start, 0): check_recipe("schedule", recipe) for start, recipe in self.phases
+        }
+        if 0 not in phases:
+            raise ValueError(f"schedule: expected a recipe from epoch 0 on, got {sorted(phases)}")
+        keep(self, phases=tuple((start, phases[start]) for start in sorted(phases)))
 
     @property
     def parents(self) -> int:
@@ -132,8 +133,8 @@ def schedule(phases: Mapping[int, Recipe]) -> Recipe:
         phases: the first epoch of each recipe, counted from 0; one has to begin at 0.
 
     Raises:
-        TypeError: what is no recipe. ValueError: no recipe from epoch 0 on, or epochs that are none; when drawn, a key
-            without an epoch.
+        TypeError: what is no dict, or no recipe. ValueError: no recipe from epoch 0 on, or epochs that are none; when
+            drawn, a key without an epoch.
 
     Example:
         >>> import mixaug as ma
@@ -146,7 +147,9 @@ def schedule(phases: Mapping[int, Recipe]) -> Recipe:
     begins at an epoch draws the same whatever other recipes there are. Where the epoch is traced (`tf.data`, a jitted
     step that is handed it) all recipes are drawn and one is chosen, so keep them few there.
     """
-    return Schedule(tuple(sorted(phases.items(), key=lambda phase: phase[0])))
+    if not isinstance(phases, Mapping):
+        raise TypeError(f"schedule: expected a dict such as {{0: ma.CutMix(), 180: ma.identity()}}, got {phases!r}")
+    return Schedule(tuple(phases.items()))
 
 
 def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: int = 1) -> dict[int, Recipe]:
@@ -164,7 +167,7 @@ def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: in
         Phases, to be merged with others: `ma.schedule({0: recipe, **ma.ramp(...)})`.
 
     Raises:
-        ValueError: fewer than two points, or an `every` that is no whole number of 1 or more.
+        ValueError: fewer than two points, epochs that are none, or an `every` that is no whole number of 1 or more.
 
     Example:
         Mixup Without Hesitation (Yu et al. 2021): mix for six tenths of the time, in every other epoch until nine
@@ -181,7 +184,7 @@ def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: in
     check_whole("ramp every", every, 1)
     if len(points) < 2:
         raise ValueError(f"ramp: expected the number at two epochs or more, got {dict(points)!r}")
-    at = sorted(points)
+    at = sorted(check_whole("ramp epoch", epoch, 0) for epoch in points)
     epochs = [*range(at[0], at[-1], every), at[-1]]
     return {epoch: make(float(np.interp(epoch, at, [points[e] for e in at]))) for epoch in epochs}
 

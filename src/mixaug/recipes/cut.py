@@ -37,6 +37,9 @@ class CutMix(Recipe):
         >>> (mix.dense().mean(axis=(2, 3)) == mix.share).all()
         np.True_
 
+    Good for image classification: most of an image stays as it is, and one telling part of it is not enough. A box
+    counts as its class even where it shows nothing but background.
+
     Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features". As there,
     labels follow the clipped box; other than there, each row has its own box (`per_batch(CutMix(...))` is the paper's)
     and sides may be odd: the paper's code halves a side and loses a pixel.
@@ -46,7 +49,7 @@ class CutMix(Recipe):
     parents: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        keep(self, alpha=check_number("CutMix alpha", self.alpha, 0))
+        keep(self, alpha=check_number(f"{type(self).__name__} alpha", self.alpha, 0))
 
     def region(self, draw: Draw) -> Region:
         """A box of the second parent over the own sample."""
@@ -78,8 +81,10 @@ class InsideCutMix(CutMix):
         >>> ma.InsideCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).parent.shape
         (2, 2)
 
-    A clipped box keeps more of the own sample than lam says (a mean of 0.69 instead of 0.5 at alpha 1); this does not,
-    but pixels in the middle are pasted more often than those at the border. French et al. 2020 place boxes so.
+    Good for mixes as strong as alpha says. Pixels in the middle are pasted more often than those at the border.
+
+    French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", place boxes so. A
+    clipped box keeps more of the own sample than lam says (a mean of 0.68 instead of 0.5 at alpha 1); this does not.
     """
 
     def _place(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
@@ -102,6 +107,8 @@ class EvenCutMix(CutMix):
         >>> import mixaug as ma
         >>> ma.EvenCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).parent.shape
         (2, 2)
+
+    Good for images whose border matters as much as their middle: scans, tiles, textures.
 
     The `uniform_sampling` of MosaicML's Composer. Elsewhere pixels in the middle are pasted more often.
     """
@@ -132,6 +139,8 @@ class CutMixMinMax(Recipe):
         >>> import mixaug as ma
         >>> ma.CutMixMinMax(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).share[1]
         array([0.25, 0.25], dtype=float32)
+
+    Good for mixes that are never too weak and never too strong, and for repeating what was trained with timm.
 
     The `cutmix_minmax` of timm, which has it from Darknet; sides and positions of the axes are independent. Other than
     there, bounds without a side between them (low = high, or a small image) give the side at low and no error.
@@ -179,6 +188,8 @@ class BoxMix(Recipe):
         >>> ma.BoxMix(low=0.25, high=0.25, aspect=1).draw(2, size=(8, 8), key=(0, 0)).share[1]
         array([0.25, 0.25], dtype=float32)
 
+    Good for segmentation and for consistency between a student and a teacher: every box is large enough to matter.
+
     French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", mix by boxes of area
     1/2 and any aspect. Sides longer than the image are cut to it.
     """
@@ -215,6 +226,8 @@ class NWayCutMix(Recipe):
         >>> import mixaug as ma
         >>> ma.NWayCutMix(alpha=1.0, parents=4).draw(2, size=(32, 32), key=(0, 0)).share.shape
         (4, 2)
+
+    Good for several classes in an image, each at its full contrast. The more parents, the smaller their boxes.
 
     Boxes pasted one after another would hide each other, and the shares would not be those drawn; in strips of their
     own they cannot. With two parents it is `InsideCutMix`.
@@ -261,7 +274,8 @@ class HMix(Recipe):
 
     Args:
         alpha: concentration, above 0.
-        ratio: how much of what is not the own sample is pasted and not blended: 0 is MixUp, 1 is CutMix.
+        ratio: how much of what is not the own sample is pasted and not blended: 0 is MixUp, 1 is CutMix but where a
+            box is clipped.
 
     Raises:
         ValueError: an alpha or a ratio that is none.
@@ -270,6 +284,8 @@ class HMix(Recipe):
         >>> import mixaug as ma
         >>> ma.HMix(alpha=1.0, ratio=0.5).draw(2, size=(8, 8), key=(0, 0)).dense().shape
         (2, 2, 8, 8)
+
+    Good for what lies between MixUp and CutMix: where either helps, `ratio` is the one number to tune.
 
     Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". Weights of
     the blend are whole numbers of 1/65536; where a clipped box is pasted, share[0] is lam all the same.

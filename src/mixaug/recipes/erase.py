@@ -32,9 +32,11 @@ class Cutout(Recipe):
 
     Example:
         >>> import mixaug as ma, numpy as np
-        >>> mix = ma.Cutout(side=0.5).draw(1, size=(8, 8), key=(0, 0))
+        >>> mix = ma.Cutout(side=0.5).draw(1, size=(8, 8), key=(0, 1))
         >>> mix.share, int((mix.images(np.ones((1, 8, 8), np.uint8), channels=None) == 0).sum())
         (array([[1.]], dtype=float32), 16)
+
+    Good for labels that have to stay as they are, and as a baseline: what mixing adds shows against it.
 
     DeVries & Taylor 2017, "Improved Regularization of Convolutional Neural Networks with Cutout": 16 of 32 pixels.
     """
@@ -76,6 +78,8 @@ class RandomErasing(Recipe):
         >>> import mixaug as ma
         >>> ma.RandomErasing(fill=127, noise=64).draw(2, size=(8, 8), key=(0, 0)).share
         array([[1., 1.]], dtype=float32)
+
+    Good for things that are half hidden behind others, as in detection and re-identification: the label stays as it is.
 
     Zhong et al. 2017, "Random Erasing Data Augmentation". The paper covers half of the samples: `sometimes(0.5, ...)`.
     """

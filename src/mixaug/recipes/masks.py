@@ -34,6 +34,8 @@ class GridMix(Recipe):
         >>> ma.GridMix(cells=2).draw(1, size=(4, 4), key=(0, 3)).dense().shape
         (2, 1, 4, 4)
 
+    Good for learning from local parts: pieces of both samples lie all over the image. Small cells cut things apart.
+
     Baek et al. 2021, "GridMix: Strong regularization through local context mapping". Labels follow the pixels; the
     paper's extra loss on local patches is not part of the mix.
     """
@@ -80,11 +82,13 @@ class TokenMix(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.TokenMix(token=2).draw(1, size=(4, 6), key=(0, 3)).dense()[1, 0].astype(int)
-        array([[0, 0, 0, 0, 1, 1],
+        >>> ma.TokenMix(token=2).draw(2, size=(4, 6), key=(0, 3)).dense()[1, 0].astype(int)
+        array([[1, 1, 1, 1, 0, 0],
+               [1, 1, 1, 1, 0, 0],
                [0, 0, 0, 0, 1, 1],
-               [1, 1, 0, 0, 0, 0],
-               [1, 1, 0, 0, 0, 0]])
+               [0, 0, 0, 0, 1, 1]])
+
+    Good for vision transformers: where `token` is their patch size, no token is made of two samples.
 
     Liu et al. 2022, "TokenMix: Rethinking Image Mixing for Data Augmentation in Vision Transformers", the random kind
     of its mask; its other kind joins the tokens to blocks. Labels follow the pixels: the paper weighs them by what a
@@ -133,6 +137,8 @@ class SmoothMix(Recipe):
         >>> mix = ma.SmoothMix().draw(3, size=(8, 8), key=(0, 0))
         >>> bool(abs(mix.dense().mean(axis=(2, 3)) - mix.share).max() < 1e-6)
         True
+
+    Good for mixing without edges that no real image has: one sample fades into the other.
 
     Lee et al. 2020, "SmoothMix: A Simple Yet Effective Data Augmentation to Train Robust Classifiers". Shares are the
     mean of the mask. The paper has square images; sigma is in parts of the shortest side here.
@@ -189,6 +195,8 @@ class GMix(Recipe):
         >>> mix = ma.GMix().draw(3, size=(8, 8), key=(0, 0))
         >>> bool(abs(mix.dense().mean(axis=(2, 3)) - mix.share).max() < 1e-6)
         True
+
+    Good for what SmoothMix is good for, with shares of any size: here alpha says how strong mixes are.
 
     Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". As in the
     authors' code, the sample with the smaller part is the spot, and shares are the mean of the mask; other than there,

@@ -23,8 +23,8 @@ from .recipe import Draw, Recipe, check_number, keep
 
 CYCLES = 8  #: the waves of FMix turn at most that often along the longest side
 TURN = 2**24  #: a full turn of a wave, in steps
-COSINES = 1024  #: a full turn of a wave, in entries of its table
-HEIGHT = 512  #: the height of a wave of root mean square 1; the highest wave is 724, sqrt(2) times that
+COSINES = 4096  #: a full turn of a wave, in entries of its table
+HEIGHT = 256  #: the root mean square of a wave; its height is 362, sqrt(2) times that
 NORMAL = 256  #: the standard deviation of the random numbers; 16 bits give none beyond 4.33 times that
 FINE = 32  #: frequencies are whole numbers of 1 / FINE cycles along the longest side
 
@@ -50,6 +50,9 @@ class FMix(Recipe):
         >>> (mix.dense().mean(axis=(2, 3)) == mix.share).all()
         np.True_
 
+    Good for masks of a form that a network cannot come to expect, as it can that of a box. Drawing one takes longer
+    than drawing a box.
+
     Harris et al. 2020, "FMix: Enhancing Mixed Sample Data Augmentation": real noise of the Fourier space, on its grid.
     The paper keeps waves of any length; with a decay of 3 those of more than 8 cycles move one pixel in 400, with 2 one
     in 40. The paper draws one mask for a batch: `per_batch(FMix(...))` is the paper's.
@@ -65,13 +68,17 @@ class FMix(Recipe):
 
     def region(self, draw: Draw) -> Region:
         """The own sample on the heights, the other on the low ground."""
-        xp, axes = draw.xp, range(len(draw.size))
         words = draw.words(1 + _words(CYCLES, len(draw.size)))
+        part = look_up(draw.xp, other_parts(self.alpha), words[0])
+        pasted = lowest(draw, self._height(draw, words[1:]), part)
+        return Dense(draw.xp.stack([~pasted, pasted]))
+
+    def _height(self, draw: Draw, words: Array) -> Array:
+        """int32 (n, *size): the landscape, made of waves that fit the image a whole number of times."""
+        xp, axes = draw.xp, range(len(draw.size))
         steps = [xp.full((1,), TURN // _length(draw, axis), "int32") for axis in axes]
         waves = [_waves(xp, draw.size[axis], steps[axis], CYCLES) for axis in axes]
-        height = _landscape(draw, _normals(xp, words[1:]), self._amplitudes(draw), waves)
-        pasted = lowest(draw, height, look_up(xp, other_parts(self.alpha), words[0]))
-        return Dense(xp.stack([~pasted, pasted]))
+        return _landscape(draw, _normals(xp, words), self._amplitudes(draw), waves)
 
     def _amplitudes(self, draw: Draw) -> Array:
         """int32 (waves, .., waves): the amplitude of each product of waves, from its frequency in cycles a pixel."""
@@ -108,10 +115,13 @@ class CowMix(Recipe):
         >>> mix.share[1]
         array([0.25, 0.25], dtype=float32)
 
+    Good for semi-supervised training, for which it was made: every output keeps a good part of both samples. Drawing a
+    mask takes longer than drawing a box.
+
     French et al. 2020, "Milking CowMask for Semi-Supervised Image Classification", where sigma is 4 to 16 pixels of 32:
     in parts of each side here, as sizes differ. The paper puts the threshold where it leaves p of a normal
-    distribution, here exactly p of the pixels are below; and it pads with zeros, so that spots shun the border or seek
-    it, here the noise has no border. Labels follow the pixels; the paper's teacher is not part of the mix.
+    distribution, here exactly p of the pixels are below; it lets the noise end at the image's border, here it goes on
+    beyond. Labels follow the pixels; the paper's teacher is not part of the mix.
     """
 
     low: float = 0.125
@@ -128,22 +138,25 @@ class CowMix(Recipe):
 
     def region(self, draw: Draw) -> Region:
         """The own sample on the heights, the other on the low ground."""
+        words = draw.words(2 + _words(_cycles(self.low), len(draw.size)))
+        part = look_up(draw.xp, _between(self.least, self.most), words[0])
+        pasted = lowest(draw, self._height(draw, words[1:]), part)
+        return Dense(draw.xp.stack([~pasted, pasted]))
+
+    def _height(self, draw: Draw, words: Array) -> Array:
+        """int32 (n, *size): the landscape, made of waves whose lengths go with each row's sigma."""
         xp, axes = draw.xp, range(len(draw.size))
-        cycles = _cycles(self.low)
-        words = draw.words(2 + _words(cycles, len(draw.size)))
         turned = look_up(xp, _turned(self.low, self.high), words[0])
-        waves = [_waves(xp, draw.size[axis], turned // _length(draw, axis), cycles) for axis in axes]
+        waves = [_waves(xp, draw.size[axis], turned // _length(draw, axis), _cycles(self.low)) for axis in axes]
         amplitude = xp.constant(_gaussian(self.low, len(draw.size)))
-        height = _landscape(draw, _normals(xp, words[2:]), amplitude, waves)
-        pasted = lowest(draw, height, look_up(xp, _between(self.least, self.most), words[1]))
-        return Dense(xp.stack([~pasted, pasted]))
+        return _landscape(draw, _normals(xp, words[1:]), amplitude, waves)
 
 
 def _landscape(draw: Draw, normal: Array, amplitude: Array, waves: Sequence[Array]) -> Array:
     """int32 (n, *size): a sum of products of one wave an axis, each of a random height; below 2^30 either way.
 
-    By `_whole` the heights sum to less than 1.25 * 2^29 / 724 / sqrt(2)^(axes - 1). A sum over the waves of an axis is
-    at most 724 times that, and divided by 512 at most sqrt(2) times: no sum on the way comes to 2^30 either.
+    By `_whole` the heights sum to less than 1.25 * 2^29 / 362 / sqrt(2)^(axes - 1). A sum over the waves of an axis is
+    at most 362 times that, and divided by 256 at most sqrt(2) times: no sum on the way comes to 2^30 either.
     """
     xp, left = draw.xp, 1
     count = math.prod(amplitude.shape)
@@ -247,7 +260,7 @@ def _gaussian(low: float, axes: int) -> np.ndarray[Any, Any]:
 
 
 def _whole(amplitude: np.ndarray[Any, Any], total: float, axes: int) -> np.ndarray[Any, Any]:
-    """Amplitudes as whole numbers so that normal numbers times all of them sum to at most 2^29 / 724 / 2^((axes-1)/2).
+    """Amplitudes as whole numbers so that normal numbers times all of them sum to at most 2^29 / 362 / 2^((axes-1)/2).
 
     Each product is rounded by less than 1 and counts at least 1 in that sum by 4.33, so the rounded sum exceeds it by
     less than a quarter.

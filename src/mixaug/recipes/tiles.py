@@ -33,6 +33,9 @@ class RICAP(Recipe):
         >>> ma.RICAP(beta=0.3).draw(4, size=(8, 8), key=(0, 0)).share.shape
         (4, 4)
 
+    Good for image classification with four samples in view at once and nothing scaled. A small crop may show nothing of
+    what its label says.
+
     Takahashi et al. 2018, "Data Augmentation using Random Image Cropping and Patching for Deep CNNs". The paper cuts
     the whole batch at one point: `per_batch(RICAP())`. Signals have two tiles, volumes are cut along the last two axes.
     """
@@ -80,6 +83,9 @@ class Mosaic(Recipe):
         >>> import mixaug as ma
         >>> ma.Mosaic(tiles=3).draw(12, size=(32, 32), key=(0, 0)).share.shape
         (9, 12)
+
+    Good for small things among many others: every sample is seen whole, at a smaller scale. That scale may be one that
+    a classifier never meets in a test.
 
     Bochkovskiy et al. 2020, "YOLOv4: Optimal Speed and Accuracy of Object Detection". Detectors there crop the tiles
     further; here each shows its whole sample. Samples are resized by their nearest pixels, as their masks are.
@@ -131,6 +137,8 @@ class ResizeMix(Recipe):
         >>> import mixaug as ma
         >>> ma.ResizeMix(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).share[1]
         array([0.25, 0.25], dtype=float32)
+
+    Good for samples of which a box would often show background alone: here the whole of the other is always to be seen.
 
     Qin et al. 2020, "ResizeMix: Mixing Data with Preserved Object Information and True Labels". Samples are resized by
     their nearest pixels, in whole numbers, so that masks fit and every library has the same bits.

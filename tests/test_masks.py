@@ -1,0 +1,432 @@
+"""Masks of noise, tokens and soft spots: what they look like on average, and what they are by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+
+import mixaug as ma
+import ways
+from mixaug import _xp, keys
+from mixaug.recipes import noise
+from mixaug.recipes.masks import lowest
+from mixaug.recipes.recipe import Draw
+
+N = 3000
+SURE = 1.95  # sqrt(n) times the Kolmogorov distance stays below this with chance 0.999
+KEY = (0, 0)
+NOISE = [ma.FMix(), ma.CowMix(), ma.TokenMix(token=3)]
+
+
+def draw_of(n: int, size: tuple[int, ...], key: tuple[int, ...] = KEY) -> Draw:
+    return Draw(_xp.common(), keys.make(key), np.arange(n, dtype=np.uint32), size)
+
+
+def landscapes(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:
+    """The noise that a recipe cuts its masks from, (n, *size)."""
+    draw = draw_of(n, size)
+    return recipe._height(draw, draw.words(1 + draw_words(recipe, size))[1:]).astype(np.float64)
+
+
+def draw_words(recipe: ma.Recipe, size: tuple[int, ...]) -> int:
+    cycles = noise.CYCLES if isinstance(recipe, ma.FMix) else noise._cycles(recipe.low)
+    return noise._words(cycles, len(size)) + isinstance(recipe, ma.CowMix)
+
+
+def masks(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:
+    return recipe.draw(n, size, key=KEY).dense()[1]
+
+
+def under(height: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """The masks of the lowest parts of landscapes, by sorting: for references made by other means."""
+    flat = height.reshape(len(height), -1)
+    order = np.argsort(np.argsort(flat, axis=1), axis=1)
+    return (order < np.rint(part[:, None] * flat.shape[1])).reshape(height.shape)
+
+
+def patches(mask: np.ndarray) -> float:
+    """The mean number of connected pieces of either kind."""
+    return float(np.mean([ndimage.label(m)[1] + ndimage.label(~m)[1] for m in mask]))
+
+
+def borders(mask: np.ndarray) -> np.ndarray:
+    """How often a row's mask changes from pixel to pixel along the last axis."""
+    return (mask[..., 1:] != mask[..., :-1]).mean(axis=tuple(range(1, mask.ndim)))
+
+
+# how much
+
+
+def distance(pixels: np.ndarray, distribution: stats.rv_continuous, of: int) -> float:
+    """Kolmogorov's distance of numbers of pixels from parts of `of` pixels rounded to whole ones, times sqrt(n)."""
+    at = np.arange(of + 1)
+    below = np.searchsorted(np.sort(np.rint(pixels)), at, side="right") / len(pixels)
+    return float(np.sqrt(len(pixels)) * abs(below - distribution.cdf((at + 0.5) / of)).max())
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("make", [ma.FMix, lambda alpha: ma.TokenMix(alpha, token=1)], ids=["FMix", "TokenMix"])
+def test_areas_are_beta(make, alpha):
+    pixels = make(alpha).draw(N, (39, 41), key=KEY).share[1] * 39 * 41
+    assert distance(pixels, stats.beta(alpha, alpha), 39 * 41) < SURE
+    assert distance(pixels, stats.beta(alpha * 1.25, alpha), 39 * 41) > SURE  # the test can fail
+
+
+def test_areas_of_cowmix_are_uniform():
+    share = ma.CowMix().draw(N, (39, 41), key=KEY).share[1]
+    assert stats.kstest(share, stats.uniform(0.2, 0.6).cdf).pvalue > 1e-3
+    assert stats.kstest(share, stats.uniform(0.25, 0.75).cdf).pvalue < 1e-3  # the range of the paper's erasing
+
+
+@pytest.mark.parametrize("recipe", [ma.FMix(alpha=0.7), ma.TokenMix(alpha=0.7, token=1)], ids=repr)
+@pytest.mark.parametrize("size", [(31, 23), (7,), (4, 3, 5)])
+def test_an_area_is_what_its_word_says(recipe, size):
+    """By hand: round((1 - lam) * pixels), with the lam that the row's first word points at."""
+    words, pixels = draw_of(200, size).words(1)[0], math.prod(size)
+    lam = stats.beta(0.7, 0.7).ppf((words // 2**16 + 0.5) / 2**16)
+    wanted = np.rint((1 - lam) * pixels)
+    np.testing.assert_array_equal(np.rint(recipe.draw(200, size, key=KEY).share[1] * pixels), wanted)
+
+
+def test_small_alpha_gives_numbers():
+    for recipe in (ma.FMix(alpha=0.001), ma.TokenMix(alpha=0.001), ma.GMix(alpha=0.001)):
+        share = recipe.draw(500, (16, 16), key=KEY).share
+        assert np.isfinite(share).all()
+        assert (share.max(axis=0) > 0.99).mean() > 0.9
+
+
+def test_lowest_by_hand():
+    values = np.array([[5, -1, 3, 9], [-(2**30), 2**30 - 2, 0, 1], [7, 7, 7, 8]], np.int32)
+    for part, expected in [
+        (0.0, [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]),
+        (0.5, [[0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0]]),  # of three equal ones, two are none
+        (0.75, [[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 0]]),
+        (1.0, [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]),
+    ]:
+        got = lowest(draw_of(3, (4,)), values, np.full(3, part, np.float32))
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_lowest_is_what_sorting_gives():
+    rng = np.random.default_rng(0)
+    values = rng.permutation(2**16)[: 40 * 35].reshape(5, 8, 35).astype(np.int32) - 2**15
+    part = rng.random(5).astype(np.float32)
+    np.testing.assert_array_equal(lowest(draw_of(5, (8, 35)), values, part), under(values, part))
+
+
+# FMix
+
+
+def fourier(n: int, size: tuple[int, ...], decay: float, cycles: float = np.inf) -> np.ndarray:
+    """The paper's noise: the real part of the transform of complex normal numbers over |frequency|^decay."""
+    rng = np.random.default_rng(1)
+    frequency = np.sqrt(sum(f**2 for f in np.meshgrid(*map(np.fft.fftfreq, size), indexing="ij")))
+    amplitude = np.where(frequency * max(size) > cycles + 1e-9, 0, np.maximum(frequency, 1 / max(size)) ** -decay)
+    spectrum = (rng.normal(size=(n, *size)) + 1j * rng.normal(size=(n, *size))) * amplitude
+    return np.fft.ifftn(spectrum, axes=tuple(range(1, 1 + len(size)))).real
+
+
+def power(height: np.ndarray) -> np.ndarray:
+    return (abs(np.fft.fftn(height, axes=tuple(range(1, height.ndim)))) ** 2).mean(axis=0)
+
+
+def slope(height: np.ndarray) -> float:
+    """That of the mean power on rings of frequencies from 1 to 8 cycles, both in logarithms."""
+    size = height.shape[1:]
+    frequency = np.sqrt(sum((f * max(size)) ** 2 for f in np.meshgrid(*map(np.fft.fftfreq, size), indexing="ij")))
+    ring, spectrum = np.rint(frequency), power(height)
+    means = [(frequency[ring == r].mean(), spectrum[ring == r].mean()) for r in range(1, 8)]
+    return float(np.polyfit(*np.log(means).T, 1)[0])
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.5, 3.0])
+@pytest.mark.parametrize("size", [(48, 48), (96, 48), (64,), (24, 20, 24)], ids=str)
+def test_fmix_noise_falls_as_the_papers(size, decay):
+    n = 4000 if len(size) == 1 else 300
+    ours, theirs = slope(landscapes(ma.FMix(decay=decay), n, size)), slope(fourier(n, size, decay))
+    assert abs(ours - theirs) < 0.1
+    assert abs(ours + 2 * decay) < 0.05 + 0.1 * decay  # the mean over a ring is not that of its radius
+
+
+def test_fmix_noise_has_the_same_power_in_every_direction_and_phase():
+    """Waves of 2 pixels a turn are as strong down as across a wide image, and so are those between."""
+    spectrum = power(landscapes(ma.FMix(decay=2.0), 3000, (40, 80)))
+    across, down, both = spectrum[0, 4], spectrum[2, 0], spectrum[2, 4]
+    assert abs(across / down - 1) < 0.12  # four standard deviations of 3000 squares
+    assert abs(across / spectrum[0, 2] * 4**2 - 1) < 0.12
+    assert abs(both / across * (4**2 + 4**2) ** 2 / 4**4 - 1) < 0.12
+    height = landscapes(ma.FMix(decay=2.0), 3000, (16, 16))
+    variance = height.var(axis=0)
+    assert variance.max() / variance.min() < 1.3
+
+
+def test_fmix_masks_look_as_the_papers():
+    size, n = (48, 48), 600
+    ours = masks(ma.FMix(), n, size)
+    theirs = under(fourier(n, size, 3.0), ours.mean(axis=(1, 2)))
+    assert abs(patches(ours) - patches(theirs)) < 0.35
+    assert stats.ks_2samp(borders(ours), borders(theirs)).pvalue > 1e-3
+    assert stats.ks_2samp(borders(ours), borders(under(fourier(n, size, 2.0), ours.mean(axis=(1, 2))))).pvalue < 1e-6
+
+
+@pytest.mark.parametrize(("decay", "most"), [(3.0, 1 / 380), (2.0, 1 / 35)])
+def test_fmix_leaves_out_waves_that_move_few_pixels(decay, most):
+    """What the docstring says of waves of more than 8 cycles: one pixel in 400, with a decay of 2 one in 40."""
+    part = np.random.default_rng(0).random(100)
+    whole, cut = (under(fourier(100, (112, 112), decay, cycles), part) for cycles in (np.inf, noise.CYCLES))
+    assert most / 2 < (whole != cut).mean() < most
+
+
+def test_a_landscape_of_fmix_by_hand():
+    """On a line: the sum over frequencies of normal / frequency^decay times cosine and sine, but for rounding."""
+    n, length, decay = 50, 90, 1.0
+    draw = draw_of(n, (length,))
+    words = draw.words(10)[1:]
+    normal = stats.norm.ppf((np.concatenate([words >> 16, words & 0xFFFF]) + 0.5) / 2**16)[:17].T
+    angle = 2 * np.pi * np.arange(length) * np.arange(1, 9)[:, None] / length
+    waves = np.stack([np.cos(angle), np.sin(angle)], axis=1) / np.arange(1, 9)[:, None, None] ** decay
+    expected = normal[:, 1:] @ waves.reshape(16, length)
+    got = ma.FMix(decay=decay)._height(draw, words).astype(np.float64)
+    scale = (got * expected).sum() / (expected**2).sum()
+    assert abs(got / scale - expected).max() < 0.02
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("recipe", [ma.FMix(decay=0), ma.FMix(), ma.FMix(decay=60), ma.CowMix(), ma.CowMix(0.05, 0.5)])
+def test_no_landscape_leaves_32_bits(recipe, axes):
+    """The largest normal numbers, all of the sign that adds up at one pixel: what the sums are, in 64 bits."""
+    size = (13, 12, 11)[:axes]
+    draw, high = draw_of(1, size), int(noise._normal().max())
+    if isinstance(recipe, ma.FMix):
+        cycles, amplitude = noise.CYCLES, recipe._amplitudes(draw)
+        steps = [noise.TURN // length for length in size]
+    else:
+        cycles, amplitude = noise._cycles(recipe.low), noise._gaussian(recipe.low, axes)
+        steps = [noise.TURN // (length * 3) for length in size]
+    waves = [noise._waves(draw.xp, s, np.array([step], np.int32), cycles) for s, step in zip(size, steps, strict=True)]
+    at = waves[0][0, 5]
+    for wave in waves[1:]:
+        at = np.multiply.outer(at, wave[0, 3].astype(np.int64))
+    normal = np.where(at < 0, -high, high).astype(np.int32).reshape(1, -1)
+    height = noise._landscape(draw, normal, amplitude, waves)
+    expected = (abs(at) * (high * amplitude.astype(np.int64) / noise.NORMAL)).sum() / noise.HEIGHT ** (axes - 1)
+    got = height[(0, 5, 3, 3)[: 1 + axes]]
+    assert abs(got - expected) < 0.01 * expected + 2e6  # every product and sum is rounded down
+    assert 2**24 < got < 2**30
+
+
+# CowMix
+
+
+def smoothed(n: int, size: tuple[int, ...], sigma: float) -> np.ndarray:
+    """White noise smoothed on a canvas whose border is out of sight."""
+    rng, pad = np.random.default_rng(2), math.ceil(5 * sigma)
+    wide = rng.normal(size=(n, *(length + 2 * pad for length in size)))
+    filtered = ndimage.gaussian_filter(wide, sigma, axes=tuple(range(1, wide.ndim)))
+    return filtered[(slice(None), *[slice(pad, pad + length) for length in size])]
+
+
+@pytest.mark.parametrize(("size", "part"), [((32, 32), 0.125), ((32, 32), 0.25), ((64, 32), 0.125), ((200,), 0.06)])
+def test_cowmix_noise_correlates_as_smoothed_noise(size, part):
+    """Half the mean square of a difference is 1 - exp(-d^2 / (4 sigma^2)) of the variance, along each axis."""
+    height = landscapes(ma.CowMix(low=part, high=part), 4000 if len(size) == 1 else 1500, size)
+    for axis, length in enumerate(size):
+        sigma = part * length
+        height_along = np.moveaxis(height, 1 + axis, -1)
+        far = round(2 * sigma)
+        measured = []
+        for d in (round(sigma / 2), round(sigma), far):
+            measured.append(((height_along[..., d:] - height_along[..., :-d]) ** 2).mean())
+        theory = [1 - np.exp(-(d**2) / (4 * sigma**2)) for d in (round(sigma / 2), round(sigma), far)]
+        np.testing.assert_allclose(np.divide(measured, measured[-1]), np.divide(theory, theory[-1]), rtol=0.06)
+
+
+@pytest.mark.parametrize("part", [0.03, 0.06])
+def test_cowmix_borders_are_as_far_apart_as_sigma_says(part):
+    """Rice: noise of correlation exp(-d^2 / (4 sigma^2)) crosses its mean 1 / (pi sqrt(2) sigma) times a pixel."""
+    mask = masks(ma.CowMix(low=part, high=part, least=0.5, most=0.5), 64, (128, 128))
+    sigma = part * 128
+    assert abs(borders(mask).mean() * np.pi * np.sqrt(2) * sigma - 1) < 0.05
+
+
+@pytest.mark.parametrize("sigma", [4, 8, 16])
+def test_cowmix_masks_look_as_smoothed_noise(sigma):
+    """At the paper's sigmas and size, borders of the image and all."""
+    n, size = 600, (32, 32)
+    ours = masks(ma.CowMix(low=sigma / 32, high=sigma / 32), n, size)
+    theirs = under(smoothed(n, size, sigma), ours.mean(axis=(1, 2)))
+    assert abs(patches(ours) - patches(theirs)) < 0.2
+    assert stats.ks_2samp(borders(ours), borders(theirs)).pvalue > 1e-3
+    other = under(smoothed(n, size, sigma * 2), ours.mean(axis=(1, 2)))
+    assert stats.ks_2samp(borders(ours), borders(other)).pvalue < 1e-3  # the test can fail
+
+
+def test_cowmix_sigmas_are_log_uniform():
+    turned = noise._turned(0.125, 0.5)[draw_of(N, (1,)).words(2)[1] >> 16]
+    sigma = noise.TURN / (turned * noise._period(0.125))
+    assert stats.kstest(np.log(sigma), stats.uniform(np.log(0.125), np.log(4)).cdf).pvalue > 1e-3
+
+
+def test_cowmix_sigmas_differ_from_row_to_row():
+    """Rows of small sigma have more borders: the row's own word says which."""
+    recipe, size = ma.CowMix(low=0.05, high=0.5, least=0.5, most=0.5), (64, 64)
+    order = noise._turned(0.05, 0.5)[draw_of(300, size).words(2)[1] >> 16]
+    assert stats.spearmanr(order, borders(masks(recipe, 300, size))).statistic > 0.85
+
+
+def test_cowmix_noise_goes_on_beyond_the_border():
+    """Elsewhere: the noise ends there, so that small spots keep away from the border."""
+    n, size, sigma = N, (32, 32), 4
+    ours = masks(ma.CowMix(low=sigma / 32, high=sigma / 32, least=0.2, most=0.2), n, size).mean(axis=0)
+    theirs = under(smoothed(n, size, sigma), np.full(n, 0.2)).mean(axis=0)
+    for at in (np.s_[0, :], np.s_[:, -1], np.s_[12:20, 12:20]):
+        assert abs(ours[at].mean() - theirs[at].mean()) < 0.02
+    assert ours[0].mean() > ours[12:20, 12:20].mean()
+
+
+# TokenMix
+
+
+@pytest.mark.parametrize(("size", "token"), [((32, 48), 16), ((9, 7), 4), ((13,), 5), ((5, 6, 4), 2), ((3, 3), 16)])
+def test_every_token_has_one_parent(size, token):
+    mask = masks(ma.TokenMix(token=token), 50, size)
+    for corner in np.ndindex(*(math.ceil(length / token) for length in size)):
+        cell = mask[(slice(None), *[slice(c * token, (c + 1) * token) for c in corner])].reshape(50, -1)
+        assert (cell == cell[:, :1]).all()
+    mix = ma.TokenMix(token=token).draw(50, size, key=KEY)
+    np.testing.assert_allclose(mix.share[1], mask.reshape(50, -1).mean(axis=1), atol=2**-24)
+
+
+def test_tokens_are_chosen_alike_and_apart():
+    tokens = masks(ma.TokenMix(alpha=100.0, token=4), 4000, (16, 16))[:, ::4, ::4].reshape(4000, 16)
+    assert stats.chisquare(tokens.sum(axis=0)).pvalue > 1e-3
+    together = np.corrcoef(tokens.T)[~np.eye(16, dtype=bool)]
+    assert abs(together + 1 / 15).max() < 0.09  # a number of tokens is given, so they repel each other by 1 / 15
+
+
+def test_tokens_of_any_lattice_differ():
+    """Neighbours along either axis are not copies of each other."""
+    mask = masks(ma.TokenMix(alpha=100.0, token=2), 200, (16, 24))
+    for step in [(2, 0), (0, 2), (2, 2)]:
+        moved = np.roll(mask, step, axis=(1, 2))
+        assert 0.4 < (moved != mask).mean() < 0.6
+
+
+# GMix
+
+
+def test_gmix_spots_by_hand():
+    """In float64, with the lam and the centre of each row's own words."""
+    n, size = 300, (20, 33)
+    words = draw_of(n, size).words(3)
+    lam = stats.beta(0.8, 0.8).ppf((words[0] // 2**16 + 0.5) / 2**16)
+    own = ma.GMix(alpha=0.8).draw(n, size, key=KEY).dense()[0]
+    for row in range(n):
+        less = min(lam[row], 1 - lam[row])
+        centre = [int(words[1 + a, row]) // 2**8 * size[a] // 2**24 for a in (0, 1)]
+        off = [(np.arange(size[a]) - centre[a]) / (size[a] * np.sqrt(less)) for a in (0, 1)]
+        spot = np.exp(-np.pi * (off[0][:, None] ** 2 + off[1][None, :] ** 2))
+        np.testing.assert_allclose(own[row], spot if lam[row] < 0.5 else 1 - spot, atol=2e-5)
+
+
+@pytest.mark.parametrize("size", [(96, 96), (48, 480), (2000,), (24, 30, 36)], ids=str)
+def test_gmix_spots_have_the_part_for_their_integral(size):
+    """Where the border cuts nothing off, shares are lam and 1 - lam."""
+    n = 1500
+    words = draw_of(n, size).words(1 + len(size))
+    lam = stats.beta(0.5, 0.5).ppf((words[0] // 2**16 + 0.5) / 2**16)
+    share = ma.GMix(alpha=0.5).draw(n, size, key=KEY).share
+    less = np.minimum(lam, 1 - lam)
+    whole = less * math.prod(size) > 4
+    for axis, length in enumerate(size):
+        centre, side = np.floor((words[1 + axis] >> 8) / 2**24 * length), length * less ** (1 / len(size))
+        whole &= (np.minimum(centre, length - 1 - centre) > 1.2 * side) & (side > 2)
+    assert whole.sum() > 20
+    np.testing.assert_allclose(share[0, whole], lam[whole], rtol=0.015)
+
+
+def test_gmix_spots_have_the_images_aspect():
+    """Elsewhere: the spot is as wide as the image is high, or an image that is not square raises."""
+    mask = masks(ma.GMix(), 4000, (16, 160))
+    spot = np.where(mask.mean(axis=(1, 2), keepdims=True) < 0.5, mask, 1 - mask)
+    clear = (spot[:, [0, -1]].max(axis=(1, 2)) < 1e-3) & (spot[:, :, [0, -1]].max(axis=(1, 2)) < 1e-3)
+    clear &= spot.sum(axis=(1, 2)) > 30
+    height, width = (np.sqrt(spread(spot[clear].sum(axis=axis))) for axis in (2, 1))
+    assert clear.sum() > 50
+    np.testing.assert_allclose(width / height, 10, rtol=0.05)
+
+
+def spread(profile: np.ndarray) -> np.ndarray:
+    """The variance of each row of weights."""
+    at, weight = np.arange(profile.shape[1]), profile / profile.sum(axis=1, keepdims=True)
+    mean = (weight * at).sum(axis=1, keepdims=True)
+    return (weight * (at - mean) ** 2).sum(axis=1)
+
+
+def test_gmix_centres_are_uniform_and_the_smaller_part_is_the_spot():
+    own = ma.GMix().draw(N, (21, 13), key=KEY).dense()[0]
+    small = own.mean(axis=(1, 2)) < 0.5
+    assert stats.binomtest(int(small.sum()), N).pvalue > 1e-3
+    spot = np.where(small[:, None, None], own, 1 - own)
+    assert (spot.max(axis=(1, 2)) > 1 - 1e-6).all()
+    row, column = np.divmod(spot.reshape(N, -1).argmax(axis=1), 13)
+    assert stats.chisquare(np.bincount(row, minlength=21)).pvalue > 1e-3
+    assert stats.chisquare(np.bincount(column, minlength=13)).pvalue > 1e-3
+
+
+# all of them
+
+
+@pytest.mark.parametrize("recipe", [*NOISE, ma.FMix(alpha=0.3, decay=0.0)], ids=repr)
+def test_large_masks_are_the_same_in_every_library(recipe):
+    """The laws' sizes are small; here sums are long, and lengths unknown until run time."""
+    n, size = 3, (131, 77)
+    expected = recipe.draw(n, size, key=KEY)
+    for like in ways.LIKES.values():
+        mix = recipe.draw(n, size, key=KEY, like=like)
+        np.testing.assert_array_equal(ways.values(mix.region.weight), expected.region.weight)
+        np.testing.assert_array_equal(ways.values(mix.share), expected.share)
+    tf = ways.tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None))])
+    def of_unknown_size(x):
+        mix = recipe.draw(tf.shape(x)[0], (tf.shape(x)[1], tf.shape(x)[2]), key=KEY, like=x)
+        return mix.region.weight, mix.share
+
+    weight, share = of_unknown_size(tf.zeros((n, *size)))
+    np.testing.assert_array_equal(weight, expected.region.weight)
+    np.testing.assert_array_equal(share, expected.share)
+
+
+@pytest.mark.parametrize("recipe", NOISE, ids=repr)
+def test_masks_are_bools_and_no_two_are_alike(recipe):
+    mix = ma.per_batch(recipe).draw(4, (33, 47), key=KEY)
+    assert mix.region.weight.dtype == bool
+    assert len(np.unique(mix.region.weight[1], axis=0)) == 1
+    apart = masks(recipe, 40, (33, 47))
+    assert len(np.unique(apart, axis=0)) >= 38  # where nearly all or nothing is pasted, masks may be alike
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: ma.FMix(alpha=0), "FMix alpha: expected a finite number above 0, got 0"),
+        (lambda: ma.FMix(decay=-1), "FMix decay: expected a finite number of 0 or more, got -1"),
+        (lambda: ma.FMix(decay=float("inf")), "FMix decay: .* got inf"),
+        (lambda: ma.CowMix(low=0.01), "CowMix low: expected a finite number of 0.02 or more, got 0.01"),
+        (lambda: ma.CowMix(low=0.5, high=0.25), "CowMix high: expected a finite number of 0.5 or more, got 0.25"),
+        (lambda: ma.CowMix(least=-0.1), "CowMix least: expected a finite number of 0 or more and at most 1, got -0.1"),
+        (lambda: ma.CowMix(most=0.1), "CowMix most: expected a finite number of 0.2 or more and at most 1, got 0.1"),
+        (lambda: ma.CowMix(most=1.1), "CowMix most: .* at most 1, got 1.1"),
+        (lambda: ma.TokenMix(alpha=-1), "TokenMix alpha: expected a finite number above 0, got -1"),
+        (lambda: ma.TokenMix(token=0), "TokenMix token: expected a whole number of 1 or more, got 0"),
+        (lambda: ma.TokenMix(token=16.0), "TokenMix token: expected a whole number of 1 or more, got 16.0"),
+        (lambda: ma.GMix(alpha="1"), "GMix alpha: expected a finite number above 0, got '1'"),
+    ],
+)
+def test_options_that_are_refused(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
