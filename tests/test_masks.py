@@ -255,7 +255,7 @@ def test_cowmix_borders_are_as_far_apart_as_sigma_says(part):
 @pytest.mark.parametrize("sigma", [4, 8, 16])
 def test_cowmix_masks_look_as_smoothed_noise(sigma):
     """At the paper's sigmas and size, borders of the image and all."""
-    n, size = 600, (32, 32)
+    n, size = 400, (32, 32)
     ours = masks(ma.CowMix(low=sigma / 32, high=sigma / 32), n, size)
     theirs = under(smoothed(n, size, sigma), ours.mean(axis=(1, 2)))
     assert abs(patches(ours) - patches(theirs)) < 0.2
@@ -378,6 +378,17 @@ def test_gmix_centres_are_uniform_and_the_smaller_part_is_the_spot():
 
 
 # all of them
+
+
+@pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
+def test_products_of_whole_numbers_are_exact(way):
+    """Of numbers that float32 cannot hold, and of no more than that a sum of waves has."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-362, 363, (1, 3, 40, 17)).astype(np.int32)
+    y = rng.integers(-(2**17), 2**17, (5, 3, 17, 9)).astype(np.int32)
+    expected = (x.astype(np.int64) @ y).astype(np.int32)
+    assert abs(expected).max() > 2**26
+    ways.assert_same(way(lambda x, y: _xp.of(x).matmul(x, y), x, y), expected, ways.array_of(way))
 
 
 @pytest.mark.parametrize("recipe", [*NOISE, ma.FMix(alpha=0.3, decay=0.0)], ids=repr)

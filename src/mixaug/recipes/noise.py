@@ -22,7 +22,7 @@ from .masks import lowest, other_parts
 from .recipe import Draw, Recipe, check_number, keep
 
 CYCLES = 8  #: the waves of FMix turn at most that often along the longest side
-TURN = 2**24  #: a full turn of a wave, in steps
+TURN = 2**26  #: a full turn of a wave, in steps; 30 turns, the most that there are, stay below 2^31
 COSINES = 4096  #: a full turn of a wave, in entries of its table
 HEIGHT = 256  #: the root mean square of a wave; its height is 362, sqrt(2) times that
 NORMAL = 256  #: the standard deviation of the random numbers; 16 bits give none beyond 4.33 times that
