@@ -129,6 +129,13 @@ def test_soft_shares_of_large_images_need_no_float64(size):
     np.testing.assert_allclose(share, ma.SmoothMix().draw(3, size, key=(0, 0)).share, atol=1e-6)
 
 
+@pytest.mark.parametrize("recipe", [ma.SmoothMix(), ma.GridMix(), ma.CutMix()], ids=repr)
+def test_a_batch_of_no_rows(recipe):
+    mix = recipe.draw(0, SIZE, key=(0, 0), like=jnp.zeros(1))
+    assert mix.share.shape == (2, 0)
+    assert mix.images(jnp.zeros((0, *SIZE, 3))).shape == (0, *SIZE, 3)
+
+
 def test_the_streams_take_jax_arrays():
     loader = [(jnp.asarray(X), jnp.asarray(Y))] * 2
     for step, (images, labels) in enumerate(ma.mixed(loader, RECIPE, seed=3, epoch=1, num_classes=N)):

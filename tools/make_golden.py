@@ -46,6 +46,12 @@ RECIPES = [
 ]
 
 
+def texts() -> list[str]:
+    """Those above, and what is not among them as it is by default."""
+    named = " ".join(RECIPES)
+    return [*RECIPES, *(entry.defaults.lower() for entry in ma.recipes() if entry.name.lower() not in named)]
+
+
 def plain(x: Any) -> dict[str, Any]:
     """An array as JSON; float32 numbers are exact as doubles."""
     x = np.asarray(x)
@@ -54,7 +60,7 @@ def plain(x: Any) -> dict[str, Any]:
 
 def main() -> None:
     rows = []
-    for text in RECIPES:
+    for text in texts():
         for key in KEYS:
             for n, size in SHAPES:
                 structure, arrays = ma.recipe(text).draw(n, size, key=key).flatten()

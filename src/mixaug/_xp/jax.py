@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -114,7 +115,8 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
     if x.dtype == bool:
         return jnp.sum(x, axes, dtype=jnp.int32).astype(jnp.float32)
     kept = tuple(length for axis, length in enumerate(x.shape) if axis not in axes)
-    return _halved(jnp.reshape(jnp.moveaxis(x, axes, range(-len(axes), 0)), (*kept, -1)))
+    pixels = math.prod(x.shape[axis] for axis in axes)  # not -1: there may be no rows
+    return _halved(jnp.reshape(jnp.moveaxis(x, axes, range(-len(axes), 0)), (*kept, pixels)))
 
 
 def _halved(x: Array) -> Array:
