@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from . import _xp, keys
@@ -11,7 +10,7 @@ from ._xp import Array
 from .apply import rows
 from .fields import Field, Images, Labels, Parts, Values, resolve
 from .keys import Key
-from .pairing import Pairing
+from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole
 
@@ -95,24 +94,17 @@ def mix_from(
     kinds = resolve(tuple(arrays), fields, num_classes)
     xp = _xp.same(arrays)
     n, size, like = _rows(xp, arrays), _size(arrays, kinds), next(iter(arrays.values()))
+    _check_who(parent, pairing, bank)
     sources = {} if source is None else named(source)
-    if parent is not None and pairing is not None:
-        raise TypeError(
-            f"pairing: expected none, got {pairing!r}; a pairing is for parents from a batch, these are from a dataset"
-        )
-    chooser: Callable[[Key, int], Array] | None = None
-    if pairing is not None:
-        if not isinstance(pairing, Pairing):
-            raise TypeError(f"pairing: expected one such as ma.pairing.SameClass(), got {pairing!r}")
-        seen = _seen(pairing, arrays, kinds)
-        chooser = partial(_paired, pairing, n, like, seen)
     if bank is not None:
-        if parent is not None or pairing is not None:
-            raise TypeError("bank: expected no pairing and no dataset beside it; it says where parents come from")
-        sources, chooser = _with_bank(xp, arrays, named(bank))
+        sources = _with_bank(xp, arrays, named(bank))
+        pairing = FromBank(_rows(xp, named(bank)))
+    seen = None if pairing is None else _seen(pairing, arrays, kinds)
 
     def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
-        chosen = chooser(key, recipe.parents) if chooser else None if parent is None else parent[: recipe.parents]
+        chosen = None if parent is None else parent[: recipe.parents]
+        if pairing is not None:
+            chosen = pairing.parent(n, recipe.parents, key=key, like=like, seen=seen)
         mix = recipe.draw(n, size, key=key, like=like, parent=chosen, first=first)
         return {name: kinds[name].mix(mix, x, sources.get(name)) for name, x in arrays.items()}
 
@@ -124,30 +116,30 @@ def mix_from(
     return _like(batch, {name: _joined(xp, name, [one[name] for one in mixed]) for name in arrays})
 
 
-def _paired(pairing: Pairing, n: Any, like: Array, seen: Array | None, key: Key, parents: int) -> Array:
-    return pairing.parent(n, parents, key=key, like=like, seen=seen)
+def _check_who(parent: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
+    """Refuse what says twice who is mixed with whom."""
+    if pairing is not None and not isinstance(pairing, Pairing):
+        raise TypeError(f"pairing: expected one such as ma.pairing.SameClass(), got {pairing!r}")
+    if bank is not None and (parent is not None or pairing is not None):
+        raise TypeError("bank: expected no pairing and no dataset beside it; it says where parents come from")
+    if parent is not None and pairing is not None:
+        raise TypeError(
+            f"pairing: expected none, got {pairing!r}; a pairing is for parents from a batch, these are from a dataset"
+        )
 
 
-def _with_bank(
-    xp: _xp.Library, arrays: dict[str, Array], others: dict[str, Array]
-) -> tuple[dict[str, Array], Callable[[Key, int], Array]]:
-    """The batch with the bank after it, and who is mixed with whom: each row with those of the bank, in any order."""
+def _with_bank(xp: _xp.Library, arrays: dict[str, Array], others: dict[str, Array]) -> dict[str, Array]:
+    """The batch with the bank after it."""
     if set(others) != set(arrays):
         came = ", ".join(map(repr, others))
         raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, arrays))}, got {came}")
     for name, x in arrays.items():
         _xp.same({name: x, f"bank {name}": others[name]})
         rows.check_alike(xp, x, others[name], f"bank {name}")
-    n, m = _rows(xp, arrays), _rows(xp, others)
-    if isinstance(m, int) and not m:
+    count = _rows(xp, others)
+    if isinstance(count, int) and not count:
         raise ValueError("bank: expected one row or more, got none")
-
-    def drawn(key: Key, parents: int) -> Array:
-        word = keys.rank_word(xp, key, xp.cast(xp.arange(m), "uint32"))
-        order = xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
-        return xp.stack([xp.arange(n), *(n + xp.take(order, (xp.arange(n) + j) % m) for j in range(parents - 1))])
-
-    return {name: xp.concat([x, others[name]]) for name, x in arrays.items()}, drawn
+    return {name: xp.concat([x, others[name]]) for name, x in arrays.items()}
 
 
 def _seen(pairing: Pairing, arrays: dict[str, Array], kinds: dict[str, Field]) -> Array | None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from . import _xp
-from ._xp import Array, Library
+from ._xp import Array, Dim, Library
 
 
 class Key(NamedTuple):
@@ -139,6 +139,12 @@ def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
 def rank_word(xp: Library, key: Key, rows: Array) -> Array:
     """The word by which rows are ranked, uint32 (n,): of the last block, which no recipe's words reach."""
     return threefry(xp, key, (rows, xp.word(_MASK)))[0]
+
+
+def shuffled(xp: Library, key: Key, n: Dim) -> Array:
+    """int32 (n,): the rows 0 .. n - 1 in a random order; rows of the same word by number."""
+    word = rank_word(xp, key, xp.cast(xp.arange(n), "uint32"))
+    return xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
 
 
 def bits16(xp: Library, word: Array) -> Array:

@@ -67,7 +67,7 @@ class Cyclic(Pairing):
 
     def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
         """Those further on."""
-        parent = ring(xp, key, xp.cast(xp.arange(n), "uint32"), parents)
+        parent = ring(xp, key, n, parents)
         return [parent[j] for j in range(1, parents)]
 
 
@@ -189,6 +189,22 @@ class Near(Pairing):
         return _best(xp, score, [allowed] * (parents - 1))
 
 
+@dataclass(frozen=True)
+class FromBank(Pairing):
+    """Rows of a bank that stands after the batch, in a random order: what `bank=` of `ma.mix_batch` pairs by.
+
+    Args:
+        count: how many rows the bank has: row i of it is row n + i of the source.
+    """
+
+    count: Dim
+
+    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
+        """For row i those from place i of the order on."""
+        order = keys.shuffled(xp, key, self.count)
+        return [n + xp.take(order, (xp.arange(n) + j) % self.count) for j in range(parents - 1)]
+
+
 def _check_seen(xp: Library, what: str, n: Dim, seen: Array | None) -> None:
     if seen is None:
         raise ValueError(f"{what}, got none; pass seen=")
@@ -222,8 +238,7 @@ def _other_rows(xp: Library, n: Dim) -> Array:
 
 def _on_the_ring(xp: Library, key: Key, n: Dim) -> Array:
     """int32 (n, n): how far on from row i row j is, on a ring of random order; 0 for the row itself."""
-    word = keys.rank_word(xp, key, xp.cast(xp.arange(n), "uint32"))
-    rank = xp.argsort(xp.argsort(xp.cast(xp.shift_right(word, 1), "int32")))
+    rank = xp.argsort(keys.shuffled(xp, key, n))
     return (rank[None, :] - rank[:, None]) % n
 
 

@@ -12,6 +12,7 @@ from .fields import Images
 from .losses import smooth
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole
+from .torch import process
 
 _MODES = ("batch", "pair", "elem")
 
@@ -136,5 +137,5 @@ def _one(mixup_alpha: float, cutmix: Recipe | None, switch_prob: float) -> Recip
 
 def _ranks() -> tuple[int, ...]:
     """The rank of this process, where there are several."""
-    there = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return (torch.distributed.get_rank(),) if there and torch.distributed.get_world_size() > 1 else ()
+    rank, count = process()
+    return (rank,) if count > 1 else ()

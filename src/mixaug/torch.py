@@ -218,8 +218,8 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
         if self.parents == "dataset":
             parent = this.parents(start, stop, self.recipe.parents)
         else:
-            key, within = keys.make((self.seed, epoch, step)), np.arange(stop - start, dtype=np.uint32)
-            parent = this.rows(start, stop)[ring(_xp.common(), key, within, self.recipe.parents)]
+            key = keys.make((self.seed, epoch, step))
+            parent = this.rows(start, stop)[ring(_xp.common(), key, stop - start, self.recipe.parents)]
         first, end = ((stop - start) * rank // self.world_size for rank in (self.rank, self.rank + 1))
         return Request(epoch, step, first, parent[:, first : max(end, first + 1)])
 
@@ -339,7 +339,7 @@ def loader(
         raise TypeError(
             f"loader: expected no {name}=, it makes its own; order the dataset instead, or use MixedDataset"
         )
-    there = torch.distributed.is_available() and torch.distributed.is_initialized()
+    found = process()
     sampler = EpochSampler(
         len(_checked_dataset(dataset)),
         batch_size,
@@ -348,12 +348,19 @@ def loader(
         parents=parents,
         shuffle=shuffle,
         drop_last=drop_last,
-        rank=rank if rank is not None else torch.distributed.get_rank() if there else 0,
-        world_size=world_size if world_size is not None else torch.distributed.get_world_size() if there else 1,
+        rank=found[0] if rank is None else rank,
+        world_size=found[1] if world_size is None else world_size,
     )
     mixing = Options(num_classes=num_classes, fields=fields, keep_clean=keep_clean, repeat=repeat)
     fetched = _Fetched(dataset, recipe, seed, collate_fn, mixing)
     return Loader(fetched, batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options)
+
+
+def process() -> tuple[int, int]:
+    """The rank of this process, and how many there are, as far as `torch.distributed` is initialised: else 0 of 1."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
 class _Fetched(data.Dataset):  # type: ignore[misc]

@@ -110,23 +110,21 @@ class Recipe(ABC):
         if parent is None and first:
             raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
         if parent is None:
-            parent = ring(xp, made, draw.rows, self.parents)
+            parent = ring(xp, made, draw.n, self.parents)
         else:
             parent = _checked_parent(xp, parent, n, self.parents)
         region = self.region(draw)
         return assemble(xp, parent, region, draw.size)
 
 
-def ring(xp: Library, key: Key, rows: Array, parents: int) -> Array:
+def ring(xp: Library, key: Key, n: Dim, parents: int) -> Array:
     """int32 (parents, n): the rows in a random order on a ring; parent j is the row j places further on.
 
     Distinct while parents <= n, row 0 the row itself, every other row equally likely, for any n.
     """
-    word = keys.rank_word(xp, key, rows)
-    order = xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
+    order = keys.shuffled(xp, key, n)
     rank = xp.argsort(order)
-    n = xp.shape(rows)[0]
-    return xp.stack([xp.cast(rows, "int32"), *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
+    return xp.stack([xp.arange(n), *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
 
 
 def check_recipe(where: str, recipe: object) -> Recipe:
