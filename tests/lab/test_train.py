@@ -472,3 +472,20 @@ def test_live_display_says_where_it_is_and_how_long_it_takes():
     assert "one_of(cutmix, mixup, weights=[1, 2]), seed 3, epoch 2/15" in shown
     assert "8/10" in shown
     assert "0:00:01 left" in shown
+
+
+def test_ctrl_c_is_heeded_where_python_drops_it():
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)  # what is raised here is printed, and goes no further
+
+    before = signal.getsignal(signal.SIGINT)
+    with Live(Console(file=io.StringIO())) as live:
+        live.begin(total_steps=10, done_steps=0)
+        live.step("none", 0, 1, 1)
+        Dying()
+        with pytest.raises(KeyboardInterrupt):
+            live.step("none", 0, 1, 1)
+        with pytest.raises(KeyboardInterrupt):  # pressed again
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

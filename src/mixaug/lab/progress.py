@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 from time import perf_counter
 from types import TracebackType
@@ -30,7 +31,8 @@ class Live(Progress):
 
         time left = steps left * mean time of the steps so far, evaluation included
 
-    Where the output is no terminal only the lines are printed.
+    Where the output is no terminal only the lines are printed. Once training has begun, Ctrl-C stops it after a step,
+    and at once where it is pressed again: in the middle of one, libraries in C were seen to drop the exception.
 
     Args:
         console: where to; None: standard error.
@@ -58,6 +60,7 @@ class Live(Progress):
         self._steps = 0
         self._steps_to_do = 0
         self._begun = 0.0
+        self._interrupted = False
 
     def __enter__(self) -> Live:
         self._bar.start()
@@ -66,15 +69,31 @@ class Live(Progress):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if signal.getsignal(signal.SIGINT) == self._interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self._bar.stop()
 
     def begin(self, total_steps: int, done_steps: int) -> None:
         """Show how much there is to do."""
         self._steps, self._steps_to_do, self._begun = 0, total_steps - done_steps, perf_counter()
         self._bar.update(self._task, total=total_steps, completed=done_steps)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or another's
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, *_: object) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        self._bar.update(self._task, description="stopping after this step (at once: Ctrl-C again)")
 
     def step(self, arm: str, seed: int, epoch: int, epochs: int) -> None:
-        """Go on by one step."""
+        """Go on by one step.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed in the meantime.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
         self._steps += 1
         mean = (perf_counter() - self._begun) / self._steps
         left = timedelta(seconds=round(mean * (self._steps_to_do - self._steps)))
