@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "_xp", "keys", "regions", "apply", "mix", "recipes", "laws", "pairing", "fields", "batch", "epoch", "losses",
-    "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
+    "_xp", "keys", "regions", "scale", "apply", "mix", "recipes", "laws", "pairing", "fields", "batch", "epoch",
+    "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "transformers", "lightning", "timm", "grain"}
 MAY_IMPORT = {

@@ -95,6 +95,8 @@ class Torch:
         return torch.argmax(x, -1)
 
     def take_each(self, x: Array, index: Array, axis: int) -> Array:
+        if x.dtype in _SIGNED:
+            return self.take_each(x.view(_SIGNED[x.dtype]), index, axis).view(x.dtype)
         pad = (slice(None), *(slice(None) if a == axis else None for a in range(1, x.ndim)))
         return torch.gather(x, axis, index.to(torch.int64)[pad].expand_as(x))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .._xp import Array, Library
+from .._xp import Array, Dim, Library
 from ..keys import GRID
 from ..regions import Dense, Paste, Region, Size, inside
+from ..scale import home, same, scaled
 from . import rows
 
 DEFAULT = "default"  #: the channels are where the library's users keep them: first in PyTorch, last elsewhere
@@ -13,7 +14,7 @@ DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
 
 def size(xp: Library, x: Array, channels: str | None, what: str = "images") -> Size:
     """The spatial size of a batch: its shape without the rows and the channels."""
-    shape, channels = xp.shape(x), _placed(xp, channels, what)
+    shape, channels = xp.shape(x), placed(xp, channels, what)
     spatial = {"last": shape[1:-1], "first": shape[2:], None: shape[1:]}[channels]
     if not spatial:
         raise ValueError(
@@ -27,79 +28,115 @@ def mix(
     xp: Library, x: Array, source: Array | None, parent: Array, region: Region, drawn_for: Size, channels: str | None
 ) -> Array:
     """The mixed images, of the shape and dtype of x; blends are computed in float32, or in integers for uint8."""
-    channels = _placed(xp, channels)
+    channels = placed(xp, channels)
     _check(xp, x, source, parent, drawn_for, channels)
-    if isinstance(region, Dense):
-        return _dense(xp, x, source, parent, region, channels)
-    return _paste(xp, x, source, parent, region, drawn_for, channels)
-
-
-def _paste(
-    xp: Library, x: Array, source: Array | None, parent: Array, region: Paste, drawn_for: Size, channels: str | None
-) -> Array:
-    used = [region.background is not None or box is not None for box in region.box]
-    parents = rows.parents(xp, x, source, parent, used)
-    out = x
-    if region.background is not None:
-        out = _blend(xp, parents, [rows.over(region.background[j], x) for j in range(region.parents)])
-    for box, crop, pasted in zip(region.box, region.crop, parents, strict=True):
-        if box is not None:
-            seen = pasted if crop is None else look(xp, pasted, box, crop, channels)
-            out = xp.where(_per_channel(inside(xp, box, drawn_for), channels), seen, out)
-    if region.hole is not None:
-        out = _filled(xp, out, ~inside(xp, region.hole, drawn_for), region.fill, channels)
+    here = scaled(xp, region, drawn_for, size(xp, x, channels))
+    parents = rows.parents(xp, x, source, parent, used(region))
+    seen = views(xp, parents, region, drawn_for, channels)
+    out = _dense(xp, seen, here, channels) if isinstance(here, Dense) else _paste(xp, parents, seen, here, channels)
     return xp.copy(x) if out is x else out
 
 
-def _dense(xp: Library, x: Array, source: Array | None, parent: Array, region: Dense, channels: str | None) -> Array:
-    seen = [
-        parent if crop is None else look(xp, parent, box, crop, channels)
-        for parent, box, crop in zip(rows.parents(xp, x, source, parent), region.box, region.crop, strict=True)
+def used(region: Region) -> list[bool]:
+    """Whether pixels of each parent may be seen."""
+    if isinstance(region, Dense):
+        return [True] * region.parents
+    return [region.background is not None or box is not None for box in region.box]
+
+
+def views(xp: Library, parents: list[Array], region: Region, drawn_for: Size, channels: str | None) -> list[Array]:
+    """What each parent shows where it is seen: itself, or through its box its crop."""
+    return [
+        x if crop is None else look(xp, x, box, crop, drawn_for, channels)
+        for x, box, crop in zip(parents, region.box, region.crop, strict=True)
     ]
-    weights = [_per_channel(region.weight[j], channels) for j in range(region.parents)]
-    if xp.dtype(region.weight) != "bool":
+
+
+def shown(
+    xp: Library, parents: list[Array], region: Region, here: Region, drawn_for: Size, channels: str | None
+) -> list[Array]:
+    """What each parent shows at every pixel where it has weight, in its box and in what it is blended into."""
+    seen = views(xp, parents, region, drawn_for, channels)
+    if isinstance(here, Dense) or here.background is None:
+        return seen
+    spatial = size(xp, parents[0], channels)
+    return [
+        view if crop is None else xp.where(per_channel(inside(xp, box, spatial), channels), view, x)
+        for x, view, box, crop in zip(parents, seen, here.box, here.crop, strict=True)
+    ]
+
+
+def _paste(xp: Library, parents: list[Array], seen: list[Array], here: Paste, channels: str | None) -> Array:
+    out, spatial = parents[0], size(xp, parents[0], channels)
+    if here.background is not None:
+        out = _blend(xp, parents, [rows.over(here.background[j], out) for j in range(here.parents)])
+    for box, pasted in zip(here.box, seen, strict=True):
+        if box is not None:
+            out = xp.where(per_channel(inside(xp, box, spatial), channels), pasted, out)
+    if here.hole is not None:
+        out = _filled(xp, out, ~inside(xp, here.hole, spatial), here.fill, channels)
+    return out
+
+
+def _dense(xp: Library, seen: list[Array], here: Dense, channels: str | None) -> Array:
+    weights = [per_channel(here.weight[j], channels) for j in range(here.parents)]
+    if xp.dtype(here.weight) != "bool":
         out = _blend(xp, seen, weights)
     else:
         out = seen[0]
         for weight, pasted in zip(weights[1:], seen[1:], strict=True):
             out = xp.where(weight, pasted, out)
-    if region.fill is not None:
-        out = _filled(xp, out, region.seen(xp), region.fill, channels)
-    return xp.copy(x) if out is x else out
+    return out if here.fill is None else _filled(xp, out, here.seen(xp), here.fill, channels)
 
 
-def look(xp: Library, x: Array, box: Array, crop: Array, channels: str | None) -> Array:
+def look(xp: Library, x: Array, box: Array, crop: Array, drawn_for: Size, channels: str | None) -> Array:
     """Images whose box shows their crop, made to fit it.
 
         pixel = crop[0] + floor((pixel - box[0] + 1/2) * side(crop) / side(box)) along each axis
 
-    What is outside of the box is not to be looked at, but where the crop is the box: then every pixel is in its place.
+    A pixel of a field of another size than the image shows the one that lies from the place of that image pixel as it
+    does itself from its own. What is outside of the box is not to be looked at, but where the crop is the box: then
+    every pixel is in its place.
 
     In whole numbers, so that it is the same in every library, and the same for images and for masks of ids. A product
     of two lengths may be too long for those of JAX, which wrap around: so the quotient is guessed in float32, and put
     right by what it leaves.
     """
-    for axis in range(box.shape[1]):
+    for axis, of in enumerate(drawn_for):
         at_axis = axis + (2 if channels == "first" else 1)
-        last = xp.cast(xp.constant(xp.shape(x)[at_axis] - 1), "int64")
-        to, of = xp.cast(box[:, axis], "int64"), xp.cast(crop[:, axis], "int64")
-        whole, part = (xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (of, to))
-        off = xp.cast(xp.arange(xp.shape(x)[at_axis]), "int64")[None, :] - to[:, :1]
-        guess = xp.cast(
-            (xp.cast(off, "float32") + 0.5) * (xp.cast(whole, "float32") / xp.cast(part, "float32")), "int64"
-        )
-        index = of[:, :1] + guess + ((2 * off + 1) * whole - guess * (2 * part)) // (2 * part)
-        x = xp.take_each(x, xp.minimum(xp.maximum(index, 0), last), at_axis)
+        length = xp.shape(x)[at_axis]
+        resized = not same((length,), (of,))
+        at = home(xp, length, of) if resized else xp.cast(xp.arange(length), "int64")
+        shown = _shown(xp, at, box[:, axis], crop[:, axis], of)
+        if resized:
+            centre = home(xp, of, length)
+            off = xp.cast(xp.arange(length), "int64") - xp.take(centre, at)
+            shown = _within(xp, xp.take(centre, shown) + off[None, :], length)
+        x = xp.take_each(x, shown, at_axis)
     return x
+
+
+def _shown(xp: Library, at: Array, box: Array, crop: Array, length: Dim) -> Array:
+    """int64 (n, m): the pixels that those at these places (m,) of an axis show, of boxes and crops int32 (n, 2)."""
+    to, of = xp.cast(box, "int64"), xp.cast(crop, "int64")
+    whole, part = (xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (of, to))
+    off = at[None, :] - to[:, :1]
+    guess = xp.cast((xp.cast(off, "float32") + 0.5) * (xp.cast(whole, "float32") / xp.cast(part, "float32")), "int64")
+    return _within(xp, of[:, :1] + guess + ((2 * off + 1) * whole - guess * (2 * part)) // (2 * part), length)
+
+
+def _within(xp: Library, index: Array, length: Dim) -> Array:
+    last = xp.cast(xp.constant(length - 1), "int64")
+    return xp.minimum(xp.maximum(index, 0), last)
 
 
 def _filled(xp: Library, x: Array, seen: Array, fill: Array, channels: str | None) -> Array:
     """Images with `fill` where nothing is seen."""
     dtype = xp.dtype(x)
-    value = _per_channel(fill, channels) if len(fill.shape) > 1 else rows.over(fill, x)
+    value = per_channel(fill, channels) if len(fill.shape) > 1 else rows.over(fill, x)
     if dtype == "uint8":
         value = xp.minimum(xp.maximum(xp.rint(value), 0.0), 255.0)
-    return xp.where(_per_channel(seen, channels), x, xp.cast(value, x.dtype))
+    return xp.where(per_channel(seen, channels), x, xp.cast(value, x.dtype))
 
 
 def _blend(xp: Library, parents: list[Array], weights: list[Array]) -> Array:
@@ -120,14 +157,14 @@ def _dot(xp: Library, parents: list[Array], weights: list[Array], dtype: str) ->
     return out
 
 
-def _placed(xp: Library, channels: str | None, what: str = "images") -> str | None:
+def placed(xp: Library, channels: str | None, what: str = "images") -> str | None:
     """Where the channel axis is, with the default settled."""
     if channels not in ("last", "first", None, DEFAULT):
         raise ValueError(f'{what}: expected channels "last", "first" or None, got {channels!r}')
     return xp.channels if channels == DEFAULT else channels
 
 
-def _per_channel(weight: Array, channels: str | None) -> Array:
+def per_channel(weight: Array, channels: str | None) -> Array:
     """A weight (n, *size) with an axis of length 1 where the images have their channels."""
     return {"last": weight[..., None], "first": weight[:, None], None: weight}[channels]
 
@@ -137,12 +174,15 @@ def _check(xp: Library, x: Array, source: Array | None, parent: Array, drawn_for
         raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(x)}; convert them first")
     for array in (x, x if source is None else source):
         found = size(xp, array, channels)
-        differs = any(
-            isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(found, drawn_for, strict=False)
-        )
-        if len(found) != len(drawn_for) or differs:
+        if len(found) != len(drawn_for):
             raise ValueError(
-                f"images: expected the size {drawn_for} that the mix was drawn for, got {found} "
-                f"with channels={channels!r}; draw for this size or name the channels"
+                f"images: expected {len(drawn_for)} spatial axes as the size {drawn_for} that the mix was drawn for "
+                f"has, got {found} with channels={channels!r}; draw for this size or name the channels"
+            )
+        other = {"last": "first", "first": "last"}.get(channels or "")
+        if not same(found, drawn_for) and other and same(size(xp, array, other), drawn_for):
+            raise ValueError(
+                f"images: expected the size {drawn_for} that the mix was drawn for, got {found} with "
+                f"channels={channels!r}; they have it with channels={other!r}"
             )
     rows.check(xp, x, source, parent, "images")

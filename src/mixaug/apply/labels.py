@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from .._xp import Array, Library
 from . import rows, values
 
@@ -9,18 +11,32 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 TOLERANCE = {"float16": 0.01, "bfloat16": 0.05}  #: how far from 1 a row of soft labels may sum; 0.001 in other dtypes
 
 
-def mix(xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None) -> Array:
-    """float32 (n, num_classes), float64 for float64 labels: sum_k share[k] * one_hot(y[parent[k]])."""
+def mix(
+    xp: Library,
+    y: Array,
+    source: Array | None,
+    parent: Array,
+    share: Array,
+    num_classes: int | None,
+    union: bool = False,
+) -> Array:
+    """float32 (n, num_classes), float64 for float64 labels: sum_k share[k] * one_hot(y[parent[k]]), or the greatest."""
     _check(xp, y, num_classes)
     rows.check(xp, y, source, parent, "labels")
     parts = rows.parents(xp, y, source, parent)
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
-        parts = [_one_hot(xp, ids, num_classes or 0) for ids in parts]
+        for ids in parts:
+            check_ids(xp, ids, num_classes or 0, None, "labels")
+        parts = [one_hot(xp, xp.reshape(ids, (-1,)), num_classes or 0) for ids in parts]
     else:
         for part in parts:
             _check_rows(xp, part)
     precision = "float64" if xp.dtype(y) == "float64" else "float32"
-    return values.weighted(xp, [xp.cast(part, precision) for part in parts], share, precision)
+    parts = [xp.cast(part, precision) for part in parts]
+    if not union:
+        return values.weighted(xp, parts, share, precision)
+    there = [rows.over(xp.cast(share[j] > 0, precision), part) * part for j, part in enumerate(parts)]
+    return reduce(xp.maximum, there)
 
 
 def _check(xp: Library, y: Array, num_classes: int | None) -> None:
@@ -28,10 +44,8 @@ def _check(xp: Library, y: Array, num_classes: int | None) -> None:
     dtype, shape = xp.dtype(y), y.shape
     if dtype not in FLOATS and "int" not in dtype and dtype != "bool":
         raise TypeError(f"labels: expected integers, bools or {', '.join(FLOATS)}, got {dtype}; convert them first")
-    if num_classes is not None and (isinstance(num_classes, bool) or not hasattr(num_classes, "__index__")):
-        raise TypeError(f"num_classes: expected a whole number, got {num_classes!r}")
-    if num_classes is not None and num_classes < 1:
-        raise ValueError(f"num_classes: expected 1 or more, got {num_classes!r}")
+    if num_classes is not None:
+        check_count(num_classes)
     if len(shape) not in (1, 2):
         raise ValueError(f"labels: expected (n,) class ids or (n, classes), got {len(shape)} axes")
     if len(shape) == 1:
@@ -46,6 +60,15 @@ def _check(xp: Library, y: Array, num_classes: int | None) -> None:
         raise ValueError(f"labels: expected {num_classes} columns, one a class, got {shape[1]}")
 
 
+def check_count(num_classes: int) -> int:
+    """The number of classes itself, if it is one."""
+    if isinstance(num_classes, bool) or not hasattr(num_classes, "__index__"):
+        raise TypeError(f"num_classes: expected a whole number, got {num_classes!r}")
+    if num_classes < 1:
+        raise ValueError(f"num_classes: expected 1 or more, got {num_classes!r}")
+    return num_classes
+
+
 def _check_kind(dtype: str, num_classes: int | None) -> None:
     if dtype in FLOATS:
         raise TypeError(
@@ -58,17 +81,32 @@ def _check_kind(dtype: str, num_classes: int | None) -> None:
         raise ValueError("labels: class ids need num_classes; pass num_classes=, or one-hot labels")
 
 
-def _one_hot(xp: Library, ids: Array, num_classes: int) -> Array:
-    """float32 (n, num_classes); an id out of range that no host check can see gives a row of NaN: the loss shows it."""
+def one_hot(xp: Library, ids: Array, num_classes: int, first: bool = False, ignore_index: int | None = None) -> Array:
+    """float32 with an axis of classes after that of the rows, or as the last one; of an id out of range all NaN.
+
+    No host check may be able to see such an id: the loss shows it.
+    """
+    classes = xp.cast(xp.arange(num_classes), "int64")
+    ids = xp.cast(ids, "int64")
+    known = (ids >= 0) & (ids < num_classes)
+    if ignore_index is not None:
+        known = known | (ids == xp.cast(xp.constant(ignore_index), "int64"))
+    if first:
+        classes = classes[(slice(None), *[None] * (len(ids.shape) - 1))]
+    ids, known = (x[:, None] if first else x[..., None] for x in (ids, known))
+    return xp.where(known, xp.cast(ids == classes, "float32"), xp.full((), float("nan"), "float32"))
+
+
+def check_ids(xp: Library, ids: Array, num_classes: int, ignore_index: int | None, what: str) -> None:
+    """Refuse class ids out of range, where the host can see them."""
     held = xp.concrete(ids)
+    if held is not None and ignore_index is not None:
+        held = held[held != ignore_index]
     if held is not None and held.size and not (held.min() >= 0 and held.max() < num_classes):
         raise ValueError(
-            f"labels: expected class ids in 0..{num_classes - 1}, got {held.min()}..{held.max()}; "
-            "raise num_classes or mend the labels"
+            f"{what}: expected class ids in 0..{num_classes - 1}, got {int(held.min())}..{int(held.max())}; "
+            f"raise num_classes or mend the {what}"
         )
-    ids = xp.cast(xp.reshape(ids, (-1,)), "int64")[:, None]
-    hot = xp.cast(ids == xp.cast(xp.arange(num_classes), "int64")[None, :], "float32")
-    return xp.where((ids >= 0) & (ids < num_classes), hot, xp.full((), float("nan"), "float32"))
 
 
 def _check_rows(xp: Library, y: Array) -> None:

@@ -51,3 +51,14 @@ def parents(xp: Library, x: Array, source: Array | None, parent: Array, used: li
 def over(weight: Array, x: Array) -> Array:
     """A weight per row with as many axes as x has, so that it broadcasts over the rest."""
     return weight[(slice(None), *[None] * (len(x.shape) - 1))]
+
+
+def merge(xp: Library, parent: Array, weight: Array) -> Array:
+    """Weights (k, n, ...) with those of equal parents added into the first of them."""
+    rest = [weight[j] for j in range(parent.shape[0])]
+    for i in range(len(rest)):
+        for j in range(i + 1, len(rest)):
+            equal = over(parent[i] == parent[j], rest[j])
+            zero = rest[j] * 0.0
+            rest[i], rest[j] = rest[i] + xp.where(equal, rest[j], zero), xp.where(equal, zero, rest[j])
+    return xp.stack(rest)

@@ -1,0 +1,159 @@
+"""Masks of class ids: each pixel of the source that weighs most there, or the share of each class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._xp import Array, Dim, Library
+from ..regions import Dense, Paste, Region, Size, inside
+from ..scale import scaled
+from . import images, labels, rows
+
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+def mix(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    parent: Array,
+    region: Region,
+    drawn_for: Size,
+    channels: str | None,
+    num_classes: int | None,
+    ignore_index: int | None,
+) -> Array:
+    """The id of the parent that weighs most at each pixel, of the shape and dtype of m."""
+    channels = images.placed(xp, channels, "masks") if with_channel(m, drawn_for) else None
+    _check(xp, m, source, parent, num_classes, ignore_index)
+    here = scaled(xp, region, drawn_for, images.size(xp, m, channels, "masks"))
+    parents = rows.parents(xp, m, source, parent, images.used(region))
+    seen = images.views(xp, parents, region, drawn_for, channels)
+    if isinstance(here, Dense):
+        weights = [images.per_channel(here.weight[j], channels) for j in range(here.parents)]
+        out = heaviest(xp, weights, seen)
+    else:
+        out = _paste(xp, parents, seen, parent, here, channels)
+    return xp.copy(m) if out is m else out
+
+
+def _paste(
+    xp: Library, parents: list[Array], seen: list[Array], parent: Array, here: Paste, channels: str | None
+) -> Array:
+    own = out = parents[0]
+    spatial = images.size(xp, own, channels)
+    if here.background is not None:
+        blended = rows.merge(xp, parent, here.background)
+        out = heaviest(xp, [rows.over(blended[j], own) for j in range(here.parents)], parents)
+    for box, pasted in zip(here.box, seen, strict=True):
+        if box is not None:
+            out = xp.where(images.per_channel(inside(xp, box, spatial), channels), pasted, out)
+    if here.hole is not None:  # it belongs to nobody: what is covered there is still known
+        out = xp.where(images.per_channel(inside(xp, here.hole, spatial), channels), own, out)
+    return out
+
+
+def heaviest(xp: Library, weights: list[Array], values: list[Array]) -> Array:
+    """The value whose weight is the greatest, the first of several: weights that are all 0 give the first."""
+    out, best = values[0], weights[0]
+    for weight, value in zip(weights[1:], values[1:], strict=True):
+        if xp.dtype(weight) == "bool":
+            out = xp.where(weight, value, out)
+        else:
+            out, best = xp.where(weight > best, value, out), xp.maximum(weight, best)
+    return out
+
+
+def shares(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    parent: Array,
+    region: Region,
+    drawn_for: Size,
+    channels: str | None,
+    num_classes: int | None,
+    ignore_index: int | None,
+) -> Array:
+    """float32 (n, *size, num_classes): how much of each pixel is of each class, of the parents not ignored there."""
+    if num_classes is None:
+        raise ValueError("masks: shares of classes need to know how many; pass num_classes=")
+    placed = images.placed(xp, channels, "masks") or "last"
+    if with_channel(m, drawn_for):
+        m, source = (x if x is None else without_channel(x, placed) for x in (m, source))
+    _check(xp, m, source, parent, num_classes, ignore_index)
+    here = scaled(xp, region, drawn_for, xp.shape(m)[1:])
+    seen = images.shown(xp, rows.parents(xp, m, source, parent), region, here, drawn_for, None)
+    hot = [labels.one_hot(xp, ids, num_classes, placed == "first", ignore_index) for ids in seen]
+    weights = targets(xp, here, m)
+    if ignore_index is not None:
+        weights = [
+            weight * xp.cast(_known(xp, ids, ignore_index), "float32")
+            for weight, ids in zip(weights, seen, strict=True)
+        ]
+        total = sum(weights[1:], weights[0])
+        total = xp.where(total > 0, total, xp.full((), 1.0, "float32"))
+        weights = [weight / total for weight in weights]
+    terms = [images.per_channel(weight, placed) * one for weight, one in zip(weights, hot, strict=True)]
+    return sum(terms[1:], terms[0])
+
+
+def targets(xp: Library, here: Region, m: Array) -> list[Array]:
+    """float32 (n, *size) a parent: its weight at each pixel of masks (n, *size); of a hole the own one has all."""
+    dense = here.dense(xp, *_split(xp.shape(m)))
+    weights = [xp.cast(dense[j], "float32") for j in range(here.parents)]
+    if here.fill is not None:
+        weights[0] = xp.where(sum(weights[1:], weights[0]) > 0, weights[0], xp.full((), 1.0, "float32"))
+    return weights
+
+
+def _split(shape: tuple[Dim, ...]) -> tuple[Dim, Size]:
+    return shape[0], shape[1:]
+
+
+def _known(xp: Library, ids: Array, ignore_index: int) -> Array:
+    return xp.cast(ids, "int64") != xp.cast(xp.constant(ignore_index), "int64")
+
+
+def with_channel(m: Array, drawn_for: Size) -> bool:
+    """Whether masks have a channel axis beside those of their size."""
+    if len(m.shape) not in (len(drawn_for) + 1, len(drawn_for) + 2):
+        raise ValueError(
+            f"masks: expected (n, *size) of {len(drawn_for)} spatial axes, with a channel axis or without, "
+            f"got {len(m.shape)} axes"
+        )
+    return len(m.shape) == len(drawn_for) + 2
+
+
+def without_channel(m: Array, channels: str) -> Array:
+    """Masks (n, *size) of masks with a channel axis of length 1."""
+    if m.shape[-1 if channels == "last" else 1] != 1:
+        raise ValueError(
+            f"masks: expected one channel of class ids with channels={channels!r}, got the shape {tuple(m.shape)}; "
+            "mix each channel by itself"
+        )
+    return m[..., 0] if channels == "last" else m[:, 0]
+
+
+def _check(
+    xp: Library, m: Array, source: Array | None, parent: Array, num_classes: int | None, ignore_index: int | None
+) -> None:
+    dtype = xp.dtype(m)
+    if dtype not in DTYPES:
+        raise TypeError(
+            f"masks: expected class ids of an integer dtype or bool, got {dtype}; cast ids to int, "
+            "or mix numbers to be blended with mix.images"
+        )
+    if ignore_index is not None:
+        _check_ignored(dtype, ignore_index)
+    rows.check(xp, m, source, parent, "masks")
+    if num_classes is not None:
+        labels.check_ids(xp, m, labels.check_count(num_classes), ignore_index, "masks")
+
+
+def _check_ignored(dtype: str, ignore_index: int) -> None:
+    if isinstance(ignore_index, bool) or not hasattr(ignore_index, "__index__"):
+        raise TypeError(f"ignore_index: expected a whole number, got {ignore_index!r}")
+    low, high = (0, 1) if dtype == "bool" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    if not low <= ignore_index <= high:
+        raise ValueError(f"ignore_index: expected an id that {dtype} masks can hold, {low}..{high}, got {ignore_index}")
