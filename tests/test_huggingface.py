@@ -31,7 +31,7 @@ from mixaug.lab.data import load
 HERE = Path(__file__).parent
 N, BATCH, CLASSES = 22, 4, 10  # six batches an epoch, the last one of two
 SPLIT = load("fashion-mnist-sample", train_size=N).train
-X, Y = torch.from_numpy(SPLIT.images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(SPLIT.labels)
+X, Y = torch.from_numpy(SPLIT.images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(SPLIT.targets)
 HOT = torch.stack([functional.one_hot(Y, CLASSES), functional.one_hot((Y * 3 + 1) % CLASSES, CLASSES)]).amax(0)
 RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix(alpha=1.0))
 

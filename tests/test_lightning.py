@@ -22,7 +22,7 @@ from mixaug.lab.data import load
 HERE = Path(__file__).parent
 N, BATCH, CLASSES = 22, 4, 10  # six batches an epoch, the last one short
 SPLIT = load("fashion-mnist-sample", train_size=N).train
-X, Y = torch.from_numpy(SPLIT.images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(SPLIT.labels)
+X, Y = torch.from_numpy(SPLIT.images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(SPLIT.targets)
 RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix(alpha=1.0))
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's, about runs as small as these

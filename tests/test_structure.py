@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "_xp", "keys", "regions", "scale", "apply", "mix", "recipes", "laws", "pairing", "fields", "batch", "epoch",
+    "_xp", "keys", "regions", "scale", "apply", "mix", "recipes", "laws", "pairing", "tree", "fields", "batch", "epoch",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "transformers", "lightning", "timm", "grain"}

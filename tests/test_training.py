@@ -30,7 +30,7 @@ def test_training_through(way, tmp_path):
     assert losses.shape == (train_through.EPOCHS * train_through.STEPS,)
     assert losses[-40:].mean() < losses[:10].mean() - 0.2  # it learns
     images = data.load("fashion-mnist-sample", train_size=train_through.BATCH * train_through.STEPS).train
-    wanted = {(epoch, step): (x, y) for epoch, step, x, y in train_through.batches(images.images, images.labels)}
+    wanted = {(epoch, step): (x, y) for epoch, step, x, y in train_through.batches(images.images, images.targets)}
     assert len(seen) == 2 * len(train_through.KEPT)
     for epoch, step in train_through.KEPT:
         key = (train_through.SEED, epoch, step)

@@ -160,7 +160,7 @@ def main(way: str, out: str) -> None:
     keras.utils.set_random_seed(SEED)
     images = data.load("fashion-mnist-sample", train_size=BATCH * STEPS).train
     model, seen = models.build("resnet20", images.images.shape[1:], CLASSES), Seen()
-    WAYS[way](images.images, images.labels, model, seen)
+    WAYS[way](images.images, images.targets, model, seen)
     np.savez(out, losses=np.array(seen.losses), **seen.arrays)
 
 

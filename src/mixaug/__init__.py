@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import laws, losses, metrics, pairing
 from .batch import mix_batch
 from .epoch import batches, mixed
-from .fields import Images, Labels, Parts, Values
+from .fields import Images, Labels, Masks, Own, Parts, Values
 from .mix import Mix
 from .recipes import (
     RICAP,
@@ -73,10 +73,12 @@ __all__ = [
     "Images",
     "InsideCutMix",
     "Labels",
+    "Masks",
     "Mix",
     "MixUp",
     "Mosaic",
     "NWayCutMix",
+    "Own",
     "Parts",
     "Paste",
     "RandomErasing",

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from . import _xp, keys
+from . import _xp, keys, tree
 from ._xp import Array
 from .apply import rows
-from .fields import Field, Images, Labels, Parts, Values, resolve
+from .fields import Field, Fields, Images, Labels, Own, Parts, Values, is_list, resolve
 from .keys import Key
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole
 
-Batch: TypeAlias = Any  #: a dict of named fields, (images, labels) or (images, labels, sample_weight)
-Fields: TypeAlias = Mapping[str, str | Field]
+Batch: TypeAlias = tree.Tree  #: a dict of named fields, (images, labels) or (images, labels, sample_weight), nested
 
-_POSITIONS = ("images", "labels", "sample_weight")
 _COPIES = -4  #: copies are drawn under the key with this number folded in: no node of a recipe has it
 
 
@@ -90,30 +88,51 @@ def mix_from(
 ) -> Batch:
     """Mix a batch with parents that are rows of a source of the same form: a dataset, or two batches joined."""
     check_recipe("recipe", recipe)
-    arrays = named(batch)
-    kinds = resolve(tuple(arrays), fields, num_classes)
-    xp = _xp.same(arrays)
-    n, size, like = _rows(xp, arrays), _size(arrays, kinds), next(iter(arrays.values()))
+    check_form(batch, fields)
+    kinds = resolve(batch, fields, num_classes)
+    held = {name: tree.at(batch, name) for name in kinds}
+    xp = _xp.same(_arrays(held, kinds))
+    n, size, like = _rows(xp, held), _size(held, kinds), next(iter(_arrays(held, kinds).values()))
     _check_who(parent, pairing, bank)
-    sources = {} if source is None else named(source)
+    sources = {} if source is None else {name: tree.at(source, name) for name in kinds}
     if bank is not None:
-        sources = _with_bank(xp, arrays, named(bank))
-        pairing = FromBank(_rows(xp, named(bank)))
-    seen = None if pairing is None else _seen(pairing, arrays, kinds)
+        others = _of_bank(bank, held)
+        sources, pairing = _with_bank(xp, held, others), FromBank(_rows(xp, others))
+    seen = None if pairing is None else _seen(pairing, held, kinds)
+    beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
     def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
         chosen = None if parent is None else parent[: recipe.parents]
         if pairing is not None:
             chosen = pairing.parent(n, recipe.parents, key=key, like=like, seen=seen)
         mix = recipe.draw(n, size, key=key, like=like, parent=chosen, first=first)
-        return {name: kinds[name].mix(mix, x, sources.get(name)) for name, x in arrays.items()}
+        return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
     made, copies = keys.make(key), check_whole("repeat", repeat, 1)
-    others = keys.fold_in(made, _COPIES)
-    mixed = [copy(recipe, made), *(copy(recipe, keys.fold_in(others, number)) for number in range(1, copies))]
+    further = keys.fold_in(made, _COPIES)
+    mixed = [copy(recipe, made), *(copy(recipe, keys.fold_in(further, number)) for number in range(1, copies))]
     if keep_clean:
         mixed.insert(0, copy(identity(), made))
-    return _like(batch, {name: _joined(xp, name, [one[name] for one in mixed]) for name in arrays})
+    return tree.replaced(batch, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+
+
+def check_form(batch: Batch, fields: Fields | None = None) -> None:
+    """Refuse what is no batch: any tuple is one whose fields are said, else a pair or a triple."""
+    if isinstance(batch, Mapping):
+        if not batch:
+            raise ValueError("batch: expected one field or more, got an empty dict")
+        return
+    if isinstance(batch, (tuple, list)) and (len(batch) in (2, 3) or (batch and fields is not None)):
+        return
+    shape = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list)) else type(batch).__name__
+    raise TypeError(
+        f"batch: expected a dict, an (images, labels) pair or an (images, labels, sample_weight) triple, got {shape}"
+    )
+
+
+def _arrays(held: Mapping[str, Any], kinds: Mapping[str, Field]) -> dict[str, Array]:
+    """The fields that have to be arrays of one library: what is kept or handed on may also be a list, or texts."""
+    return {name: x for name, x in held.items() if not (isinstance(kinds[name], (Own, Parts)) and is_list(x))}
 
 
 def _check_who(parent: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
@@ -128,30 +147,43 @@ def _check_who(parent: Array | None, pairing: Pairing | None, bank: Batch | None
         )
 
 
-def _with_bank(xp: _xp.Library, arrays: dict[str, Array], others: dict[str, Array]) -> dict[str, Array]:
-    """The batch with the bank after it."""
-    if set(others) != set(arrays):
+def _of_bank(bank: Batch, held: Mapping[str, Any]) -> dict[str, Any]:
+    check_form(bank)
+    others = tree.leaves(bank)
+    if set(others) != set(held):
         came = ", ".join(map(repr, others))
-        raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, arrays))}, got {came}")
-    for name, x in arrays.items():
-        _xp.same({name: x, f"bank {name}": others[name]})
-        rows.check_alike(xp, x, others[name], f"bank {name}")
+        raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, held))}, got {came}")
+    return others
+
+
+def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """The batch with the bank after it."""
+    for name, x in held.items():
+        if not is_list(x):
+            _xp.same({name: x, f"bank {name}": others[name]})
+            rows.check_alike(xp, x, others[name], f"bank {name}")
     count = _rows(xp, others)
     if isinstance(count, int) and not count:
         raise ValueError("bank: expected one row or more, got none")
-    return {name: xp.concat([x, others[name]]) for name, x in arrays.items()}
+    return {name: _concat(xp, [x, others[name]]) for name, x in held.items()}
 
 
-def _seen(pairing: Pairing, arrays: dict[str, Array], kinds: dict[str, Field]) -> Array | None:
+def _concat(xp: _xp.Library, parts: Sequence[Any]) -> Any:
+    if is_list(parts[0]):
+        return [row for part in parts for row in part]
+    return xp.concat(parts)
+
+
+def _seen(pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Array | None:
     """The field that a pairing has to see."""
     if pairing.needs is None:
         return None
     wanted = (Labels, Parts) if pairing.needs == "labels" else (Values,)
     for name, kind in kinds.items():
-        if isinstance(kind, wanted) and not name.startswith("sample_weight"):  # those are no targets
-            return arrays[name]
+        if isinstance(kind, wanted) and not name.rpartition("/")[2].startswith("sample_weight"):  # those are no targets
+            return held[name]
     raise ValueError(
-        f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {', '.join(map(repr, arrays))}; "
+        f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {', '.join(map(repr, held))}; "
         "name them in fields="
     )
 
@@ -162,40 +194,11 @@ def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
         return copies[0]
     if isinstance(copies[0], tuple):
         raise TypeError(f"{name}: expected labels of one array for keep_clean or repeat, got Parts; mix it by itself")
-    return xp.concat(copies)
+    return _concat(xp, copies)
 
 
-def named(batch: Batch) -> dict[str, Array]:
-    """The fields of a batch by name; those of a pair or a triple are images, labels and sample_weight."""
-    if isinstance(batch, Mapping):
-        if not batch:
-            raise ValueError("batch: expected one field or more, got an empty dict")
-        return dict(batch)
-    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
-        return dict(zip(_POSITIONS, batch, strict=False))
-    shape = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list)) else type(batch).__name__
-    raise TypeError(
-        f"batch: expected a dict, an (images, labels) pair or an (images, labels, sample_weight) triple, got {shape}"
-    )
-
-
-def each(batch: Batch, function: Callable[[str, Array], Any]) -> Batch:
-    """A batch of the same form, with the function's value of each name and field (of each of the arrays of `Parts`)."""
-    values = {
-        name: tuple(function(name, part) for part in x) if isinstance(x, tuple) else function(name, x)
-        for name, x in named(batch).items()
-    }
-    return _like(batch, values)
-
-
-def _like(batch: Batch, mixed: dict[str, Array]) -> Batch:
-    if isinstance(batch, Mapping):
-        return mixed
-    return getattr(batch, "_make", type(batch))(mixed.values())  # a NamedTuple has _make
-
-
-def _rows(xp: _xp.Library, arrays: dict[str, Array]) -> Any:
-    shapes = {name: xp.shape(x) for name, x in arrays.items()}
+def _rows(xp: _xp.Library, held: Mapping[str, Any]) -> Any:
+    shapes = {name: (len(x),) if is_list(x) else xp.shape(x) for name, x in held.items()}
     for name, shape in shapes.items():
         if not shape:
             raise ValueError(f"{name}: expected a batch, rows on the first axis, got a single value; batch it first")
@@ -206,8 +209,8 @@ def _rows(xp: _xp.Library, arrays: dict[str, Array]) -> Any:
     return next(iter(known.values())) if known else next(iter(shapes.values()))[0]
 
 
-def _size(arrays: dict[str, Array], kinds: dict[str, Field]) -> Any:
+def _size(held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Any:
     for name, kind in kinds.items():
         if isinstance(kind, Images):
-            return kind.size(name, arrays[name])
-    raise ValueError(f"expected an image field to draw for, got {', '.join(map(repr, arrays))}; name one in fields=")
+            return kind.size(name, held[name])
+    raise ValueError(f"expected an image field to draw for, got {', '.join(map(repr, held))}; name one in fields=")

@@ -113,8 +113,8 @@ def preview(
     rows = (4 if recipe == "all" else 6) if rows is None else rows
     loaded = datasets.load(data, image_size=image_size, seed=seed)
     train = loaded.train
-    drawn = Epoch(len(train.labels), seed, 0).rows(0, max(64, rows))
-    given = (train.images[drawn], train.labels[drawn], loaded.classes)
+    drawn = Epoch(len(train.targets), seed, 0).rows(0, max(64, rows))
+    given = (train.images[drawn], train.targets[drawn], loaded.classes)
     if isinstance(made, list):
         picture = family(*given, made, key=(seed, 0), count=rows)
     else:

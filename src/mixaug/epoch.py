@@ -11,9 +11,10 @@ from typing import Unpack
 
 import numpy as np
 
-from . import _xp, keys
+from . import _xp, keys, tree
 from ._xp import Array
-from .batch import Batch, Fields, Options, each, mix_batch, mix_from
+from .batch import Batch, Options, mix_batch, mix_from
+from .fields import Fields
 from .keys import Key
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
@@ -146,7 +147,7 @@ def sample(
     key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
     mixed = mix_from(
         recipe,
-        each(source, lambda _, x: x[place[0]]),
+        rows_of(source, place[0]),
         source,
         place,
         key=key,
@@ -154,7 +155,12 @@ def sample(
         fields=fields,
         first=index,
     )
-    return each(mixed, lambda _, x: x[0])
+    return tree.each(mixed, lambda _, x: x[0])
+
+
+def rows_of(batch: Batch, rows: Array) -> Batch:
+    """The batch of these rows (m,) of another; of a list too."""
+    return tree.each(batch, lambda _, x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows])
 
 
 @dataclass(frozen=True)
@@ -162,72 +168,80 @@ class Source:
     """A dataset in memory, cut into mixed batches: batch i of an epoch is a pure function of (seed, epoch, i).
 
     Args:
-        x: NumPy images (n, *size, c).
-        y: NumPy labels (n,) or (n, classes).
+        x: NumPy images (n, *size, c), or a dict of the inputs.
+        y: NumPy labels (n,) or (n, classes), masks, or a dict of the targets.
         batch_size: rows a batch; the last one of an epoch may be short.
         recipe: what to mix by.
         seed: any int.
         options: as for `mix_batch`.
     """
 
-    x: Array
-    y: Array
+    x: Batch
+    y: Batch
     batch_size: int
     recipe: Recipe
     seed: int = 0
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        for name, array in (("x", self.x), ("y", self.y)):
-            if not isinstance(array, np.ndarray) or not array.ndim:
-                raise TypeError(
-                    f"{name}: expected a NumPy array with rows, got {type(array).__name__}; convert it first"
-                )
-        if not len(self.x) or len(self.x) != len(self.y):
-            raise ValueError(
-                f"expected as many labels as images, and at least one, got {len(self.x)} and {len(self.y)}"
-            )
+        rows: list[int] = []
+        for name, tree_of in (("x", self.x), ("y", self.y)):
+            for path, array in tree.leaves(tree_of, name).items():
+                if not isinstance(array, np.ndarray) or not array.ndim:
+                    raise TypeError(
+                        f"{path}: expected a NumPy array with rows, got {type(array).__name__}; convert it first"
+                    )
+                rows.append(len(array))
+        if len(set(rows)) != 1 or not rows[0]:
+            counts = " and ".join(map(str, dict.fromkeys(rows)))
+            raise ValueError(f"expected as many labels as images, and at least one, got {counts or 'no field'}")
         check_recipe("recipe", self.recipe)
         check_whole("batch_size", self.batch_size, 1)
         self.batch(0, 0)  # what else is wrong shows here and not in the middle of a loop
 
-    def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+    @property
+    def rows(self) -> int:
+        """How many samples there are."""
+        return len(next(iter(tree.leaves(self.x).values())))
 
-    def batch(self, epoch: int, index: int) -> tuple[Array, Array]:
-        """The mixed images and labels of batch `index` of an epoch."""
+    def __len__(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    def batch(self, epoch: int, index: int) -> tuple[Batch, Batch]:
+        """The mixed inputs and targets of batch `index` of an epoch."""
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {index}")
-        this = Epoch(len(self.x), self.seed, epoch)
+        this, source = Epoch(self.rows, self.seed, epoch), (self.x, self.y)
         parent = this.parents(index * self.batch_size, (index + 1) * self.batch_size, self.recipe.parents)
-        own, source = (self.x[parent[0]], self.y[parent[0]]), (self.x, self.y)
-        key = (self.seed, epoch, index)
-        mixed: tuple[Array, Array] = mix_from(self.recipe, own, source, parent, key=key, **self.options)
+        own, key = rows_of(source, parent[0]), (self.seed, epoch, index)
+        mixed: tuple[Batch, Batch] = mix_from(self.recipe, own, source, parent, key=key, **self.options)
         return mixed
 
 
 def batches(
-    x: Array,
-    y: Array,
+    x: Batch,
+    y: Batch,
     batch_size: int,
     recipe: Recipe,
     *,
     seed: int = 0,
     epochs: int | None = None,
     **options: Unpack[Options],
-) -> Iterator[tuple[Array, Array]]:
+) -> Iterator[tuple[Batch, Batch]]:
     """Mixed batches of a dataset in memory, reshuffled each epoch, parents from the whole dataset.
 
         batch i of epoch e = f(seed, e, i); each sample is first parent once an epoch
 
     Args:
-        x: NumPy images (n, *size, c).
-        y: NumPy labels: class ids (n,), or (n, classes).
+        x: NumPy images (n, *size, c), or a dict of the inputs.
+        y: NumPy labels: class ids (n,), or (n, classes); masks or other images, which `fields` has to say; or a dict of
+            the targets.
         batch_size: rows a batch; the last one of an epoch may be short.
         recipe: what to mix by.
         seed: any int.
         epochs: how many; None: without end.
-        options: num_classes, fields (by the names "images" and "labels"), keep_clean, repeat, as for `mix_batch`.
+        options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), keep_clean and repeat,
+            as for `mix_batch`.
 
     Returns:
         An iterator of (images, labels), the batches that `ma.keras.MixedDataset` gives by index.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeAlias, get_args
 
-from . import _xp
+import numpy as np
+
+from . import _xp, tree
 from ._xp import Array
-from .apply import images
+from .apply.images import DEFAULT, size
 from .mix import Mix
 from .regions import Size
+
+Beside: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,13 @@ class Images:
             last elsewhere.
     """
 
-    channels: str | None = images.DEFAULT
+    channels: str | None = DEFAULT
 
     def size(self, name: str, x: Array) -> Size:
         """The spatial size that a mix is drawn for."""
-        return images.size(_xp.of(x, name), x, self.channels, name)
+        return size(_xp.of(x, name), x, self.channels, name)
 
-    def mix(self, mix: Mix, x: Array, source: Array | None) -> Array:
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
         """The mixed images."""
         return mix.images(x, self.channels, source=source)
 
@@ -39,57 +43,204 @@ class Labels:
 
     Args:
         num_classes: needed for class ids.
+        union: whether an output has all classes of its parents in full, as several labels may be right at once.
+        visible: the name of a bool field, the foreground: parents weigh what can be seen of it (`mix.visible`).
     """
 
     num_classes: int | None = None
+    union: bool = False
+    visible: str | None = None
 
-    def mix(self, mix: Mix, x: Array, source: Array | None) -> Array:
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:
         """The mixed labels, a weight a class."""
-        return mix.labels(x, self.num_classes, source=source)
+        foreground, of_source = (None, None) if self.visible is None else _beside(beside, self.visible)
+        return mix.labels(
+            x,
+            self.num_classes,
+            source=source,
+            union=self.union,
+            visible=foreground,
+            visible_source=of_source,
+        )
+
+
+def _beside(beside: Beside, name: str) -> tuple[Any, Any]:
+    found = [path for path in beside if _is_called(path, name)]
+    if len(found) != 1:
+        raise ValueError(f"visible: expected the name of one field, got {name!r}; there are {_quoted(beside)}")
+    return beside[found[0]]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Class ids of pixels: each of the parent that weighs most there, or the shares of the classes.
+
+    Args:
+        num_classes: how many classes there are; needed where `soft`.
+        ignore_index: the id of pixels that say nothing.
+        soft: whether to give float32 shares of the classes, (n, *size, num_classes).
+        channels: where the channel axis is, if there is one, and that of the classes. By default first in PyTorch, last
+            elsewhere.
+    """
+
+    num_classes: int | None = None
+    ignore_index: int | None = None
+    soft: bool = False
+    channels: str | None = DEFAULT
+
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
+        """The mixed masks."""
+        return mix.masks(
+            x,
+            self.ignore_index,
+            num_classes=self.num_classes,
+            soft=self.soft,
+            channels=self.channels,
+            source=source,
+        )
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Labels that a loss wants apart: becomes (labels of each parent (k, n, ...), their shares (k, n))."""
+    """Labels that a loss wants apart, and texts: becomes (those of each parent (k, n, ...), their shares (k, n)).
 
-    def mix(self, mix: Mix, x: Array, source: Array | None) -> tuple[Array, Array]:
+    Of a list of n things of any kind it makes k lists of n.
+    """
+
+    def mix(self, mix: Mix, x: Any, source: Any, beside: Beside) -> tuple[Any, Array]:  # noqa: ARG002 - of every field
         """The labels of each parent, and their shares."""
-        return mix.parts(x, source=source)
+        if not is_list(x):
+            return mix.parts(x, source=source)
+        held = _xp.of(mix.parent).concrete(mix.parent)
+        if held is None:
+            raise TypeError(
+                "parts: expected an array, or a mix on the host, got a list and a traced mix; mix it outside"
+            )
+        own, source = list(x), x if source is None else source
+        return [own, *([source[row] for row in rows.tolist()] for rows in held[1:])], mix.share
 
 
 @dataclass(frozen=True)
 class Values:
     """Regression targets or sample weights: averaged by share."""
 
-    def mix(self, mix: Mix, x: Array, source: Array | None) -> Array:
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
         """The averaged values."""
         return mix.values(x, source=source)
 
 
-Field: TypeAlias = Images | Labels | Parts | Values
+@dataclass(frozen=True)
+class Own:
+    """What cannot be mixed, texts or ids: kept as the own sample has it."""
+
+    def mix(self, mix: Mix, x: Any, source: Any, beside: Beside) -> Any:  # noqa: ARG002 - of every field
+        """The same values, in fresh memory."""
+        return list(x) if isinstance(x, list) else _xp.of(x, "own").copy(x)
+
+
+Field: TypeAlias = Images | Labels | Masks | Parts | Values | Own
+Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None]
 
 KINDS: dict[str, type[Field]] = {
     **dict.fromkeys(("image", "images", "pixel_values"), Images),
     **dict.fromkeys(("label", "labels"), Labels),
+    **dict.fromkeys(("mask", "masks", "segmentation_mask", "segmentation_masks", "foreground"), Masks),
     **dict.fromkeys(("value", "values", "sample_weight", "sample_weights"), Values),
 }  #: the names that need no saying
+_SAID = {**KINDS, "own": Own, "parts": Parts}  #: what a field can be said to be, beside those
 
 
-def resolve(
-    names: tuple[str, ...], fields: Mapping[str, str | Field] | None, num_classes: int | None
+def written(fields: Fields | None) -> Any:
+    """What `fields` says in dicts, lists and texts alone, as a configuration file can hold it."""
+    if fields is None or isinstance(fields, Mapping):
+        return None if fields is None else {name: _written(what) for name, what in fields.items()}
+    return [_written(what) for what in fields]
+
+
+def _written(what: str | Field | None) -> Any:
+    return {"kind": type(what).__name__, **asdict(what)} if isinstance(what, Field) else what
+
+
+def read(fields: Any) -> Any:
+    """What `written` made of fields, as fields again; fields themselves stay what they are."""
+    if fields is None or isinstance(fields, Mapping):
+        return None if fields is None else {name: _read(what) for name, what in fields.items()}
+    return [_read(what) for what in fields]
+
+
+def _read(what: Any) -> Any:
+    if not isinstance(what, Mapping):
+        return what
+    options = dict(what)
+    return {kind.__name__: kind for kind in get_args(Field)}[options.pop("kind")](**options)
+
+
+def is_list(x: Any) -> bool:
+    """Whether a field is a list of things, or NumPy's array of texts or objects, which no other library has."""
+    return isinstance(x, list) or (isinstance(x, np.ndarray) and x.dtype.kind in "OSU")
+
+
+def resolve(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> dict[str, Field]:
+    """What each field is, by its path: as `fields` says, or by its name; one that is neither is refused."""
+    said = _by_name(batch, fields)
+    kinds = _kinds(batch, said, num_classes)
+    for name in said:
+        if not any(_is_called(path, name) for path in kinds):
+            raise ValueError(f"fields: {name!r} is not in the batch, which has {_quoted(kinds)}")
+    return kinds
+
+
+def _by_name(batch: tree.Tree, fields: Fields | None) -> dict[str, str | Field]:
+    if fields is None or isinstance(fields, Mapping):
+        return dict(fields or {})
+    names = [] if isinstance(batch, Mapping) else list(tree.parts(batch) or {})
+    if isinstance(fields, str) or len(names) != len(fields):
+        raise ValueError(
+            f"fields: expected a dict by name, or of a tuple one for each of its {len(names)} parts, got {fields!r}"
+        )
+    return {name: what for name, what in zip(names, fields, strict=True) if what is not None}
+
+
+def _kinds(
+    batch: tree.Tree, said: Mapping[str, str | Field], num_classes: int | None, name: str = ""
 ) -> dict[str, Field]:
-    """What each named field is: as `fields` says, or by its name; a field that is neither is refused."""
-    said = dict(fields or {})
-    for name in said.keys() - set(names):
-        raise ValueError(f"fields: {name!r} is not in the batch, which has {', '.join(map(repr, names))}")
-    return {name: _field(name, said.get(name, name), name in said, num_classes) for name in names}
+    what = next((said[called] for called in (name, name.rpartition("/")[2]) if called in said), None)
+    held = tree.parts(batch, name)
+    if held is not None and what is None:
+        return {
+            path: kind
+            for child, value in held.items()
+            for path, kind in _kinds(value, said, num_classes, child).items()
+        }
+    if held is not None:
+        raise ValueError(
+            f"field {name!r}: expected an array to be {what!r}, got {_quoted(held)}; say what each of these is"
+        )
+    kind = _field(name, what, num_classes)
+    return {name: kind}
 
 
-def _field(name: str, what: str | Field, was_said: bool, num_classes: int | None) -> Field:
-    if isinstance(what, (Images, Labels, Parts, Values)):
-        return Labels(num_classes) if what == Labels() else what
-    kind = KINDS.get(what) if isinstance(what, str) else None
-    if kind is None:
-        given = f"said to be {what!r}, which is none of {', '.join(KINDS)}" if was_said else "neither known nor named"
-        raise ValueError(f"field {name!r} is {given}; pass fields={{{name!r}: 'images'}} (or 'labels', 'values')")
-    return Labels(num_classes) if kind is Labels else kind()
+def _field(name: str, what: str | Field | None, num_classes: int | None) -> Field:
+    if what is not None and not isinstance(what, str):
+        if not isinstance(what, Field):
+            raise TypeError(f"field {name!r}: expected what it is, such as 'images' or ma.Images(), got {what!r}")
+        kind = what
+    else:
+        known = (_SAID if what else KINDS).get(what or name.rpartition("/")[2])
+        if known is None:
+            given = f"said to be {what!r}, which is none of {', '.join(_SAID)}" if what else "neither known nor named"
+            raise ValueError(
+                f"field {name!r} is {given}; pass fields={{{name!r}: 'images'}} (or 'labels', 'masks', 'values', 'own')"
+            )
+        kind = known()
+    if isinstance(kind, Labels) and kind.num_classes is None:
+        return replace(kind, num_classes=num_classes)
+    return kind
+
+
+def _is_called(path: str, name: str) -> bool:
+    return path == name or path.endswith(f"/{name}")
+
+
+def _quoted(names: Mapping[str, Any]) -> str:
+    return ", ".join(map(repr, names))

@@ -8,8 +8,10 @@ from typing import Any
 import grain
 import numpy as np
 
-from .batch import Batch, Fields, each, named
+from . import tree
+from .batch import Batch
 from .epoch import Epoch, sample
+from .fields import Fields
 from .recipes import Recipe, check_recipe
 
 
@@ -85,6 +87,5 @@ class _Mixed(grain.MapDataset):  # type: ignore[misc]
         elements = [self._parent[epoch * len(self) + row] for row in rows]
         if any(element is None for element in elements):
             raise ValueError("mixed: expected an element at every index, got one filtered out; filter the source first")
-        columns = [named(element) for element in elements]
-        stacked = {name: np.stack([np.asarray(column[name]) for column in columns]) for name in columns[0]}
-        return each(elements[0], lambda name, _: stacked[name])
+        columns = [tree.leaves(element) for element in elements]
+        return tree.each(elements[0], lambda name, _: np.stack([np.asarray(column[name]) for column in columns]))

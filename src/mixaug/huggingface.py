@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from transformers import Trainer
 
-from .batch import Fields, mix_batch
+from .batch import mix_batch
+from .fields import Fields
 from .losses import binary_cross_entropy, cross_entropy, smooth
 from .recipes import Recipe, check_recipe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -12,9 +12,10 @@ import keras
 
 from . import _xp
 from ._xp import Array
-from .batch import Batch, Fields, Options, mix_batch, named
+from .apply.images import DEFAULT
+from .batch import Batch, Options, mix_batch
 from .epoch import Source
-from .fields import KINDS, Images
+from .fields import Fields, Images, Masks, read, resolve, written
 from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
 from .recipes import recipe as read_recipe
@@ -26,10 +27,10 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self[i] = batch i of the epoch, a pure function of (seed, epoch, i)
 
     Args:
-        x: NumPy images (n, *size, c), or another `PyDataset`, such as an image generator: then each batch it yields is
-            mixed within itself, after its own flips and shifts.
-        y: NumPy labels: class ids (n,), or (n, classes). Parents come from the whole dataset, and each sample is
-            first parent once an epoch.
+        x: NumPy images (n, *size, c), a dict of the inputs, or another `PyDataset`, such as an image generator: then
+            each batch it yields is mixed within itself, after its own flips and shifts.
+        y: NumPy labels: class ids (n,), or (n, classes); masks or other images, which `fields` has to say; or a dict of
+            the targets. Parents come from the whole dataset, and each sample is first parent once an epoch.
         batch_size: rows a batch; the last one may be short.
         recipe: what to mix by.
         seed: any int.
@@ -58,8 +59,8 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __init__(
         self,
-        x: Array | keras.utils.PyDataset,
-        y: Array | None = None,
+        x: Batch | keras.utils.PyDataset,
+        y: Batch | None = None,
         batch_size: int | None = None,
         recipe: Recipe | None = None,
         seed: int = 0,
@@ -176,10 +177,15 @@ def _as_tensor(x: Array) -> Array:
     return keras.ops.convert_to_tensor(x) if xp is None or xp.name == "numpy" else x
 
 
-def _planes(batch: Batch) -> Fields:
-    """The image fields of a batch, their channels where Keras' configuration says."""
+def _planes(batch: Batch, fields: Fields | None) -> Fields:
+    """What each field is, with the channels where Keras' configuration says, unless the field says it."""
     channels = keras.config.image_data_format().removeprefix("channels_")
-    return {name: Images(channels) for name in named(batch) if KINDS.get(name) is Images}
+    return {
+        name: replace(kind, channels=channels)
+        if isinstance(kind, (Images, Masks)) and kind.channels == DEFAULT
+        else kind
+        for name, kind in resolve(batch, fields, None).items()
+    }
 
 
 @keras.saving.register_keras_serializable(package="mixaug")
@@ -192,7 +198,8 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         recipe: what to mix by, or its text.
         num_classes: needed for class ids.
         seed: any int.
-        keep_clean, repeat: as for `ma.mix_batch`; where `training` is False neither acts.
+        fields: as for `ma.mix_batch`.
+        keep_clean, repeat: as there; where `training` is False neither acts.
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
@@ -219,6 +226,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         num_classes: int | None = None,
         seed: int = 0,
         *,
+        fields: Fields | None = None,
         keep_clean: bool = False,
         repeat: int = 1,
         **options: Any,
@@ -227,7 +235,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         _take_any_tensors(self)
         self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
         check_recipe("recipe", self.recipe)
-        self.num_classes, self.seed = num_classes, seed
+        self.num_classes, self.seed, self.fields = num_classes, seed, read(fields)
         self.keep_clean, self.repeat = keep_clean, repeat
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._in_map: Callable[[], Array] | None = None
@@ -238,7 +246,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         step, epoch = (batch.pop(name, None) if isinstance(batch, dict) else None for name in ("step", "epoch"))
         if step is None:
             step = self._counted(batch)
-        options = Options(num_classes=self.num_classes, fields=_planes(batch))
+        options = Options(num_classes=self.num_classes, fields=_planes(batch, self.fields))
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         if not training:
             return mix_batch(identity(), batch, key=key, **options)
@@ -258,7 +266,8 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """What makes the layer again; the recipe as text."""
         ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
-        return {**super().get_config(), **ours, "keep_clean": self.keep_clean, "repeat": self.repeat}
+        ours |= {"fields": written(self.fields), "keep_clean": self.keep_clean, "repeat": self.repeat}
+        return {**super().get_config(), **ours}
 
 
 def _measured(y_true: Array, y_pred: Array, metric: Callable[[Array, Array], Array]) -> Array:

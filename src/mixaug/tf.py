@@ -11,8 +11,9 @@ from typing import Any, Unpack
 
 import tensorflow as tf
 
-from . import keys
-from .batch import Batch, Fields, Options, mix_batch, mix_from, named
+from . import keys, tree
+from .batch import Batch, Options, mix_batch, mix_from
+from .fields import Fields
 from .recipes import Recipe, check_recipe
 
 _UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
@@ -129,7 +130,7 @@ def mixed_zip(
         at, (a, b) = element
         if not batched:
             a, b = (tf.nest.map_structure(lambda x: x[None], batch) for batch in (a, b))
-        n, other = (tf.shape(next(iter(named(batch).values())))[0] for batch in (a, b))
+        n, other = (tf.shape(next(iter(tree.leaves(batch).values())))[0] for batch in (a, b))
         tf.debugging.assert_equal(n, other, _UNEQUAL)
         joined = tf.nest.map_structure(lambda x, y: tf.concat([x, y], axis=0), a, b)
         parent = tf.stack([tf.range(n) + j * n for j in range(recipe.parents)])
@@ -189,7 +190,7 @@ def _alike(ds_a: tf.data.Dataset, ds_b: tf.data.Dataset) -> bool:
 
 
 def _ranks(ds: tf.data.Dataset) -> dict[str, tf.TensorShape]:
-    return {name: spec.shape for name, spec in named(ds.element_spec).items()}
+    return {name: spec.shape for name, spec in tree.leaves(ds.element_spec).items()}
 
 
 def _check_batched(ds: tf.data.Dataset) -> None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils import data
 
-from . import _xp, keys
+from . import _xp, keys, tree
 from ._xp import Array
-from .batch import Batch, Fields, Options, each, mix_batch, mix_from, named
-from .epoch import Epoch, sample
+from .batch import Batch, Options, mix_batch, mix_from
+from .epoch import Epoch, rows_of, sample
+from .fields import Fields
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole, ring
 
@@ -373,7 +374,7 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
         rows, place = np.unique(asked.parent, return_inverse=True)
         place = place.reshape(asked.parent.shape)
         source = _batch(self.dataset, rows.tolist(), self.collate_fn)
-        own, key = each(source, lambda _, x: x[place[0]]), (self.seed, asked.epoch, asked.step)
+        own, key = rows_of(source, place[0]), (self.seed, asked.epoch, asked.step)
         return mix_from(self.recipe, own, source, place, key=key, first=asked.first, **self.options)
 
 
@@ -444,8 +445,8 @@ def _checked_dataset(dataset: Any) -> Any:
 
 def _as_they_came(mixed: Batch, batch: Batch) -> Batch:
     """The mixed fields, those that came as tv_tensors as such."""
-    kinds = {name: type(x) for name, x in named(batch).items()}
-    return each(mixed, lambda name, x: x.as_subclass(kinds[name]) if _is_tv_tensor(kinds[name]) else x)
+    kinds = {name: type(x) for name, x in tree.leaves(batch).items() if _is_tv_tensor(type(x))}
+    return tree.each(mixed, lambda name, x: x.as_subclass(kinds[name]) if name in kinds else x)
 
 
 @_xp.constant

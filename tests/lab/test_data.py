@@ -28,8 +28,8 @@ def test_sample_is_balanced_and_grey():
     assert (data.name, data.size, data.channels, len(data.classes)) == ("fashion-mnist-sample", (28, 28), 1, 10)
     for split, count in ((data.train, 1000), (data.test, 200)):
         assert split.images.shape == (10 * count, 28, 28, 1)
-        assert np.bincount(split.labels).tolist() == [count] * 10
-        assert (split.images.dtype, split.labels.dtype) == (np.uint8, np.int64)
+        assert np.bincount(split.targets).tolist() == [count] * 10
+        assert (split.images.dtype, split.targets.dtype) == (np.uint8, np.int64)
 
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
@@ -38,17 +38,17 @@ def test_sample_is_the_first_originals_of_each_class():
     for split, prefix in ((data.train, "train"), (data.test, "t10k")):
         images = lab.read_idx(DEBIAN / f"{prefix}-images-idx3-ubyte.gz")
         labels = lab.read_idx(DEBIAN / f"{prefix}-labels-idx1-ubyte.gz")
-        count = len(split.labels) // 10
+        count = len(split.targets) // 10
         for c in range(10):
             originals = images[labels == c][:count, ..., None]
-            assert np.array_equal(split.images[split.labels == c], originals)
+            assert np.array_equal(split.images[split.targets == c], originals)
 
 
 # --- train_size and image_size ---
 
 
 def test_train_size_is_balanced_and_spreads_the_remainder():
-    labels = load("fashion-mnist-sample", train_size=103).train.labels
+    labels = load("fashion-mnist-sample", train_size=103).train.targets
     assert sorted(np.bincount(labels).tolist()) == [10] * 7 + [11] * 3
 
 
@@ -66,8 +66,8 @@ def test_train_size_takes_all_of_a_small_class_and_keeps_image_and_label_togethe
     labels = np.array([0] * 2 + [1] * 20)
     split = Split(np.tile(labels.astype(np.uint8)[:, None, None, None], (1, 4, 4, 1)), labels)
     chosen = lab.subset(split, 10, 2, seed=0)
-    assert np.bincount(chosen.labels).tolist() == [2, 8]
-    assert np.array_equal(chosen.images[:, 0, 0, 0], chosen.labels)
+    assert np.bincount(chosen.targets).tolist() == [2, 8]
+    assert np.array_equal(chosen.images[:, 0, 0, 0], chosen.targets)
 
 
 @pytest.mark.parametrize("size", [9, 10_001])
@@ -225,7 +225,7 @@ def test_fashion_mnist_reads_its_four_files(server, cache):
     arrays = {"train-images": images, "train-labels": labels, "t10k-images": images[:3], "t10k-labels": labels[:3]}
     data = lab.fashion_mnist(tuple(server.offer(f"{name}.gz", gzip.compress(idx(x))) for name, x in arrays.items()))
     assert (data.train.images.shape, data.test.images.shape) == ((12, 28, 28, 1), (3, 28, 28, 1))
-    assert np.array_equal(data.train.images[:, 9, 9, 0], data.train.labels)
+    assert np.array_equal(data.train.images[:, 9, 9, 0], data.train.targets)
     assert (cache / "fashion-mnist" / "train-images.gz").is_file()
 
 
@@ -267,7 +267,7 @@ def assert_is_cifar(data):
     for split, batches in ((data.train, range(5)), (data.test, [5])):
         assert split.images.shape == (10_000 * len(batches), 32, 32, 3)
         for place, number in enumerate(batches):
-            image, label = split.images[10_000 * place + 7], split.labels[10_000 * place + 7]
+            image, label = split.images[10_000 * place + 7], split.targets[10_000 * place + 7]
             assert label == 7
             assert image[31, 31].tolist() == [7 + 40 * number, 17 + 40 * number, 27 + 40 * number]
             assert image[0, 5, 0] == 255
@@ -333,7 +333,7 @@ def fill(root, count=5, **colours):
 
 def assert_colours(split, *colours):
     for label, colour in enumerate(colours):
-        assert (split.images[split.labels == label] == colour).all()
+        assert (split.images[split.targets == label] == colour).all()
 
 
 def test_folder_is_split_per_class(tmp_path):
@@ -341,7 +341,7 @@ def test_folder_is_split_per_class(tmp_path):
     assert data.classes == ("blue", "green", "red")
     assert data.name == f"folder:{tmp_path}"
     assert (data.train.images.shape, data.test.images.shape) == ((24, 16, 16, 3), (6, 16, 16, 3))
-    assert np.bincount(data.test.labels).tolist() == [2, 2, 2]
+    assert np.bincount(data.test.targets).tolist() == [2, 2, 2]
     for split in (data.train, data.test):
         assert_colours(split, BLUE, GREEN, RED)
 
@@ -362,7 +362,7 @@ def test_folder_split_is_a_partition_that_the_seed_decides(tmp_path):
 
 def test_two_images_a_class_are_one_and_one_and_the_size_is_64(tmp_path):
     data = load(fill(tmp_path, 2, a=RED, b=BLUE))
-    assert data.train.labels.tolist() == data.test.labels.tolist() == [0, 1]
+    assert data.train.targets.tolist() == data.test.targets.tolist() == [0, 1]
     assert data.size == (64, 64)
 
 
@@ -371,7 +371,7 @@ def test_folder_with_its_own_splits(tmp_path, held_out):
     fill(tmp_path / "train", 3, a=RED, b=BLUE)
     fill(tmp_path / held_out, 1, a=GREEN, b=RED)
     data = load(f"folder:{tmp_path}", image_size=8)
-    assert np.bincount(data.train.labels).tolist() == [3, 3]
+    assert np.bincount(data.train.targets).tolist() == [3, 3]
     assert_colours(data.train, RED, BLUE)
     assert_colours(data.test, GREEN, RED)
 
@@ -426,7 +426,7 @@ def test_resizing_is_antialiased(tmp_path):
     for file in (tmp_path / "a").iterdir():
         Image.fromarray(stripes).save(file)
     data = load(spec, image_size=16)
-    assert np.abs(data.train.images[data.train.labels == 0].astype(int) - 100).max() <= 6
+    assert np.abs(data.train.images[data.train.targets == 0].astype(int) - 100).max() <= 6
 
 
 def test_hidden_files_and_other_files_are_left_out(tmp_path):
@@ -437,7 +437,7 @@ def test_hidden_files_and_other_files_are_left_out(tmp_path):
     (tmp_path / "a" / "nested.png").mkdir()
     data = load(spec, image_size=8)
     assert data.classes == ("a", "b")
-    assert len(data.train.labels) + len(data.test.labels) == 4
+    assert len(data.train.targets) + len(data.test.targets) == 4
 
 
 def test_no_such_folder(tmp_path):

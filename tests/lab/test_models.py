@@ -94,8 +94,8 @@ def test_small_learns():
     model = build("small", data.train.images.shape[1:], 10)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
-    model.fit(data.train.images, data.train.labels, batch_size=64, epochs=2, verbose=0)
-    _, accuracy = model.evaluate(data.test.images, data.test.labels, verbose=0)
+    model.fit(data.train.images, data.train.targets, batch_size=64, epochs=2, verbose=0)
+    _, accuracy = model.evaluate(data.test.images, data.test.targets, verbose=0)
     assert accuracy > 0.75
 
 

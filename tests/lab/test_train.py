@@ -117,7 +117,7 @@ def test_training_is_that_of_a_plain_loop_over_the_batches(whole, data):
         for epoch in range(2):
             for step in range(STEPS):
                 rows = Epoch(257, 3, epoch).rows(step * 64, step * 64 + 64)
-                own = augment(data.train.images[rows], CONFIG.augment, (3, epoch, step)), data.train.labels[rows]
+                own = augment(data.train.images[rows], CONFIG.augment, (3, epoch, step)), data.train.targets[rows]
                 model.train_on_batch(*ma.mix_batch(recipe, own, key=(3, epoch, step), num_classes=10))
         saved = np.load(out / "runs" / f"{index}-s3.npz")
         logits = model.predict(data.test.images, batch_size=256, verbose=0)
@@ -194,7 +194,7 @@ def test_last_line_is_of_the_logits(whole, data):
         saved = np.load(out / "runs" / f"{index}-s3.npz")
         logits, labels = saved["logits"], saved["labels"]
         assert (logits.dtype, logits.shape, labels.dtype) == (np.float32, (2000, 10), np.int64)
-        assert np.array_equal(labels, data.test.labels)
+        assert np.array_equal(labels, data.test.targets)
         assert line["test_loss"] == metrics.log_loss(logits, labels)
         assert line["test_accuracy"] == metrics.accuracy(logits, labels) > 0.2
         assert line["test_ece"] == metrics.calibration_error(metrics.softmax(logits), labels)

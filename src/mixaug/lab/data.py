@@ -1,26 +1,26 @@
-"""The datasets of the lab: uint8 images and int64 labels, from the package, from the web or from a folder."""
+"""The datasets of the lab, by name: from the package, from the web or from folders."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import json
 import math
 import os
 import tarfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib import resources
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pooch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from .dataset import Data, Split, checked, generator, subset
 from .errors import LabError, unknown
+from .reading import alike, eight_bit, image_files, squeezed, stack, upright, visible
 
 FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -55,44 +55,6 @@ FASHION_MNIST = (
 )
 
 
-@dataclass(frozen=True)
-class Split:
-    """Labelled images: `images` uint8 (n, h, w, c), `labels` int64 (n,)."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Data:
-    """A dataset: its name, its classes (label i is `classes[i]`), its train and test splits."""
-
-    name: str
-    classes: tuple[str, ...]
-    train: Split
-    test: Split
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of every image, in pixels."""
-        _, height, width, _ = self.train.images.shape
-        return height, width
-
-    @property
-    def channels(self) -> int:
-        """1 (grey) or 3 (RGB)."""
-        return int(self.train.images.shape[-1])
-
-    def to_json(self) -> str:
-        """What it is, with a SHA-256 of all images and labels by which it is known again."""
-        digest = hashlib.sha256()
-        for array in (self.train.images, self.train.labels, self.test.images, self.test.labels):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        counts = {"train": len(self.train.labels), "test": len(self.test.labels)}
-        shape = {"size": self.size, "channels": self.channels, "sha256": digest.hexdigest()}
-        return json.dumps({"name": self.name, "classes": self.classes, **counts, **shape}, indent=2) + "\n"
-
-
 def load(spec: str, *, train_size: int | None = None, image_size: int | None = None, seed: int = 0) -> Data:
     """Load a dataset by its name.
 
@@ -109,7 +71,7 @@ def load(spec: str, *, train_size: int | None = None, image_size: int | None = N
         LabError: the name is unknown, a size is impossible, or a file is missing, broken or not what it should be.
 
     >>> data = load("fashion-mnist-sample", train_size=100)
-    >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.labels[0]]
+    >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.targets[0]]
     ((100, 28, 28, 1), (2000, 28, 28, 1), 'T-shirt/top')
     """
     if image_size is not None and not 1 <= image_size <= 1024:
@@ -127,48 +89,6 @@ def load(spec: str, *, train_size: int | None = None, image_size: int | None = N
     if train_size is None:
         return data
     return replace(data, train=subset(data.train, train_size, len(data.classes), seed))
-
-
-def check(split: Split, classes: int) -> Split:
-    """The split itself if it is what a `Split` promises.
-
-    Args:
-        split: any arrays.
-        classes: how many classes there are.
-
-    Raises:
-        LabError: other dtypes or shapes, no images, or labels outside 0..classes-1.
-
-    >>> check(Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 5])), classes=3)
-    Traceback (most recent call last):
-    mixaug.lab.errors.LabError: expected labels in 0..2, got 5: number the classes from 0
-    """
-    images, labels = split.images, split.labels
-    if images.dtype != np.uint8:
-        raise LabError(f"expected uint8 images of 0..255, got {images.dtype}: scale to 0..255, round, cast to uint8")
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
-        raise LabError(f"expected images (n, h, w, 1 or 3), got {images.shape}: put the channels last, drop any alpha")
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        came = f"{labels.dtype} {labels.shape}"
-        raise LabError(f"expected int64 labels ({len(images)},), got {came}: give one class id an image")
-    if labels.min() < 0 or labels.max() >= classes:
-        wrong = labels[(labels < 0) | (labels >= classes)][0]
-        raise LabError(f"expected labels in 0..{classes - 1}, got {wrong}: number the classes from 0")
-    return split
-
-
-def subset(split: Split, size: int, classes: int, seed: int) -> Split:
-    """The first `size` images when the classes take turns, each in an order shuffled by `seed`.
-
-    Raises:
-        LabError: fewer images than classes, or more than there are.
-    """
-    if not classes <= size <= len(split.labels):
-        raise LabError(f"expected a train size of {classes} (one a class) to {len(split.labels)} (all), got {size}")
-    shuffle = _generator(seed).permutation
-    rows = [shuffle(np.flatnonzero(split.labels == c)).tolist() for c in range(classes)]
-    turns = [row for row in chain.from_iterable(zip_longest(*rows)) if row is not None]
-    return Split(split.images[turns[:size]], split.labels[turns[:size]])
 
 
 def fashion_mnist_sample() -> Data:
@@ -282,9 +202,6 @@ def fetch(remote: Remote, where: Path) -> Path:
         ) from error
 
 
-_READABLE_NOT = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "EPS"})  # stubs without a decoder; EPS runs Ghostscript
-
-
 def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Data:
     """A dataset from a folder with one sub-folder a class, in the order of their names.
 
@@ -318,7 +235,7 @@ ClassFiles = dict[str, list[Path]]
 
 def _class_files(path: Path) -> ClassFiles:
     """The image files of each class folder in `path`, all sorted by name."""
-    files = {entry.name: _image_files(entry) for entry in _visible(path) if entry.is_dir()}
+    files = {entry.name: image_files(entry) for entry in visible(path) if entry.is_dir()}
     if len(files) < 2:
         came = f"only {next(iter(files))!r}" if files else "none"
         raise LabError(f"expected two or more class folders in {path}, got {came}: put each class in its own folder")
@@ -326,25 +243,6 @@ def _class_files(path: Path) -> ClassFiles:
         if not images:
             raise LabError(f"expected images in {path / name}, got none: add some, or remove the folder")
     return files
-
-
-def _visible(path: Path) -> list[Path]:
-    return sorted((entry for entry in path.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name)
-
-
-def _image_files(path: Path) -> list[Path]:
-    return [file for file in _visible(path) if file.is_file() and file.suffix.lower() in _extensions()]
-
-
-@cache
-def _extensions() -> frozenset[str]:
-    return frozenset(ext for ext, name in Image.registered_extensions().items() if name in _formats())
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in Image.OPEN if name not in _READABLE_NOT)
 
 
 def _same_classes(path: Path, held_out: str, train: set[str], test: set[str]) -> None:
@@ -356,7 +254,7 @@ def _same_classes(path: Path, held_out: str, train: set[str], test: set[str]) ->
 
 def _split(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
     """Train and test files: a fifth of each class, but at least one file, is for the test."""
-    shuffle = _generator(seed).permutation
+    shuffle = generator(seed).permutation
     train, test = {}, {}
     for name, paths in files.items():
         if len(paths) < 2:
@@ -369,48 +267,23 @@ def _split(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
 
 def _read_splits(train: ClassFiles, test: ClassFiles, size: int) -> list[Split]:
     images = [[_read_image(path, size) for path in chain(*files.values())] for files in (train, test)]
-    mode = "L" if all(image.mode == "L" for image in chain(*images)) else "RGB"
-    arrays = [_stack([image.convert(mode) for image in row], size) for row in images]
-    return [Split(x, _labels(files)) for x, files in zip(arrays, (train, test), strict=True)]
+    return [Split(x, _labels(files)) for x, files in zip(alike(*images), (train, test), strict=True)]
+
+
+def _read_image(path: Path, size: int) -> Image.Image:
+    return squeezed(eight_bit(upright(path), path), size)
 
 
 def _labels(files: ClassFiles) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(files), dtype=np.int64), [len(paths) for paths in files.values()])
 
 
-def _read_image(path: Path, size: int) -> Image.Image:
-    """The image in a file, upright, size x size, its mode L or RGB."""
-    try:
-        with Image.open(path, formats=_formats()) as opened:
-            image = ImageOps.exif_transpose(opened)
-    except Exception as error:  # each decoder has errors of its own
-        raise LabError(f"expected an image, got {path}, which cannot be read ({error}): repair or remove it") from error
-    return _eight_bit(image, path).resize((size, size), Image.Resampling.BICUBIC)
-
-
-def _eight_bit(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode in ("I", "F"):
-        raise LabError(f"expected pixels of 8 or 16 bits, got {path} of 32: its range is unknown, so save it as 8 bits")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB")
-
-
 def _resize(split: Split, size: int) -> Split:
-    images = [Image.fromarray(x.squeeze()).resize((size, size), Image.Resampling.BICUBIC) for x in split.images]
-    return Split(_stack(images, size), split.labels)
-
-
-def _stack(images: list[Image.Image], size: int) -> NDArray[np.uint8]:
-    return np.stack([np.asarray(image).reshape(size, size, -1) for image in images])
+    return replace(split, images=stack([squeezed(Image.fromarray(x.squeeze()), size) for x in split.images]))
 
 
 def _data(name: str, classes: tuple[str, ...], train: Split, test: Split) -> Data:
-    return Data(name, classes, check(train, len(classes)), check(test, len(classes)))
-
-
-def _generator(seed: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(seed % 2**64))  # any int, as everywhere in mixaug
+    return checked(Data(name, classes, train, test))
 
 
 _NAMED = {"fashion-mnist-sample": fashion_mnist_sample, "cifar10": cifar10, "fashion-mnist": fashion_mnist}

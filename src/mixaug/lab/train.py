@@ -138,7 +138,7 @@ class Run:
             log.append(line)
             write(self.network, model.save)  # after the line: it is this that says the epoch is finished
             progress.epoch(line)
-        write(self.logits, partial(np.savez, logits=self._logits(model), labels=self.data.test.labels))
+        write(self.logits, partial(np.savez, logits=self._logits(model), labels=self.data.test.targets))
 
     def epoch(self, model: keras.Model, epoch: int, progress: Progress) -> Line:
         """Train for an epoch, counted from 0, and evaluate on the test images."""
@@ -153,7 +153,7 @@ class Run:
             callbacks=[SetEpoch(batches), watch],
         ).history
         seconds = perf_counter() - begun
-        logits, labels = self._logits(model), self.data.test.labels
+        logits, labels = self._logits(model), self.data.test.targets
         test_loss = metrics.log_loss(logits, labels)
         self.check_finite(test_loss, epoch)
         return {
@@ -273,7 +273,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._config, self._data, self._recipe, self._seed = config, data, recipe, seed
 
     def __len__(self) -> int:
-        return -(-len(self._data.train.labels) // self._config.batch_size)
+        return -(-len(self._data.train.targets) // self._config.batch_size)
 
     def __getitem__(self, index: int) -> tuple[Pixels, NDArray[np.float32]]:
         images, labels, key = self.unmixed(index)
@@ -285,9 +285,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def unmixed(self, index: int) -> tuple[Pixels, Ids, tuple[int, int, int]]:
         """The augmented images and the labels that batch `index` is mixed from, and the key that it is mixed by."""
         size, train = self._config.batch_size, self._data.train
-        rows = Epoch(len(train.labels), self._seed, self.epoch).rows(index * size, (index + 1) * size)
+        rows = Epoch(len(train.targets), self._seed, self.epoch).rows(index * size, (index + 1) * size)
         key = (self._seed, self.epoch, index)
-        return augment(train.images[rows], self._config.augment, key), train.labels[rows], key
+        return augment(train.images[rows], self._config.augment, key), train.targets[rows], key
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]

@@ -1,0 +1,198 @@
+"""What a dataset of the lab is: uint8 images, and for each a class id, a mask of class ids or a target image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import LabError, unknown
+
+TASKS = ("classification", "segmentation", "image2image")
+
+
+class Objects(TypedDict):
+    """The boxes of m objects at most an image, padded with -1.
+
+    boxes: float32 (n, m, 4), left, top, right and bottom edge in pixels. labels: int64 (n, m), their class ids.
+    """
+
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and what a network is to say of them.
+
+    Args:
+        images: uint8 (n, h, w, 1 or 3).
+        targets: int64 (n,) class ids; uint8 (n, h, w) masks of class ids; or uint8 (n, h, w, 1 or 3) target images.
+        boxes: the objects in the images, if that is known.
+    """
+
+    images: NDArray[np.uint8]
+    targets: NDArray[Any]
+    boxes: Objects | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Split:
+        """The samples of these rows, in their order."""
+        boxes = self.boxes and Objects(boxes=self.boxes["boxes"][rows], labels=self.boxes["labels"][rows])
+        return Split(self.images[rows], self.targets[rows], boxes)
+
+    def arrays(self) -> list[NDArray[Any]]:
+        """All that it holds."""
+        return [self.images, self.targets, *([] if self.boxes is None else (self.boxes["boxes"], self.boxes["labels"]))]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset and what is to be learned from it.
+
+    Args:
+        name: by which it was loaded.
+        classes: class id i is `classes[i]`; none where the targets are images.
+        train: the samples to learn from.
+        test: those to be tested on.
+        task: "classification", "segmentation" or "image2image", which says what the targets are.
+        ignore_index: the id of mask pixels that say nothing.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    task: str = "classification"
+    ignore_index: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every image, in pixels."""
+        _, height, width, _ = self.train.images.shape
+        return height, width
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return int(self.train.images.shape[-1])
+
+    def to_json(self) -> str:
+        """What it is, with a SHA-256 of all images, targets and boxes by which it is known again."""
+        digest = hashlib.sha256()
+        for array in (*self.train.arrays(), *self.test.arrays()):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        what = {"name": self.name, "task": self.task, "classes": self.classes, "ignore_index": self.ignore_index}
+        shape = {"train": len(self.train), "test": len(self.test), "size": self.size, "channels": self.channels}
+        return json.dumps({**what, **shape, "sha256": digest.hexdigest()}, indent=2) + "\n"
+
+
+def checked(data: Data) -> Data:
+    """The dataset itself, if both of its splits are what they promise."""
+    for split in (data.train, data.test):
+        check(split, len(data.classes), task=data.task, ignore_index=data.ignore_index)
+    return data
+
+
+def check(split: Split, classes: int, *, task: str = "classification", ignore_index: int | None = None) -> Split:
+    """The split itself if it is what a `Split` promises.
+
+    Args:
+        split: any arrays.
+        classes: how many classes there are.
+        task: what the targets are for.
+        ignore_index: an id that mask pixels may have beside those of the classes.
+
+    Raises:
+        LabError: other dtypes or shapes, no images, or ids outside 0..classes-1.
+
+    >>> check(Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 5])), classes=3)
+    Traceback (most recent call last):
+    mixaug.lab.errors.LabError: expected labels in 0..2, got 5: number the classes from 0
+    """
+    _check_images(split.images, "images")
+    if task == "classification":
+        _check_labels(split.targets, len(split), classes)
+    elif task == "segmentation":
+        _check_masks(split.targets, split.images.shape[:3], classes, ignore_index)
+    elif task == "image2image":
+        _check_images(split.targets, "target images")
+        if split.targets.shape[:3] != split.images.shape[:3]:
+            raise LabError(
+                f"expected target images {split.images.shape[:3]}, as the images are, got {split.targets.shape[:3]}: "
+                "give one of its size an image"
+            )
+    else:
+        raise unknown("a task", task, TASKS)
+    if split.boxes is not None:
+        _check_boxes(split.boxes, len(split), classes)
+    return split
+
+
+def _check_images(images: NDArray[Any], what: str) -> None:
+    if images.dtype != np.uint8:
+        raise LabError(f"expected uint8 {what} of 0..255, got {images.dtype}: scale to 0..255, round, cast to uint8")
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise LabError(f"expected {what} (n, h, w, 1 or 3), got {images.shape}: put the channels last, drop any alpha")
+
+
+def _check_labels(labels: NDArray[Any], n: int, classes: int) -> None:
+    if labels.dtype != np.int64 or labels.shape != (n,):
+        raise LabError(f"expected int64 labels ({n},), got {labels.dtype} {labels.shape}: give one class id an image")
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if wrong.size:
+        raise LabError(f"expected labels in 0..{classes - 1}, got {wrong[0]}: number the classes from 0")
+
+
+def _check_masks(masks: NDArray[Any], shape: tuple[int, ...], classes: int, ignore_index: int | None) -> None:
+    if masks.dtype != np.uint8 or masks.shape != shape:
+        raise LabError(f"expected uint8 masks {shape}, got {masks.dtype} {masks.shape}: give one class id a pixel")
+    wrong = [i for i in np.flatnonzero(np.bincount(masks.ravel())).tolist() if i >= classes and i != ignore_index]
+    if wrong:
+        or_ignored = "" if ignore_index is None else f" or {ignore_index} (ignored)"
+        way_out = "number the classes from 0, or name the id of ignored pixels"
+        raise LabError(f"expected mask ids in 0..{classes - 1}{or_ignored}, got {wrong[0]}: {way_out}")
+
+
+def _check_boxes(objects: Objects, n: int, classes: int) -> None:
+    boxes, labels = objects["boxes"], objects["labels"]
+    if boxes.dtype != np.float32 or labels.dtype != np.int64 or boxes.shape != (n, *labels.shape[1:], 4):
+        came = f"{boxes.dtype} {boxes.shape} and {labels.dtype} {labels.shape}"
+        raise LabError(
+            f"expected float32 boxes ({n}, m, 4) and int64 labels ({n}, m), got {came}: pad both to one length with -1"
+        )
+    wrong = labels[(labels < -1) | (labels >= classes)]
+    if wrong.size:
+        raise LabError(f"expected labels of boxes in -1..{classes - 1}, got {wrong[0]}: -1 is padding")
+
+
+def subset(split: Split, size: int, classes: int, seed: int) -> Split:
+    """The first `size` samples in an order shuffled by `seed`; where targets are class ids, the classes take turns.
+
+    Raises:
+        LabError: fewer samples than classes that take turns, or more than there are.
+    """
+    labelled = split.targets.ndim == 1
+    least = classes if labelled else 1
+    if not least <= size <= len(split):
+        first = f"{least} (one a class)" if labelled else "1"
+        raise LabError(f"expected a train size of {first} to {len(split)} (all), got {size}")
+    shuffle = generator(seed).permutation
+    if not labelled:
+        return split.take(shuffle(len(split))[:size])
+    rows = [shuffle(np.flatnonzero(split.targets == c)).tolist() for c in range(classes)]
+    turns = [row for row in chain.from_iterable(zip_longest(*rows)) if row is not None]
+    return split.take(turns[:size])
+
+
+def generator(seed: int) -> np.random.Generator:
+    """Random numbers of any int, as everywhere in mixaug."""
+    return np.random.Generator(np.random.Philox(seed % 2**64))

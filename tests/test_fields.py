@@ -1,0 +1,266 @@
+"""Everything a sample carries: nested dicts, tuples, names and options, texts; by mix_batch and by every adapter."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import grain
+import keras
+import numpy as np
+import pytest
+
+import mixaug as ma
+import ways
+from mixaug import tree
+from mixaug.fields import read, written
+
+tf, torch, jnp = ways.tf, ways.torch, ways.jnp
+N, SIZE = 6, (8, 6)
+IMAGES = ways.own_class_everywhere(N, SIZE)
+MASKS = np.broadcast_to(np.arange(N, dtype=np.uint8).reshape(N, 1, 1), (N, *SIZE)).copy()
+SMALL = np.broadcast_to(np.arange(N, dtype=np.int32).reshape(N, 1, 1), (N, 4, 3)).copy()
+IDS = np.arange(N)
+RECIPE, KEY = ma.CutMix(alpha=1.0), (0, 0, 0)
+NESTED = {"image": IMAGES, "targets": {"mask": MASKS, "label": IDS, "views": (SMALL, MASKS)}}
+SAID = {"targets/views/0": "masks", "1": ma.Masks(num_classes=N)}
+
+
+def assert_agree(images: Any, masks: Any, channels: int = -1) -> None:
+    """Image pixel = mask pixel = sample: of images that were one-hot, and masks of another size too."""
+    seen, masks = ways.values(images).argmax(channels), ways.values(masks)
+    masks = masks[..., 0] if masks.ndim > seen.ndim else masks
+    rows = [(2 * np.arange(m) + 1) * s // (2 * m) for m, s in zip(masks.shape[1:], seen.shape[1:], strict=True)]
+    np.testing.assert_array_equal(seen[:, rows[0]][:, :, rows[1]], masks)
+
+
+# --- the door ---
+
+
+def test_nested_dicts_and_tuples_keep_their_form():
+    mixed = ma.mix_batch(RECIPE, NESTED, key=KEY, num_classes=N, fields=SAID)
+    assert list(tree.leaves(mixed)) == ["image", "targets/mask", "targets/label", "targets/views/0", "targets/views/1"]
+    assert_agree(mixed["image"], mixed["targets"]["mask"])
+    for view in mixed["targets"]["views"]:
+        assert_agree(mixed["image"], view)
+    ways.assert_label_is_the_pixels(mixed["image"], mixed["targets"]["label"])
+    assert (mixed["image"].min(axis=(1, 2)) == 0).any()  # something was mixed
+
+
+def test_fields_of_a_tuple_in_its_order():
+    images, masks, label, small = ma.mix_batch(
+        RECIPE, (IMAGES, MASKS, IDS, SMALL), key=KEY, num_classes=N, fields=("images", "masks", "labels", ma.Masks())
+    )
+    assert_agree(images, masks)
+    assert_agree(images, small)
+    ways.assert_label_is_the_pixels(images, label)
+    pair = ma.mix_batch(RECIPE, (IMAGES, MASKS), key=KEY, fields=(None, "masks"))
+    np.testing.assert_array_equal(pair[1], masks)
+
+
+def test_names_of_keras_work_as_they_are():
+    batch = {"images": IMAGES, "labels": np.eye(N, dtype=np.float32), "segmentation_masks": MASKS[..., None]}
+    mixed = ma.mix_batch(RECIPE, batch, key=KEY)
+    assert mixed["segmentation_masks"].shape == (N, *SIZE, 1)
+    assert_agree(mixed["images"], mixed["segmentation_masks"])
+
+
+def test_two_images_of_a_sample_and_several_outputs():
+    batch = {
+        "photo": IMAGES,
+        "depth": SMALL.astype(np.float32),
+        "kind": IDS,
+        "tags": np.eye(N, dtype=np.int32),
+        "who": IDS % 2,
+    }
+    fields = {
+        "photo": "images",
+        "depth": ma.Images(channels=None),
+        "kind": "labels",
+        "tags": ma.Labels(union=True),
+        "who": ma.Labels(num_classes=2),
+    }
+    mixed = ma.mix_batch(RECIPE, batch, key=KEY, num_classes=N, fields=fields)
+    assert_agree(mixed["photo"], mixed["depth"].astype(int))
+    np.testing.assert_array_equal(mixed["tags"], mixed["kind"] > 0)
+    np.testing.assert_allclose(mixed["who"], mixed["kind"].reshape(N, N // 2, 2).sum(axis=1), atol=1e-6)
+
+
+def test_labels_by_the_foreground_beside_them():
+    foreground = np.zeros((N, *SIZE), bool)
+    foreground[:, 2:6, 1:5] = True
+    mix = RECIPE.draw(N, SIZE, key=KEY)
+    expected = mix.labels(IDS, N, visible=foreground)
+    batch = {"images": IMAGES, "targets": {"labels": IDS, "foreground": foreground}}
+    mixed = ma.mix_batch(RECIPE, batch, key=KEY, num_classes=N, fields={"labels": ma.Labels(visible="foreground")})
+    np.testing.assert_array_equal(mixed["targets"]["labels"], expected)
+    np.testing.assert_array_equal(mixed["targets"]["foreground"], mix.masks(foreground))
+    assert not np.array_equal(expected, mix.labels(IDS, N))
+
+
+@pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
+def test_texts_are_kept_or_handed_on_by_parent(make):
+    words = [f"row {i}" for i in range(N)]
+    batch = {"images": make(IMAGES), "caption": words, "id": make(IDS), "text": np.array(words), "all": words}
+    fields = {"images": ma.Images("last"), "caption": "own", "id": "own", "text": ma.Parts(), "all": "parts"}
+    mixed = ma.mix_batch(RECIPE, batch, key=KEY, fields=fields)
+    parent = RECIPE.draw(N, SIZE, key=KEY).parent
+    assert mixed["caption"] == words
+    assert mixed["caption"] is not words
+    assert type(mixed["id"]) is type(batch["id"])
+    np.testing.assert_array_equal(ways.values(mixed["id"]), IDS)
+    for name in ("text", "all"):
+        parts, share = mixed[name]
+        assert [list(map(str, part)) for part in parts] == [[words[row] for row in rows] for rows in parent]
+        assert share.shape == (2, N)
+
+
+def test_tensors_of_texts():
+    batch = {
+        "images": tf.constant(IMAGES),
+        "caption": tf.constant(["a", "b", "c", "d", "e", "f"]),
+        "again": tf.zeros(N, tf.string),
+    }
+    mixed = ma.mix_batch(RECIPE, batch, key=KEY, fields={"caption": "own", "again": "parts"})
+    assert mixed["caption"].numpy().tolist() == [b"a", b"b", b"c", b"d", b"e", b"f"]
+    assert mixed["again"][0].shape == (2, N)
+
+
+def test_copies_of_a_batch_with_texts_and_a_bank_of_them():
+    words = [f"row {i}" for i in range(N)]
+    batch = {"images": IMAGES, "masks": MASKS, "caption": words}
+    options = {"key": KEY, "fields": {"caption": "own"}}
+    twice = ma.mix_batch(RECIPE, batch, keep_clean=True, repeat=2, **options)
+    assert twice["caption"] == words * 3
+    np.testing.assert_array_equal(twice["masks"][:N], MASKS)
+    for part in range(3):
+        assert_agree(twice["images"][part * N :][:N], twice["masks"][part * N :][:N])
+    bank = {"images": IMAGES[:2], "masks": MASKS[:2], "caption": ["x", "y"]}
+    mixed = ma.mix_batch(RECIPE, batch, bank=bank, key=KEY, fields={"caption": "parts"})
+    assert set(mixed["caption"][0][1]) <= {*words, "x", "y"}
+    assert set(np.unique(mixed["masks"][mixed["masks"] != MASKS])) <= {0, 1}
+    assert_agree(mixed["images"], mixed["masks"])
+
+
+def test_parts_of_a_source_are_its_rows():
+    words, place = ["a", "b", "c"], np.array([[2, 0], [1, 1]])
+    batch = {"images": IMAGES[[2, 0]], "caption": ["c", "a"]}
+    source = {"images": IMAGES[:3], "caption": words}
+    mixed = ma.batch.mix_from(ma.MixUp(), batch, source, place, key=KEY, fields={"caption": "parts"})
+    assert mixed["caption"][0] == [["c", "a"], ["b", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("batch", "options", "error", "sentence"),
+    [
+        (NESTED, {"fields": {"nobody": "masks"}}, ValueError, "'0' is neither known nor named|'targets/views/0' is neither"),
+        ({"image": IMAGES}, {"fields": {"mask": "masks"}}, ValueError, "fields: 'mask' is not in the batch, which has 'image'"),
+        ((IMAGES, MASKS), {"fields": ("images",)}, ValueError, "of a tuple one for each of its 2 parts, got"),
+        ({"image": IMAGES}, {"fields": ("images",)}, ValueError, "expected a dict by name"),
+        ({"image": IMAGES, "x": {"mask": MASKS}}, {"fields": {"x": "masks"}}, ValueError, "say what each of these is"),
+        ({"image": IMAGES}, {"fields": {"image": 3}}, TypeError, "expected what it is, such as 'images' or ma.Images"),
+        (
+            {"image": IMAGES, "label": IDS},
+            {"fields": {"label": ma.Labels(N, visible="ground")}},
+            ValueError,
+            "visible: expected the name of one field, got 'ground'; there are 'image', 'label'",
+        ),
+        ({"image": IMAGES, "masks": MASKS.astype(float)}, {}, TypeError, "masks: expected class ids of an integer dtype"),
+        ({"image": IMAGES, "labels": ["a"] * N}, {"num_classes": 2}, TypeError, "labels: expected an array"),
+        ({"image": IMAGES, "t": ["a"] * 3}, {"fields": {"t": "own"}}, ValueError, "got 3 in 't' and 6 in 'image'"),
+    ],
+)  # fmt: skip
+def test_fields_that_are_refused(batch, options, error, sentence):
+    with pytest.raises(error, match=sentence):
+        ma.mix_batch(RECIPE, batch, key=KEY, **options)
+
+
+def test_a_list_has_no_parents_where_they_are_traced():
+    with pytest.raises(TypeError, match="parts: expected an array, or a mix on the host, got a list and a traced mix"):
+        tf.function(
+            lambda x: ma.mix_batch(RECIPE, {"images": x, "t": ["a"] * N}, key=KEY, fields={"t": "parts"})["images"]
+        )(tf.constant(IMAGES))
+
+
+def test_fields_in_a_configuration_file():
+    fields = {"a": "images", "b": ma.Masks(soft=True, num_classes=3), "c": ma.Labels(2, union=True)}
+    assert read(json.loads(json.dumps(written(fields)))) == fields
+    assert read(json.loads(json.dumps(written(("images", ma.Own()))))) == ["images", ma.Own()]
+    assert read(written(None)) is None
+
+
+# --- the adapters: each mixes masks by the same mix as the images, nested or not ---
+
+
+def test_tensorflow_datasets():
+    ds = tf.data.Dataset.from_tensor_slices(NESTED).batch(4)
+    for element in ds.apply(ma.tf.mixed(RECIPE, num_classes=N, fields=SAID)):
+        assert_agree(element["image"], element["targets"]["mask"])
+        assert_agree(element["image"], element["targets"]["views"][0])
+    pairs = tf.data.Dataset.from_tensor_slices((IMAGES, MASKS))
+    shuffled = pairs.shuffle(N, seed=1)
+    for images, masks in ma.tf.mixed_zip(pairs, shuffled, RECIPE, fields=("images", "masks")).batch(3):
+        assert_agree(images, masks)
+
+
+def test_arrays_in_memory_and_keras():
+    for images, masks in ma.batches(IMAGES, MASKS, 4, RECIPE, epochs=1, fields=("images", "masks")):
+        assert_agree(images, masks)
+    targets = {"mask": MASKS, "label": IDS}
+    ds = ma.keras.MixedDataset({"image": IMAGES}, targets, 4, RECIPE, num_classes=N)
+    for inputs, outputs in ds:
+        assert_agree(inputs["image"], outputs["mask"])
+        ways.assert_label_is_the_pixels(inputs["image"], outputs["label"])
+    layer = ma.keras.MixLayer(RECIPE, num_classes=N, fields={"seg": ma.Masks(soft=True, num_classes=N)})
+    out = layer({"images": IMAGES, "labels": IDS, "seg": MASKS})
+    np.testing.assert_allclose(out["seg"], out["images"], atol=1e-6)
+    again = keras.layers.deserialize(json.loads(json.dumps(keras.layers.serialize(layer))))
+    assert again.fields == layer.fields
+    mapped = tf.data.Dataset.from_tensor_slices({"images": IMAGES, "labels": IDS, "seg": MASKS}).batch(6).map(again)
+    np.testing.assert_allclose(*[next(iter(mapped))[name] for name in ("seg", "images")], atol=1e-6)
+
+
+class Samples(torch.utils.data.Dataset):
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        targets = {"mask": torch.from_numpy(MASKS[i]), "label": int(IDS[i]), "name": f"row {i}"}
+        return torch.from_numpy(np.moveaxis(IMAGES[i], -1, 0)), targets
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_torch(workers):
+    options = {"num_classes": N, "fields": {"name": "own"}}
+    for images, targets in ma.torch.loader(Samples(), RECIPE, 4, num_workers=workers, parents="dataset", **options):
+        assert_agree(images, targets["mask"], 1)
+        own = [int(name.removeprefix("row ")) for name in targets["name"]]
+        ways.assert_label_is_the_pixels(images, targets["label"], 1)
+        assert (targets["label"].numpy()[range(len(own)), own] >= 0).all()
+    image, targets = ma.torch.MixedDataset(Samples(), RECIPE, **options)[3]
+    assert_agree(image[None], targets["mask"][None], 1)
+    assert targets["name"] == "row 3"
+    batch = torch.utils.data.default_collate([Samples()[i] for i in range(N)])
+    images, targets = ma.torch.Mixed(RECIPE, **options)(batch)
+    assert_agree(images, targets["mask"], 1)
+    images, targets = ma.torch.MixingCollate(RECIPE, **options)([Samples()[i] for i in range(N)])
+    assert_agree(images, targets["mask"], 1)
+
+
+def test_torch_compiled_and_jax_jitted():
+    torch._dynamo.reset()
+    mixed = torch.compile(ma.torch.Mixed(RECIPE), fullgraph=True, backend="aot_eager")
+    planes = torch.from_numpy(np.moveaxis(IMAGES, -1, 1).copy())
+    out = mixed({"images": planes, "more": {"mask": torch.from_numpy(MASKS)}})
+    assert_agree(out["images"], out["more"]["mask"], 1)
+    run = ways.jax.jit(lambda batch: ma.mix_batch(RECIPE, batch, key=KEY))
+    out = run({"images": jnp.asarray(IMAGES), "more": {"mask": jnp.asarray(MASKS)}})
+    assert_agree(out["images"], out["more"]["mask"])
+
+
+def test_grain():
+    samples = [{"image": IMAGES[i], "more": {"mask": MASKS[i], "label": i}} for i in range(N)]
+    ds = ma.grain.mixed(grain.MapDataset.source(samples), RECIPE, num_classes=N).batch(3)
+    for element in ds:
+        assert_agree(element["image"], element["more"]["mask"])
+        ways.assert_label_is_the_pixels(element["image"], element["more"]["label"])
