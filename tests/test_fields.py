@@ -116,14 +116,12 @@ def test_texts_are_kept_or_handed_on_by_parent(make):
 
 
 def test_tensors_of_texts():
-    batch = {
-        "images": tf.constant(IMAGES),
-        "caption": tf.constant(["a", "b", "c", "d", "e", "f"]),
-        "again": tf.zeros(N, tf.string),
-    }
+    words = tf.constant(["a", "b", "c", "d", "e", "f"])
+    batch = {"images": tf.constant(IMAGES), "caption": words, "again": words}
     mixed = ma.mix_batch(RECIPE, batch, key=KEY, fields={"caption": "own", "again": "parts"})
-    assert mixed["caption"].numpy().tolist() == [b"a", b"b", b"c", b"d", b"e", b"f"]
-    assert mixed["again"][0].shape == (2, N)
+    assert mixed["caption"].numpy().tolist() == words.numpy().tolist()
+    parent = RECIPE.draw(N, SIZE, key=KEY).parent
+    np.testing.assert_array_equal(mixed["again"][0], words.numpy()[parent])
 
 
 def test_copies_of_a_batch_with_texts_and_a_bank_of_them():
@@ -153,8 +151,8 @@ def test_parts_of_a_source_are_its_rows():
 @pytest.mark.parametrize(
     ("batch", "options", "error", "sentence"),
     [
-        (NESTED, {"fields": {"nobody": "masks"}}, ValueError, "'0' is neither known nor named|'targets/views/0' is neither"),
-        ({"image": IMAGES}, {"fields": {"mask": "masks"}}, ValueError, "fields: 'mask' is not in the batch, which has 'image'"),
+        (NESTED, {"fields": {"nobody": "masks"}}, ValueError, "'targets/views/0' is neither known nor named"),
+        ({"image": IMAGES}, {"fields": {"mask": "masks"}}, ValueError, "'mask' is not in the batch, which has 'image'"),
         ((IMAGES, MASKS), {"fields": ("images",)}, ValueError, "of a tuple one for each of its 2 parts, got"),
         ({"image": IMAGES}, {"fields": ("images",)}, ValueError, "expected a dict by name"),
         ({"image": IMAGES, "x": {"mask": MASKS}}, {"fields": {"x": "masks"}}, ValueError, "say what each of these is"),
@@ -165,7 +163,7 @@ def test_parts_of_a_source_are_its_rows():
             ValueError,
             "visible: expected the name of one field, got 'ground'; there are 'image', 'label'",
         ),
-        ({"image": IMAGES, "masks": MASKS.astype(float)}, {}, TypeError, "masks: expected class ids of an integer dtype"),
+        ({"image": IMAGES, "masks": MASKS.astype(float)}, {}, TypeError, "masks: expected class ids of an integer"),
         ({"image": IMAGES, "labels": ["a"] * N}, {"num_classes": 2}, TypeError, "labels: expected an array"),
         ({"image": IMAGES, "t": ["a"] * 3}, {"fields": {"t": "own"}}, ValueError, "got 3 in 't' and 6 in 'image'"),
     ],
@@ -199,7 +197,8 @@ def test_tensorflow_datasets():
         assert_agree(element["image"], element["targets"]["views"][0])
     pairs = tf.data.Dataset.from_tensor_slices((IMAGES, MASKS))
     shuffled = pairs.shuffle(N, seed=1)
-    for images, masks in ma.tf.mixed_zip(pairs, shuffled, RECIPE, fields=("images", "masks")).batch(3):
+    zipped = ma.tf.mixed_zip(pairs, shuffled, RECIPE, fields=("images", "masks"), batched=False)
+    for images, masks in zipped.batch(3):
         assert_agree(images, masks)
 
 
@@ -217,7 +216,8 @@ def test_arrays_in_memory_and_keras():
     again = keras.layers.deserialize(json.loads(json.dumps(keras.layers.serialize(layer))))
     assert again.fields == layer.fields
     mapped = tf.data.Dataset.from_tensor_slices({"images": IMAGES, "labels": IDS, "seg": MASKS}).batch(6).map(again)
-    np.testing.assert_allclose(*[next(iter(mapped))[name] for name in ("seg", "images")], atol=1e-6)
+    out = next(iter(mapped))
+    np.testing.assert_allclose(out["seg"], out["images"], atol=1e-6)
 
 
 class Samples(torch.utils.data.Dataset):
