@@ -226,3 +226,37 @@ def test_partners_are_drawn_and_not_the_neighbours():
 def test_small_alpha_gives_numbers():
     """Elsewhere: gamma samples of 0 / 0."""
     assert np.isfinite(ma.MixUp(alpha=1e-4, parents=5).draw(500, (1,), key=(0, 0)).share).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("shape", [(6, 9, 7), (6, 9, 7, 1)], ids=["no channel axis", "one channel"])
+@pytest.mark.parametrize("recipe", [CUT, BLEND], ids=repr)
+def test_masks_keep_their_shape_and_dtype(recipe, shape, dtype):
+    """Elsewhere: a mask gets the channels of the image or of the batch, or floats, or has to have a channel axis."""
+    masks = np.random.default_rng(0).integers(0, 5, shape).astype(dtype)
+    images = np.zeros((6, 9, 7, 3), np.float32)
+    mixed = ma.mix_batch(recipe, {"images": images, "segmentation_masks": masks}, key=(0, 0))["segmentation_masks"]
+    assert (mixed.shape, mixed.dtype) == (masks.shape, masks.dtype)
+    assert (mixed != masks).any()
+
+
+def test_a_blend_of_masks_makes_no_class_up():
+    """Elsewhere: ids are averaged, so that half a 2 and half a 4 are a 3, and half an ignored 255 is a 127."""
+    masks = np.random.default_rng(0).choice(np.uint8([2, 4, 255]), (64, 9, 7))
+    mix = BLEND.draw(64, (9, 7), key=(0, 0))
+    assert set(np.unique(mix.masks(masks, 255))) == {2, 4, 255}
+    soft = mix.masks(masks, 255, num_classes=5, soft=True)
+    assert set(np.flatnonzero(soft.sum(axis=(0, 1, 2)))) == {2, 4}
+    np.testing.assert_allclose(soft.sum(axis=-1)[soft.any(axis=-1)], 1, atol=1e-6)
+    assert (~soft.any(axis=-1) == ((masks == 255) & (masks[mix.parent[1]] == 255))).all()
+
+
+def test_masks_and_images_share_one_draw():
+    """Elsewhere: the image of a dict is mixed, its mask and a second image pass silently as they were."""
+    x, y = truth(16)
+    masks = np.broadcast_to(np.arange(16).reshape(16, 1, 1), (16, 9, 7)).copy()
+    batch = {"images": x, "masks": masks, "pixel_values": x.copy(), "labels": y}
+    mixed = ma.mix_batch(CUT, batch, key=(0, 0), num_classes=16)
+    np.testing.assert_array_equal(mixed["images"].argmax(-1), mixed["masks"])
+    np.testing.assert_array_equal(mixed["images"], mixed["pixel_values"])
+    assert (mixed["masks"] != masks).any()

@@ -167,6 +167,12 @@ def test_images_that_are_not_the_definition_are_named(monkeypatch):
         ma.laws.check(ma.CutMix(), **QUICK)
 
 
+def test_masks_of_another_parent_are_named(monkeypatch):
+    monkeypatch.setattr(ma.Mix, "masks", lambda mix, m: m.copy())
+    with pytest.raises(AssertionError, match=r"^a mask has the id of the parent that weighs most: .* have another"):
+        ma.laws.check(ma.CutMix(), **QUICK)
+
+
 def test_a_repr_that_does_not_read_back_is_named():
     with pytest.raises(AssertionError, match=r"^the repr reads back: Named\(kind='box'\) gives recipe: expected names"):
         ma.laws.check(Named(), **QUICK)

@@ -39,14 +39,16 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
     Args:
         recipe: what to draw from.
         batch: a dict of named fields, an (images, labels) pair or an (images, labels, sample_weight) triple, arrays of
-            one library with n rows each. image(s), pixel_values, label(s), value(s) and sample_weight(s) are known by
-            name. Sample weights are averaged by share, as the labels are.
+            one library with n rows each, in dicts and tuples nested as they like. image(s), pixel_values, label(s),
+            mask(s), segmentation_mask(s), foreground, value(s) and sample_weight(s) are known by name. Sample weights
+            are averaged by share, as the labels are.
         key: (seed, step) or (seed, epoch, step), or a JAX PRNG key. The same key gives the same mix: count the steps.
         options: all by name, all optional:
 
             - num_classes: needed for class ids.
-            - fields: what fields of other names are, {"photo": "images", "kind": "labels"}, or with options,
-              {"images": ma.Images(channels="first"), "labels": ma.Parts()}.
+            - fields: what fields of other names are, {"photo": "images", "kind": "labels", "caption": "own"}, or with
+              options, {"images": ma.Images(channels="first"), "labels": ma.Parts()}. In a nested batch a name is the
+              field's own or its whole path, "targets/kind". For a tuple of any length, one for each part of it.
             - pairing: who is mixed with whom, such as `ma.pairing.SameClass()`; without it every other row is equally
               likely.
             - bank: another batch of the same form and any number of rows, that the other parents come from.
@@ -66,6 +68,9 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
         >>> mixed, weights = ma.mix_batch(ma.CutMix(), (images, labels), key=(0, 0), num_classes=3)
         >>> mixed.shape, weights.shape
         ((4, 8, 8, 3), (4, 3))
+        >>> masks = np.zeros((4, 8, 8), np.uint8)
+        >>> [x.shape for x in ma.mix_batch(ma.CutMix(), (images, masks), key=(0, 0), fields=("images", "masks"))]
+        [(4, 8, 8, 3), (4, 8, 8)]
     """
     return mix_from(recipe, batch, None, None, key=key, **options)
 

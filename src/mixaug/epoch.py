@@ -240,7 +240,7 @@ def batches(
         recipe: what to mix by.
         seed: any int.
         epochs: how many; None: without end.
-        options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), keep_clean and repeat,
+        options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), keep_clean, repeat:
             as for `mix_batch`.
 
     Returns:

@@ -32,7 +32,7 @@ def check(
 ) -> None:
     """Check that a recipe keeps the laws, in every library that is installed.
 
-        for each (n, size): weights, parents, the label is the pixels, the dense definition, inputs are not written to
+        for each (n, size): weights, parents, the label is the pixels, the dense definition, masks, inputs stay
         for each library: the same mix as NumPy's, eager, and compiled by XLA at the first size
         once: the repr reads back
 
@@ -100,6 +100,7 @@ class _Case:
         self._check_windows()
         self._check_label()
         self._check_definition()
+        self._check_masks()
 
     @cached_property
     def mix(self) -> Mix:
@@ -168,6 +169,17 @@ class _Case:
         fill = fill.reshape(*fill.shape, *[1] * (x.ndim - fill.ndim))
         defined = np.where(self.seen[..., None], mixed, fill)
         self._expect_close("what is applied is the dense definition", "pixel", images, "weighted sum", defined)
+
+    def _check_masks(self) -> None:
+        law, rows = "a mask has the id of the parent that weighs most", np.arange(self.n)
+        ids = np.broadcast_to(rows.reshape(-1, *[1] * len(self.size)), (self.n, *self.size))
+        heaviest = np.take_along_axis(self.mix.parent, self.dense.reshape(len(self.dense), self.n, -1).argmax(0).T, 0)
+        heaviest = heaviest.T.reshape(ids.shape)
+        ordered = np.sort(self.dense, axis=0)
+        sure = ordered[-1] - ordered[-2] > _CLOSE if len(ordered) > 1 else self.seen
+        expected = np.where(self.seen, heaviest, ids)  # a hole is nobody's: there the own id stays
+        wrong = (self.mix.masks(np.ascontiguousarray(ids)) != expected) & (sure | ~self.seen)
+        self._expect(not wrong.any(), law, f"{int(wrong.sum())} pixels have another")
 
     def check_library(self, name: str, *, compiled: bool) -> None:
         """The same key gives the same mix in a library, which leaves its input as it is."""

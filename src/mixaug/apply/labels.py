@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import reduce
 
+import numpy as np
+
 from .._xp import Array, Library
 from . import rows, values
 
+_NARROW = ("int8", "uint8", "int16", "int32")  #: ids of other dtypes are compared in int64
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 TOLERANCE = {"float16": 0.01, "bfloat16": 0.05}  #: how far from 1 a row of soft labels may sum; 0.001 in other dtypes
 
@@ -27,7 +30,8 @@ def mix(
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
         for ids in parts:
             check_ids(xp, ids, num_classes or 0, None, "labels")
-        parts = [one_hot(xp, xp.reshape(ids, (-1,)), num_classes or 0) for ids in parts]
+        one = xp.full((), 1.0, "float32")
+        parts = [spread(xp, xp.reshape(ids, (-1,)), one, num_classes or 0) for ids in parts]
     else:
         for part in parts:
             _check_rows(xp, part)
@@ -81,20 +85,37 @@ def _check_kind(dtype: str, num_classes: int | None) -> None:
         raise ValueError("labels: class ids need num_classes; pass num_classes=, or one-hot labels")
 
 
-def one_hot(xp: Library, ids: Array, num_classes: int, first: bool = False, ignore_index: int | None = None) -> Array:
-    """float32 with an axis of classes after that of the rows, or as the last one; of an id out of range all NaN.
+def spread(
+    xp: Library,
+    ids: Array,
+    weight: Array,
+    num_classes: int,
+    first: bool = False,
+    ignore_index: int | None = None,
+) -> Array:
+    """float32 with an axis of classes, the second one or the last: the weight at the class of each id, 0 elsewhere.
 
-    No host check may be able to see such an id: the loss shows it.
+    Of an id out of range, which no host check may be able to see, all are NaN: the loss shows it.
     """
-    classes = xp.cast(xp.arange(num_classes), "int64")
-    ids = xp.cast(ids, "int64")
-    known = (ids >= 0) & (ids < num_classes)
+    dtype = xp.dtype(ids)
+    if dtype not in _NARROW or num_classes > np.iinfo(dtype).max:
+        ids = xp.cast(ids, "int64")
+    known = (ids >= 0) & (ids <= num_classes - 1)
     if ignore_index is not None:
-        known = known | (ids == xp.cast(xp.constant(ignore_index), "int64"))
+        known = known | is_id(xp, ids, ignore_index)
+    zero, nan = xp.full((), 0.0, "float32"), xp.full((), float("nan"), "float32")
+    elsewhere = xp.where(known, zero, nan)
+    classes = xp.cast(xp.arange(num_classes), ids.dtype)
     if first:
         classes = classes[(slice(None), *[None] * (len(ids.shape) - 1))]
-    ids, known = (x[:, None] if first else x[..., None] for x in (ids, known))
-    return xp.where(known, xp.cast(ids == classes, "float32"), xp.full((), float("nan"), "float32"))
+    ids, elsewhere = (x[:, None] if first else x[..., None] for x in (ids, elsewhere))
+    weight = weight if not len(weight.shape) else weight[:, None] if first else weight[..., None]
+    return xp.where(ids == classes, weight, elsewhere)
+
+
+def is_id(xp: Library, ids: Array, which: int) -> Array:
+    """Bool of the shape of ids, where they are that one."""
+    return xp.cast(ids, "int64") == xp.cast(xp.constant(which), "int64")
 
 
 def check_ids(xp: Library, ids: Array, num_classes: int, ignore_index: int | None, what: str) -> None:

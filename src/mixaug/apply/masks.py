@@ -84,17 +84,20 @@ def shares(
     _check(xp, m, source, parent, num_classes, ignore_index)
     here = scaled(xp, region, drawn_for, xp.shape(m)[1:])
     seen = images.shown(xp, rows.parents(xp, m, source, parent), region, here, drawn_for, None)
-    hot = [labels.one_hot(xp, ids, num_classes, placed == "first", ignore_index) for ids in seen]
     weights = targets(xp, here, m)
     if ignore_index is not None:
+        zero = xp.full((), 0.0, "float32")
         weights = [
-            weight * xp.cast(_known(xp, ids, ignore_index), "float32")
+            xp.where(labels.is_id(xp, ids, ignore_index), zero, weight)
             for weight, ids in zip(weights, seen, strict=True)
         ]
         total = sum(weights[1:], weights[0])
         total = xp.where(total > 0, total, xp.full((), 1.0, "float32"))
         weights = [weight / total for weight in weights]
-    terms = [images.per_channel(weight, placed) * one for weight, one in zip(weights, hot, strict=True)]
+    terms = [
+        labels.spread(xp, ids, weight, num_classes, placed == "first", ignore_index)
+        for ids, weight in zip(seen, weights, strict=True)
+    ]
     return sum(terms[1:], terms[0])
 
 
@@ -109,10 +112,6 @@ def targets(xp: Library, here: Region, m: Array) -> list[Array]:
 
 def _split(shape: tuple[Dim, ...]) -> tuple[Dim, Size]:
     return shape[0], shape[1:]
-
-
-def _known(xp: Library, ids: Array, ignore_index: int) -> Array:
-    return xp.cast(ids, "int64") != xp.cast(xp.constant(ignore_index), "int64")
 
 
 def with_channel(m: Array, drawn_for: Size) -> bool:
