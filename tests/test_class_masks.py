@@ -58,11 +58,7 @@ FORMS = [
 ]  # fmt: skip
 QUICK = (ways.numpy, ways.numpy_read_only, ways.tf_eager, ways.torch_eager)
 #: masks see the region alone: where it takes long, a recipe for each form of it, and else all
-AGREE = [
-    (recipe, way, shape)
-    for way, shape in CASES
-    for recipe in (ways.RECIPE_ROWS if way in QUICK else FORMS)
-]
+AGREE = [(recipe, way, shape) for way, shape in CASES for recipe in (ways.RECIPE_ROWS if way in QUICK else FORMS)]
 
 
 @pytest.mark.parametrize(("recipe", "way", "shape"), AGREE, ids=[f"{r}-{w.__name__}-{s}" for r, w, s in AGREE])
@@ -390,3 +386,19 @@ def test_a_union_has_every_class_in_full():
 def test_what_is_refused(run, error, sentence):
     with pytest.raises(error, match=sentence):
         run(ma.CutMix().draw(2, (4, 4), key=(0, 0)))
+
+
+@pytest.mark.parametrize("recipe", FORMS, ids=repr)
+def test_sizes_that_a_graph_does_not_know(recipe):
+    """Neither of the images nor of a smaller mask: both are scaled by what they are at run time."""
+    x = ways.own_class_everywhere(4, (9, 7))
+    small = np.broadcast_to(np.arange(4, dtype=np.int32).reshape(4, 1, 1), (4, 5, 4)).copy()
+    fields = {"shares": ma.Masks(num_classes=4, soft=True)}
+
+    def run(x, m):
+        return ma.mix_batch(recipe, {"images": x, "masks": m, "shares": m}, key=KEY, fields=fields)
+
+    unknown = [tf.TensorSpec([None] * 3 + [4]), tf.TensorSpec([None] * 3, tf.int32)]
+    expected, graph = run(x, small), tf.function(run, input_signature=unknown)(x, small)
+    for name, want in expected.items():
+        np.testing.assert_allclose(graph[name].numpy(), want, atol=1e-6)
