@@ -187,6 +187,132 @@ def test_fields_in_a_configuration_file():
     assert read(written(None)) is None
 
 
+# --- boxes ---
+
+WHOLE = np.broadcast_to(np.float32([0, 0, SIZE[1], SIZE[0]]), (N, 1, 4)).copy()
+BOXES = {"boxes": WHOLE, "labels": IDS[:, None]}
+
+
+def assert_boxes_agree(images: Any, boxes: Any, channels: int = -1) -> None:
+    """Boxes were whole images: each is around the pixels of its sample now, which are its weight's part of all."""
+    seen = ways.values(images).argmax(channels)
+    for i in range(len(seen)):
+        row = {name: ways.values(x[i]) for name, x in boxes.items()} if isinstance(boxes, dict) else boxes[i]
+        found = row["weight"] > 0
+        much = [label for label in range(N) if np.mean(seen[i] == label) >= 0.1]  # of the others too little is seen
+        assert set(row["labels"][found].tolist()) == set(much)
+        for box, label, weight in zip(row["boxes"], row["labels"], row["weight"], strict=True):
+            if weight > 0:
+                at = np.argwhere(seen[i] == label)
+                np.testing.assert_array_equal(box, [*at.min(axis=0)[::-1], *(at.max(axis=0) + 1)[::-1]])
+                np.testing.assert_allclose(weight, len(at) / seen[i].size, atol=1e-6)
+
+
+def test_boxes_by_keras_names():
+    mixed = ma.mix_batch(RECIPE, {"images": IMAGES, "bounding_boxes": BOXES}, key=KEY)
+    assert {name: x.shape for name, x in mixed["bounding_boxes"].items()} == {
+        "boxes": (N, 2, 4), "labels": (N, 2), "weight": (N, 2)
+    }  # fmt: skip
+    assert_boxes_agree(mixed["images"], mixed["bounding_boxes"])
+    capped = ma.mix_batch(
+        ma.MixUp(parents=3),
+        {"images": IMAGES, "bounding_boxes": BOXES},
+        key=KEY,
+        fields={"bounding_boxes": ma.Boxes(max_boxes=2)},
+    )
+    assert capped["bounding_boxes"]["boxes"].shape == (N, 2, 4)
+    again = ma.mix_batch(RECIPE, {"images": mixed["images"], "bounding_boxes": mixed["bounding_boxes"]}, key=(0, 1))
+    assert (again["bounding_boxes"]["weight"] <= 1).all()
+    alone = ma.mix_batch(RECIPE, (IMAGES, WHOLE), key=KEY, fields=("images", "boxes"))[1]
+    np.testing.assert_array_equal(alone, mixed["bounding_boxes"]["boxes"])
+
+
+def test_boxes_of_any_number_a_sample():
+    """A list of dicts, as detection models take them, one without boxes."""
+    targets = [{"boxes": WHOLE[i], "labels": IDS[i : i + 1]} for i in range(N)]
+    mixed = ma.mix_batch(RECIPE, (IMAGES, targets), key=KEY, fields=("images", "boxes"))
+    assert_boxes_agree(mixed[0], mixed[1])
+    assert {len(row["labels"]) for row in mixed[1]} <= {1, 2}
+    targets[0] = {"boxes": WHOLE[0][:0], "labels": IDS[:0]}
+    mixed = ma.mix_batch(RECIPE, (IMAGES, targets), key=KEY, fields=("images", "boxes"))
+    assert all(0 not in row["labels"] for row in mixed[1])
+
+
+def test_clean_and_mixed_boxes_have_as_many_slots():
+    mixed = ma.mix_batch(
+        ma.NWayCutMix(parents=3), {"images": IMAGES, "bounding_boxes": BOXES}, key=KEY, keep_clean=True
+    )
+    assert mixed["bounding_boxes"]["boxes"].shape == (2 * N, 3, 4)
+    assert_boxes_agree(mixed["images"], mixed["bounding_boxes"])
+    np.testing.assert_array_equal(mixed["bounding_boxes"]["weight"][:N], [[1, 0, 0]] * N)
+
+
+def test_boxes_from_a_bank():
+    def rows(part: slice) -> dict[str, Any]:
+        return {"images": IMAGES[part], "bounding_boxes": {name: x[part] for name, x in BOXES.items()}}
+
+    mixed = ma.mix_batch(RECIPE, rows(slice(4)), bank=rows(slice(4, None)), key=KEY)
+    assert_boxes_agree(mixed["images"], mixed["bounding_boxes"])
+    assert set(mixed["bounding_boxes"]["labels"][:, 1].tolist()) <= {-1, 4, 5}
+
+
+def test_keypoints_say_which_are_hidden():
+    points = np.broadcast_to(np.float32([2, 5, 2]), (N, 1, 3)).copy()
+    mixed = ma.mix_batch(RECIPE, {"images": IMAGES, "keypoints": points}, key=KEY)
+    owner = mixed["images"].argmax(-1)[:, 5, 2]
+    parent = RECIPE.draw(N, SIZE, key=KEY).parent
+    np.testing.assert_array_equal(mixed["keypoints"][..., 2], np.where(owner[:, None] == parent.T, 2, 0))
+
+
+@pytest.mark.parametrize(
+    ("batch", "fields", "sentence"),
+    [
+        ({"images": IMAGES, "bounding_boxes": {"labels": IDS}}, None, "expected a dict with 'boxes', got 'labels'"),
+        ({"images": IMAGES, "keypoints": WHOLE[..., :2]}, None, "expected a last column with their visibility"),
+        ((IMAGES, [{"boxes": WHOLE[0]}] * 5 + [{}]), ("images", "boxes"), "expected the same names in every sample"),
+    ],
+)  # fmt: skip
+def test_objects_that_are_refused(batch, fields, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ma.mix_batch(RECIPE, batch, key=KEY, fields=fields)
+
+
+class Detection(torch.utils.data.Dataset):
+    """Sample i has its whole image as a box, i % 3 + 1 times."""
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        many = i % 3 + 1
+        target = {"boxes": torch.from_numpy(WHOLE[i]).repeat(many, 1), "labels": torch.full((many,), i)}
+        return torch.from_numpy(np.moveaxis(IMAGES[i], -1, 0)), target
+
+
+def test_boxes_in_every_adapter():
+    fields = ("images", ma.Boxes(ragged=True))
+    for images, targets in ma.torch.loader(Detection(), RECIPE, 4, fields=fields, num_workers=2):
+        assert_boxes_agree(images, [{k: x.numpy() for k, x in row.items()} for row in targets], 1)
+    image, target = ma.torch.MixedDataset(Detection(), RECIPE, fields=fields)[4]
+    assert_boxes_agree(image[None], [{k: x.numpy() for k, x in target.items()}], 1)
+    images, targets = ma.torch.MixingCollate(RECIPE, fields=fields)([Detection()[i] for i in range(N)])
+    assert_boxes_agree(images, [{k: x.numpy() for k, x in row.items()} for row in targets], 1)
+    ds = tf.data.Dataset.from_tensor_slices({"images": IMAGES, "bounding_boxes": BOXES}).batch(4)
+    for element in ds.apply(ma.tf.mixed(RECIPE)):
+        assert_boxes_agree(element["images"], element["bounding_boxes"])
+    layer = ma.keras.MixLayer(RECIPE)
+    out = layer({"images": IMAGES, "bounding_boxes": BOXES})
+    assert_boxes_agree(out["images"], out["bounding_boxes"])
+    for inputs, outputs in ma.keras.MixedDataset({"images": IMAGES}, {"bounding_boxes": BOXES}, 4, RECIPE):
+        assert_boxes_agree(inputs["images"], outputs["bounding_boxes"])
+    samples = [{"image": IMAGES[i], "bounding_boxes": {k: x[i] for k, x in BOXES.items()}} for i in range(N)]
+    for element in ma.grain.mixed(grain.MapDataset.source(samples), RECIPE).batch(3):
+        assert_boxes_agree(element["image"], element["bounding_boxes"])
+    run = ways.jax.jit(lambda batch: ma.mix_batch(RECIPE, batch, key=KEY))
+    out = run({"images": jnp.asarray(IMAGES), "bounding_boxes": {k: jnp.asarray(x) for k, x in BOXES.items()}})
+    assert_boxes_agree(out["images"], out["bounding_boxes"])
+
+
 # --- the adapters: each mixes masks by the same mix as the images, nested or not ---
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import laws, losses, metrics, pairing
 from .batch import mix_batch
 from .epoch import batches, mixed
-from .fields import Images, Labels, Masks, Own, Parts, Values
+from .fields import Boxes, Images, Keypoints, Labels, Masks, Own, Parts, Values
 from .mix import Mix
 from .recipes import (
     RICAP,
@@ -60,6 +60,7 @@ __version__ = "0.1.0"
 __all__ = [
     "RICAP",
     "BoxMix",
+    "Boxes",
     "CowMix",
     "CutMix",
     "CutMixMinMax",
@@ -72,6 +73,7 @@ __all__ = [
     "HMix",
     "Images",
     "InsideCutMix",
+    "Keypoints",
     "Labels",
     "Masks",
     "Mix",

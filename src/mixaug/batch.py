@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from . import _xp, keys, tree
 from ._xp import Array
 from .apply import rows
-from .fields import Field, Fields, Images, Labels, Own, Parts, Values, is_list, resolve
+from .fields import Boxes, Field, Fields, Images, Labels, Parts, Values, arrays, is_list, resolve
 from .keys import Key
+from .mix import widened
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole
@@ -96,8 +97,9 @@ def mix_from(
     check_form(batch, fields)
     kinds = resolve(batch, fields, num_classes)
     held = {name: tree.at(batch, name) for name in kinds}
-    xp = _xp.same(_arrays(held, kinds))
-    n, size, like = _rows(xp, held), _size(held, kinds), next(iter(_arrays(held, kinds).values()))
+    named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
+    size, xp, like = _size(held, kinds), _xp.same(named), next(iter(named.values()))
+    n = _rows(xp, held)
     _check_who(parent, pairing, bank)
     sources = {} if source is None else {name: tree.at(source, name) for name in kinds}
     if bank is not None:
@@ -106,11 +108,13 @@ def mix_from(
     seen = None if pairing is None else _seen(pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
+    slots = recipe.parents if keep_clean else 0  # clean and mixed samples have room for as many objects
+
     def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
         chosen = None if parent is None else parent[: recipe.parents]
         if pairing is not None:
             chosen = pairing.parent(n, recipe.parents, key=key, like=like, seen=seen)
-        mix = recipe.draw(n, size, key=key, like=like, parent=chosen, first=first)
+        mix = widened(recipe.draw(n, size, key=key, like=like, parent=chosen, first=first), slots)
         return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
     made, copies = keys.make(key), check_whole("repeat", repeat, 1)
@@ -119,6 +123,17 @@ def mix_from(
     if keep_clean:
         mixed.insert(0, copy(identity(), made))
     return tree.replaced(batch, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+
+
+def collated(samples: Sequence[Batch], fields: Fields | None, collate: Callable[[Sequence[Batch]], Batch]) -> Batch:
+    """Single samples as a batch: by that function, but those boxes whose number differs in each as lists."""
+    kinds = resolve(samples[0], fields, None)
+    ragged = [name for name, kind in kinds.items() if isinstance(kind, Boxes) and kind.ragged]
+    if not ragged:
+        return collate(samples)
+    lists = {name: [tree.at(sample, name) for sample in samples] for name in ragged}
+    rest = collate([tree.replaced(sample, dict.fromkeys(ragged, 0)) for sample in samples])
+    return tree.replaced(rest, lists)
 
 
 def check_form(batch: Batch, fields: Fields | None = None) -> None:
@@ -135,11 +150,6 @@ def check_form(batch: Batch, fields: Fields | None = None) -> None:
     )
 
 
-def _arrays(held: Mapping[str, Any], kinds: Mapping[str, Field]) -> dict[str, Array]:
-    """The fields that have to be arrays of one library: what is kept or handed on may also be a list, or texts."""
-    return {name: x for name, x in held.items() if not (isinstance(kinds[name], (Own, Parts)) and is_list(x))}
-
-
 def _check_who(parent: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
     """Refuse what says twice who is mixed with whom."""
     if pairing is not None and not isinstance(pairing, Pairing):
@@ -154,19 +164,20 @@ def _check_who(parent: Array | None, pairing: Pairing | None, bank: Batch | None
 
 def _of_bank(bank: Batch, held: Mapping[str, Any]) -> dict[str, Any]:
     check_form(bank)
-    others = tree.leaves(bank)
-    if set(others) != set(held):
-        came = ", ".join(map(repr, others))
+    if set(tree.leaves(bank)) != {path for name, x in held.items() for path in tree.leaves(x, name)}:
+        came = ", ".join(map(repr, tree.leaves(bank)))
         raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, held))}, got {came}")
-    return others
+    return {name: tree.at(bank, name) for name in held}
 
 
 def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """The batch with the bank after it."""
-    for name, x in held.items():
-        if not is_list(x):
-            _xp.same({name: x, f"bank {name}": others[name]})
-            rows.check_alike(xp, x, others[name], f"bank {name}")
+    for name, field in held.items():
+        theirs = tree.leaves(others[name], name)
+        for path, x in tree.leaves(field, name).items():
+            if not is_list(x):
+                _xp.same({path: x, f"bank {path}": theirs[path]})
+                rows.check_alike(xp, x, theirs[path], f"bank {path}")
     count = _rows(xp, others)
     if isinstance(count, int) and not count:
         raise ValueError("bank: expected one row or more, got none")
@@ -174,6 +185,9 @@ def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, An
 
 
 def _concat(xp: _xp.Library, parts: Sequence[Any]) -> Any:
+    """The rows of several fields of one form, one after another."""
+    if isinstance(parts[0], Mapping):
+        return {name: _concat(xp, [part[name] for part in parts]) for name in parts[0]}
     if is_list(parts[0]):
         return [row for part in parts for row in part]
     return xp.concat(parts)
@@ -203,7 +217,8 @@ def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
 
 
 def _rows(xp: _xp.Library, held: Mapping[str, Any]) -> Any:
-    shapes = {name: (len(x),) if is_list(x) else xp.shape(x) for name, x in held.items()}
+    found = {path: x for name, field in held.items() for path, x in tree.leaves(field, name).items()}
+    shapes = {name: (len(x),) if is_list(x) else xp.shape(x) for name, x in found.items()}
     for name, shape in shapes.items():
         if not shape:
             raise ValueError(f"{name}: expected a batch, rows on the first axis, got a single value; batch it first")

@@ -28,7 +28,13 @@ app = typer.Typer(
     help="Mix training samples (CutMix, MixUp and their relatives): look at the mixes, and see whether they help.",
 )
 
-DATA = "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, or folder:PATH with one sub-folder a class."
+DATA = (
+    "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, or folder:PATH with one sub-folder a class; "
+    "scenes (comes with mixaug) or folders:IMAGES,TARGETS with masks or target images of the same stems."
+)
+TASK = "classification, segmentation or image2image; the first that the data have, if not said."
+CLASSES = "The names of mask ids 0, 1, ... in folders:, with commas between."
+IGNORE = "The id of mask pixels in folders: that say nothing."
 OUT = Path("mixaug-compare")
 RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; `mixaug recipes` lists them.'
 
@@ -101,9 +107,15 @@ def preview(
     seed: Annotated[int, typer.Option(help="Another seed shows other mixes of other images.")] = 0,
     rows: Annotated[int | None, typer.Option(help="How many mixed images to show: 6, or 4 of each of all.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
+    task: Annotated[str | None, typer.Option(help=TASK)] = None,
+    classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
+    ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
     out: Annotated[Path, typer.Option(help="The PNG file to write; it is replaced.")] = Path("mixaug-preview.png"),
 ) -> None:
-    """Draw a sheet of mixed images: what each is made of, its parents, and where each pixel came from."""
+    """Draw a sheet of mixed images: what each is made of, its parents, and where each pixel came from.
+
+    With masks, target images or boxes, these are mixed and shown too.
+    """
     from .epoch import Epoch
     from .lab import data as datasets
     from .lab.config import listed, read_arm
@@ -111,31 +123,42 @@ def preview(
 
     made = [entry.kind() for entry in listed()] if recipe == "all" else read_arm(recipe)
     rows = (4 if recipe == "all" else 6) if rows is None else rows
-    loaded = datasets.load(data, image_size=image_size, seed=seed)
-    train = loaded.train
-    drawn = Epoch(len(train.targets), seed, 0).rows(0, max(64, rows))
-    given = (train.images[drawn], train.targets[drawn], loaded.classes)
+    loaded = datasets.load(
+        data,
+        task=task or datasets.tasks(data)[0],
+        image_size=image_size,
+        classes=None if classes is None else _names(classes),
+        ignore_index=ignore_index,
+        seed=seed,
+    )
+    given = loaded.train.take(Epoch(len(loaded.train), seed, 0).rows(0, max(64, rows)))
     if isinstance(made, list):
-        picture = family(*given, made, key=(seed, 0), count=rows)
+        picture = family(given, loaded, made, key=(seed, 0), count=rows)
     else:
-        picture = sheet(*given, made, key=(seed, 0), rows=rows)
+        picture = sheet(given, loaded, made, key=(seed, 0), rows=rows)
     save(picture, out)
     typer.echo(f"wrote {out}")
 
 
 @app.command()
 def compare(
+    task: Annotated[str | None, typer.Option(help=TASK)] = None,
     data: Annotated[str | None, typer.Option(help=DATA)] = None,
     arm: Annotated[
         list[str] | None,
         typer.Option("--arm", "--arms", help=f'What to compare, once each: "none" or a recipe. {RECIPE}'),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="resnet20, resnet32, resnet56, resnet18 or small.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="resnet20, resnet32, resnet56, resnet18 or small; unet where pixels are answered."),
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (5), or which (0,3,7): one training of each arm.")] = None,
     epochs: Annotated[int | None, typer.Option(help="How many passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a training step.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Train on so many images, as many of each class.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
+    classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
+    ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, or sgd (momentum 0.9, Nesterov).")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest; 0.001 for adam, 0.1 for sgd.")] = None,
     weight_decay: Annotated[
@@ -143,7 +166,9 @@ def compare(
     ] = None,
     schedule: Annotated[str | None, typer.Option(help="cosine or constant.")] = None,
     warmup: Annotated[float | None, typer.Option(help="Epochs in which the learning rate rises from 0.")] = None,
-    augment: Annotated[str | None, typer.Option(help="Of flip, crop, brightness: flip,crop.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="Of flip, crop, brightness: flip,crop. Targets are moved as their images are.")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="A published setting to start from: keras-cutmix.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write, new or empty: mixaug-compare.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run of this folder.")] = None,
@@ -152,7 +177,8 @@ def compare(
 
     The folder gets config.json, versions.json, a line of epochs.jsonl for each epoch, the weights of each run and
     report.html, one file that opens without a network. Unless options say otherwise: fashion-mnist-sample, resnet20,
-    the arms none, mixup(alpha=0.2) and cutmix(alpha=1.0), one seed, 15 epochs, adam.
+    the arms none, mixup(alpha=0.2) and cutmix(alpha=1.0), one seed, 15 epochs, adam. With --task segmentation or
+    image2image: scenes, unet, flip, DEFAULTS.
     """
     from .lab.config import PRESETS, Config
     from .lab.errors import unknown
@@ -160,6 +186,7 @@ def compare(
     if preset is not None and preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     given: dict[str, Any] = {
+        "task": task,
         "data": data,
         "arms": None if not arm else tuple(arm),
         "model": model,
@@ -168,6 +195,8 @@ def compare(
         "batch_size": batch_size,
         "train_size": train_size,
         "image_size": image_size,
+        "classes": None if classes is None else _names(classes),
+        "ignore_index": ignore_index,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
@@ -181,12 +210,25 @@ def compare(
     if resume is not None:
         _train(replace(PRESETS[preset] if preset else Config.read(resume), **said), resume, resume=True)
         return
-    start = PRESETS[preset] if preset else Config()
+    start = PRESETS[preset] if preset else _defaults(task, data)
     _train(
         replace(start, **{"warmup": min(start.warmup, said.get("epochs", start.epochs)), **said}),
         out or OUT,
         resume=False,
     )
+
+
+def _defaults(task: str | None, data: str | None) -> Any:
+    """The configuration of a task of which nothing else is said: without a task, of the first that the data have."""
+    from .lab.config import Config
+    from .lab.data import tasks
+    from .lab.errors import unknown
+    from .lab.tasks import TASKS
+
+    name = task or tasks(data or Config.data)[0]
+    if name not in TASKS:
+        raise unknown("a task", name, TASKS)
+    return Config(task=name, **TASKS[name].defaults)
 
 
 def _train(config: Any, out: Path, *, resume: bool) -> None:
@@ -195,7 +237,7 @@ def _train(config: Any, out: Path, *, resume: bool) -> None:
 
     train = _training()
     try:
-        with Live() as progress:
+        with Live(task=config.task) as progress:
             train(config, out, resume=resume, progress=progress)
     except KeyboardInterrupt:
         typer.echo(f"stopped; nothing finished is lost: mixaug compare --resume {shlex.quote(str(out))}", err=True)
@@ -218,6 +260,11 @@ def _training() -> Callable[..., None]:
         way_out = f"set KERAS_BACKEND to one of {', '.join(installed)}" if installed else "pip install tensorflow-cpu"
         raise LabError(f"expected Keras and a backend to train with, got: {error}; {way_out}") from error
     return train
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The names in a list with commas."""
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -138,16 +138,101 @@ class Own:
         return list(x) if isinstance(x, list) else _xp.of(x, "own").copy(x)
 
 
-Field: TypeAlias = Images | Labels | Masks | Parts | Values | Own
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes of objects, with what belongs to each: all that are to be seen, each with how much of it is.
+
+    A dict of "boxes" and arrays beside them ("labels", "masks", "keypoints", ids), a list of n such dicts or of n
+    arrays, or boxes alone. A dict comes back with a "weight" a box, the visible part of it, which is 0 in empty slots.
+
+    Args:
+        format: "xyxy", "xywh", "cxcywh" or "yxyx".
+        normalized: whether numbers are parts of the image's sides.
+        min_visibility: how much of a box has to be seen for it to stay.
+        max_boxes: how many slots an output has. By default as many as all its parents have.
+        ragged: whether samples come as arrays with as many rows as they have boxes, which no array of a batch can hold:
+            adapters that make batches of samples then make lists.
+    """
+
+    format: str = "xyxy"
+    normalized: bool = False
+    min_visibility: float = 0.1
+    max_boxes: int | None = None
+    ragged: bool = False
+
+    def mix(self, mix: Mix, x: Any, source: Any, beside: Beside) -> Any:  # noqa: ARG002 - of every field
+        """The boxes of all parents, in the form that they came in."""
+        if isinstance(x, list) and x and isinstance(x[0], Mapping):
+            mixed = self._mixed(mix, _columns(x), None if source is None else _columns(source))
+            return [dict(zip(mixed, row, strict=True)) for row in zip(*mixed.values(), strict=True)]
+        if isinstance(x, Mapping):
+            return self._mixed(mix, x, source)
+        return mix.boxes(x, None, *self._options, source=source).boxes
+
+    def _mixed(self, mix: Mix, x: Mapping[str, Any], source: Mapping[str, Any] | None) -> dict[str, Any]:
+        if "boxes" not in x:
+            raise ValueError(f"boxes: expected a dict with 'boxes', got {_quoted(x)}")
+        own, of_source = ({} if given is None else dict(given) for given in (x, source))
+        boxes, valid = own.pop("boxes"), own.pop("valid", None)
+        others = {"source": of_source.pop("boxes", None), "valid_source": of_source.pop("valid", None)}
+        mixed = mix.boxes(boxes, own, *self._options, valid=valid, labels_source=of_source or None, **others)
+        labels: Mapping[str, Any] = mixed.labels or {}
+        named, weight = {"boxes": mixed.boxes, **labels, "valid": mixed.valid}, mixed.weight
+        if "weight" in labels:  # it was mixed before
+            before = labels["weight"]
+            weight = (
+                [w * b for w, b in zip(weight, before, strict=True)] if isinstance(weight, list) else weight * before
+            )
+        return {**{name: named[name] for name in x}, "weight": weight}
+
+    @property
+    def _options(self) -> tuple[Any, ...]:
+        return self.format, self.normalized, self.min_visibility, self.max_boxes
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Keypoints: those of all parents, where they have come to; with their visibility, 0 where they are not to be seen.
+
+    Args:
+        normalized: whether numbers are parts of the image's sides.
+    """
+
+    normalized: bool = False
+
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
+        """The points of all parents."""
+        mixed = mix.keypoints(x, normalized=self.normalized, source=source)
+        if x.shape[-1] == len(mix.size):
+            raise ValueError(
+                "keypoints: expected a last column with their visibility, so that it can say which are hidden, "
+                f"got {x.shape[-1]} numbers a point; add one, or take mix.keypoints"
+            )
+        return mixed.points
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """A dict of lists of a list of dicts."""
+    for row in rows:
+        if set(row) != set(rows[0]):
+            raise ValueError(
+                f"boxes: expected the same names in every sample, got {_quoted(rows[0])} and {_quoted(row)}"
+            )
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | Parts | Values | Own
 Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None]
 
 KINDS: dict[str, type[Field]] = {
     **dict.fromkeys(("image", "images", "pixel_values"), Images),
     **dict.fromkeys(("label", "labels"), Labels),
     **dict.fromkeys(("mask", "masks", "segmentation_mask", "segmentation_masks", "foreground"), Masks),
+    **dict.fromkeys(("bounding_box", "bounding_boxes"), Boxes),
+    "keypoints": Keypoints,
     **dict.fromkeys(("value", "values", "sample_weight", "sample_weights"), Values),
 }  #: the names that need no saying
-_SAID = {**KINDS, "own": Own, "parts": Parts}  #: what a field can be said to be, beside those
+_SAID = {**KINDS, "boxes": Boxes, "own": Own, "parts": Parts}  #: what a field can be said to be, beside those
 
 
 def written(fields: Fields | None) -> Any:
@@ -173,6 +258,15 @@ def _read(what: Any) -> Any:
         return what
     options = dict(what)
     return {kind.__name__: kind for kind in get_args(Field)}[options.pop("kind")](**options)
+
+
+def arrays(name: str, kind: Field, x: Any) -> dict[str, Array]:
+    """The arrays of a field by name, which have to be of the library of all; of lists and texts there are none."""
+    if isinstance(kind, (Own, Parts)) and is_list(x):
+        return {}
+    if isinstance(kind, Boxes) and isinstance(x, list):
+        return {path: array for i, row in enumerate(x) for path, array in tree.leaves(row, f"{name}/{i}").items()}
+    return tree.leaves(x, name)
 
 
 def is_list(x: Any) -> bool:
@@ -206,6 +300,8 @@ def _kinds(
 ) -> dict[str, Field]:
     what = next((said[called] for called in (name, name.rpartition("/")[2]) if called in said), None)
     held = tree.parts(batch, name)
+    if isinstance(batch, Mapping) and _is_of_objects(name, what):
+        held = None
     if held is not None and what is None:
         return {
             path: kind
@@ -218,6 +314,12 @@ def _kinds(
         )
     kind = _field(name, what, num_classes)
     return {name: kind}
+
+
+def _is_of_objects(name: str, what: str | Field | None) -> bool:
+    """Whether a dict is one field: what belongs to boxes."""
+    known = _SAID.get(what) if isinstance(what, str) else KINDS.get(name.rpartition("/")[2])
+    return isinstance(what, Boxes) or known is Boxes
 
 
 def _field(name: str, what: str | Field | None, num_classes: int | None) -> Field:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import grain
 import numpy as np
 
 from . import tree
-from .batch import Batch
+from .batch import Batch, collated
 from .epoch import Epoch, sample
 from .fields import Fields
 from .recipes import Recipe, check_recipe
@@ -87,5 +88,9 @@ class _Mixed(grain.MapDataset):  # type: ignore[misc]
         elements = [self._parent[epoch * len(self) + row] for row in rows]
         if any(element is None for element in elements):
             raise ValueError("mixed: expected an element at every index, got one filtered out; filter the source first")
-        columns = [tree.leaves(element) for element in elements]
-        return tree.each(elements[0], lambda name, _: np.stack([np.asarray(column[name]) for column in columns]))
+        return collated(elements, self._options["fields"], _stacked)
+
+
+def _stacked(elements: Sequence[Batch]) -> Batch:
+    columns = [tree.leaves(element) for element in elements]
+    return tree.each(elements[0], lambda name, _: np.stack([np.asarray(column[name]) for column in columns]))

@@ -12,8 +12,9 @@ import numpy as np
 
 from . import _xp
 from ._xp import Array, Library
-from .apply import images, labels, masks, rows, values
+from .apply import images, labels, masks, objects, rows, values
 from .apply.images import DEFAULT
+from .apply.objects import Boxes, Instances, Keypoints, Labels, Objects
 from .apply.visible import Visible, visible
 from .regions import Dense, Drawn, Paste, Region, Size, settle
 
@@ -240,6 +241,146 @@ class Mix:
         rows.check(xp, y, source, self.parent, "labels")
         return xp.stack(rows.parents(xp, y, source, self.parent)), self.share
 
+    @_xp.opaque
+    def boxes(
+        self,
+        boxes: Objects,
+        labels: Labels = None,
+        format: str = "xyxy",  # noqa: A002 - that is what it is called everywhere
+        normalized: bool = False,
+        min_visibility: float = 0.1,
+        max_boxes: int | None = None,
+        *,
+        valid: Objects | None = None,
+        source: Objects | None = None,
+        labels_source: Labels = None,
+        valid_source: Objects | None = None,
+    ) -> Boxes:
+        """The boxes of all parents, each as the rectangle around what is to be seen of it, and how much that is.
+
+            weight = integral of dense()[k] over the box / area of the box        (0 where it is less than
+            min_visibility * max over the pixels of dense()[k]: that box goes)
+
+        Args:
+            boxes: (n, m, 2 * d) floats or integers, pixel p being [p, p + 1), with room for m boxes a sample; or a list
+                of n arrays (m_i, 2 * d). One without area (padding of -1, NaN) is none. They are clipped to the image
+                first: what lies beyond it counts neither as seen nor as hidden.
+            labels: what belongs to each box, (n, m, ...), or a dict of such, or lists as the boxes are. In a dict
+                "masks", bool (n, m, *size), and "keypoints", (n, m, K, d + 1) with a column of visibility, are mixed as
+                `instances` and `keypoints` do.
+            format: "xyxy" (corners), "xywh" (corner and sides), "cxcywh" (centre and sides), where x is the last
+                spatial axis and those before it follow: x, y, z; or "yxyx", corners in the order of the axes. On one
+                axis a box is its two ends, or its first end (its centre) and its length.
+            normalized: whether the numbers are parts of the image's sides.
+            min_visibility: how much of a box has to be seen, in parts of the most that its parent weighs anywhere:
+                boxes of a blend all stay, those that a box or the tail of a soft mask hides go.
+            max_boxes: how many slots there are to be, for the heaviest. By default k * m, those of parent j from j * m
+                on.
+            valid: bool (n, m), which boxes are some, where that is not to be seen from their area.
+            source: the boxes that the parents are rows of, where that is not `boxes`.
+            labels_source: what belongs to those.
+            valid_source: which of those are some.
+
+        Returns:
+            `boxes` in the same format, their dtype kept (float32 of integers); `labels` and `weight`, float32, in the
+            same slots, and `valid`. Empty slots have boxes of -1 and weight 0. Lists give lists, without empty slots.
+            Through a window a box is moved and clipped as its pixels are; a row of the batch that is seen in several
+            has a box in each. Weights below 1/131072 count as none.
+
+        Raises:
+            TypeError: no numbers, another library, or traced lists. ValueError: rotated boxes, an unknown format,
+            labels that are not one a box, too few rows.
+
+        Example:
+            >>> import mixaug as ma, numpy as np
+            >>> boxes = np.float32([[[2, 2, 6, 6]], [[0, 0, 8, 8]]])
+            >>> mixed = ma.MixUp(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).boxes(boxes, labels=np.array([[3], [5]]))
+            >>> mixed.labels.tolist(), mixed.weight.sum(axis=1).tolist()
+            ([[3, 5], [5, 3]], [1.0, 1.0])
+
+        Zhang et al. 2019, "Bag of Freebies for Training Object Detection Neural Networks", keep all boxes of a blend.
+        """
+        beside = objects.Beside(labels, valid, source, labels_source, valid_source)
+        xp = self._same(**objects.named("boxes", boxes, beside))
+        keep = objects.Keep(min_visibility, max_boxes)
+        return objects.boxes(xp, boxes, beside, self.parent, self.region, self.size, format, normalized, keep)
+
+    @_xp.opaque
+    def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> Keypoints:
+        """The keypoints of all parents, and how much each is to be seen.
+
+            weight = dense()[k] at the pixel that the point lies in
+
+        Args:
+            points: (n, m, d) or (n, m, K, d) floats or integers, x (the last spatial axis) first, or d + 1 numbers a
+                point with its visibility. A point that is NaN, outside of the image or of visibility 0 is none.
+            normalized: whether the numbers are parts of the image's sides.
+            source: the points that the parents are rows of, where that is not `points`.
+
+        Returns:
+            `points` (n, k * m, ...), those of parent j from j * m on, moved as the pixels of a window are, and
+            `weight`, float32, 0 where a point is not to be seen. Its visibility is 0 there too, and else what it was.
+
+        Raises:
+            TypeError: no numbers, or another library. ValueError: another shape, or too few rows.
+
+        Example:
+            >>> import mixaug as ma, numpy as np
+            >>> mix = ma.CutMix(alpha=1.0).draw(4, size=(8, 8), key=(0, 0))
+            >>> mix.keypoints(np.full((4, 1, 2), 4.5, np.float32)).weight.sum(axis=1)  # each pixel has one parent
+            array([1., 1., 1., 1.], dtype=float32)
+        """
+        xp = self._same(keypoints=points, source=source)
+        return objects.keypoints(xp, points, source, self.parent, self.region, self.size, normalized)
+
+    @_xp.opaque
+    def instances(
+        self,
+        masks: Array,
+        labels: Labels = None,
+        *,
+        min_visibility: float = 0.1,
+        max_instances: int | None = None,
+        valid: Array | None = None,
+        source: Array | None = None,
+        labels_source: Labels = None,
+        valid_source: Array | None = None,
+    ) -> Instances:
+        """The instance masks of all parents, where each is to be seen, and how much of it that is.
+
+            output = (dense()[k] > 0) * source[parent[k]]
+            weight = sum of dense()[k] over its pixels / its pixels
+
+        Args:
+            masks: bool (n, m, *size) of the image's size, with room for m objects a sample; one without pixels is none.
+            labels: what belongs to each object, (n, m, ...), or a dict of such.
+            min_visibility: how much of a mask has to be seen, as in `boxes`.
+            max_instances: how many slots there are to be, as in `boxes`.
+            valid: bool (n, m), which masks are some, where those that are none are not empty.
+            source: the masks that the parents are rows of, where that is not `masks`.
+            labels_source: what belongs to those.
+            valid_source: which of those are some.
+
+        Returns:
+            `masks` bool (n, k * m, *size), `labels` and `weight`, float32, in the same slots, and `valid`. Of a mask
+            whose window shows a part of it, weight is that part of its pixels times the mean over those that are shown.
+
+        Raises:
+            TypeError: no bools, or another library. ValueError: another size, labels that are not one a mask, too few
+            rows.
+
+        Example:
+            >>> import mixaug as ma, numpy as np
+            >>> masks = np.ones((2, 1, 4, 4), bool)
+            >>> mixed = ma.CutMix(alpha=1.0).draw(2, size=(4, 4), key=(0, 1)).instances(masks)
+            >>> bool(mixed.masks.any(axis=1).all()), mixed.weight.sum(axis=1).tolist()
+            (True, [1.0, 1.0])
+        """
+        beside = objects.Beside(labels, valid, source, labels_source, valid_source)
+        xp = self._same(**objects.named("instances", masks, beside))
+        keep = objects.Keep(min_visibility, max_instances)
+        return objects.instances(xp, masks, beside, self.parent, self.region, self.size, keep)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mix to a NumPy .npz file; nothing in it is pickled."""
         xp = self._library
@@ -298,6 +439,16 @@ def assemble(xp: Library, parent: Array, drawn: Drawn, size: Size) -> Mix:
     padded = [parent[0], *(xp.where(share[j] > 0, parent[j], parent[0]) for j in range(1, parent.shape[0]))]
     parent = xp.stack(padded)
     return Mix(parent, rows.merge(xp, parent, share), settle(xp, drawn, n, size), size)
+
+
+def widened(mix: Mix, parents: int) -> Mix:
+    """The mix with room for so many parents, if it has less; no pixel is of those that are added."""
+    xp, more = _xp.of(mix.parent), parents - mix.parent.shape[0]
+    if more <= 0:
+        return mix
+    own, none = xp.stack([mix.parent[0]] * more), xp.stack([mix.share[0] * 0.0] * more)
+    region = mix.region.padded(xp, parents)
+    return Mix(xp.concat([mix.parent, own]), xp.concat([mix.share, none]), region, mix.size)
 
 
 def _known(length: Any) -> Any:

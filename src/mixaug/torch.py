@@ -12,7 +12,7 @@ from torch.utils import data
 
 from . import _xp, keys, tree
 from ._xp import Array
-from .batch import Batch, Options, mix_batch, mix_from
+from .batch import Batch, Options, collated, mix_batch, mix_from
 from .epoch import Epoch, rows_of, sample
 from .fields import Fields
 from .recipes import Recipe, check_recipe
@@ -131,7 +131,13 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         if not -n <= index < n:
             raise IndexError(f"expected a row in 0..{n - 1}, got {index}")
         this = Epoch(n, self.seed, self.epoch, shuffle=False)
-        return sample(self.recipe, this, int(index) % n, lambda rows: _batch(self.dataset, rows), **self.options)
+        return sample(
+            self.recipe,
+            this,
+            int(index) % n,
+            lambda rows: _batch(self.dataset, rows, self.options["fields"]),
+            **self.options,
+        )
 
     @property
     def epoch(self) -> int:
@@ -373,7 +379,7 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
     def __getitem__(self, asked: Request) -> Batch:
         rows, place = np.unique(asked.parent, return_inverse=True)
         place = place.reshape(asked.parent.shape)
-        source = _batch(self.dataset, rows.tolist(), self.collate_fn)
+        source = _batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
         own, key = rows_of(source, place[0]), (self.seed, asked.epoch, asked.step)
         return mix_from(self.recipe, own, source, place, key=key, first=asked.first, **self.options)
 
@@ -419,13 +425,20 @@ class MixingCollate:
         worker = data.get_worker_info()
         key = keys.make((self.seed, 0 if worker is None else worker.seed, self.calls))._replace(epoch=None)
         self.calls += 1
-        return mix_batch(self.recipe, self.collate_fn(samples), key=key, **self.options)
+        batch = _collate(samples, self.options.get("fields"), self.collate_fn)
+        return mix_batch(self.recipe, batch, key=key, **self.options)
 
 
-def _batch(dataset: Any, rows: list[int], collate_fn: Collate = data.default_collate) -> Batch:
+def _batch(dataset: Any, rows: list[int], fields: Fields | None, collate_fn: Collate = data.default_collate) -> Batch:
     """The samples at these rows as one batch, read all at once where the dataset can."""
     read = getattr(dataset, "__getitems__", None)
-    return collate_fn(read(rows) if read else [dataset[row] for row in rows])
+    samples = read(rows) if read else [dataset[row] for row in rows]
+    return _collate(samples, fields, collate_fn)
+
+
+def _collate(samples: Sequence[Any], fields: Fields | None, collate_fn: Collate) -> Batch:
+    """What a function of the user's makes of samples; PyTorch's own can make no array of boxes of any number."""
+    return collated(samples, fields, collate_fn) if collate_fn is data.default_collate else collate_fn(samples)
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -89,8 +89,12 @@ def broadcast(x: Array, shape: Sequence[Dim]) -> Array:
     return jnp.broadcast_to(x, tuple(shape))
 
 
-def concat(xs: Sequence[Array]) -> Array:
-    return jnp.concatenate(xs)
+def concat(xs: Sequence[Array], axis: int = 0) -> Array:
+    return jnp.concatenate(xs, axis)
+
+
+def inner(x: Array, y: Array) -> Array:
+    return jnp.matmul(x, jnp.swapaxes(y, 1, 2), precision="highest")
 
 
 def take(x: Array, index: Array, axis: int = 0) -> Array:

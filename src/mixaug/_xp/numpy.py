@@ -73,8 +73,12 @@ def broadcast(x: Array, shape: Sequence[Dim]) -> Array:
     return np.broadcast_to(x, tuple(shape))
 
 
-def concat(xs: Sequence[Array]) -> Array:
-    return np.concatenate(xs)
+def concat(xs: Sequence[Array], axis: int = 0) -> Array:
+    return np.concatenate(xs, axis)
+
+
+def inner(x: Array, y: Array) -> Array:
+    return np.matmul(x, np.swapaxes(y, 1, 2))
 
 
 def take(x: Array, index: Array, axis: int = 0) -> Array:

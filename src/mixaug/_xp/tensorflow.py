@@ -76,8 +76,8 @@ def full(shape: Sequence[Dim], value: Any, dtype: str) -> Array:
     return tf.fill(tuple(shape), tf.cast(value, dtype))
 
 
-def concat(xs: Sequence[Array]) -> Array:
-    return tf.concat(xs, axis=0)
+def concat(xs: Sequence[Array], axis: int = 0) -> Array:
+    return tf.concat(xs, axis=axis)
 
 
 def take(x: Array, index: Array, axis: int = 0) -> Array:
@@ -95,6 +95,11 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
 
 def matmul(x: Array, y: Array) -> Array:
     return tf.cast(tf.matmul(tf.cast(x, tf.float64), tf.cast(y, tf.float64)), tf.int32)  # a GPU multiplies no integers
+
+
+def inner(x: Array, y: Array) -> Array:
+    wide = tf.matmul(tf.cast(x, tf.float64), tf.cast(y, tf.float64), transpose_b=True)
+    return tf.cast(wide, x.dtype)
 
 
 def argsort(x: Array) -> Array:

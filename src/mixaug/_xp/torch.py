@@ -71,11 +71,11 @@ class Torch:
     def full(self, shape: Sequence[Dim], value: Any, dtype: str) -> Array:
         return torch.full(tuple(shape), value, dtype=_dtype(dtype), device=self.device)
 
-    def transpose(self, x: Array) -> Array:
-        return x.T
+    def transpose(self, x: Array, axes: Sequence[int] | None = None) -> Array:
+        return x.T if axes is None else x.permute(*axes)
 
-    def concat(self, xs: Sequence[Array]) -> Array:
-        return torch.cat(tuple(xs))
+    def concat(self, xs: Sequence[Array], axis: int = 0) -> Array:
+        return torch.cat(tuple(xs), axis)
 
     def take(self, x: Array, index: Array, axis: int = 0) -> Array:
         if x.dtype in _SIGNED:  # PyTorch can gather no wide unsigned integers
@@ -88,6 +88,9 @@ class Torch:
             return torch.matmul(x, y)
         return torch.matmul(x.to(torch.float64), y.to(torch.float64)).to(torch.int32)  # a GPU multiplies no integers
 
+    def inner(self, x: Array, y: Array) -> Array:  # no autocast shortens these
+        return torch.matmul(x.to(torch.float64), y.to(torch.float64).mT).to(x.dtype)
+
     def argsort(self, x: Array) -> Array:
         return torch.argsort(x, stable=True).to(torch.int32)
 
@@ -98,7 +101,8 @@ class Torch:
         if x.dtype in _SIGNED:
             return self.take_each(x.view(_SIGNED[x.dtype]), index, axis).view(x.dtype)
         pad = (slice(None), *(slice(None) if a == axis else None for a in range(1, x.ndim)))
-        return torch.gather(x, axis, index.to(torch.int64)[pad].expand_as(x))
+        shape = [-1 if a == axis else length for a, length in enumerate(x.shape)]
+        return torch.gather(x, axis, index.to(torch.int64)[pad].expand(shape))
 
     def total(self, x: Array, axes: tuple[int, ...]) -> Array:
         return torch.sum(x, axes, dtype=torch.int64 if x.dtype == torch.bool else torch.float64).to(torch.float32)
