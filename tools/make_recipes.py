@@ -95,10 +95,10 @@ def section(one: Entry) -> str:
 def pictures() -> dict[Path, Image.Image]:
     """The picture of each recipe, in few colours."""
     loaded = data.load("fashion-mnist-sample")
-    rows = Epoch(len(loaded.train.targets), 0, 0).rows(0, 64)
-    given = (loaded.train.images[rows], loaded.train.targets[rows], loaded.classes)
+    rows = Epoch(len(loaded.train), 0, 0).rows(0, 64)
+    given = loaded.train.take(rows)
     return {
-        FOLDER / f"{kind.__name__.lower()}.png": preview.strip(*given, kind(), key=KEY, count=3).quantize(256)
+        FOLDER / f"{kind.__name__.lower()}.png": preview.strip(given, loaded, kind(), key=KEY, count=3).quantize(256)
         for kind in RECIPES
     }
 

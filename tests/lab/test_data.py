@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 
 from mixaug.lab import data as lab
-from mixaug.lab.data import Remote, Split, check, load
+from mixaug.lab.data import Remote, load
+from mixaug.lab.dataset import Data, Objects, Split, check, subset
 from mixaug.lab.errors import LabError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -65,7 +67,7 @@ def test_train_size_depends_on_the_seed_only_and_is_nested():
 def test_train_size_takes_all_of_a_small_class_and_keeps_image_and_label_together():
     labels = np.array([0] * 2 + [1] * 20)
     split = Split(np.tile(labels.astype(np.uint8)[:, None, None, None], (1, 4, 4, 1)), labels)
-    chosen = lab.subset(split, 10, 2, seed=0)
+    chosen = subset(split, 10, 2, seed=0)
     assert np.bincount(chosen.targets).tolist() == [2, 8]
     assert np.array_equal(chosen.images[:, 0, 0, 0], chosen.targets)
 
@@ -89,9 +91,64 @@ def test_impossible_image_size():
 
 
 def test_unknown_name():
-    expected = r"expected a dataset \(.*cifar10, .*folder:PATH\), got 'cifar': did you mean 'cifar10'\?"
+    names = ".*cifar10, .*scenes, folder:PATH, folders:IMAGES,TARGETS"
+    expected = rf"expected a dataset \({names}\), got 'cifar': did you mean 'cifar10'\?"
     with pytest.raises(LabError, match=expected):
         load("cifar")
+
+
+# --- tasks ---
+
+
+@pytest.mark.parametrize(
+    ("spec", "has"),
+    [
+        *((spec, ("classification",)) for spec in ("cifar10", "fashion-mnist", "fashion-mnist-sample", "folder:x")),
+        *((spec, ("segmentation", "image2image")) for spec in ("scenes", "folders:x,y")),
+    ],
+)
+def test_a_task_that_the_data_have_not_is_refused(spec, has):
+    assert lab.tasks(spec) == has
+    for task in {"classification", "segmentation", "image2image", "regression"} - set(has):
+        sentence = (
+            rf"^expected a task that {spec} has \({', '.join(has)}\), got '{task}': choose one of these, or other"
+        )
+        with pytest.raises(LabError, match=sentence):
+            load(spec, task=task)
+
+
+@pytest.mark.parametrize(
+    ("spec", "task"), [("scenes", "segmentation"), ("folders:x,y", "image2image"), ("folder:x", "classification")]
+)
+def test_classes_and_an_ignored_id_belong_to_masks_in_folders(spec, task):
+    for name, option in (("classes", {"classes": ("a", "b")}), ("an ignore index", {"ignore_index": 255})):
+        sentence = f"^expected {name} with masks of folders: alone, got {task} of {spec}: leave that out$"
+        with pytest.raises(LabError, match=sentence):
+            load(spec, task=task, **option)
+
+
+def test_train_size_of_masks_is_the_start_of_a_shuffle():
+    sizes = (30, 30, 50, 2000)
+    a, again, larger, whole = (load("scenes", task="segmentation", train_size=n, seed=4).train for n in sizes)
+    for one, other in ((a, again), (a, larger.take(range(30))), (larger, whole.take(range(50)))):
+        assert all(np.array_equal(x, y) for x, y in zip(one.arrays(), other.arrays(), strict=True))
+    plain = load("scenes", task="segmentation").train
+    assert not np.array_equal(a.images, plain.images[:30])
+    assert sorted(map(bytes, whole.images)) == sorted(map(bytes, plain.images))
+    with pytest.raises(LabError, match=r"^expected a train size of 1 to 2000 \(all\), got 2001$"):
+        load("scenes", task="segmentation", train_size=2001)
+
+
+def test_the_digest_covers_images_targets_and_boxes():
+    images, masks = np.zeros((3, 8, 8, 1), np.uint8), np.zeros((3, 8, 8), np.uint8)
+    boxes = Objects(boxes=np.zeros((3, 1, 4), np.float32), labels=np.zeros((3, 1), np.int64))
+    other = Objects(boxes=boxes["boxes"] + 1, labels=boxes["labels"])
+    splits = [Split(images, masks, boxes), Split(images + 1, masks, boxes), Split(images, masks + 1, boxes)]
+    splits += [Split(images, masks, other), Split(images, masks)]
+    said = [json.loads(Data("d", ("a", "b"), split, splits[0], "segmentation", 255).to_json()) for split in splits]
+    assert len({one.pop("sha256") for one in said}) == len(splits)
+    rest = {"train": 3, "test": 3, "size": [8, 8], "channels": 1}
+    assert said[0] == {"name": "d", "task": "segmentation", "classes": ["a", "b"], "ignore_index": 255, **rest}
 
 
 # --- check ---
@@ -113,6 +170,65 @@ def test_unknown_name():
 def test_check_refuses(images, labels, sentence):
     with pytest.raises(LabError, match=sentence):
         check(Split(images, labels), 3)
+
+
+IMAGES, MASKS = np.zeros((2, 8, 8, 1), np.uint8), np.zeros((2, 8, 8), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("targets", "task", "sentence"),
+    [
+        (
+            MASKS[:1],
+            "segmentation",
+            r"expected uint8 masks \(2, 8, 8\), got uint8 \(1, 8, 8\): give one class id a pixel",
+        ),
+        (MASKS[..., None], "segmentation", r"got uint8 \(2, 8, 8, 1\): give one class id a pixel"),
+        (MASKS.astype(np.int64), "segmentation", r"expected uint8 masks \(2, 8, 8\), got int64 \(2, 8, 8\)"),
+        (MASKS + 3, "segmentation", r"expected mask ids in 0..2 or 255 \(ignored\), got 3: number the classes from 0"),
+        (MASKS, "image2image", r"expected target images \(n, h, w, 1 or 3\), got \(2, 8, 8\)"),
+        (IMAGES / 255, "image2image", "expected uint8 target images of 0..255, got float64"),
+        (IMAGES[:, 1:], "image2image", r"expected target images \(2, 8, 8\), as the images are, got \(2, 7, 8\): give"),
+        (MASKS, "segment", r"expected a task \(classification, segmentation, .*\), got 'segment': did you mean 'segm"),
+    ],
+)
+def test_check_refuses_targets_of_a_task(targets, task, sentence):
+    with pytest.raises(LabError, match=sentence):
+        check(Split(IMAGES, targets), 3, task=task, ignore_index=255)
+
+
+def test_check_takes_ids_and_the_ignored_one():
+    masks = MASKS.copy()
+    masks[0, 0, :2] = 2, 255
+    split = Split(IMAGES, masks)
+    assert check(split, 3, task="segmentation", ignore_index=255) is split
+    with pytest.raises(
+        LabError, match=r"expected mask ids in 0..2, got 255: number the classes from 0, or name the id"
+    ):
+        check(split, 3, task="segmentation")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "labels", "sentence"),
+    [
+        (
+            np.zeros((2, 5, 4)),
+            np.zeros((2, 5), int),
+            r"expected float32 boxes \(2, m, 4\) .*, got float64 \(2, 5, 4\) and",
+        ),
+        (np.zeros((2, 5, 4), np.float32), np.zeros((2, 4), int), r"and int64 \(2, 4\): pad both to one length with -1"),
+        (np.zeros((1, 5, 4), np.float32), np.zeros((1, 5), int), r"got float32 \(1, 5, 4\)"),
+        (
+            np.zeros((2, 5, 4), np.float32),
+            np.full((2, 5), 3),
+            r"expected labels of boxes in -1..2, got 3: -1 is padding",
+        ),
+        (np.zeros((2, 5, 4), np.float32), np.full((2, 5), -2), r"expected labels of boxes in -1..2, got -2"),
+    ],
+)
+def test_check_refuses_boxes(boxes, labels, sentence):
+    with pytest.raises(LabError, match=sentence):
+        check(Split(IMAGES, MASKS, Objects(boxes=boxes, labels=labels)), 3, task="segmentation")
 
 
 # --- the web: a server that can misbehave ---
@@ -400,7 +516,7 @@ def test_many_formats_and_sixteen_bits(tmp_path):
         paint(tmp_path / "a" / name, RED)
     Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(tmp_path / "b" / "deep.png")
     data = load(spec, image_size=8)
-    images, labels = (np.concatenate([getattr(data.train, x), getattr(data.test, x)]) for x in ("images", "labels"))
+    images, labels = (np.concatenate([getattr(data.train, x), getattr(data.test, x)]) for x in ("images", "targets"))
     assert np.bincount(labels).tolist() == [7, 3]
     assert (np.abs(images[labels == 0].astype(int) - RED) <= 3).all()
     assert 40_000 >> 8 in images[labels == 1][:, 0, 0, 0]

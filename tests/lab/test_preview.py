@@ -1,13 +1,15 @@
 """The pictures of mixes: titles, maps and parents say what the pixels are."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import mixaug as ma
-from mixaug.lab import preview
+from mixaug.lab import drawing, preview
+from mixaug.lab.dataset import Data, Objects, Split
 from mixaug.lab.errors import LabError
 from mixaug.recipes import RECIPES
 
@@ -20,11 +22,30 @@ KEY = (7, 3)
 def solid(channels=3, size=(30, 20)):
     """Six images, one a class, each of one colour: class i is grey level 40 i, or red, green and blue of its own."""
     colours = np.array([[40 * i, 250 - 40 * i, (90 * i) % 256] for i in range(6)], np.uint8)[:, :channels]
-    return np.broadcast_to(colours[:, None, None], (6, *size, channels)).copy(), np.arange(6)
+    return labelled(np.broadcast_to(colours[:, None, None], (6, *size, channels)).copy(), np.arange(6))
+
+
+def labelled(images, targets, classes=CLASSES, **options):
+    """Samples, and the dataset that they are of."""
+    split = Split(images, targets, options.pop("boxes", None))
+    return split, Data("", classes, split, split, **options)
 
 
 def mixes(recipe, channels=3, size=(30, 20)):
-    return preview._Mixes(*solid(channels, size), CLASSES, recipe, KEY, 6)
+    return preview._Mixes(*solid(channels, size), recipe, KEY, 6)
+
+
+def objects(classes=CLASSES, task="segmentation", ignore_index=None):
+    """The solid images, each with one object of its class, whose box is its mask, on a background of class 0."""
+    split, _ = solid()
+    masks, boxes = np.zeros((6, 30, 20), np.uint8), np.full((6, 2, 4), -1, np.float32)
+    for i in range(1, 6):
+        left, top = 2 * i, 3 * i
+        masks[i, top : top + 9, left : left + 8] = i
+        boxes[i, 0] = left, top, left + 8, top + 9
+    labels = np.stack([np.where(np.arange(6) > 0, np.arange(6), -1), np.full(6, -1)], axis=1)
+    boxes = Objects(boxes=boxes, labels=labels)
+    return labelled(split.images, masks, classes, task=task, ignore_index=ignore_index, boxes=boxes)
 
 
 def said(terms):
@@ -39,7 +60,7 @@ def said(terms):
 @pytest.mark.parametrize("recipe", ALL, ids=repr)
 def test_title_says_what_the_pixels_are(recipe):
     drawn = mixes(recipe)
-    colours = solid()[0][:, 0, 0].astype(float)
+    colours = solid()[0].images[:, 0, 0].astype(float)
     for i in range(6):
         pixels = drawn.outputs[i][drawn.weight[:, i].sum(axis=0) > 0.5].astype(float).mean(axis=0)  # holes say nothing
         title = drawn.terms(i)
@@ -52,12 +73,12 @@ def test_title_says_what_the_pixels_are(recipe):
 
 @pytest.mark.parametrize("recipe", ALL, ids=repr)
 def test_overlay_is_coloured_by_the_dense_weights(recipe):
-    images, _ = solid()
+    images = solid()[0].images
     drawn = mixes(recipe)
     weight = recipe.draw(6, (30, 20), key=KEY).dense().astype(float)
     for i in range(6):
         expected = sum(w[..., None] * np.array(preview.PALETTE[j]) for j, w in enumerate(weight[:, i]))
-        expected = expected + (1 - weight[:, i].sum(axis=0))[..., None] * np.array(preview._FAINT)
+        expected = expected + (1 - weight[:, i].sum(axis=0))[..., None] * np.array(drawing.FAINT)
         expected = 0.7 * expected + 0.3 * drawn.outputs[i].mean(axis=-1, keepdims=True)
         factor = drawn.overlay(i).width // images.shape[2]
         shown = np.asarray(drawn.overlay(i), float)[::factor, ::factor]
@@ -68,7 +89,7 @@ def test_overlay_is_coloured_by_the_dense_weights(recipe):
 @pytest.mark.parametrize("recipe", ALL, ids=repr)
 def test_sheet_shows_each_picture_in_its_column(recipe, channels):
     drawn = mixes(recipe, channels)
-    picture = np.asarray(preview.sheet(*solid(channels), CLASSES, recipe, key=KEY, rows=3))
+    picture = np.asarray(preview.sheet(*solid(channels), recipe, key=KEY, rows=3))
     top = 0
     for i in range(3):
         row = [np.asarray(cell) for cell in drawn.row(i)]
@@ -105,7 +126,7 @@ def test_a_window_has_the_colour_of_its_parent_whatever_it_shows_of_it():
 
 def test_a_strip_shows_each_output_beside_its_overlay_above_its_shares():
     drawn = mixes(ma.RICAP())
-    picture = np.asarray(preview.strip(*solid(), CLASSES, ma.RICAP(), key=KEY, count=3))
+    picture = np.asarray(preview.strip(*solid(), ma.RICAP(), key=KEY, count=3))
     width = 2 * drawn.cell + 4
     assert picture.shape[1] == 3 * width + 2 * 16
     for i in range(3):
@@ -117,30 +138,30 @@ def test_a_strip_shows_each_output_beside_its_overlay_above_its_shares():
 
 def test_the_family_has_a_titled_row_for_each_recipe(monkeypatch):
     titles = []
-    paragraph = preview._paragraph
+    paragraph = preview.paragraph
     monkeypatch.setattr(
         preview,
-        "_paragraph",
+        "paragraph",
         lambda parts, joint, *rest: titles.append(joint.join(parts)) or paragraph(parts, joint, *rest),
     )
     recipes = [ma.CutMix(), ma.RandomErasing(), ma.MixUp(parents=5)]
-    picture = np.asarray(preview.family(*solid(), CLASSES, recipes, key=KEY, count=2))
+    picture = np.asarray(preview.family(*solid(), recipes, key=KEY, count=2))
     assert titles == list(map(repr, recipes))
     top = 0
     for recipe in recipes:
-        strip = np.asarray(preview.strip(*solid(), CLASSES, recipe, key=KEY, count=2))
+        strip = np.asarray(preview.strip(*solid(), recipe, key=KEY, count=2))
         top = find(picture, strip, 32, top) + 1
 
 
 def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
     lines = []
-    line = preview._line
+    line = preview.line
     monkeypatch.setattr(
         preview,
-        "_line",
+        "line",
         lambda text, font, colour, width: lines.append((text, colour)) or line(text, font, colour, width),
     )
-    images, _ = solid()
+    images = solid()[0].images
     drawn = mixes(ma.MixUp(parents=3))
     for i in range(6):
         for j in range(3):
@@ -157,12 +178,12 @@ def test_a_parent_of_no_share_is_left_blank():
     assert len(unused) > 6
     for j, i in unused:
         assert len(np.unique(np.asarray(drawn.parent(i, j)))) <= 3
-        assert drawn.parent(i, j).getpixel((0, 0)) == preview._FAINT
+        assert drawn.parent(i, j).getpixel((0, 0)) == drawing.FAINT
 
 
 def test_parents_come_from_all_images_not_only_those_shown():
-    images, labels = np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 6
-    drawn = preview._Mixes(images, labels, CLASSES, ma.CutMix(), KEY, 3)
+    given = labelled(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 6)
+    drawn = preview._Mixes(*given, ma.CutMix(), KEY, 3)
     assert drawn.mix.parent[1, :3].max() >= 3
 
 
@@ -172,23 +193,11 @@ def test_terms_name_equal_classes_each_and_leave_out_crumbs():
 
 
 def test_equal_parents_of_a_single_image_are_one():
-    drawn = preview._Mixes(*(x[:1] for x in solid()), CLASSES, ma.MixUp(parents=3), KEY, 6)
+    split, data = solid()
+    drawn = preview._Mixes(split.take([0]), data, ma.MixUp(parents=3), KEY, 6)
     assert drawn.terms(0) == ["1.00 coat"]
     assert drawn.mix.share[:, 0].tolist() == [1, 0, 0]
     assert len(drawn.overlay(0).getcolors()) == 1
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [((28, 28), (168, 168)), ((32, 16), (80, 160)), ((150, 150), (150, 150)), ((512, 256), (128, 256))],
-)
-def test_small_images_are_enlarged_pixel_by_pixel_and_large_ones_reduced(size, shown):
-    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
-    picture = preview._shown(pixels)
-    assert picture.size == shown
-    if shown[1] >= size[0]:
-        factor = shown[1] // size[0]
-        assert np.array_equal(np.asarray(picture), pixels.repeat(factor, 0).repeat(factor, 1))
 
 
 @pytest.mark.parametrize(
@@ -196,32 +205,20 @@ def test_small_images_are_enlarged_pixel_by_pixel_and_large_ones_reduced(size, s
 )
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=5)], ids=repr)
 def test_no_text_reaches_into_the_margin(name, recipe):
-    sheet = preview.sheet(*solid(), (name,) * 6, recipe, key=KEY)
-    fed = preview.fed(*solid(), (name,) * 6, recipe, KEY)
-    for picture, margin in ((sheet, 32), (fed, 16)):
-        ink = np.argwhere((np.asarray(picture) != 255).any(axis=2))
-        assert ink.min() >= margin
-        assert (ink.max(axis=0) < np.array(picture.size[::-1]) - margin).all()
-
-
-def test_long_names_end_in_an_ellipsis():
-    font = preview._font(13)
-    assert preview._fitting("coat", font, 144) == "coat"
-    short = preview._fitting("a coat with a long name", font, 144)
-    assert re.fullmatch(r"a coat with .*\S…", short)
-    assert font.getlength(short) <= 144 < font.getlength(short + "mm")
-
-
-def test_long_titles_are_wrapped_between_parents():
-    font = preview._font(15, bold=True)
-    one, three = (preview._paragraph(["0.33 ankle boot"] * k, " + ", font, 200) for k in (1, 3))
-    assert three.height > 2 * one.height
-    assert three.width == 200
+    split, _ = solid()
+    for given in (labelled(split.images, split.targets, (name,) * 6), objects((name,) * 6)):
+        sheet = preview.sheet(*given, recipe, key=KEY)
+        fed = preview.fed(*given, recipe, KEY)
+        for picture, margin in ((sheet, 32), (fed, 16)):
+            ink = np.argwhere((np.asarray(picture) != 255).any(axis=2))
+            assert ink.min() >= margin
+            assert (ink.max(axis=0) < np.array(picture.size[::-1]) - margin).all()
 
 
 def test_fed_shows_up_to_twelve():
     one, two = (
-        preview.fed(np.zeros((n, 8, 8, 1), np.uint8), np.zeros(n, int), ["coat"], ma.identity(), KEY) for n in (6, 30)
+        preview.fed(*labelled(np.zeros((n, 8, 8, 1), np.uint8), np.zeros(n, int), ("coat",)), ma.identity(), KEY)
+        for n in (6, 30)
     )
     assert one.width == two.width
     assert two.height > 1.8 * (one.height - 32)
@@ -229,12 +226,12 @@ def test_fed_shows_up_to_twelve():
 
 
 def test_same_key_same_sheet_and_inputs_untouched():
-    images, labels = solid()
-    before = images.copy()
-    first, again = (preview.sheet(images, labels, CLASSES, BRANCHES, key=KEY) for _ in range(2))
-    other = preview.sheet(images, labels, CLASSES, BRANCHES, key=(7, 4))
-    assert first.tobytes() == again.tobytes() != other.tobytes()
-    assert np.array_equal(images, before)
+    for given in (solid(), objects()):
+        before = [x.copy() for x in given[0].arrays()]
+        first, again = (preview.sheet(*given, BRANCHES, key=KEY) for _ in range(2))
+        other = preview.sheet(*given, BRANCHES, key=(7, 4))
+        assert first.tobytes() == again.tobytes() != other.tobytes()
+        assert all(map(np.array_equal, given[0].arrays(), before))
 
 
 def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
@@ -262,22 +259,143 @@ def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
     [
         ({"rows": 0}, "expected 1 to 100 rows, got 0: 6 fit a screen"),
         ({"recipe": ma.MixUp(parents=17)}, "expected a recipe of 16 parents at most, got 17"),
-        ({"images": np.zeros((6, 8, 8, 3))}, "expected uint8 images"),
-        ({"labels": np.arange(5)}, "expected int64 labels"),
-        ({"classes": CLASSES[:3]}, "expected labels in 0..2, got 3"),
+        ({"split": Split(np.zeros((6, 8, 8, 3)), np.arange(6))}, "expected uint8 images"),
+        ({"split": Split(solid()[0].images, np.arange(5))}, "expected int64 labels"),
+        ({"data": replace(solid()[1], classes=CLASSES[:3])}, "expected labels in 0..2, got 3"),
+        ({"data": replace(solid()[1], task="segmentation")}, "expected uint8 masks (6, 30, 20), got int64 (6,)"),
     ],
 )
 def test_wrong_inputs_are_refused(change, sentence):
-    images, labels = solid()
-    given = {"images": images, "labels": labels, "classes": CLASSES, "recipe": ma.CutMix(), "key": KEY} | change
+    given = dict(zip(("split", "data"), solid(), strict=True)) | {"recipe": ma.CutMix(), "key": KEY} | change
     with pytest.raises(LabError, match=re.escape(sentence)):
         preview.sheet(**given)
+
+
+# --- masks, boxes, target images ---
+
+
+def parts(picture, count):
+    """The pictures of a column of so many of one height, between seams."""
+    height = (picture.height - 4 * (count - 1)) // count
+    return [
+        np.asarray(picture.crop((0, top, picture.width, top + height))) for top in range(0, picture.height, height + 4)
+    ]
+
+
+@pytest.mark.parametrize("recipe", ALL, ids=repr)
+def test_the_mask_that_is_shown_is_the_mixed_one(recipe):
+    split, data = objects(ignore_index=3)
+    drawn = preview._Mixes(split, data, recipe, KEY, 6)
+    mix = recipe.draw(6, (30, 20), key=KEY)
+    images, masks = mix.images(split.images), mix.masks(split.targets, 3)
+    for i in range(6):
+        expected = drawing.shown(drawing.veiled(images[i], masks[i], 3))
+        assert np.array_equal(parts(drawn.row(i)[0], 2)[0], np.asarray(drawing.shown(images[i])))
+        assert np.array_equal(parts(drawn.row(i)[0], 2)[1], np.asarray(expected))
+        assert [np.asarray(one).tolist() for one in drawn.target(i)] == [np.asarray(expected).tolist()]
+
+
+def test_mixed_boxes_are_drawn_with_what_is_seen_of_them(monkeypatch):
+    given = []
+    boxed = drawing.boxed
+    monkeypatch.setattr(preview, "boxed", lambda *args: given.append(args) or boxed(*args))
+    split, data = objects()
+    for recipe in (ma.CutMix(), ma.MixUp(), ma.Mosaic(), ma.Cutout()):
+        drawn = preview._Mixes(split, data, recipe, KEY, 6)
+        mixed = drawn.mix.boxes(split.boxes["boxes"], split.boxes["labels"])
+        some = 0
+        for i in range(6):
+            given.clear()
+            (picture,) = drawn.objects(i)
+            (image, boxes, names, notes) = given[0]
+            valid = mixed.weight[i] > 0
+            assert np.array_equal(image, drawn.outputs[i])
+            assert boxes.tolist() == mixed.boxes[i][valid].tolist()
+            assert [name for _, name in names] == [CLASSES[c] for c in mixed.labels[i][valid]]
+            assert [colour for colour, _ in names] == [drawing.class_colour(c) for c in mixed.labels[i][valid].tolist()]
+            assert notes == [f"{weight:.2f}" for weight in mixed.weight[i][valid]]
+            assert np.array_equal(parts(drawn.row(i)[1], 2)[1], np.asarray(picture))
+            some += len(boxes)
+        assert some > 3
+
+
+def test_parents_show_their_own_boxes_and_masks():
+    split, data = objects()
+    drawn = preview._Mixes(split, data, ma.MixUp(parents=3), KEY, 6)
+    for i in range(6):
+        for j in range(3):
+            row = int(drawn.mix.parent[j, i])
+            image, mask = split.images[row], split.targets[row]
+            box = split.boxes["boxes"][row][: 1 if row else 0]
+            shown = drawing.boxed(image, box, [(drawing.class_colour(row), CLASSES[row])] * len(box), [""] * len(box))
+            veil = drawing.shown(drawing.veiled(image, mask))
+            column = np.asarray(drawn.parent(i, j))[:, : shown.width]
+            assert np.array_equal(column[: shown.height], np.asarray(shown))
+            assert np.array_equal(column[shown.height + 4 :][: shown.height], np.asarray(veil))
+            assert column[2 * shown.height + 4, 0].tolist() == list(preview.PALETTE[j])
+
+
+def test_parents_of_masks_are_called_by_their_numbers():
+    drawn = preview._Mixes(*objects(), ma.CutMix(), KEY, 6)
+    for i in range(6):
+        assert drawn.names(i) == [f"image {row + 1}" for row in drawn.mix.parent[:, i]]
+
+
+def test_target_images_are_mixed_and_shown():
+    split, _ = solid(1)
+    targets = 255 - solid(3)[0].images
+    given = labelled(split.images, targets, (), task="image2image")
+    drawn = preview._Mixes(*given, ma.CutMix(), KEY, 6)
+    mixed = drawn.mix.images(targets)
+    for i in range(6):
+        assert np.array_equal(parts(drawn.row(i)[0], 2)[1], np.asarray(drawing.shown(mixed[i])))
+        assert len(drawn.objects(i)) == 0
+        for j in range(2):
+            column = np.asarray(drawn.parent(i, j))
+            assert (
+                column[154, 0].tolist() == targets[drawn.mix.parent[j, i], 0, 0].tolist() or not drawn.mix.share[j, i]
+            )
+    assert preview.sheet(*given, ma.CutMix(), key=KEY).mode == "RGB"
+
+
+def test_the_legend_names_the_classes_in_the_masks_and_what_is_ignored(monkeypatch):
+    named = []
+    legend = drawing.legend
+    monkeypatch.setattr(preview, "legend", lambda entries, width: named.append(entries) or legend(entries, width))
+    split, data = objects(ignore_index=3)
+    colour = drawing.class_colour
+    expected = [(colour(0), "coat"), (colour(1), "bag"), (colour(5), "hat"), (drawing.FAINT, "ignored")]
+    for some, wanted in ((split.take([0, 1, 5, 3]), expected), (split.take([1]), expected[:2])):
+        for make in (
+            lambda split: preview.sheet(split, data, ma.CutMix(), key=KEY),
+            lambda split: preview.family(split, data, [ma.CutMix(), ma.RICAP()], key=KEY),
+            lambda split: preview.fed(split, data, ma.CutMix(), KEY),
+        ):
+            named.clear()
+            make(some)
+            assert named == [wanted]
+
+
+def test_strips_and_contact_sheets_show_the_target_beside_the_image():
+    split, data = objects()
+    plain = labelled(split.images, np.arange(6))
+    drawn = preview._Mixes(split, data, ma.CutMix(), KEY, 6)
+    strip, fed = (
+        np.asarray(x)
+        for x in (preview.strip(split, data, ma.CutMix(), key=KEY, count=2), preview.fed(split, data, ma.CutMix(), KEY))
+    )
+    assert strip.shape[1] == 2 * (3 * drawn.cell + 8) + 16
+    assert preview.strip(*plain, ma.CutMix(), key=KEY, count=2).width == 2 * (2 * drawn.cell + 4) + 16
+    for i in range(2):
+        mask = np.asarray(drawn.target(i)[0])
+        assert find(strip, mask, i * (3 * drawn.cell + 24) + 2 * (drawn.cell + 4), 0) == 0
+        assert find(fed, mask, 16 + i * (drawn.cell + 16), 0) == 16 + len(mask) + 4
 
 
 @pytest.mark.parametrize("count", [0, 13])
 def test_a_family_of_no_size_is_refused(count):
     with pytest.raises(LabError, match=f"expected 1 to 12 images of each recipe, got {count}: 4 fit a screen"):
-        preview.family(*solid(), CLASSES, [ma.CutMix()], key=KEY, count=count)
+        preview.family(*solid(), [ma.CutMix()], key=KEY, count=count)
 
 
 def test_save_makes_the_folder_and_leaves_nothing_else(tmp_path):

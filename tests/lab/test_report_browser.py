@@ -11,6 +11,7 @@ import pytest
 from test_report import CLASSES, make
 
 from mixaug.lab import preview, report
+from mixaug.lab.dataset import Data, Split
 from mixaug.recipes import identity
 
 REQUIRED = bool(os.environ.get("MIXAUG_REQUIRE_BROWSER"))
@@ -30,9 +31,10 @@ def page_url(tmp_path_factory):
     """A report with long names, as a file."""
     classes = (*CLASSES[:2], "a class with a long name " * 8)
     folder = make(tmp_path_factory.mktemp("run"), classes)
-    images, labels = np.zeros((130, 28, 28, 1), np.uint8), np.arange(130) % 3
+    split = Split(np.zeros((130, 28, 28, 1), np.uint8), np.arange(130) % 3)
+    data = Data("", classes, split, split)
     for i in range(3):
-        preview.save(preview.fed(images, labels, classes, identity(), (0, i)), folder / "sheets" / f"{i}.png")
+        preview.save(preview.fed(split, data, identity(), (0, i)), folder / "sheets" / f"{i}.png")
     return report.write(folder).as_uri()
 
 

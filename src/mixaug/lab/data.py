@@ -7,7 +7,6 @@ import math
 import os
 import tarfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import chain
@@ -20,7 +19,9 @@ from PIL import Image
 
 from .dataset import Data, Split, checked, generator, subset
 from .errors import LabError, unknown
-from .reading import alike, eight_bit, image_files, squeezed, stack, upright, visible
+from .pairs import pairs, two_folders
+from .reading import alike, image_files, picture, squeezed, stack, upright, visible
+from .scenes import scenes
 
 FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -55,40 +56,81 @@ FASHION_MNIST = (
 )
 
 
-def load(spec: str, *, train_size: int | None = None, image_size: int | None = None, seed: int = 0) -> Data:
+def tasks(spec: str) -> tuple[str, ...]:
+    """The tasks of the dataset of that name, the usual one first."""
+    return ("segmentation", "image2image") if spec == "scenes" or spec.startswith("folders:") else ("classification",)
+
+
+def load(
+    spec: str,
+    *,
+    task: str = "classification",
+    train_size: int | None = None,
+    image_size: int | None = None,
+    classes: tuple[str, ...] | None = None,
+    ignore_index: int | None = None,
+    seed: int = 0,
+) -> Data:
     """Load a dataset by its name.
 
     Args:
-        spec: `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `cifar10` and `fashion-mnist` (downloaded
-            once into the cache folder, which the environment variable MIXAUG_CACHE names), or `folder:PATH` (see
-            `folder`).
-        train_size: how many training images to keep, as many of each class as possible; None keeps all. Of two sizes
-            under one seed the smaller is part of the larger.
-        image_size: side in pixels to which every image is resized; None keeps the dataset's own (a folder: 64).
-        seed: decides which images `train_size` keeps, and how a folder is split.
+        spec: for classification `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `cifar10` and
+            `fashion-mnist` (downloaded once into the cache folder, which the environment variable MIXAUG_CACHE names),
+            or `folder:PATH` (see `folder`). For segmentation and image2image `scenes` (see `scenes`), or
+            `folders:IMAGES,TARGETS` (see `pairs`).
+        task: what the targets are for.
+        train_size: how many training images to keep, as many of each class as possible where it is class ids that are
+            learned; None keeps all. Of two sizes under one seed the smaller is part of the larger.
+        image_size: side in pixels to which every image is resized; None keeps the dataset's own (`folder:` 64,
+            `folders:` 128).
+        classes: the names of the mask ids of `folders:`.
+        ignore_index: the id of pixels that say nothing in the masks of `folders:`.
+        seed: decides which images `train_size` keeps, and how folders are split.
 
     Raises:
-        LabError: the name is unknown, a size is impossible, or a file is missing, broken or not what it should be.
+        LabError: the name is unknown, the dataset has no such task, a size is impossible, or a file is missing, broken
+            or not what it should be.
 
     >>> data = load("fashion-mnist-sample", train_size=100)
     >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.targets[0]]
     ((100, 28, 28, 1), (2000, 28, 28, 1), 'T-shirt/top')
     """
+    _admit(spec, task, image_size, classes, ignore_index)
+    if spec.startswith("folders:"):
+        images, targets = two_folders(spec.removeprefix("folders:"))
+        size = image_size or 128
+        data = pairs(images, targets, task=task, image_size=size, classes=classes, ignore_index=ignore_index, seed=seed)
+    elif spec.startswith("folder:"):
+        data = folder(Path(spec.removeprefix("folder:")), image_size=image_size or 64, seed=seed)
+    elif spec == "scenes":
+        data = scenes(fashion_mnist_sample(), task=task, size=image_size or 64)
+    else:
+        data = _NAMED[spec]()
+        if image_size is not None:
+            data = replace(data, train=_resize(data.train, image_size), test=_resize(data.test, image_size))
+    if train_size is None:
+        return data
+    return replace(data, train=subset(data.train, train_size, len(data.classes), seed))
+
+
+def _admit(
+    spec: str, task: str, image_size: int | None, classes: tuple[str, ...] | None, ignore_index: int | None
+) -> None:
+    """Refuse what cannot be loaded, before anything is."""
     if image_size is not None and not 1 <= image_size <= 1024:
         raise LabError(f"expected an image size of 1 to 1024 pixels, got {image_size}: 32 or 64 are usual")
     if spec == "folder:":
         raise LabError("expected folder:PATH, got no path: folder:. is the folder you are in")
-    if spec.startswith("folder:"):
-        data = folder(Path(spec.removeprefix("folder:")), image_size=image_size or 64, seed=seed)
-    elif spec in _NAMED:
-        data = _NAMED[spec]()
-        if image_size is not None:
-            data = replace(data, train=_resize(data.train, image_size), test=_resize(data.test, image_size))
-    else:
-        raise unknown("a dataset", spec, [*_NAMED, "folder:PATH"])
-    if train_size is None:
-        return data
-    return replace(data, train=subset(data.train, train_size, len(data.classes), seed))
+    if spec not in (*_NAMED, "scenes") and not spec.startswith(("folder:", "folders:")):
+        raise unknown("a dataset", spec, [*_NAMED, "scenes", "folder:PATH", "folders:IMAGES,TARGETS"])
+    if task not in tasks(spec):
+        way_out = "choose one of these, or other data"
+        raise LabError(f"expected a task that {spec} has ({', '.join(tasks(spec))}), got {task!r}: {way_out}")
+    if (classes is not None or ignore_index is not None) and not (
+        spec.startswith("folders:") and task == "segmentation"
+    ):
+        named = "classes" if classes is not None else "an ignore index"
+        raise LabError(f"expected {named} with masks of folders: alone, got {task} of {spec}: leave that out")
 
 
 def fashion_mnist_sample() -> Data:
@@ -145,8 +187,8 @@ def cifar10(remote: Remote = CIFAR10) -> Data:
     unpacked = cache_folder() / _CIFAR10_FOLDER
     files = _unpacked(unpacked) if unpacked.is_dir() else _archived(fetch(remote, cache_folder()))
     batches = [_records(name, files.get(name, b"")) for name in _CIFAR10_FILES]
-    train = Split(*(np.concatenate(parts) for parts in zip(*batches[:-1], strict=True)))
-    return _data("cifar10", CIFAR10_CLASSES, train, Split(*batches[-1]))
+    images, labels = (np.concatenate(parts) for parts in zip(*batches[:-1], strict=True))
+    return _data("cifar10", CIFAR10_CLASSES, Split(images, labels), Split(*batches[-1]))
 
 
 def _unpacked(path: Path) -> dict[str, bytes]:
@@ -266,12 +308,8 @@ def _split(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
 
 
 def _read_splits(train: ClassFiles, test: ClassFiles, size: int) -> list[Split]:
-    images = [[_read_image(path, size) for path in chain(*files.values())] for files in (train, test)]
+    images = [[picture(upright(path), path, size) for path in chain(*files.values())] for files in (train, test)]
     return [Split(x, _labels(files)) for x, files in zip(alike(*images), (train, test), strict=True)]
-
-
-def _read_image(path: Path, size: int) -> Image.Image:
-    return squeezed(eight_bit(upright(path), path), size)
 
 
 def _labels(files: ClassFiles) -> NDArray[np.int64]:

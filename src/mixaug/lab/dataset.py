@@ -60,7 +60,7 @@ class Data:
 
     Args:
         name: by which it was loaded.
-        classes: class id i is `classes[i]`; none where the targets are images.
+        classes: class id i is `classes[i]`; none where nothing has an id.
         train: the samples to learn from.
         test: those to be tested on.
         task: "classification", "segmentation" or "image2image", which says what the targets are.
@@ -155,7 +155,8 @@ def _check_labels(labels: NDArray[Any], n: int, classes: int) -> None:
 def _check_masks(masks: NDArray[Any], shape: tuple[int, ...], classes: int, ignore_index: int | None) -> None:
     if masks.dtype != np.uint8 or masks.shape != shape:
         raise LabError(f"expected uint8 masks {shape}, got {masks.dtype} {masks.shape}: give one class id a pixel")
-    wrong = [i for i in np.flatnonzero(np.bincount(masks.ravel())).tolist() if i >= classes and i != ignore_index]
+    counts = sum(np.bincount(mask.ravel(), minlength=256) for mask in masks)  # of all at once it would be wide
+    wrong = [i for i in np.flatnonzero(counts).tolist() if i >= classes and i != ignore_index]
     if wrong:
         or_ignored = "" if ignore_index is None else f" or {ignore_index} (ignored)"
         way_out = "number the classes from 0, or name the id of ignored pixels"

@@ -48,8 +48,8 @@ def upright(path: Path) -> Image.Image:
         raise LabError(f"expected an image, got {path}, which cannot be read ({error}): repair or remove it") from error
 
 
-def eight_bit(image: Image.Image, path: Path) -> Image.Image:
-    """The image in mode L or RGB.
+def picture(image: Image.Image, path: Path, size: int) -> Image.Image:
+    """The image of a file as a square, in mode L or RGB.
 
     Raises:
         LabError: its pixels have 32 bits.
@@ -57,8 +57,8 @@ def eight_bit(image: Image.Image, path: Path) -> Image.Image:
     if image.mode in ("I", "F"):
         raise LabError(f"expected pixels of 8 or 16 bits, got {path} of 32: its range is unknown, so save it as 8 bits")
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+        return squeezed(Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)), size)
+    return squeezed(image.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB"), size)
 
 
 def squeezed(image: Image.Image, size: int) -> Image.Image:
