@@ -193,7 +193,7 @@ class Source:
                     )
                 rows.append(len(array))
         if len(set(rows)) != 1 or not rows[0]:
-            counts = " and ".join(map(str, dict.fromkeys(rows)))
+            counts = " and ".join(map(str, rows))
             raise ValueError(f"expected as many labels as images, and at least one, got {counts or 'no field'}")
         check_recipe("recipe", self.recipe)
         check_whole("batch_size", self.batch_size, 1)
