@@ -95,6 +95,27 @@ def test_in_a_compose_and_with_tv_tensors():
     assert type(video["video"]) is tv_tensors.Video
 
 
+def test_tv_tensors_of_masks_and_boxes():
+    """Masks and boxes stay what they are, with the format and the canvas of the boxes, padded or in a list of dicts."""
+    xywh, size = {"format": "XYWH", "canvas_size": (8, 6)}, torch.tensor([[0.0, 0, 6, 8]])
+    batch = {
+        "images": tv_tensors.Image(IMAGES[:2]),
+        "masks": tv_tensors.Mask(torch.arange(2, dtype=torch.uint8)[:, None, None].expand(2, 8, 6)),
+        "targets": [{"boxes": tv_tensors.BoundingBoxes(size, **xywh), "labels": torch.tensor([i])} for i in range(2)],
+    }
+    mixed = ma.torch.Mixed(ma.CutMix(), fields={"targets": ma.Boxes(format="xywh")}, repeat=2)(batch)
+    assert type(mixed["masks"]) is tv_tensors.Mask
+    assert len(mixed["targets"]) == 4
+    for row in mixed["targets"]:
+        assert type(row["boxes"]) is tv_tensors.BoundingBoxes
+        assert (row["boxes"].format.value, row["boxes"].canvas_size) == ("XYWH", (8, 6))
+        assert type(row["labels"]) is torch.Tensor
+    with pytest.raises(
+        ValueError, match=r"'xyxy' that the field says, got boxes of XYWH; pass ma.Boxes\(format='xywh'"
+    ):
+        ma.torch.Mixed(ma.CutMix(), fields={"targets": "boxes"})(batch)
+
+
 def test_other_types_of_the_module_leave_the_count_whole():
     mixed = ma.torch.Mixed(RECIPE, num_classes=N).half()
     assert mixed.step.dtype == torch.int64

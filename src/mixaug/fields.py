@@ -167,11 +167,13 @@ class Boxes:
             return [dict(zip(mixed, row, strict=True)) for row in zip(*mixed.values(), strict=True)]
         if isinstance(x, Mapping):
             return self._mixed(mix, x, source)
+        self._check_said(x)
         return mix.boxes(x, None, *self._options, source=source).boxes
 
     def _mixed(self, mix: Mix, x: Mapping[str, Any], source: Mapping[str, Any] | None) -> dict[str, Any]:
         if "boxes" not in x:
             raise ValueError(f"boxes: expected a dict with 'boxes', got {_quoted(x)}")
+        self._check_said(x["boxes"])
         own, of_source = ({} if given is None else dict(given) for given in (x, source))
         boxes, valid = own.pop("boxes"), own.pop("valid", None)
         others = {"source": of_source.pop("boxes", None), "valid_source": of_source.pop("valid", None)}
@@ -184,6 +186,16 @@ class Boxes:
                 [w * b for w, b in zip(weight, before, strict=True)] if isinstance(weight, list) else weight * before
             )
         return {**{name: named[name] for name in x}, "weight": weight}
+
+    def _check_said(self, boxes: Any) -> None:
+        """Refuse boxes that say of themselves, as torchvision's do, that they are of another format."""
+        for one in boxes if isinstance(boxes, list) else [boxes]:
+            said = getattr(getattr(one, "format", None), "value", None)
+            if isinstance(said, str) and said.lower() != self.format:
+                raise ValueError(
+                    f"boxes: expected the format {self.format!r} that the field says, got boxes of {said}; "
+                    f"pass ma.Boxes(format={said.lower()!r})"
+                )
 
     @property
     def _options(self) -> tuple[Any, ...]:

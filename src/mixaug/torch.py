@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -458,8 +459,19 @@ def _checked_dataset(dataset: Any) -> Any:
 
 def _as_they_came(mixed: Batch, batch: Batch) -> Batch:
     """The mixed fields, those that came as tv_tensors as such."""
-    kinds = {name: type(x) for name, x in tree.leaves(batch).items() if _is_tv_tensor(type(x))}
-    return tree.each(mixed, lambda name, x: x.as_subclass(kinds[name]) if name in kinds else x)
+    given = tree.leaves(batch)
+    return tree.each(mixed, lambda name, x: _wrapped(x, given.get(name)))
+
+
+def _wrapped(x: Any, given: Any) -> Any:
+    """A mixed value as the tv_tensor that was given, in lists and dicts of objects too."""
+    if isinstance(x, list) and isinstance(given, list) and given:
+        return [_wrapped(row, given[i % len(given)]) for i, row in enumerate(x)]  # there may be several copies
+    if isinstance(x, dict) and isinstance(given, dict):
+        return {name: _wrapped(value, given.get(name)) for name, value in x.items()}
+    if not _is_tv_tensor(type(given)):
+        return x
+    return import_module("torchvision.tv_tensors").wrap(x, like=given)
 
 
 @_xp.constant
