@@ -38,7 +38,10 @@ def lines(folder: Path) -> list[dict]:
         (("--help",), ["Draw a sheet of mixed images", "Train the same network with and without mixing"]),
         (
             ("preview", "--help"),
-            ["--data", "--recipe", "--seed", "--out", "--rows", "one_of", '"all" draws one row for each'],
+            [
+                *("--data", "--recipe", "--seed", "--out", "--rows", "one_of", '"all" draws one row for each'),
+                *("--task", "--classes", "--ignore-index", "scenes", "folders:IMAGES,TARGETS"),
+            ],
         ),
         (
             ("compare", "--help"),
@@ -54,6 +57,8 @@ def lines(folder: Path) -> list[dict]:
                     "--train-size",
                 ),
                 *("--out", "--resume", "--preset", "keras-cutmix", "resnet20", "report.html", "cifar10", "folder:PATH"),
+                *("--task", "segmentation", "image2image", "unet", "scenes", "folders:IMAGES,TARGETS", "--classes"),
+                "--ignore-index",
             ],
         ),
     ],
@@ -112,6 +117,59 @@ def test_preview_of_all_has_a_row_for_each(tmp_path):
     assert sheets[1][1] > len(RECIPES) * 168
 
 
+def pairs(tmp_path: Path, *ids: int) -> str:
+    """Six images and their masks, in two folders."""
+    for folder, level in (("x", 40), ("y", None)):
+        (tmp_path / folder).mkdir()
+        for i in range(6):
+            colour = level or ids[i % len(ids)]
+            Image.new("L", (24, 16), colour).save(tmp_path / folder / f"{i}.png")
+    return f"folders:{tmp_path}/x,{tmp_path}/y"
+
+
+def test_preview_of_masks_boxes_and_target_images(tmp_path):
+    spec = pairs(tmp_path, 0, 1, 255)
+    sheets = {}
+    for name, given in {
+        "scenes": ("--data", "scenes"),
+        "clean": ("--data", "scenes", "--task", "image2image"),
+        "all": ("--data", "scenes", "--recipe", "all", "--rows", 1),
+        "numbered": ("--data", spec, "--ignore-index", 255),
+        "named": ("--data", spec, "--ignore-index", 255, "--classes", "cell, wall", "--image-size", 16),
+        "images": ("--data", spec, "--task", "image2image"),
+    }.items():
+        done = mixaug("preview", *given, "--out", tmp_path / f"{name}.png")
+        assert (done.returncode, done.stderr) == (0, "")
+        with Image.open(tmp_path / f"{name}.png") as sheet:
+            sheets[name] = sheet.convert("RGB").tobytes()
+    assert len(set(sheets.values())) == len(sheets)
+
+
+@pytest.mark.parametrize(
+    ("ids", "given", "sentence"),
+    [
+        (
+            (0, 255),
+            (),
+            "and nowhere 1: say --ignore-index 255 if its pixels are to be left out, --classes with all names",
+        ),
+        ((0, 7), ("--classes", "cell,wall"), "expected mask ids in 0..1, got 7 in"),
+        ((0, 1), ("--task", "classification"), "(segmentation, image2image), got 'classification'"),
+        (
+            (0, 1),
+            ("--task", "image2image", "--classes", "a,b"),
+            "expected classes with masks of folders: alone, got ima",
+        ),
+    ],
+)
+def test_preview_of_pairs_that_are_none(tmp_path, ids, given, sentence):
+    done = mixaug("preview", "--data", pairs(tmp_path, *ids), *given, "--out", tmp_path / "new.png")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "new.png").exists()
+
+
 def test_preview_is_drawn_from_its_seed(tmp_path):
     sheets = [tmp_path / f"{i}.png" for i in range(3)]
     for sheet, seed in zip(sheets, (1, 1, 2), strict=True):
@@ -152,6 +210,30 @@ def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("given", "said", "configured"),
+    [
+        (
+            ("--ignore-index", 255, "--classes", "cell, wall"),
+            "mean IoU",
+            {"task": "segmentation", "ignore_index": 255, "classes": ["cell", "wall"]},
+        ),
+        (("--task", "image2image"), "L1", {"task": "image2image", "ignore_index": None, "classes": None}),
+    ],
+)
+def test_compare_of_pairs(tmp_path, given, said, configured):
+    """What is not said is that of the task, and config.json has all of it."""
+    data, out = pairs(tmp_path, 0, 1, 255), tmp_path / "run"
+    quick = ("--epochs", 1, "--batch-size", 3, "--image-size", 16, "--arm", "none", "--arm", "cutmix")
+    done = mixaug("compare", "--data", data, *given, *quick, "--out", out)
+    assert (done.returncode, done.stdout) == (0, f"wrote {out / 'report.html'}\n")
+    assert f"cutmix, seed 0, epoch 1: {said} " in done.stderr
+    config = json.loads((out / "config.json").read_text())
+    assert configured.items() <= config.items()
+    assert (config["model"], config["augment"], config["data"]) == ("unet", ["flip"], data)
+    assert "What each arm predicts" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["preview", "--recipe", "cutmx"], "'cutmx' is not known, did you mean cutmix"),
@@ -169,6 +251,21 @@ def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
         (["compare", "--out", "{}"], "expected an empty folder, got {}, which holds something: choose another --out"),
         (["compare", "--out", "{}/new", "--resume", "{}"], "expected --resume or --out, got both"),
         (["compare", "--seeds", "0"], "--seeds: expected how many (5)"),
+        (["compare", "--task", "segmentaton", "--out", "{}/new"], "got 'segmentaton': did you mean 'segmentation'"),
+        (
+            ["compare", "--task", "segmentation", "--model", "resnet20", "--out", "{}/new"],
+            "expected a model that answers for every pixel (unet), got 'resnet20'",
+        ),
+        (
+            ["compare", "--data", "cifar10", "--task", "segmentation", "--out", "{}/new"],
+            "expected a task that cifar10 has (classification), got 'segmentation'",
+        ),
+        (["compare", "--classes", "cell,cell", "--out", "{}/new"], "expected --classes to be one or more different"),
+        (["compare", "--ignore-index", "300", "--out", "{}/new"], "expected --ignore-index to be a whole number of 0"),
+        (
+            ["compare", "--ignore-index", "1", "--out", "{}/new"],
+            "expected an ignore index with masks of folders: alone",
+        ),
         (["preview", "--out", ""], "expected the name of a file, got '.'"),
         (["preview", "--image-size", "99999"], "expected an image size of 1 to 1024 pixels"),
         (["preview", "--recipe", "mixup(parents=99)"], "expected a recipe of 16 parents at most, got 99"),

@@ -318,8 +318,9 @@ class Mix:
             source: the points that the parents are rows of, where that is not `points`.
 
         Returns:
-            `points` (n, k * m, ...), those of parent j from j * m on, moved as the pixels of a window are, and
-            `weight`, float32, 0 where a point is not to be seen. Its visibility is 0 there too, and else what it was.
+            `points` (n, k * m, ...), those of parent j from j * m on, moved as the pixels of a window are (what is no
+            point stays where it is), and `weight`, float32, 0 where a point is not to be seen. Its visibility is 0
+            there too, and else what it was.
 
         Raises:
             TypeError: no numbers, or another library. ValueError: another shape, or too few rows.

@@ -5,7 +5,7 @@ import pytest
 
 import mixaug as ma
 from mixaug import keys
-from mixaug.lab.augment import AUGMENTATIONS, augment
+from mixaug.lab.augment import AUGMENTATIONS, augment, moved
 from mixaug.lab.errors import LabError
 
 RAMP = np.arange(1, 241, dtype=np.uint8).reshape(1, 12, 20, 1)  # no two pixels the same, none black
@@ -107,3 +107,34 @@ def test_unknown_name():
 
 def test_without_names_nothing_is_done():
     assert augment(MANY, [], (0, 0, 0)) is MANY
+
+
+# --- targets ---
+
+
+@pytest.mark.parametrize("names", [["flip"], ["crop"], ["crop", "flip"], ["flip", "brightness", "crop"]])
+def test_targets_are_moved_as_their_images_are(names):
+    """Pixels that tell where they are: in the image and in the target they are the same afterwards."""
+    images, key = np.repeat(RAMP, 200, axis=0), (0, 1, 2)
+    out = augment(images, [name for name in names if name != "brightness"], key)
+    assert np.array_equal(moved(images[..., 0], names, key), out[..., 0])
+    assert np.array_equal(moved(np.repeat(images, 3, axis=-1), names, key), np.repeat(out, 3, axis=-1))
+    assert (out != images).any()
+
+
+def test_targets_do_not_change_in_brightness():
+    assert np.array_equal(moved(MANY[:50], ["brightness"], (0, 0, 0)), MANY[:50])
+    assert (augment(MANY[:50], ["brightness"], (0, 0, 0)) != MANY[:50]).any()
+
+
+def test_class_ids_stay():
+    labels = np.arange(5)
+    assert moved(labels, ["flip", "crop"], (0, 0, 0)) is labels
+
+
+def test_crop_fills_with_what_is_said_where_the_image_is_black():
+    images = np.repeat(RAMP, 200, axis=0)
+    masks = moved(np.ones((200, 12, 20), np.uint8), ["crop"], (0, 0, 0), fill=255)
+    black = augment(images, ["crop"], (0, 0, 0))[..., 0] == 0
+    assert black.any()
+    assert np.array_equal(masks, np.where(black, 255, 1))

@@ -9,7 +9,10 @@ from mixaug.lab.config import PRESETS, Config
 from mixaug.lab.errors import LabError
 
 OTHER = Config(
+    task="segmentation",
     data="cifar10",
+    classes=("wall", "cell"),
+    ignore_index=255,
     train_size=500,
     image_size=16,
     arms=("none", "one_of(mixup(alpha=0.2), cutmix)"),
@@ -53,7 +56,17 @@ def test_highest_rate_is_the_optimizers_own_where_none_is_given():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("task", "detection"),
+        ("task", ["segmentation"]),
         ("data", ""),
+        ("classes", ()),
+        ("classes", "cell"),
+        ("classes", ("cell", "cell")),
+        ("classes", ("cell", "")),
+        ("classes", (1, 2)),
+        ("ignore_index", -1),
+        ("ignore_index", 256),
+        ("ignore_index", True),
         ("model", 3),
         ("train_size", 0),
         ("train_size", 10.0),

@@ -9,14 +9,24 @@ from scipy import special, stats
 from mixaug.lab.errors import LabError
 from mixaug.lab.metrics import (
     accuracy,
+    boundary_f1,
     calibration_error,
     confusion,
+    grey_error,
     interval,
+    iou,
+    known,
     log_loss,
+    mean_iou,
     most_confused,
     overconfidence,
     paired,
+    pixel_accuracy,
+    pixel_confusion,
+    pixel_log_loss,
+    psnr,
     softmax,
+    ssim,
 )
 
 RNG = np.random.default_rng(0)
@@ -124,3 +134,174 @@ def test_paired_is_scipys_paired_test():
 def test_paired_of_different_numbers():
     with pytest.raises(LabError, match=r"got 2 and 1$"):
         paired([1.0, 2.0], [1.0])
+
+
+# --- masks ---
+
+MASKS = RNG.integers(0, 5, (6, 9, 7)).astype(np.uint8)
+PREDICTED = RNG.integers(0, 5, (6, 9, 7)).astype(np.uint8)
+HOLES = np.where(RNG.random(MASKS.shape) < 0.3, np.uint8(255), MASKS)
+
+
+def square(top, left, side=8, size=32, of=1):
+    """A mask of zeros with a square of a class."""
+    mask = np.zeros((1, size, size), np.uint8)
+    mask[:, top : top + side, left : left + side] = of
+    return mask
+
+
+def test_known():
+    assert known(MASKS, None).all()
+    assert np.array_equal(known(HOLES, 255), HOLES != 255)
+
+
+def test_pixel_log_loss_is_that_of_rows():
+    logits = RNG.normal(0, 3, (*MASKS.shape, 5))
+    by_rows = [log_loss(z.reshape(-1, 5), m.ravel()) * m.size for z, m in zip(logits, MASKS, strict=True)]
+    assert np.allclose(pixel_log_loss(logits, MASKS), by_rows, rtol=1e-12)
+    assert np.allclose(pixel_log_loss(logits.astype(np.float32), MASKS), by_rows, rtol=1e-5)
+    said = HOLES != 255
+    expected = log_loss(logits[said], HOLES[said]) * said.sum()
+    assert pixel_log_loss(logits, HOLES, 255).sum() == pytest.approx(expected)
+
+
+def test_pixel_log_loss_stays_finite():
+    assert pixel_log_loss(np.float32([[[[0, 2000]]]]), np.uint8([[[0]]])).tolist() == [2000]
+
+
+def test_pixel_confusion_of_uint8_does_not_overflow_and_leaves_out_what_is_ignored():
+    masks, predicted = np.uint8([[20, 3, 255]]), np.uint8([[24, 3, 7]])
+    matrix = pixel_confusion(masks, predicted, 25, ignore_index=255)
+    assert matrix.sum() == 2
+    assert matrix[20, 24] == matrix[3, 3] == 1
+
+
+def test_an_ignored_id_may_be_that_of_a_class():
+    assert pixel_confusion(np.uint8([0, 1]), np.uint8([1, 1]), 2, ignore_index=0).tolist() == [[0, 0], [0, 1]]
+
+
+def test_iou_by_sets():
+    matrix = pixel_confusion(HOLES, PREDICTED, 6, ignore_index=255)
+    said = HOLES != 255
+    for c in range(5):
+        true, found = said & (c == HOLES), said & (c == PREDICTED)
+        assert iou(matrix)[c] == pytest.approx((true & found).sum() / (true | found).sum())
+    assert math.isnan(iou(matrix)[5])
+    assert mean_iou(matrix) == pytest.approx(iou(matrix)[:5].mean())
+    assert pixel_accuracy(matrix) == pytest.approx((HOLES == PREDICTED)[said].mean())
+
+
+def test_a_class_that_is_only_predicted_counts():
+    matrix = pixel_confusion(np.zeros(4, np.uint8), np.uint8([0, 0, 0, 1]), 3)
+    assert mean_iou(matrix) == pytest.approx((3 / 4 + 0) / 2)
+
+
+@pytest.mark.parametrize(("height", "width", "within"), [(8, 8, 1), (64, 64, 1), (300, 400, 3), (600, 800, 7)])
+def test_boundary_f1_has_a_tolerance_of_the_diagonal(height, width, within):
+    """Two classes that meet at a column: moved by so many, all of the boundary is right, by one more none is."""
+    columns = np.broadcast_to(np.arange(width), (1, height, width))
+    masks, *moved = ((columns >= width // 2 + shift).astype(np.uint8) for shift in (0, within, within + 1))
+    assert [boundary_f1(masks, predicted, 2) for predicted in moved] == [1.0, 0.0]
+
+
+def edge(ids, c, said):
+    """The pixels on the boundary of a class, one by one."""
+    size = np.array(ids.shape)
+    pixels = [np.array(pixel) for pixel in np.argwhere(said)]
+    beside = {tuple(p): [p + step for step in ((0, 1), (0, -1), (1, 0), (-1, 0))] for p in pixels}
+    within = {p: [tuple(q) for q in others if (q >= 0).all() and (q < size).all()] for p, others in beside.items()}
+    return [p for p, others in within.items() if ids[p] == c and any(said[q] and ids[q] != c for q in others)]
+
+
+def test_boundary_f1_pixel_by_pixel():
+    scores = []
+    for ids, predicted in zip(HOLES, PREDICTED, strict=True):
+        said, of_image = ids != 255, []
+        for c in range(5):
+            true, found = edge(ids, c, said), edge(predicted, c, said)
+            hits = [
+                np.mean([any(math.dist(p, q) <= 1 for q in others) for p in own] or [0])
+                for own, others in ((found, true), (true, found))
+            ]
+            if true or found:
+                of_image.append(2 * hits[0] * hits[1] / sum(hits) if sum(hits) else 0)
+        scores.append(np.mean(of_image))
+    assert boundary_f1(HOLES, PREDICTED, 5, ignore_index=255) == pytest.approx(np.mean(scores))
+
+
+def test_boundary_f1_counts_a_class_that_is_in_one_alone():
+    masks, predicted = square(4, 4), square(4, 4) + square(20, 20, of=2)
+    both = boundary_f1(masks, predicted, 3)
+    # class 1 is right, class 2 is not there; of the background half of what is found is true
+    assert both == pytest.approx((1 + 0 + 2 * 0.5 / 1.5) / 3, abs=0.01)
+
+
+def test_boundary_f1_is_the_mean_over_images_that_have_one():
+    masks, predicted = np.concatenate([square(4, 4), square(4, 4), 0 * square(4, 4)]), np.zeros((3, 32, 32), np.uint8)
+    predicted[0] = masks[0]
+    assert boundary_f1(masks, predicted, 2) == pytest.approx((1 + 0) / 2)
+
+
+def test_boundary_f1_where_there_is_none():
+    assert boundary_f1(np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8), np.uint8), 2) == 1.0
+
+
+def test_boundary_f1_of_ignored_pixels():
+    masks = square(8, 8)
+    masks[:, :, 20:] = 255
+    predicted = square(8, 8) + square(8, 22, of=1)  # the second is where nothing is known
+    assert boundary_f1(masks, predicted, 2, ignore_index=255) == 1.0
+    assert boundary_f1(np.where(masks == 255, 0, masks), predicted, 2) < 1
+
+
+# --- images ---
+
+
+def test_grey_error_and_psnr_by_hand():
+    images = np.zeros((2, 4, 4, 3), np.uint8)
+    others = images.copy()
+    others[0] = 10
+    others[1, :2] = 4  # half of the pixels
+    assert grey_error(images, others) == grey_error(others, images) == (10 + 2) / 2
+    assert psnr(images, others) == pytest.approx(10 * np.mean([math.log10(255**2 / 100), math.log10(255**2 / 8)]))
+
+
+def test_psnr_stays_finite():
+    images = np.zeros((1, 4, 4, 1), np.uint8)
+    assert psnr(images, images) == pytest.approx(10 * math.log10(12 * 255**2))
+
+
+def windows(x):
+    """Every window of 11x11, and the weights of its pixels."""
+    weight = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    weight = np.outer(weight, weight)
+    return np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), (11, 11)), weight / weight.sum()
+
+
+def test_ssim_is_that_of_every_window():
+    x, y = RNG.integers(0, 256, (2, 17, 14), np.uint8)
+    (a, weight), (b, _) = windows(x), windows(y)
+    mx, my = (a * weight).sum((2, 3)), (b * weight).sum((2, 3))
+    da, db = a - mx[..., None, None], b - my[..., None, None]
+    vx, vy, cov = ((weight * part).sum((2, 3)) for part in (da * da, db * db, da * db))
+    c1, c2 = 6.5025, 58.5225
+    expected = ((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean()
+    assert ssim(x[None, ..., None], y[None, ..., None]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_ssim_of_flat_images_is_that_of_their_brightness():
+    x, y = np.full((1, 16, 16, 3), 100, np.uint8), np.full((1, 16, 16, 3), 50, np.uint8)
+    assert ssim(x, y) == pytest.approx((2 * 100 * 50 + 6.5025) / (100**2 + 50**2 + 6.5025))
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 20, 3), (1, 8, 9, 1), (1, 1, 30, 1)])
+def test_ssim_of_the_same_images_is_one(shape):
+    images = RNG.integers(0, 256, shape, np.uint8)
+    assert ssim(images, images) == pytest.approx(1)
+    assert ssim(images, images // 2) < 1
+
+
+def test_ssim_is_the_mean_over_images_and_channels():
+    x, y = RNG.integers(0, 256, (2, 2, 16, 16, 3), np.uint8)
+    each = [ssim(x[i : i + 1, ..., c : c + 1], y[i : i + 1, ..., c : c + 1]) for i in range(2) for c in range(3)]
+    assert ssim(x, y) == pytest.approx(np.mean(each))

@@ -7,7 +7,7 @@ keras = pytest.importorskip("keras")
 
 from mixaug.lab.data import load  # noqa: E402
 from mixaug.lab.errors import LabError  # noqa: E402
-from mixaug.lab.models import build  # noqa: E402
+from mixaug.lab.models import PixelAccuracy, build, pixel_cross_entropy, pixel_error  # noqa: E402
 
 KINDS = ["small", "resnet20", "resnet18"]  # the others differ from resnet20 by their depth only
 
@@ -110,6 +110,97 @@ def test_input_too_small(shape):
         build("small", shape, 10)
 
 
-def test_too_few_classes():
-    with pytest.raises(LabError, match=r"^expected two or more classes, got 1: there is nothing to tell apart$"):
-        build("small", (8, 8, 1), 1)
+# --- for every pixel ---
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3), (64, 64, 3), (30, 100, 3)])
+def test_unet_answers_for_every_pixel_of_any_size(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    model = build("unet", shape, 5, per_pixel=True)
+    logits = model(pixels)
+    assert logits.shape == (2, *shape[:2], 5)
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    assert np.array_equal(logits, model(pixels.astype(np.float32)))
+
+
+def test_unet_sees_far_and_the_pixel_itself():
+    """What one pixel changes: the answer for itself, and by way of the lowest level those far from it."""
+    model = build("unet", (64, 64, 1), 2, per_pixel=True)
+    black = np.zeros((1, 64, 64, 1), np.uint8)
+    white = black.copy()
+    white[0, 32, 32] = 255
+    changed = np.argwhere(np.abs(np.asarray(model(white)) - np.asarray(model(black)))[0].max(-1) > 0)
+    assert [32, 32] in changed.tolist()
+    assert np.ptp(changed, axis=0).min() >= 24
+
+
+def test_padding_of_an_odd_size_is_cut_off_where_it_was_put():
+    """The answer of an image is that of the image with grey, which is 0 to the network, below and right of it."""
+    keras.utils.set_random_seed(0)
+    small, large = (build("unet", (side, side, 1), 2, per_pixel=True) for side in (13, 16))
+    small.set_weights(large.get_weights())
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 13, 13, 1)).astype(np.float32)
+    padded = np.pad(pixels, ((0, 0), (0, 3), (0, 3), (0, 0)), constant_values=127.5)
+    assert np.allclose(small(pixels), np.asarray(large(padded))[:, :13, :13], atol=1e-5)
+
+
+def test_unet_is_saved_and_loaded(tmp_path):
+    model = build("unet", (17, 16, 3), 5, per_pixel=True)
+    model.compile("adam", pixel_cross_entropy, metrics=[PixelAccuracy()])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 17, 16, 3), np.uint8)
+    assert np.array_equal(model(pixels), loaded(pixels))
+
+
+def test_model_of_the_other_kind():
+    with pytest.raises(
+        LabError, match=r"^expected a model that answers for every pixel \(unet\), got 'resnet20': did you"
+    ):
+        build("resnet20", (32, 32, 3), 10, per_pixel=True)
+    with pytest.raises(LabError, match=r"^expected a model \(small, .*\), got 'unet'"):
+        build("unet", (32, 32, 3), 10)
+
+
+SHARES = np.random.default_rng(0).dirichlet([1, 1, 1], (2, 4, 5)).astype(np.float32)
+LOGITS = np.random.default_rng(1).normal(0, 2, (2, 4, 5, 3)).astype(np.float32)
+IGNORED = SHARES * (np.random.default_rng(2).random((2, 4, 5, 1)) < 0.6)
+
+
+def by_hand(shares, logits):
+    rows = -(shares * (logits - np.log(np.exp(logits).sum(-1, keepdims=True)))).sum(-1)
+    return rows.sum() / shares.sum()
+
+
+def test_pixel_cross_entropy_is_the_mean_over_pixels_that_say_something():
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    assert float(pixel_cross_entropy(SHARES, LOGITS)) == pytest.approx(float(loss(SHARES, LOGITS)), rel=1e-5)
+    assert float(pixel_cross_entropy(SHARES, LOGITS)) == pytest.approx(by_hand(SHARES, LOGITS), rel=1e-5)
+    assert float(pixel_cross_entropy(IGNORED, LOGITS)) == pytest.approx(by_hand(IGNORED, LOGITS), rel=1e-5)
+    assert float(pixel_cross_entropy(0 * SHARES, LOGITS)) == 0
+
+
+def test_nothing_is_learned_of_an_ignored_pixel():
+    tf = pytest.importorskip("tensorflow")
+    logits = tf.Variable(LOGITS)
+    with tf.GradientTape() as tape:
+        loss = pixel_cross_entropy(IGNORED, logits)
+    gradient = tape.gradient(loss, logits).numpy()
+    ignored = IGNORED.sum(-1) == 0
+    assert ignored.any()
+    assert not gradient[ignored].any()
+    assert gradient[~ignored].any(-1).all()
+
+
+def test_pixel_accuracy_is_over_pixels_that_say_something_of_all_batches():
+    metric = PixelAccuracy()
+    metric.update_state(IGNORED[:1], LOGITS[:1])
+    metric.update_state(IGNORED[1:], LOGITS[1:])
+    said = IGNORED.sum(-1) > 0
+    shares = np.take_along_axis(IGNORED, LOGITS.argmax(-1)[..., None], -1)[..., 0]
+    assert float(metric.result()) == pytest.approx(shares[said].mean(), rel=1e-5)
+
+
+def test_pixel_error_by_hand():
+    targets = np.uint8([[[[0, 51], [255, 102]]]])
+    assert float(pixel_error(targets, np.float32([[[[0.1, 0.2], [0.8, 0.3]]]]))) == pytest.approx(0.1)

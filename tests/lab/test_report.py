@@ -1,6 +1,7 @@
 """The report: its numbers are those of the run folder, its warnings come when they must, and names are only text."""
 
 import base64
+import io
 import json
 import re
 from html import unescape
@@ -52,6 +53,41 @@ def make(folder, classes=CLASSES, **options):
     for i, _, seed in runs:
         preview.save(Image.new("RGB", (40, 20), (i, 0, 0)), folder / "sheets" / f"{i}.png")
         np.savez(folder / "runs" / f"{i}-s{seed}.npz", logits=LOGITS, labels=LABELS)
+    return folder
+
+
+MASKS = np.zeros((5, 12, 16), np.uint8)
+MASKS[:, :6] = 1
+MASKS[:, :, 12:] = 255
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 12, 16, 1), np.uint8)
+BETTER = {"none": 0.0, "mixup(alpha=0.2)": -0.02, "cutmix(alpha=1.0)": 0.05}  # than none, by arm
+
+
+def make_pixels(folder, task, classes=("soil", "leaf", "stem"), **options):
+    """A run folder of a task that answers for every pixel: three seeds, three epochs."""
+    segmentation = task == "segmentation"
+    if segmentation:
+        options = {"data": "folders:a,b", "ignore_index": 255} | options
+    make(folder, classes, **{"task": task, "data": "scenes", "model": "unet"} | options)
+    config = Config.read(folder)
+    lines = []
+    for arm in config.arms:
+        for seed in config.seeds:
+            for epoch in range(1, config.epochs + 1):
+                good = 0.1 * epoch + BETTER[arm] * (1 + 0.1 * seed) + 0.01 * seed
+                measured = {"test_iou": good, "test_pixel_accuracy": 0.5 + good, "test_boundary_f1": good / 2}
+                if not segmentation:
+                    measured = {"test_l1": 20 - 10 * good, "test_psnr": 20 + 10 * good, "test_ssim": good}
+                of_run = {"arm": arm, "seed": seed, "epoch": epoch, "train_loss": 1 - good, "test_loss": 1 - good}
+                lines.append({**of_run, "mixed_accuracy": good, "seconds": 1.0, "step_ms": 10.0, **measured})
+    (folder / "epochs.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    for i in range(len(config.arms)):
+        for seed in config.seeds:
+            predicted = np.where(MASKS == 1, 2 if i == 1 and seed == 0 else 1, 0).astype(np.uint8)
+            targets = MASKS if segmentation else IMAGES
+            answers = predicted if segmentation else IMAGES // (i + 1)
+            kept = {"predicted": answers, "targets": targets, "images": IMAGES}
+            np.savez_compressed(folder / "runs" / f"{i}-s{seed}.npz", **kept)
     return folder
 
 
@@ -250,6 +286,139 @@ def test_without_two_sides_nothing_is_judged(tmp_path, arms, said):
     assert "accurate than" not in text
 
 
+# --- tasks that answer for every pixel ---
+
+
+def test_segmentation_is_judged_by_mean_iou(tmp_path):
+    html, text = written(make_pixels(tmp_path, "segmentation"))
+    assert "were compared: segmentation by unet on folders:a,b, 3 epochs" in text
+    # cutmix - none: 5, 5.5, 6 points; mixup - none: -2, -2.2, -2.4
+    assert (
+        "cutmix(alpha=1.0) was 5.50 percentage points better in mean IoU than none: 95 % interval +4.26 to +6.74 over "
+        "3 seeds, which excludes 0." in text
+    )
+    assert (
+        "mixup(alpha=0.2) was 2.20 percentage points worse in mean IoU than none: 95 % interval −2.70 to −1.70" in text
+    )
+    heads = re.findall(r'(?s)<th scope="col">(.*?)</th>', html)
+    assert [" ".join(unescape(re.sub("<[^>]+>", " ", head)).split()) for head in heads] == [
+        "Arm", "Mean IoU, % more is better", "Pixel accuracy, % more is better", "Boundary F1, % more is better",
+        "Test loss less is better", "Time per step, ms", "Seeds",
+    ]  # fmt: skip
+    assert table(html)["cutmix(alpha=1.0)"][:4] == [
+        "36.50 ± 3.73 +5.50 ± 1.24",
+        "86.50 ± 3.73 +5.50 ± 1.24",
+        "18.25 ± 1.86 +2.75 ± 0.62",
+        "0.635 ± 0.037 −0.055 ± 0.012",
+    ]
+    assert "counted against the mixed mask" in text
+    assert len(re.findall("<svg[^>]*role=.img.", html)) == 3
+
+
+def test_less_of_an_error_is_better(tmp_path):
+    html, text = written(make_pixels(tmp_path, "image2image"))
+    # L1 of cutmix - none: -0.5, -0.55, -0.6; of mixup - none: 0.2, 0.22, 0.24
+    assert (
+        "cutmix(alpha=1.0) was 0.55 grey levels nearer to the truth than none: 95 % interval +0.43 to +0.67 over 3 "
+        "seeds, which excludes 0." in text
+    )
+    assert "mixup(alpha=0.2) was 0.22 grey levels farther from the truth than none: 95 % interval −0.27" in text
+    assert table(html)["cutmix(alpha=1.0)"][0] == "16.35 ± 0.37 −0.55 ± 0.12"
+    verdict = re.search(r'(?s)<code>cutmix\(alpha=1.0\)</code> was.*?cx="([\d.]+)"', html)
+    assert float(verdict.group(1)) > 120  # on the side that is called better
+
+
+def test_equal_errors_are_called_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(BETTER, "cutmix(alpha=1.0)", 0.0)
+    assert (
+        "cutmix(alpha=1.0) was as near to the truth as none with each of 3"
+        in written(make_pixels(tmp_path, "image2image"))[1]
+    )
+
+
+def test_iou_of_each_class_by_arm(tmp_path):
+    html, _ = written(make_pixels(tmp_path, "segmentation"))
+    tables = re.findall(r'(?s)<table class="rows" aria-label="([^"]*)">(.*?)</table>', html)
+    assert [label for label, _ in tables] == [f"Intersection over union of each class, {arm}" for arm in ARMS]
+    rows = [re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', body) for _, body in tables]
+    assert rows[0] == rows[2] == [("soil", "100.0"), ("leaf", "100.0"), ("stem", "–")]
+    assert rows[1] == [("soil", "100.0"), ("leaf", "66.7"), ("stem", "0.0")]  # stem for leaf with one seed of three
+
+
+def pictures(html, arm):
+    """What each picture of an arm is called, and its PNG."""
+    found = re.findall(r'src="data:image/png;base64,([^"]+)"[^>]* alt="([^"]*)"', html)
+    return {alt: base64.b64decode(content) for content, alt in found if arm in alt}
+
+
+@pytest.mark.parametrize("task", ["segmentation", "image2image"])
+def test_pictures_of_what_is_predicted(tmp_path, task):
+    html, text = written(make_pixels(tmp_path, task))
+    assert "What each arm predicts" in text
+    assert text.count(", seed 0 ") == 3
+    for arm in ARMS:
+        fed, predicted = pictures(html, arm)
+        assert fed == f"Training images as {arm} mixes them, each with what it is made of and the shares of that."
+        assert predicted == f"Test images in columns: what goes in, the truth, and what {arm} predicts."
+    shown = [
+        pictures(html, arm)[f"Test images in columns: what goes in, the truth, and what {arm} predicts."]
+        for arm in ARMS
+    ]
+    assert shown[0] != shown[1]
+    with Image.open(io.BytesIO(shown[0])) as picture:
+        assert f'width="{picture.width}" height="{picture.height}" alt="Test images' in html
+
+
+def test_images_have_no_cards(tmp_path):
+    html, _ = written(make_pixels(tmp_path, "image2image"))
+    assert 'id="details"' not in html
+    assert 'id="details"' in written(make_pixels(tmp_path / "other", "segmentation"))[0]
+
+
+def test_classification_has_no_pictures_of_predictions(tmp_path):
+    assert "What each arm predicts" not in written(make(tmp_path))[1]
+
+
+def test_pictures_are_of_the_first_seed_that_is_finished(tmp_path):
+    folder = make_pixels(tmp_path, "segmentation")
+    (folder / "runs" / "1-s0.npz").unlink()
+    keep(folder, lambda each: each["arm"] != "none" or each["epoch"] == 1)
+    html, text = written(folder)
+    assert "mixup(alpha=0.2) , seed 1" in text
+    assert not [alt for alt in pictures(html, "none") if alt.startswith("Test images")]
+    assert "No run is finished." in text
+
+
+def test_names_of_classes_of_pixels_are_only_text(tmp_path):
+    html, _ = written(make_pixels(tmp_path, "segmentation", ("<script>alert(1)</script>", '"onload="x', "\0\n")))
+    assert "<script" not in html
+    assert '"onload="x' not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("task", "other", "said"),
+    [
+        ("segmentation", {"predicted": MASKS[:2]}, r"got uint8 \(2, 12, 16\) and uint8 \(5, 12, 16\)"),
+        ("segmentation", {"predicted": MASKS}, "got a class id beyond 2"),
+        ("image2image", {"targets": MASKS}, r"got uint8 \(5, 12, 16, 1\) and uint8 \(5, 12, 16\)"),
+    ],
+)
+def test_damaged_results_of_pixels(tmp_path, task, other, said):
+    folder = make_pixels(tmp_path, task)
+    path = folder / "runs" / "1-s1.npz"
+    np.savez(path, **dict(np.load(path)) | other)
+    with pytest.raises(LabError, match=f"expected the results of a finished run in .*{said}: restore it"):
+        report.write(folder)
+
+
+def test_a_line_of_another_task_is_damage(tmp_path):
+    folder = make_pixels(tmp_path, "segmentation")
+    (folder / "epochs.jsonl").write_bytes(GOOD + b"\n")
+    with pytest.raises(LabError, match=r"expected a line for each finished epoch .* got no 'test_iou'"):
+        report.write(folder)
+
+
 # --- the page ---
 
 
@@ -341,8 +510,8 @@ DAMAGE = {
     "no versions": (lambda folder: (folder / "versions.json").unlink(), "got No such file"),
     "sheet": (damage("sheets/1.png", b"no picture"), "expected a PNG of what the arm was fed"),
     "no sheet": (lambda folder: (folder / "sheets/1.png").unlink(), "expected a PNG .*got No such file"),
-    "logits": (damage("runs/1-s1.npz", b"PK\x03\x04"), "expected the logits of a finished run"),
-    "empty logits": (damage("runs/1-s1.npz", b""), "expected the logits of a finished run"),
+    "logits": (damage("runs/1-s1.npz", b"PK\x03\x04"), "expected the results of a finished run"),
+    "empty logits": (damage("runs/1-s1.npz", b""), "expected the results of a finished run"),
     "other logits": (
         lambda folder: np.savez(folder / "runs/1-s1.npz", logits=LOGITS[:, :2], labels=LABELS),
         r"got float32 \(6, 2\)",

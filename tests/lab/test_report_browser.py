@@ -8,7 +8,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from test_report import CLASSES, make
+from test_report import CLASSES, make, make_pixels
 
 from mixaug.lab import preview, report
 from mixaug.lab.dataset import Data, Split
@@ -36,6 +36,14 @@ def page_url(tmp_path_factory):
     for i in range(3):
         preview.save(preview.fed(split, data, identity(), (0, i)), folder / "sheets" / f"{i}.png")
     return report.write(folder).as_uri()
+
+
+@pytest.fixture(scope="module", params=["segmentation", "image2image"])
+def pixel_page(request, tmp_path_factory):
+    """A report of each task that answers for every pixel, as a file, and how many columns and pictures it has."""
+    classes = ("soil", "a class with a long name " * 8, "stem")
+    folder = make_pixels(tmp_path_factory.mktemp("run"), request.param, classes)
+    return report.write(folder).as_uri(), {"segmentation": 7, "image2image": 6}[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +92,24 @@ def test_only_boxes_scroll_sideways(browser, page_url, width):
         outside = """all => all.filter(e => !e.closest('.scroll, pre') && !e.closest('svg')
             && e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 80))"""
         assert page.eval_on_selector_all("body *", outside) == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (390, "dark"), (1280, "light")])
+def test_pictures_and_measures_of_pixels_are_seen(browser, pixel_page, width, scheme):
+    url, columns = pixel_page
+    with opened(browser, url, width, color_scheme=scheme) as page:
+        assert page.get_by_role("region", name="Verdict").get_by_text("which excludes 0").first.is_visible()
+        assert page.get_by_role("columnheader").count() == columns
+        pictures = page.get_by_role("region", name="What each arm predicts").locator("img")
+        sizes = pictures.evaluate_all("all => all.map(i => [i.naturalWidth, i.clientWidth, i.alt.length])")
+        assert len(sizes) == 3
+        assert all(min(size) > 0 for size in sizes)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        outside = """all => all.filter(e => !e.closest('.scroll, pre') && !e.closest('svg')
+            && e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 80))"""
+        assert page.eval_on_selector_all("body *", outside) == []
+        if width == 1280:
+            assert page.eval_on_selector(".scroll", "e => e.scrollWidth <= e.clientWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 keras = pytest.importorskip("keras")
@@ -22,11 +23,12 @@ keras = pytest.importorskip("keras")
 import mixaug as ma  # noqa: E402
 from mixaug.epoch import Epoch  # noqa: E402
 from mixaug.lab import metrics, train  # noqa: E402
-from mixaug.lab.augment import augment  # noqa: E402
+from mixaug.lab.augment import augment, moved  # noqa: E402
 from mixaug.lab.config import Config  # noqa: E402
 from mixaug.lab.data import load  # noqa: E402
 from mixaug.lab.errors import LabError  # noqa: E402
 from mixaug.lab.progress import Live, Progress  # noqa: E402
+from mixaug.lab.tasks import TASKS  # noqa: E402
 from mixaug.lab.train import Run, compare, learning_rate, optimizer  # noqa: E402
 
 CONFIG = Config(
@@ -77,7 +79,7 @@ def results(out):
     """All numbers of a run but the times."""
     numbers = [{k: v for k, v in line.items() if k not in ("seconds", "step_ms")} for line in lines(out)]
     files = sorted((out / "runs").glob("*.npz"))
-    return numbers, {path.name: np.load(path)["logits"].tobytes() for path in files}
+    return numbers, {path.name: {name: x.tobytes() for name, x in np.load(path).items()} for path in files}
 
 
 def unfinished_files(out):
@@ -335,6 +337,163 @@ def test_finished_run_stays_as_it_is(whole, tmp_path):
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
     assert recorder.begun == (4 * STEPS, 4 * STEPS)
     assert not recorder.steps
+
+
+# --- masks and images ---
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two folders of 12 noisy discs of 20x20 pixels, and their masks, of which the upper rows are ignored."""
+    root = tmp_path_factory.mktemp("pairs")
+    random = np.random.default_rng(0)
+    for i in range(12):
+        row, column = random.uniform(6, 14, 2)
+        disc = np.hypot(np.arange(20)[:, None] - row, np.arange(20) - column) < 5
+        image = np.where(disc, 170, 80) + random.normal(0, 10, (20, 20))
+        mask = disc.astype(np.uint8)
+        mask[:2] = 255
+        for kind, pixels in (("images", image.astype(np.uint8)), ("masks", mask), ("clean", 200 * mask)):
+            (root / kind).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(root / kind / f"{i:02}.png")
+    return root
+
+
+def of_pixels(folders, task):
+    """A configuration of these: four batches of the 10 training images, the last of one row."""
+    kind = {"segmentation": "masks", "image2image": "clean"}[task]
+    return Config(
+        task=task,
+        data=f"folders:{folders / 'images'},{folders / kind}",
+        ignore_index=255 if task == "segmentation" else None,
+        image_size=20,
+        arms=("none", "cutmix(alpha=1.0)"),
+        model="unet",
+        learning_rate=0.01,
+        augment=("flip", "crop", "brightness"),
+        seeds=(3,),
+        epochs=2,
+        batch_size=3,
+    )
+
+
+def loaded(config):
+    names = ("task", "image_size", "ignore_index")
+    return load(config.data, **{name: getattr(config, name) for name in names})
+
+
+pixelwise = pytest.mark.parametrize("task", ["segmentation", "image2image"])
+
+
+@pytest.fixture(scope="module")
+def of_task(folders, tmp_path_factory):
+    """A run of each task without interruption."""
+    outs = {}
+    for task in ("segmentation", "image2image"):
+        outs[task] = tmp_path_factory.mktemp(task) / "run"
+        compare(of_pixels(folders, task), outs[task])
+    return outs
+
+
+@pixelwise
+def test_pixels_are_trained_as_in_a_plain_loop(of_task, folders, task):
+    """Image and target under the same flip, crop and mix; what crop adds to a mask is ignored."""
+    config = of_pixels(folders, task)
+    data = loaded(config)
+    size, steps = len(data.train), -(-len(data.train) // 3)
+    field = ma.Masks(num_classes=2, ignore_index=255, soft=True) if task == "segmentation" else ma.Images()
+    for index, recipe in enumerate((ma.identity(), ma.CutMix(alpha=1.0))):
+        model = Run(config, data, of_task[task], index, 3).untrained()
+        for epoch in range(2):
+            for step in range(steps):
+                rows, key = Epoch(size, 3, epoch).rows(step * 3, step * 3 + 3), (3, epoch, step)
+                x = augment(data.train.images[rows], config.augment, key)
+                y = moved(data.train.targets[rows], config.augment, key, fill=255 if task == "segmentation" else 0)
+                model.train_on_batch(*ma.mix_batch(recipe, (x, y), key=key, fields=("images", field)))
+        saved = np.load(of_task[task] / "runs" / f"{index}-s3.npz")["predicted"]
+        outputs = model.predict(data.test.images, verbose=0)
+        if task == "segmentation":
+            assert (outputs.argmax(-1) == saved).mean() > 0.99  # the graph of `train_on_batch` rounds otherwise
+        else:
+            assert np.abs(255 * outputs.clip(0, 1) - saved).max() < 1
+
+
+@pixelwise
+def test_lines_of_pixels(of_task, task):
+    measured = {
+        "segmentation": "mixed_accuracy test_loss test_iou test_pixel_accuracy test_boundary_f1",
+        "image2image": "test_loss test_l1 test_psnr test_ssim",
+    }[task]
+    for line in lines(of_task[task]):
+        assert list(line) == f"arm seed epoch learning_rate train_loss {measured} seconds step_ms".split()
+        assert all(math.isfinite(value) for name, value in line.items() if name != "arm")
+
+
+@pixelwise
+def test_last_line_is_of_the_saved_network(of_task, folders, task):
+    config = of_pixels(folders, task)
+    data = loaded(config)
+    last = lines(of_task[task])[-1]
+    model = keras.saving.load_model(of_task[task] / "runs" / "1-s3.keras", compile=False)
+    answers = TASKS[task].answers(model.predict(data.test.images, batch_size=32, verbose=0), data.test, data)
+    assert {name: last[name] for name in last if name.startswith("test")} == TASKS[task].evaluate(answers, data)
+    for name, array in TASKS[task].kept(answers, data).items():
+        assert np.array_equal(np.load(of_task[task] / "runs" / "1-s3.npz")[name], array)
+
+
+@pixelwise
+def test_pixels_are_learned(of_task, task):
+    first, last = lines(of_task[task])[:2]
+    assert last["train_loss"] < first["train_loss"]
+
+
+@pytest.mark.parametrize(
+    ("task", "moment"), [("segmentation", "after an epoch"), ("image2image", "before the results")]
+)
+def test_interrupted_and_resumed_pixels_end_with_the_same_bits(of_task, folders, tmp_path, task, moment, monkeypatch):
+    config = of_pixels(folders, task)
+    with monkeypatch.context() as patch:
+        if moment == "before the results":
+            interrupt_writing(patch, ".npz", 2)
+        progress = Stop(epochs=3) if moment == "after an epoch" else Progress()
+        with pytest.raises(KeyboardInterrupt):
+            compare(config, tmp_path, progress=progress)
+    assert results(tmp_path) != results(of_task[task])
+    compare(config, tmp_path, resume=True)
+    assert results(tmp_path) == results(of_task[task])
+    assert not unfinished_files(tmp_path)
+
+
+def test_test_images_are_answered_by_a_part_of_them_at_a_time(of_task, folders, monkeypatch):
+    config = replace(of_pixels(folders, "segmentation"), arms=("none",))
+    data = loaded(config)
+    run = Run(config, replace(data, test=data.test.take([0, 1] * 40)), of_task["segmentation"], 0, 3)
+    model, asked = run.restored()[0], []
+    predict = model.predict
+    monkeypatch.setattr(model, "predict", lambda x, **options: asked.append(len(x)) or predict(x, **options))
+    whole = run._answers(model)
+    monkeypatch.setattr(train, "MOST_OUTPUTS", 64 * 20 * 20 * 2)
+    parts = run._answers(model)
+    assert asked == [80, 64, 16]
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "resnet20"}, "expected a model that answers for every pixel \\(unet\\), got 'resnet20'"),
+        ({"task": "classification", "model": "small"}, "expected a task that folders:"),
+        ({"data": "cifar10"}, "expected a task that cifar10 has \\(classification\\), got 'segmentation'"),
+        ({"data": "scenes"}, "with masks of folders: alone"),
+        ({"task": "image2image"}, "with masks of folders: alone"),
+        ({"classes": ("disc",)}, "expected "),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(folders, tmp_path, change, said):
+    config = replace(of_pixels(folders, "segmentation"), **change)
+    with pytest.raises(LabError, match=said):
+        compare(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # --- refused ---

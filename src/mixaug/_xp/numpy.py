@@ -91,7 +91,8 @@ def take_each(x: Array, index: Array, axis: int) -> Array:
 
 def _along(index: Array, axes: int, axis: int) -> Array:
     """An index (n, length) with axes of length 1 beside the first and the given one."""
-    return index.reshape([len(index) if a == 0 else -1 if a == axis else 1 for a in range(axes)])
+    n, length = index.shape  # not -1: there may be no rows
+    return index.reshape([n if a == 0 else length if a == axis else 1 for a in range(axes)])
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import reduce
 from math import prod
+from numbers import Integral, Real
 from operator import and_, mul, or_
 from typing import Any, NamedTuple, TypeAlias
 
@@ -251,16 +252,20 @@ def _points(
 
 
 def _point(xp: Library, x: Array, view: _View, size: Size, normalized: bool) -> tuple[Array, Array]:
-    """One parent's points and their weights."""
+    """One parent's points and their weights. What is no point stays where it is: a window moves no padding."""
     axes, shape, real = len(size), xp.shape(x), _real(xp, x)
     x = xp.cast(xp.reshape(x, (shape[0], prod(shape[1:-1]), shape[-1])), real)
-    parts_of = [_number(xp, length, real) if normalized else None for length in size]
+    lengths = [_number(xp, length, real) for length in size]
+    parts_of = [length if normalized else None for length in lengths]
     order = _order("xyxy", axes)
-    place = view.through(_in_pixels([x[..., a] for a in order], parts_of))
-    weight = view.at(xp, place, size)
-    moved = [_in_parts(place, parts_of)[a] for a in order]
+    here = _in_pixels([x[..., a] for a in order], parts_of)
+    is_point = reduce(and_, [(v >= 0) & (v < length) for v, length in zip(here, lengths, strict=True)])
     if shape[-1] > axes:
-        weight = _where(xp, x[..., axes] > 0, weight)
+        is_point = is_point & (x[..., axes] > 0)
+    place = view.through(here)
+    weight = _where(xp, is_point, view.at(xp, place, size))
+    moved = [xp.where(is_point, _in_parts(place, parts_of)[a], x[..., order[a]]) for a in order]
+    if shape[-1] > axes:
         moved.append(_where(xp, weight > 0, x[..., axes]))
     return xp.reshape(xp.stack(moved, axis=-1), shape), xp.reshape(xp.cast(weight, "float32"), shape[:-1])
 
@@ -777,6 +782,7 @@ def _check_lists(xp: Library, x: list[Array], beside: Beside, parent: Array) -> 
         *((name, y, x) for name, y in _by_name(beside.labels).items()),
         ("valid", beside.valid, x),
         *((f"{name} of the source", y, beside.source) for name, y in _by_name(beside.labels_source).items()),
+        ("source", beside.source, beside.source),
         ("valid_source", beside.valid_source, beside.source),
     ]:
         if own is None:
@@ -785,9 +791,30 @@ def _check_lists(xp: Library, x: list[Array], beside: Beside, parent: Array) -> 
             raise TypeError(f"{name}: expected a list as the boxes are, got one array; pass both as lists or padded")
         if of is x and len(own) != n:
             raise ValueError(f"{name}: expected {n} arrays, one for each output of the mix, got {len(own)}")
+        if of is not None and len(own) != len(of):
+            raise ValueError(f"{name}: expected {len(of)} arrays, one for each row of the source, got {len(own)}")
+        _check_alike(xp, own, name)
         counts = [(one.shape[0], boxes.shape[0]) for one, boxes in zip(own, of or own, strict=True)]
         if any(a != b for a, b in counts):
             raise ValueError(f"{name}: expected one for each box, got (those, boxes) {counts}; mend the lists")
+
+
+def _check_alike(xp: Library, own: list[Array], name: str) -> None:
+    """Refuse arrays of a list that cannot be padded to one."""
+    for one in own:
+        _check_kind(xp, one, name)
+    kinds = sorted({f"{xp.dtype(one)} (m_i{''.join(f', {length}' for length in one.shape[1:])})" for one in own})
+    if len(kinds) > 1 or not all(len(one.shape) for one in own):
+        raise TypeError(
+            f"{name}: expected arrays (m_i, ...) of one dtype and shape but for m_i, got {', '.join(kinds)}; "
+            "make them alike"
+        )
+
+
+def _check_kind(xp: Library, x: Array, name: str) -> None:
+    dtype = xp.dtype(x)
+    if dtype not in (*FLOATS, "bool") and "int" not in dtype:
+        raise TypeError(f"{name}: expected numbers or bools, got {dtype}; pass the index of each instead")
 
 
 def _check_format(format: str) -> None:  # noqa: A002
@@ -799,9 +826,9 @@ def _check_format(format: str) -> None:  # noqa: A002
 
 def _check_keep(keep: Keep, what: str) -> None:
     least, most = keep
-    if isinstance(least, bool) or not isinstance(least, (int, float)) or not 0 <= least <= 1:
+    if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
         raise ValueError(f"min_visibility: expected a number in 0..1, got {least!r}")
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+    if most is not None and (isinstance(most, bool) or not isinstance(most, Integral) or most < 1):
         raise ValueError(f"max_{what}: expected a whole number of 1 or more, or None, got {most!r}")
 
 
@@ -851,7 +878,11 @@ def _check_beside(xp: Library, what: str, x: Array, beside: Beside, parent: Arra
     """Refuse labels that are not one an object, or without those of the source."""
     rows.check(xp, x, beside.source, parent, what)
     sources = _by_name(beside.labels_source)
-    given = {name: (y, sources.get(name), "labels_source") for name, y in _by_name(beside.labels).items()}
+    by_name = isinstance(beside.labels, Mapping)
+    given = {
+        name: (y, sources.get(name), f"labels_source[{name!r}]" if by_name else "labels_source")
+        for name, y in _by_name(beside.labels).items()
+    }
     if beside.valid is not None:
         given["valid"] = beside.valid, beside.valid_source, "valid_source"
     for name, (y, of_source, option) in given.items():
@@ -862,6 +893,7 @@ def _check_beside(xp: Library, what: str, x: Array, beside: Beside, parent: Arra
             raise ValueError(
                 f"{name}: expected one for each of the {what}, (n, {x.shape[1]}, ...), got the shape {tuple(y.shape)}"
             )
+        _check_kind(xp, y, name)
         rows.check(xp, y, of_source, parent, name)
     if isinstance(beside.labels, Mapping):
         _check_known(xp, beside.labels, size)

@@ -1,4 +1,4 @@
-"""Basic augmentation: what is done to each image before any mixing, the same for every arm."""
+"""Basic augmentation: what is done to each image and its target before any mixing, the same for every arm."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from .. import _xp, keys
 from .errors import unknown
 
 Images = NDArray[np.uint8]
+Targets = NDArray[Any]
 Words = NDArray[np.uint32]
 
 _PLACE = -3  # folded into the batch's key: no step and no branch of a recipe has this number
 _WORDS = 4  # of each row: flip, crop's two axes, brightness
 
 
-def augment(images: Images, names: Sequence[str], key: Sequence[int]) -> Images:
+def augment(images: Images, names: Sequence[str], key: Sequence[int], *, fill: int = 0) -> Images:
     """Flip, crop, brighten each image at random: a pure function of the key, apart from what the mix draws under it.
 
         flip        left and right change places, with chance 1/2
-        crop        pad by p = max(1, side // 8) black pixels a side, take the old size from a random place
+        crop        pad by p = max(1, side // 8) pixels a side, take the old size from a random place
         brightness  times U(0.8, 1.2), rounded, clipped to 0..255
 
     Args:
         images: uint8 (n, h, w, c).
         names: which, in the order of application. What one draws does not depend on the others.
         key: (seed, epoch, step).
+        fill: what the pixels that crop adds are.
 
     Returns:
         uint8 (n, h, w, c); the images themselves where there are no names.
@@ -45,26 +47,46 @@ def augment(images: Images, names: Sequence[str], key: Sequence[int]) -> Images:
     for name in names:
         if name not in AUGMENTATIONS:
             raise unknown("an augmentation", name, AUGMENTATIONS)
-        images = AUGMENTATIONS[name](images, words)
+        images = AUGMENTATIONS[name](images, words, fill)
     return images
 
 
-def _flip(images: Images, words: Words) -> Images:
+def moved(targets: Targets, names: Sequence[str], key: Sequence[int], *, fill: int = 0) -> Targets:
+    """What belongs to images, moved as `augment` moves these under the same key: by flip and crop, not by brightness.
+
+    Args:
+        targets: masks uint8 (n, h, w), or target images uint8 (n, h, w, c); class ids (n,) stay as they are.
+        names: as for `augment`.
+        key: as for `augment`.
+        fill: the id or grey of the pixels that crop adds.
+
+    Example:
+        >>> moved(np.zeros((1, 8, 8), np.uint8), ["crop", "brightness"], (0, 0, 0), fill=255)[0, :, 0].tolist()
+        [0, 0, 0, 0, 0, 0, 0, 255]
+    """
+    if targets.ndim == 1:
+        return targets
+    moves = [name for name in names if name != "brightness"]
+    pixels = augment(targets.reshape(*targets.shape[:3], -1), moves, key, fill=fill)
+    return pixels.reshape(targets.shape)
+
+
+def _flip(images: Images, words: Words, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
     flipped: Images = np.where(words[0, :, None, None, None] < 2**31, images[:, :, ::-1], images)
     return flipped
 
 
-def _crop(images: Images, words: Words) -> Images:
+def _crop(images: Images, words: Words, fill: int) -> Images:
     n, height, width, _ = images.shape
     down, right = max(1, height // 8), max(1, width // 8)
-    padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)))
+    padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)), constant_values=fill)
     row = _below(words[1], 2 * down + 1)[:, None, None] + np.arange(height)[:, None]
     column = _below(words[2], 2 * right + 1)[:, None, None] + np.arange(width)
     cropped: Images = padded[np.arange(n)[:, None, None], row, column]
     return cropped
 
 
-def _brightness(images: Images, words: Words) -> Images:
+def _brightness(images: Images, words: Words, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
     factor = 0.8 + 0.4 * keys.uniform(_xp.common(), words[3])
     brightened: Images = np.rint(images * factor[:, None, None, None]).clip(0, 255).astype(np.uint8)
     return brightened
@@ -75,4 +97,8 @@ def _below(word: Words, end: int) -> NDArray[np.int64]:
     return (word.astype(np.int64) * end) >> 32
 
 
-AUGMENTATIONS: dict[str, Callable[[Images, Any], Images]] = {"flip": _flip, "crop": _crop, "brightness": _brightness}
+AUGMENTATIONS: dict[str, Callable[[Images, Any, int], Images]] = {
+    "flip": _flip,
+    "crop": _crop,
+    "brightness": _brightness,
+}

@@ -12,6 +12,7 @@ from ..recipes import Entry, Recipe, identity
 from ..recipes import recipe as read_recipe
 from ..recipes import recipes as list_recipes
 from .augment import AUGMENTATIONS
+from .dataset import TASKS
 from .errors import LabError
 
 _RATES = {"adam": 1e-3, "sgd": 0.1}
@@ -24,7 +25,11 @@ class Config:
     """What is compared, on what, and how it is trained. Each field is checked when the value is made.
 
     Args:
+        task: "classification", "segmentation" or "image2image". The defaults here are those of classification;
+            `TASKS[task].defaults` of `mixaug.lab.tasks` has what others have instead.
         data: as for `mixaug.lab.data.load`.
+        classes: the names of mask ids, where they are not known; None: they are.
+        ignore_index: the id of mask pixels that say nothing; None: there are none.
         train_size: how many training images; None: all.
         image_size: side of the images in pixels; None: as they are.
         arms: what is compared: "none", or recipes in the form that `ma.recipe` reads; no two the same.
@@ -50,7 +55,10 @@ class Config:
         (identity(), CutMix(alpha=1.0))
     """
 
+    task: str = "classification"
     data: str = "fashion-mnist-sample"
+    classes: tuple[str, ...] | None = None
+    ignore_index: int | None = None
     train_size: int | None = None
     image_size: int | None = None
     arms: tuple[str, ...] = ("none", "mixup(alpha=0.2)", "cutmix(alpha=1.0)")
@@ -66,6 +74,10 @@ class Config:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
+        self._expect(self.task in TASKS, "task", " or ".join(TASKS))
+        self._expect(self.classes is None or _names(self.classes), "classes", "one or more different names")
+        ignored = self.ignore_index is None or _whole(self.ignore_index, 0, 256)
+        self._expect(ignored, "ignore_index", "a whole number of 0..255")
         for name in ("data", "model"):
             self._expect(isinstance(getattr(self, name), str) and getattr(self, name), name, "a name")
         for name in ("epochs", "batch_size"):
@@ -192,6 +204,10 @@ def _whole(value: object, low: int, end: float = math.inf) -> bool:
 def _number(value: object) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
+
+
+def _names(values: object) -> bool:
+    return bool(values) and _distinct(values) and all(isinstance(value, str) and value for value in values)  # type: ignore[attr-defined]
 
 
 def _distinct(values: object) -> bool:

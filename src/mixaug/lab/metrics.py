@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from scipy.special import logsumexp, stdtrit
 from scipy.special import softmax as _softmax
 
@@ -15,6 +16,11 @@ from .errors import LabError
 
 Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.integer[Any]]
+Pixels = NDArray[np.uint8]
+
+TOLERANCE = 0.0075  #: how far a boundary may be off, as a share of the diagonal of the image
+ROUNDING = 1 / 12  #: the mean squared error of rounding to whole grey levels
+REACH = 5  #: of the window of `ssim` to each side, in pixels
 
 
 def softmax(logits: Floats) -> NDArray[np.float64]:
@@ -105,6 +111,227 @@ def most_confused(matrix: NDArray[np.int64], classes: Sequence[str], top: int) -
     order = np.argsort(-mistakes, axis=None, kind="stable")[:top]
     pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
     return [(classes[i], classes[j], int(mistakes[i, j])) for i, j in pairs if mistakes[i, j]]
+
+
+def known(masks: Ids, ignore_index: int | None) -> NDArray[np.bool_]:
+    """Which pixels say something: bool, of the shape of the masks.
+
+    >>> known(np.array([0, 255, 1]), ignore_index=255)
+    array([ True, False,  True])
+    """
+    return np.ones(masks.shape, np.bool_) if ignore_index is None else masks != ignore_index
+
+
+def pixel_log_loss(logits: Floats, masks: Ids, ignore_index: int | None = None) -> NDArray[np.float64]:
+    """Of each image the sum over its pixels of -log softmax(logits)[mask]; ignored ones cost nothing.
+
+    Args:
+        logits: (n, h, w, classes).
+        masks: class ids (n, h, w).
+        ignore_index: the id of pixels that say nothing.
+
+    Returns:
+        float64 (n,).
+
+    >>> pixel_log_loss(np.log([[[[0.25, 0.75], [0.5, 0.5]]]]), np.array([[[1, 9]]]), ignore_index=9).round(6)
+    array([0.287682])
+    """
+    said = known(masks, ignore_index)
+    ids = np.where(said, masks, 0).astype(np.int64)[..., None]
+    below = logits - logits.max(axis=-1, keepdims=True)  # in float32, if they are: there are many pixels
+    loss = np.log(np.exp(below).sum(axis=-1)) - np.take_along_axis(below, ids, axis=-1)[..., 0]
+    per_image: NDArray[np.float64] = np.where(said, loss, 0.0).sum(axis=(1, 2), dtype=np.float64)
+    return per_image
+
+
+def pixel_confusion(masks: Ids, predicted: Ids, classes: int, ignore_index: int | None = None) -> NDArray[np.int64]:
+    """How many pixels of each class were taken for each, as `confusion`; ignored ones are left out.
+
+    Args:
+        masks: class ids, of any shape.
+        predicted: class ids, of the same shape.
+        classes: how many there are.
+        ignore_index: the id, in the masks, of pixels that say nothing.
+
+    >>> pixel_confusion(np.array([[0, 1, 9]]), np.array([[0, 0, 1]]), classes=2, ignore_index=9)
+    array([[1, 0],
+           [1, 0]])
+    """
+    said = known(masks, ignore_index)
+    return confusion(masks[said].astype(np.int64), predicted[said].astype(np.int64), classes)
+
+
+def pixel_accuracy(matrix: NDArray[np.int64]) -> float:
+    """How often the class of a pixel is right, from a confusion matrix.
+
+    >>> pixel_accuracy(np.array([[2, 1], [1, 4]]))
+    0.75
+    """
+    return float(np.trace(matrix) / matrix.sum())
+
+
+def iou(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersection over union of each class, over the pixels of all images; NaN for a class that nobody named.
+
+        iou[c] = m[c, c] / (sum_j m[c, j] + sum_i m[i, c] - m[c, c])
+
+    Args:
+        matrix: m (classes, classes), by class, then by prediction.
+
+    >>> iou(np.array([[2, 1, 0], [1, 4, 0], [0, 0, 0]])).round(3)
+    array([0.5  , 0.667,   nan])
+
+    Everingham et al. 2010, "The Pascal Visual Object Classes (VOC) Challenge".
+    """
+    both = np.diag(matrix)
+    either = matrix.sum(axis=0) + matrix.sum(axis=1) - both
+    share: NDArray[np.float64] = np.divide(both, either, out=np.full(len(matrix), np.nan), where=either > 0)
+    return share
+
+
+def mean_iou(matrix: NDArray[np.int64]) -> float:
+    """The mean of `iou` over the classes that occur in truth or prediction.
+
+    >>> round(mean_iou(np.array([[2, 1, 0], [1, 4, 0], [0, 0, 0]])), 3)
+    0.583
+    """
+    return float(np.nanmean(iou(matrix)))
+
+
+def boundary_f1(masks: Ids, predicted: Ids, classes: int, ignore_index: int | None = None) -> float:
+    """How well the predicted boundaries of classes lie on the true ones: the mean over classes, then over images.
+
+        P = share of the predicted boundary that has true one within t pixels,  R = the other way round
+        F1 = 2 P R / (P + R),  t = max(1, 0.75 % of the diagonal)
+
+    A pixel is on the boundary of its class if one of the four pixels beside it is of another. Of an image those classes
+    count that have a boundary in truth or prediction, with 0 if in one alone. Ignored pixels are on none and make none.
+
+    Args:
+        masks: class ids (n, h, w).
+        predicted: class ids (n, h, w).
+        classes: how many there are.
+        ignore_index: the id, in the masks, of pixels that say nothing.
+
+    Returns:
+        0..1; 1 where there is no boundary at all.
+
+    >>> masks = np.repeat([[0, 0, 0, 0, 1, 1]], 4, axis=0)[None]
+    >>> boundary_f1(masks, np.roll(masks, -1, axis=2), classes=2).__round__(3)
+    0.833
+
+    Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?".
+    """
+    said = known(masks, ignore_index)
+    near = _disk(max(1.0, TOLERANCE * math.hypot(*masks.shape[1:])))
+    score = np.full((classes, len(masks)), np.nan)
+    for c in range(classes):
+        rows = np.flatnonzero((said & ((masks == c) | (predicted == c))).any(axis=(1, 2)))
+        true, found = (_boundary(ids[rows] == c, said[rows]) for ids in (masks, predicted))
+        score[c, rows] = _f1(true, found, near)
+    judged = score[:, ~np.isnan(score).all(axis=0)]
+    return float(np.nanmean(judged, axis=0).mean()) if judged.size else 1.0
+
+
+def _disk(radius: float) -> NDArray[np.bool_]:
+    """All offsets of pixels within a radius, (1, 2 r + 1, 2 r + 1): of one image alone."""
+    offset = np.arange(-int(radius), int(radius) + 1)
+    return np.hypot(offset[:, None], offset)[None] <= radius
+
+
+def _boundary(inside: NDArray[np.bool_], said: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    boundary: NDArray[np.bool_] = inside & said & ndimage.binary_dilation(~inside & said, _disk(1))
+    return boundary
+
+
+def _f1(true: NDArray[np.bool_], found: NDArray[np.bool_], near: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Of each image; NaN where neither has a boundary."""
+    precision = _share(found, ndimage.binary_dilation(true, near))
+    recall = _share(true, ndimage.binary_dilation(found, near))
+    total = precision + recall
+    score = np.divide(2 * precision * recall, total, out=np.zeros(len(true)), where=total > 0)
+    return np.where((true | found).any(axis=(1, 2)), score, np.nan)
+
+
+def _share(pixels: NDArray[np.bool_], hit: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Which share of the pixels of each image is hit; 0 of none."""
+    hits, pixel_count = ((x.sum(axis=(1, 2))) for x in (pixels & hit, pixels))
+    share: NDArray[np.float64] = hits / np.maximum(1, pixel_count)
+    return share
+
+
+def grey_error(targets: Pixels, predicted: Pixels) -> float:
+    """The mean absolute difference, in grey levels of 0..255 (L1).
+
+    Args:
+        targets: uint8 (n, h, w, c).
+        predicted: uint8 (n, h, w, c).
+
+    >>> grey_error(np.uint8([[[[0], [250]]]]), np.uint8([[[[3], [249]]]]))
+    2.0
+    """
+    return float(np.abs(targets.astype(np.int16) - predicted).mean())
+
+
+def psnr(targets: Pixels, predicted: Pixels) -> float:
+    """The peak signal-to-noise ratio in dB, the mean over images.
+
+        10 log10(255^2 / max(mean squared error, 1/12))
+
+    1/12 is what rounding to grey levels costs: so an image without an error has 58.92 dB, and the mean stays finite.
+
+    Args:
+        targets: uint8 (n, h, w, c).
+        predicted: uint8 (n, h, w, c).
+
+    >>> round(psnr(np.uint8([[[[0], [255]]]]), np.uint8([[[[51], [204]]]])), 2)
+    13.98
+    """
+    error = np.square(targets.astype(np.float64) - predicted).mean(axis=(1, 2, 3))
+    return float(np.mean(10 * np.log10(255**2 / np.maximum(error, ROUNDING))))
+
+
+def ssim(targets: Pixels, predicted: Pixels) -> float:
+    """The structural similarity: the mean over windows, channels and images.
+
+        ssim = (2 mx my + c1) (2 sxy + c2) / ((mx^2 + my^2 + c1) (sx^2 + sy^2 + c2))
+        c1 = (0.01 * 255)^2,  c2 = (0.03 * 255)^2
+
+    Means, variances and covariance are those under a Gaussian window of 11x11 pixels with a deviation of 1.5, at every
+    place where it lies within the image; in one of less than 11 pixels, at the middle, where it sees mirrored pixels.
+
+    Args:
+        targets: uint8 (n, h, w, c).
+        predicted: uint8 (n, h, w, c).
+
+    Returns:
+        -1..1; 1 for the same images.
+
+    >>> images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    >>> ssim(images, images), round(ssim(images, 255 - images), 3)
+    (1.0, -0.826)
+
+    Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity".
+    """
+    return float(
+        np.mean([_ssim(x.astype(np.float64), y.astype(np.float64)) for x, y in zip(targets, predicted, strict=True)])
+    )
+
+
+def _ssim(x: Floats, y: Floats) -> float:
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mx, my, xx, yy, xy = _windowed(np.stack([x, y, x * x, y * y, x * y]))
+    similar = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2)
+    return float(np.mean(similar / ((mx**2 + my**2 + c1) * (xx - mx**2 + yy - my**2 + c2))))
+
+
+def _windowed(maps: Floats) -> Floats:
+    """Weighted means of maps (k, h, w, c) under the window, where it lies within them."""
+    for axis in (1, 2):
+        maps = ndimage.gaussian_filter1d(maps, 1.5, axis, mode="mirror", radius=REACH)
+        edge = min(REACH, (maps.shape[axis] - 1) // 2)
+        maps = maps.take(range(edge, maps.shape[axis] - edge), axis)
+    return maps
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The networks of the lab: Keras models from pixels to logits."""
+"""The networks of the lab: Keras models from pixels to logits, or to numbers for every pixel, and their losses."""
 
 from __future__ import annotations
 
@@ -9,40 +9,45 @@ from typing import Any, TypeAlias
 import keras
 from keras import layers, ops
 
+from ..losses import cross_entropy
+from ..metrics import mixed_accuracy
 from .errors import LabError, unknown
 
 Tensor: TypeAlias = Any  # a keras.KerasTensor (n, h, w, c)
 Shortcut: TypeAlias = Callable[[Tensor, int, int], Tensor]
 
 
-def build(name: str, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def build(name: str, input_shape: tuple[int, int, int], outputs: int, *, per_pixel: bool = False) -> keras.Model:
     """A network by its name, with fresh He-normal weights (`keras.utils.set_random_seed` decides which).
 
-    It takes pixels of 0..255, uint8 or float, (n, h, w, c), scales them to -1..1 itself, and gives logits, float32
-    (n, num_classes): no softmax. A saved one loads without mixaug.
+    It takes pixels of 0..255, uint8 or float, (n, h, w, c), scales them to -1..1 itself, and gives logits or other
+    numbers, float32 (n, outputs) or, per pixel, (n, h, w, outputs): no softmax. A saved one loads without mixaug.
 
     Args:
         name: `small` (for a CPU), `resnet20`, `resnet32`, `resnet56` (He et al. 2015, section 4.2: the networks for
-            CIFAR-10), `resnet18` (the ImageNet network for small images: a 3x3 stem, no pooling).
+            CIFAR-10), `resnet18` (the ImageNet network for small images: a 3x3 stem, no pooling). Per pixel: `unet`
+            (Ronneberger et al. 2015, narrow, for a CPU).
         input_shape: (h, w, c), at least 8x8.
-        num_classes: two or more.
+        outputs: how many numbers it gives, such as one a class.
+        per_pixel: whether it gives them for every pixel.
 
     Raises:
-        LabError: an unknown name, an input too small or not (h, w, c), or fewer than two classes.
+        LabError: an unknown name, or an input too small or not (h, w, c).
 
-    >>> build("resnet20", (32, 32, 3), num_classes=10).output_shape
+    >>> build("resnet20", (32, 32, 3), 10).output_shape
     (None, 10)
+    >>> build("unet", (30, 50, 1), 3, per_pixel=True).output_shape
+    (None, 30, 50, 3)
     """
-    if name not in MODELS:
-        raise unknown("a model", name, MODELS)
+    known = PER_PIXEL if per_pixel else PER_IMAGE
+    if name not in known:
+        raise unknown("a model that answers for every pixel" if per_pixel else "a model", name, known)
     if len(input_shape) != 3 or min(input_shape[:2]) < 8:
         raise LabError(f"expected images (h, w, c) of 8x8 or more, got {tuple(input_shape)}: make them larger")
-    if num_classes < 2:
-        raise LabError(f"expected two or more classes, got {num_classes}: there is nothing to tell apart")
     pixels = keras.Input(input_shape, name="pixels")
-    features = MODELS[name](layers.Rescaling(1 / 127.5, -1)(pixels))
-    # float32, so that the loss keeps its precision under a mixed-precision policy
-    logits = layers.Dense(num_classes, kernel_initializer="he_normal", dtype="float32", name="logits")(features)
+    features = known[name](layers.Rescaling(1 / 127.5, -1)(pixels))
+    # float32, so that the loss keeps its precision under a mixed-precision policy; a pixel is a row to the layer
+    logits = layers.Dense(outputs, kernel_initializer="he_normal", dtype="float32", name="logits")(features)
     return keras.Model(pixels, logits, name=name)
 
 
@@ -82,6 +87,24 @@ def _projected(x: Tensor, filters: int, stride: int) -> Tensor:
     return _conv(x, filters, kernel=1, stride=stride)
 
 
+def _unet(x: Tensor, filters: tuple[int, ...] = (16, 32, 64, 128)) -> Tensor:
+    """Down by the maximum of 2x2 pixels, up by repeating them, each level joined with what was of its size before."""
+    height, width = x.shape[1:3]
+    whole = 2 ** (len(filters) - 1)
+    below, right = -height % whole, -width % whole
+    x = layers.ZeroPadding2D(((0, below), (0, right)))(x)
+    before = []
+    for count in filters[:-1]:
+        x = _relu(_conv(x, count))
+        before.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = _relu(_conv(_relu(_conv(x, filters[-1])), filters[-1]))
+    for count in filters[-2::-1]:
+        x = layers.Concatenate()([layers.UpSampling2D()(_conv(x, count, kernel=1)), before.pop()])
+        x = _relu(_conv(x, count))
+    return layers.Cropping2D(((0, below), (0, right)))(x)
+
+
 def _conv(x: Tensor, filters: int, kernel: int = 3, stride: int = 1) -> Tensor:
     """A convolution without bias, batch-normalised."""
     if stride > 1 and kernel > 1:
@@ -98,10 +121,59 @@ def _relu(x: Tensor) -> Tensor:
 
 _cifar_resnet = partial(_resnet, filters=(16, 32, 64), shortcut=_padded)
 
-MODELS: dict[str, Callable[[Tensor], Tensor]] = {
+PER_IMAGE: dict[str, Callable[[Tensor], Tensor]] = {
     "small": _small,
     "resnet20": partial(_cifar_resnet, blocks=3),
     "resnet32": partial(_cifar_resnet, blocks=5),
     "resnet56": partial(_cifar_resnet, blocks=9),
     "resnet18": partial(_resnet, filters=(64, 128, 256, 512), blocks=2, shortcut=_projected),
 }
+
+PER_PIXEL: dict[str, Callable[[Tensor], Tensor]] = {"unet": _unet}
+
+
+def pixel_cross_entropy(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """The cross-entropy of mixed masks, the mean over the pixels that say something.
+
+        loss = sum(cross_entropy(y_pred, y_true)) / max(1, sum(y_true))
+
+    Args:
+        y_true: a weight a class (n, h, w, classes), of sum 1, or 0 where a pixel is ignored.
+        y_pred: logits (n, h, w, classes).
+
+    >>> import numpy as np
+    >>> shares = np.float32([[[[0.5, 0.5], [0, 0]]]])
+    >>> round(float(pixel_cross_entropy(shares, np.float32([[[[2, 2], [0, 9]]]]))), 4)
+    0.6931
+    """
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    return ops.sum(cross_entropy(y_pred, y_true)) / ops.maximum(ops.sum(y_true), 1.0)
+
+
+class PixelAccuracy(keras.metrics.Mean):  # type: ignore[misc]
+    """For `compile`: how much of the mixed mask the predicted class is, the mean over pixels that say something.
+
+    >>> import numpy as np
+    >>> metric = PixelAccuracy()
+    >>> metric.update_state(np.float32([[[[0.75, 0.25], [0, 0]]]]), np.float32([[[[-1, 2], [3, 0]]]]))
+    >>> float(metric.result())
+    0.25
+    """
+
+    def __init__(self, name: str = "mixed_accuracy", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:  # noqa: ARG002 - Keras' signature
+        """Count a batch: as for `pixel_cross_entropy`."""
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        super().update_state(mixed_accuracy(y_pred, y_true), ops.sum(y_true, axis=-1))
+
+
+def pixel_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """The mean absolute difference (L1) between pixels of 0..255 and what is predicted of them, in 0..1.
+
+    >>> import numpy as np
+    >>> float(pixel_error(np.uint8([[[[0], [255]]]]), np.float32([[[[0.25], [1]]]])))
+    0.125
+    """
+    return ops.mean(ops.absolute(y_pred - ops.cast(y_true, "float32") / 255.0))

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from .tasks import TASKS
+
 
 class Progress:
     """Is told how the training goes, and does nothing."""
@@ -36,6 +38,7 @@ class Live(Progress):
 
     Args:
         console: where to; None: standard error.
+        task: of what is trained; it says what a line tells.
 
     Example:
         >>> import sys
@@ -47,7 +50,8 @@ class Live(Progress):
         cutmix, seed 0, epoch 1: test accuracy 0.8100, test loss 0.5000 (train loss 1.2000, mixed accuracy 0.5500), 3 s
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, task: str = "classification") -> None:
+        self._line = TASKS[task].line
         self._console = console or Console(stderr=True)
         columns = (
             TextColumn("{task.description}", markup=False),
@@ -102,8 +106,5 @@ class Live(Progress):
 
     def epoch(self, line: dict[str, Any]) -> None:
         """Print a line."""
-        text = (
-            "{arm}, seed {seed}, epoch {epoch}: test accuracy {test_accuracy:.4f}, test loss {test_loss:.4f} "
-            "(train loss {train_loss:.4f}, mixed accuracy {mixed_accuracy:.4f}), {seconds:.0f} s"
-        )
+        text = f"{{arm}}, seed {{seed}}, epoch {{epoch}}: {self._line}, {{seconds:.0f}} s"
         self._console.print(text.format(**line), markup=False, highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,6 @@ from zipfile import BadZipFile
 import jinja2
 import numpy as np
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from PIL import Image
 
 import mixaug
@@ -26,37 +26,11 @@ from . import metrics
 from .config import Config
 from .errors import LabError
 from .folder import write_text
+from .tasks import TASKS, Detail, Measure, Named, Task
 
 Line: TypeAlias = dict[str, Any]  # what epochs.jsonl says of an epoch
 
 STEPS_TO_JUDGE = 20_000  #: optimizer steps below which a run is too short to judge mixing
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A number that is measured after every epoch: its name and unit, its field in epochs.jsonl, how it is written."""
-
-    name: str
-    unit: str
-    field: str
-    factor: float
-    digits: int
-
-    def of(self, line: Line) -> float:
-        """Its value in an epoch, in its unit."""
-        return float(line[self.field]) * self.factor
-
-
-ACCURACY = Measure("Test accuracy", "%", "test_accuracy", 100, 2)
-LOSS = Measure("Test loss", "", "test_loss", 1, 3)
-MIXED_ACCURACY = Measure("Training accuracy against the mixed label", "%", "mixed_accuracy", 100, 2)
-TABLE = (
-    ACCURACY,
-    LOSS,
-    Measure("Calibration error", "%", "test_ece", 100, 2),
-    Measure("Time per step", "ms", "step_ms", 1, 1),
-)
-CURVES = (ACCURACY, LOSS, MIXED_ACCURACY)
 
 
 def write(out: Path) -> Path:
@@ -78,10 +52,10 @@ def write(out: Path) -> Path:
     page = _template().render(
         results=results,
         config=results.config,
+        task=results.task,
         arms=arms,
         warnings=list(_warnings(results, arms)),
-        measures=TABLE,
-        charts=[_Chart(measure, arms) for measure in CURVES],
+        charts=[_Chart(measure, arms) for measure in results.task.curves],
         extent=max((arm.reach for arm in arms), default=0.0),
         mixaug_version=mixaug.__version__,
     )
@@ -126,12 +100,17 @@ class Results:
         steps = config.epochs * -(-images // config.batch_size)
         return cls(folder, config, versions, classes, steps, epochs)
 
+    @property
+    def task(self) -> Task:
+        """What was trained for."""
+        return TASKS[self.config.task]
+
     def finished(self, arm: str) -> list[int]:
         """The seeds whose run of that arm has ended."""
         return [seed for seed in self.config.seeds if self._ended(arm, seed)]
 
     def _ended(self, arm: str, seed: int) -> bool:
-        return self.config.epochs in self.epochs[arm, seed] and self.logits_path(arm, seed).is_file()
+        return self.config.epochs in self.epochs[arm, seed] and self.path(arm, seed).is_file()
 
     def unfinished(self) -> list[str]:
         """The runs that have not ended, in words."""
@@ -144,21 +123,23 @@ class Results:
         """A measure after the last epoch, for each of these seeds."""
         return [measure.of(self.epochs[arm, seed][self.config.epochs]) for seed in seeds]
 
-    def logits_path(self, arm: str, seed: int) -> Path:
-        """The file with a run's logits on the test images."""
+    def path(self, arm: str, seed: int) -> Path:
+        """The file of what a run's network made of the test images."""
         return self.folder / "runs" / f"{self.config.arms.index(arm)}-s{seed}.npz"
 
-    def logits(self, arm: str, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """A finished run's logits on the test images (n, classes), and their labels (n,)."""
-        path = self.logits_path(arm, seed)
+    @property
+    def named(self) -> Named:
+        """What the task must know of the data."""
+        return Named(self.classes, self.config.ignore_index)
+
+    def kept(self, arm: str, seed: int) -> Any:
+        """What a finished run's network made of the test images, as its task reads it."""
+        path = self.path(arm, seed)
         try:
             with np.load(path, allow_pickle=False) as file:
-                logits, labels = file["logits"], file["labels"]
-            if logits.shape != (len(labels), len(self.classes)) or labels.dtype != np.int64:
-                raise ValueError(f"{logits.dtype} {logits.shape} and {labels.dtype} {labels.shape}")
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise _damaged(path, "the logits of a finished run", error) from error
-        return logits, labels
+                return self.task.read(file, self.named)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+            raise _damaged(path, "the results of a finished run", error) from error
 
 
 def _data(path: Path) -> tuple[tuple[str, ...], int]:
@@ -190,7 +171,7 @@ def _epochs(path: Path, config: Config) -> dict[tuple[str, int], dict[int, Line]
             run = epochs[found["arm"], found["seed"]]
             if found["epoch"] not in range(1, config.epochs + 1):
                 raise ValueError(f"epoch {found['epoch']}")
-            for measure in (*TABLE, *CURVES):
+            for measure in (*TASKS[config.task].table, *TASKS[config.task].curves):
                 measure.of(found)
             run[found["epoch"]] = found
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -276,8 +257,10 @@ class _Arm:
 
     @cached_property
     def gain(self) -> tuple[float, float] | None:
-        """Test accuracy minus that of none, in percentage points, and half its interval."""
-        return self.paired(ACCURACY)
+        """How much better it is than none in the measure that is judged, and half its interval."""
+        judged = self.results.task.judged
+        pair = self.paired(judged)
+        return None if pair is None else (judged.better * pair[0], pair[1])
 
     @property
     def reach(self) -> float:
@@ -290,50 +273,48 @@ class _Arm:
         if self.gain is None:
             return "cannot be compared with none yet: no seed is finished in both."
         mean, half = self.gain
-        points = f"{abs(mean):.2f} percentage points {'more' if mean > 0 else 'less'} accurate than none"
-        if f"{mean:.2f}" in ("0.00", "-0.00"):
-            points = "as accurate as none"
+        better, worse, same = self.results.task.verdicts
+        found = f"{abs(mean):.2f} {better if mean > 0 else worse}" if f"{abs(mean):.2f}" != "0.00" else same
         if math.isnan(half) and len(self.pairs) > 1:
-            return f"was {points} with each of {len(self.pairs)} seeds: too coarse a test for an interval."
+            return f"was {found} with each of {len(self.pairs)} seeds: too coarse a test for an interval."
         if math.isnan(half):
-            return f"was {points} with seed {self.pairs[0]}, the only one that both have finished."
+            return f"was {found} with seed {self.pairs[0]}, the only one that both have finished."
         between = f"{_signed(mean - half, 2)} to {_signed(mean + half, 2)}"
         excludes = "excludes 0" if abs(mean) > half else "includes 0: no difference is shown"
-        return f"was {points}: 95 % interval {between} over {len(self.pairs)} seeds, which {excludes}."
+        return f"was {found}: 95 % interval {between} over {len(self.pairs)} seeds, which {excludes}."
 
     @property
     def sheet(self) -> dict[str, Any]:
-        """The picture of what it was fed: its size, and itself as a data URL."""
+        """The picture of what it was fed."""
         path = self.results.folder / "sheets" / f"{self.index}.png"
         try:
-            content = path.read_bytes()
-            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-                width, height = image.size
+            return _embedded(path.read_bytes())
         except OSError as error:
             raise _damaged(path, "a PNG of what the arm was fed", error) from error
-        return {"width": width, "height": height, "url": f"data:image/png;base64,{base64.b64encode(content).decode()}"}
 
     @cached_property
-    def tested(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Logits and labels of the test images, of one finished run after the other."""
-        logits, labels = zip(*(self.results.logits(self.name, seed) for seed in self.seeds), strict=True)
-        return np.concatenate(logits), np.concatenate(labels)
+    def detail(self) -> Detail:
+        """What there is to say of its finished runs beside the measures."""
+        if not self.seeds:
+            return Detail()
+        runs = [self.results.kept(self.name, seed) for seed in self.seeds]
+        return self.results.task.detail(runs, self.results.named)
 
-    @property
-    def confused(self) -> list[tuple[str, str, float]]:
-        """The five most frequent mistakes over all seeds: (class, taken for, in how many percent of that class)."""
-        logits, labels = self.tested
-        classes = self.results.classes
-        matrix = metrics.confusion(labels, logits.argmax(-1), len(classes))
-        pairs = metrics.most_confused(matrix, classes, top=5)
-        return [(name, other, 100 * count / matrix[classes.index(name)].sum()) for name, other, count in pairs]
+    @cached_property
+    def picture(self) -> dict[str, Any] | None:
+        """What its network makes of the first test images."""
+        if self.detail.picture is None:
+            return None
+        content = io.BytesIO()
+        self.detail.picture.save(content, "PNG", optimize=True)
+        return _embedded(content.getvalue())
 
-    @property
-    def surplus(self) -> str:
-        """How sure the networks are, against how often they are right."""
-        logits, labels = self.tested
-        points = 100 * metrics.overconfidence(metrics.softmax(logits), labels)
-        return f"Confidence is on average {abs(points):.1f} points {'above' if points > 0 else 'below'} the accuracy."
+
+def _embedded(content: bytes) -> dict[str, Any]:
+    """A PNG's size, and itself as a data URL."""
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        width, height = image.size
+    return {"width": width, "height": height, "url": f"data:image/png;base64,{base64.b64encode(content).decode()}"}
 
 
 def _plus_minus(mean: float, half: float, digits: int, sign: str = "") -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,18 +24,19 @@ from numpy.typing import NDArray
 import mixaug
 
 from ..epoch import Epoch
-from ..keras import MixedAccuracy, SetEpoch
+from ..keras import SetEpoch
 from ..recipes import Recipe
-from . import metrics, models, preview
-from .augment import augment
+from . import models, preview
+from .augment import augment, moved
 from .config import Config
-from .data import Data, load
+from .data import load
+from .dataset import Data, Split
 from .errors import LabError
 from .folder import Line, Log, admit, locked, write, write_text, writing
 from .progress import Progress
+from .tasks import TASKS, Arrays, Task
 
-Pixels: TypeAlias = NDArray[np.uint8]
-Ids: TypeAlias = NDArray[np.int64]
+MOST_OUTPUTS = 2**24  #: numbers of the network that are held at a time
 
 
 def compare(config: Config, out: Path, *, resume: bool = False, progress: Progress | None = None) -> None:
@@ -49,8 +50,9 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         config: what to do.
         out: the run folder, made if it is missing: config.json, data.json, versions.json, epochs.jsonl (a line an
             epoch), runs/I-sS.keras (arm I, seed S: the network after its last epoch, for
-            `keras.saving.load_model(path, compile=False)`), runs/I-sS.npz (its logits on the test images, and their
-            labels), sheets/I.png (the first images that arm I is fed).
+            `keras.saving.load_model(path, compile=False)`), runs/I-sS.npz (what it made of the test images: logits and
+            labels; predicted and true masks, and the first images; or the first predicted images, the true ones and
+            those that went in), sheets/I.png (the first images that arm I is fed).
         resume: go on with the run in `out`. One that is finished is left as it is.
         progress: is told how it goes.
 
@@ -59,7 +61,14 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
             is damaged or in use; the data or the model do not exist; the loss is no longer finite.
     """
     admit(config, out, resume)
-    data = load(config.data, train_size=config.train_size, image_size=config.image_size)
+    data = load(
+        config.data,
+        task=config.task,
+        train_size=config.train_size,
+        image_size=config.image_size,
+        classes=config.classes,
+        ignore_index=config.ignore_index,
+    )
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
     start()
     runs[0].untrained()  # a network that cannot be built is refused before anything is written
@@ -90,8 +99,8 @@ def _describe(config: Config, data: Data, out: Path) -> None:
     for index, recipe in enumerate(config.recipes):
         path = out / "sheets" / f"{index}.png"
         if not path.exists():
-            images, labels, key = Batches(config, data, recipe, config.seeds[0]).unmixed(0)
-            write(path, preview.fed(images, labels, data.classes, recipe, key).save)
+            given, key = Batches(config, data, recipe, config.seeds[0]).unmixed(0)
+            write(path, preview.fed(given, data, recipe, key).save)
 
 
 def _versions() -> str:
@@ -116,7 +125,7 @@ def _train(runs: list[Run], log: Log, progress: Progress) -> None:
     log.keep({(run.arm, run.seed): epochs for run, epochs in zip(runs, finished, strict=True)})
     progress.begin(sum(run.steps * run.config.epochs for run in runs), runs[0].steps * sum(finished))
     for run in runs:
-        if not run.logits.exists():
+        if not run.result.exists():
             run.train(log, progress)
 
 
@@ -131,14 +140,15 @@ class Run:
     seed: int
 
     def train(self, log: Log, progress: Progress) -> None:
-        """Do the epochs that are left, then write the logits."""
+        """Do the epochs that are left, then write what the network makes of the test images."""
         model, finished = self.restored()
         for epoch in range(finished, self.config.epochs):
             line = self.epoch(model, epoch, progress)
             log.append(line)
             write(self.network, model.save)  # after the line: it is this that says the epoch is finished
             progress.epoch(line)
-        write(self.logits, partial(np.savez, logits=self._logits(model), labels=self.data.test.targets))
+        kept: Mapping[str, Any] = self.task.kept(self._answers(model), self.data)
+        write(self.result, partial(np.savez_compressed, **kept))
 
     def epoch(self, model: keras.Model, epoch: int, progress: Progress) -> Line:
         """Train for an epoch, counted from 0, and evaluate on the test images."""
@@ -153,26 +163,23 @@ class Run:
             callbacks=[SetEpoch(batches), watch],
         ).history
         seconds = perf_counter() - begun
-        logits, labels = self._logits(model), self.data.test.targets
-        test_loss = metrics.log_loss(logits, labels)
-        self.check_finite(test_loss, epoch)
+        measures = self.task.evaluate(self._answers(model), self.data)
+        self.check_finite(measures["test_loss"], epoch)
         return {
             "arm": self.arm,
             "seed": self.seed,
             "epoch": epoch + 1,
             "learning_rate": float(learning_rate(self.config, self.steps)((epoch + 1) * self.steps - 1)),
-            "train_loss": history["loss"][0],
-            "mixed_accuracy": history["mixed_accuracy"][0],
-            "test_loss": test_loss,
-            "test_accuracy": metrics.accuracy(logits, labels),
-            "test_ece": metrics.calibration_error(metrics.softmax(logits), labels),
+            "train_loss": history.pop("loss")[0],
+            **{name: value[0] for name, value in history.items()},
+            **measures,
             "seconds": seconds,
             "step_ms": watch.step_ms,
         }
 
     def finished(self) -> int:
         """How many epochs are finished."""
-        if self.logits.exists():
+        if self.result.exists():
             return self.config.epochs
         return self.restored()[1] if self.network.exists() else 0
 
@@ -198,11 +205,13 @@ class Run:
     def untrained(self) -> keras.Model:
         """The network before its first step, the same for every arm."""
         keras.utils.set_random_seed(self.seed)
-        model = models.build(self.config.model, self.data.train.images.shape[1:], len(self.data.classes))
+        outputs, shape = self.task.outputs(self.data), self.data.train.images.shape[1:]
+        model = models.build(self.config.model, shape, outputs, per_pixel=self.task.per_pixel)
+        loss, measured = self.task.learning()
         model.compile(
             optimizer(self.config, self.steps),
-            keras.losses.CategoricalCrossentropy(from_logits=True),
-            metrics=[MixedAccuracy()],
+            loss,
+            metrics=measured,
             # the operations that TensorFlow promises to be deterministic are its own, not XLA's
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
@@ -218,9 +227,21 @@ class Run:
             way_out = "start anew with a lower --learning-rate and another --out; what was finished stays"
             raise LabError(f"expected a finite loss, got {loss} in {self.name}, epoch {epoch + 1}: {way_out}")
 
-    def _logits(self, model: keras.Model) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = model.predict(self.data.test.images, batch_size=256, verbose=0)
-        return logits
+    def _answers(self, model: keras.Model) -> Arrays:
+        """What the network makes of the test images, by a part of them at a time: many pixels have many outputs."""
+        test, batch = self.data.test, self.task.tested
+        several = batch * max(1, MOST_OUTPUTS // (batch * math.prod(model.output_shape[1:])))
+        parts = [test.take(range(i, min(i + several, len(test)))) for i in range(0, len(test), several)]
+        answers = [
+            self.task.answers(model.predict(part.images, batch_size=batch, verbose=0), part, self.data)
+            for part in parts
+        ]
+        return {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
+
+    @property
+    def task(self) -> Task:
+        """What is trained for."""
+        return TASKS[self.config.task]
 
     @property
     def arm(self) -> str:
@@ -238,8 +259,8 @@ class Run:
         return self.out / "runs" / f"{self.index}-s{self.seed}.keras"
 
     @property
-    def logits(self) -> Path:
-        """The file of the logits on the test images; with it the run is finished."""
+    def result(self) -> Path:
+        """The file of what the network made of the test images; with it the run is finished."""
         return self.network.with_suffix(".npz")
 
     @property
@@ -273,21 +294,27 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._config, self._data, self._recipe, self._seed = config, data, recipe, seed
 
     def __len__(self) -> int:
-        return -(-len(self._data.train.targets) // self._config.batch_size)
+        return -(-len(self._data.train) // self._config.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Pixels, NDArray[np.float32]]:
-        images, labels, key = self.unmixed(index)
-        mixed: tuple[Pixels, NDArray[np.float32]] = mixaug.mix_batch(
-            self._recipe, (images, labels), key=key, num_classes=len(self._data.classes)
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        given, key = self.unmixed(index)
+        fields = ("images", TASKS[self._config.task].field(self._data))
+        mixed: tuple[NDArray[Any], NDArray[Any]] = mixaug.mix_batch(
+            self._recipe, (given.images, given.targets), key=key, fields=fields
         )
         return mixed
 
-    def unmixed(self, index: int) -> tuple[Pixels, Ids, tuple[int, int, int]]:
-        """The augmented images and the labels that batch `index` is mixed from, and the key that it is mixed by."""
-        size, train = self._config.batch_size, self._data.train
-        rows = Epoch(len(train.targets), self._seed, self.epoch).rows(index * size, (index + 1) * size)
-        key = (self._seed, self.epoch, index)
-        return augment(train.images[rows], self._config.augment, key), train.targets[rows], key
+    def unmixed(self, index: int) -> tuple[Split, tuple[int, int, int]]:
+        """The augmented images and targets that batch `index` is mixed from, and the key that it is mixed by."""
+        size, names = self._config.batch_size, self._config.augment
+        rows = Epoch(len(self._data.train), self._seed, self.epoch).rows(index * size, (index + 1) * size)
+        images, targets, key = (
+            self._data.train.images[rows],
+            self._data.train.targets[rows],
+            (self._seed, self.epoch, index),
+        )
+        ignored = self._data.ignore_index or 0
+        return Split(augment(images, names, key), moved(targets, names, key, fill=ignored)), key
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
