@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import reduce
 from math import prod
 from numbers import Integral, Real
-from operator import and_, mul, or_
+from operator import and_, mul
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .._xp import Array, Dim, Library
+from .._xp import Array, Library
 from ..keys import GRID
-from ..regions import Paste, Region, Size, inside
-from . import images, rows
+from ..regions import Region, Size
+from . import rows
 from .labels import FLOATS
+from .sight import SEEN, SLACK, Edges, View, number, sides_of, views_of, weights_of, where
 
 FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh")
-SEEN = 0.5 / GRID  #: what weighs less is not to be seen: it is none of the 1/65536 that images of uint8 are blended by
-SLACK = 1e-6  #: how far two libraries may be apart: thresholds are met within it
-
 Objects: TypeAlias = Any  #: an array (n, m, ...) with room for m objects a sample, or a list of n arrays (m_i, ...)
 Labels: TypeAlias = Objects | Mapping[str, Objects] | None
-Edges: TypeAlias = list[Array]  #: of boxes (n, m), along each spatial axis
 
 
 class Boxes(NamedTuple):
@@ -138,9 +134,9 @@ def boxes(
     _check_boxes(xp, x, size)
     _check_beside(xp, "boxes", x, beside, parent, size)
     real = _real(xp, x)
-    lengths = [_number(xp, length, real) for length in size]
+    lengths = [number(xp, length, real) for length in size]
     form = (format, [length if normalized else None for length in lengths])
-    views = _views(xp, parent, region, size, real)
+    views = views_of(xp, parent, region, size, real)
     there = [None] * len(views) if beside.valid is None else rows.parents(xp, beside.valid, beside.valid_source, parent)
     parents = rows.parents(xp, x, beside.source, parent)
     found = [
@@ -158,7 +154,7 @@ def _box(
     xp: Library,
     x: Array,
     valid: Array | None,
-    view: _View,
+    view: View,
     lengths: list[Array],
     form: tuple[str, list[Array | None]],
     min_visibility: float,
@@ -166,7 +162,7 @@ def _box(
     """Of one parent's boxes (n, m, 2 * d) what is to be seen, and its weight (n, m); 0 for those that go."""
     first, last, is_box = _clipped(xp, *_edges(x, *form), lengths, valid)
     first, last = view.through(first), view.through(last)
-    area = reduce(mul, _sides(first, last))
+    area = reduce(mul, sides_of(first, last))
     first, last = view.within(first), view.within(last)
     weight = view.seen.integral(first, last) / xp.where(is_box, area, xp.full((), 1.0, xp.dtype(area)))
     first, last = view.seen.bounds(first, last)
@@ -182,18 +178,14 @@ def _clipped(
     is_box = reduce(and_, [b > a for a, b in zip(first, last, strict=True)])
     if valid is not None:
         is_box = is_box & xp.cast(valid, "bool")
-    first, last = ([_where(xp, is_box, edge) for edge in edges] for edges in (first, last))
+    first, last = ([where(xp, is_box, edge) for edge in edges] for edges in (first, last))
     return first, last, is_box
 
 
 def _heavy(xp: Library, weight: Array, there: Array, peak: Array, min_visibility: float) -> Array:
     """float32 weights, 0 for the objects that go: too little of them is as much to be seen as their parent can be."""
     enough = weight >= (min_visibility - SLACK) * peak
-    return _where(xp, there & enough & (weight > SEEN), xp.cast(xp.minimum(weight, peak), "float32"))
-
-
-def _sides(first: Edges, last: Edges) -> Edges:
-    return [b - a for a, b in zip(first, last, strict=True)]
+    return where(xp, there & enough & (weight > SEEN), xp.cast(xp.minimum(weight, peak), "float32"))
 
 
 def _edges(x: Array, format: str, parts_of: list[Array | None]) -> tuple[Edges, Edges]:  # noqa: A002
@@ -207,7 +199,7 @@ def _edges(x: Array, format: str, parts_of: list[Array | None]) -> tuple[Edges, 
 
 def _written(xp: Library, first: Edges, last: Edges, format: str, parts_of: list[Array | None]) -> Array:  # noqa: A002
     """Boxes (n, m, 2 * d) of that format."""
-    sides = _sides(first, last)
+    sides = sides_of(first, last)
     if format == "cxcywh":
         first = [edge + side * 0.5 for edge, side in zip(first, sides, strict=True)]
     order = _order(format, len(parts_of))
@@ -239,11 +231,11 @@ def keypoints(
     """Where each point of each parent has come to, and the weight that its parent has there."""
     _check_points(xp, x, size)
     rows.check(xp, x, source, parent, "keypoints")
-    return _points(xp, x, source, parent, size, normalized, _views(xp, parent, region, size, _real(xp, x)))
+    return _points(xp, x, source, parent, size, normalized, views_of(xp, parent, region, size, _real(xp, x)))
 
 
 def _points(
-    xp: Library, x: Array, source: Array | None, parent: Array, size: Size, normalized: bool, views: list[_View]
+    xp: Library, x: Array, source: Array | None, parent: Array, size: Size, normalized: bool, views: list[View]
 ) -> Keypoints:
     parents = rows.parents(xp, x, source, parent)
     found = [_point(xp, one, view, size, normalized) for one, view in zip(parents, views, strict=True)]
@@ -251,11 +243,11 @@ def _points(
     return Keypoints(xp.cast(points, x.dtype if xp.dtype(x) in FLOATS else xp.dtype(points)), weight)
 
 
-def _point(xp: Library, x: Array, view: _View, size: Size, normalized: bool) -> tuple[Array, Array]:
+def _point(xp: Library, x: Array, view: View, size: Size, normalized: bool) -> tuple[Array, Array]:
     """One parent's points and their weights. What is no point stays where it is: a window moves no padding."""
     axes, shape, real = len(size), xp.shape(x), _real(xp, x)
     x = xp.cast(xp.reshape(x, (shape[0], prod(shape[1:-1]), shape[-1])), real)
-    lengths = [_number(xp, length, real) for length in size]
+    lengths = [number(xp, length, real) for length in size]
     parts_of = [length if normalized else None for length in lengths]
     order = _order("xyxy", axes)
     here = _in_pixels([x[..., a] for a in order], parts_of)
@@ -263,10 +255,10 @@ def _point(xp: Library, x: Array, view: _View, size: Size, normalized: bool) -> 
     if shape[-1] > axes:
         is_point = is_point & (x[..., axes] > 0)
     place = view.through(here)
-    weight = _where(xp, is_point, view.at(xp, place, size))
+    weight = where(xp, is_point, view.at(xp, place, size))
     moved = [xp.where(is_point, _in_parts(place, parts_of)[a], x[..., order[a]]) for a in order]
     if shape[-1] > axes:
-        moved.append(_where(xp, weight > 0, x[..., axes]))
+        moved.append(where(xp, weight > 0, x[..., axes]))
     return xp.reshape(xp.stack(moved, axis=-1), shape), xp.reshape(xp.cast(weight, "float32"), shape[:-1])
 
 
@@ -280,8 +272,8 @@ def instances(
     _check_keep(keep, "instances")
     _check_masks(xp, x, size)
     _check_beside(xp, "instances", x, beside, parent, size)
-    views = _views(xp, parent, region, size, "float32")
-    weights = _weights(xp, parent, region, size)
+    views = views_of(xp, parent, region, size, "float32")
+    weights = weights_of(xp, parent, region, size)
     parents = rows.parents(xp, x, beside.source, parent)
     there = [None] * len(views) if beside.valid is None else rows.parents(xp, beside.valid, beside.valid_source, parent)
     found = [
@@ -295,13 +287,13 @@ def instances(
 
 
 def _instance(
-    xp: Library, x: Array, valid: Array | None, weight: Array, view: _View, size: Size, min_visibility: float
+    xp: Library, x: Array, valid: Array | None, weight: Array, view: View, size: Size, min_visibility: float
 ) -> tuple[Array, Array]:
     """Of one parent's masks (n, m, *size) what is to be seen, and its weight: that of the pixels that are shown."""
     axes = tuple(range(2, 2 + len(size)))
     shown = view.shown(x, size)
     seen = shown & (weight > 0)[:, None]
-    heavy = xp.total(_where(xp, seen, weight[:, None]), axes)
+    heavy = xp.total(where(xp, seen, weight[:, None]), axes)
     mean = heavy / xp.maximum(xp.total(shown, axes), 1.0) * view.part_shown(x, size)
     there = xp.total(x, axes) > 0
     there = there if valid is None else there & xp.cast(valid, "bool")
@@ -313,7 +305,7 @@ def _instance(
 
 
 def _gathered(
-    xp: Library, beside: Beside, parent: Array, region: Region, size: Size, views: list[_View], normalized: bool
+    xp: Library, beside: Beside, parent: Array, region: Region, size: Size, views: list[View], normalized: bool
 ) -> dict[str, Array]:
     """The labels of all parents, slot by slot; masks and keypoints among them as they are to be seen."""
     by_name = isinstance(beside.labels, Mapping)
@@ -326,7 +318,7 @@ def _gathered(
             continue
         parents = rows.parents(xp, x, source, parent)
         if by_name and name == "masks":
-            weights = _weights(xp, parent, region, size)
+            weights = weights_of(xp, parent, region, size)
             parents = [
                 view.shown(one, size) & (weight > 0)[:, None]
                 for one, view, weight in zip(parents, views, weights, strict=True)
@@ -391,341 +383,8 @@ def _empty(xp: Library, x: Array) -> int:
     return -1 if has_one and len(x.shape) == 2 else 0
 
 
-# --- where each parent is seen ---
-
-
-class _View(NamedTuple):
-    """Where one parent is seen, and through which window; None: as it is."""
-
-    seen: _Pasted | _Weighed
-    window: _Window | None
-
-    def through(self, place: Edges) -> Edges:
-        """Where places of the parent are in the output."""
-        return place if self.window is None else self.window.through(place)
-
-    def within(self, place: Edges) -> Edges:
-        """The places of the output, moved into the window where they are outside of it."""
-        return place if self.window is None else self.window.within(place)
-
-    def at(self, xp: Library, place: Edges, size: Size) -> Array:
-        """The parent's weight at the pixels that these places of the output lie in, 0 outside of window and image."""
-        real, zero = xp.dtype(place[0]), xp.full((), 0.0, xp.dtype(place[0]))
-        pixels = [xp.floor(v) for v in place] if self.window is None else self.window.pixels(place)
-        within = [(v >= 0.0) & (v < _number(xp, length, real)) for v, length in zip(pixels, size, strict=True)]
-        seen = reduce(and_, within) if self.window is None else reduce(and_, within) & self.window.holds(pixels)
-        return _where(xp, seen, self.seen.at([xp.where(seen, pixel, zero) for pixel in pixels]))
-
-    def shown(self, masks: Array, size: Size) -> Array:
-        """What is shown of masks (n, m, *size), where it is in the output."""
-        return masks if self.window is None else self.window.shown(masks, size)
-
-    def part_shown(self, masks: Array, size: Size) -> Array | float:
-        """float32 (n, m): how much of each mask is in the part that is shown."""
-        return 1.0 if self.window is None else self.window.part_shown(masks, size)
-
-
-@dataclass(frozen=True, eq=False)
-class _Window:
-    """A box that shows a crop, int32 (n, d, 2), in the rows, bool (n, 1), where that is another place than itself."""
-
-    xp: Library
-    box: Array
-    crop: Array
-    there: Array
-
-    def through(self, place: Edges) -> Edges:
-        """box[0] + (place - crop[0]) * side(box) / side(crop) along each axis."""
-        moved = []
-        for axis, v in enumerate(place):
-            (first, last), (start, stop) = self._ends(self.box, axis, v), self._ends(self.crop, axis, v)
-            scale = (last - first) / self.xp.maximum(stop - start, 1.0)
-            moved.append(self._if(first + (v - start) * scale, v))
-        return moved
-
-    def within(self, place: Edges) -> Edges:
-        """Places moved into the box."""
-        ends = [self._ends(self.box, axis, v) for axis, v in enumerate(place)]
-        moved = [self.xp.minimum(self.xp.maximum(v, a), b) for v, (a, b) in zip(place, ends, strict=True)]
-        return [self._if(inner, v) for inner, v in zip(moved, place, strict=True)]
-
-    def pixels(self, place: Edges) -> Edges:
-        """The pixels that places lie in; those that came through the window may have been rounded down on their way."""
-        return [self._if(self.xp.floor(v + 100 * SLACK), self.xp.floor(v)) for v in place]
-
-    def holds(self, pixels: Edges) -> Array:
-        """Bool (n, m): which pixels are of the box."""
-        ends = [self._ends(self.box, axis, v) for axis, v in enumerate(pixels)]
-        return ~self.there | reduce(and_, [(v >= a) & (v < b) for v, (a, b) in zip(pixels, ends, strict=True)])
-
-    def shown(self, masks: Array, size: Size) -> Array:
-        """Masks (n, m, *size) as they are in the box."""
-        view = images.look(self.xp, masks, self.box, self.crop, size, "first") & self._inside(self.box, size)
-        return self.xp.where(rows.over(self.there[:, 0], masks), view, masks)
-
-    def part_shown(self, masks: Array, size: Size) -> Array:
-        """float32 (n, m): how many of the pixels of each mask are in the crop."""
-        xp, axes = self.xp, tuple(range(2, 2 + len(size)))
-        part = xp.total(masks & self._inside(self.crop, size), axes) / xp.maximum(xp.total(masks, axes), 1.0)
-        return self._if(part, xp.full((), 1.0, "float32"))
-
-    def _inside(self, box: Array, size: Size) -> Array:
-        return inside(self.xp, box, size)[:, None]
-
-    def _ends(self, box: Array, axis: int, like: Array) -> tuple[Array, Array]:
-        ends = self.xp.cast(box[:, axis], like.dtype)
-        return ends[:, :1], ends[:, 1:]
-
-    def _if(self, through: Array, plain: Array) -> Array:
-        return self.xp.where(self.there, through, plain)
-
-
-def _views(xp: Library, parent: Array, region: Region, size: Size, real: str) -> list[_View]:
-    """How each parent is seen."""
-    windows = _windows(xp, region)
-    if isinstance(region, Paste):
-        seen: Sequence[_Pasted | _Weighed] = _pasted(xp, parent, region, windows, size, real)
-    else:
-        seen = [_Weighed(xp, xp.cast(weight, real)) for weight in _weights(xp, parent, region, size)]
-    return [_View(one, window) for one, window in zip(seen, windows, strict=True)]
-
-
-def _windows(xp: Library, region: Region) -> list[_Window | None]:
-    return [
-        None if box is None or crop is None else _Window(xp, box, crop, _is_window(box, crop)[:, None])
-        for box, crop in zip(region.box, region.crop, strict=True)
-    ]
-
-
-def _is_window(box: Array, crop: Array) -> Array:
-    axes = range(box.shape[1])
-    moved = reduce(or_, [box[:, a, end] != crop[:, a, end] for a in axes for end in (0, 1)])
-    return moved & reduce(and_, [box[:, a, 1] > box[:, a, 0] for a in axes])
-
-
-def _shows(xp: Library, parent: Array, windows: list[_Window | None]) -> Array:
-    """int32 (k, n): what each parent shows, its row, or a number of its own where it is seen through a window.
-
-    Parents that show the same are one, the first of them, as in `mix.dense()`; the same row in two windows is not.
-    """
-    shows = [
-        parent[j] if window is None else xp.where(window.there[:, 0], xp.full((), -1 - j, "int32"), parent[j])
-        for j, window in enumerate(windows)
-    ]
-    return xp.stack(shows)
-
-
-def _weights(xp: Library, parent: Array, region: Region, size: Size) -> list[Array]:
-    """float32 (n, *size) a parent: its weight at each pixel; what shows through a window is seen there alone."""
-    windows = _windows(xp, region)
-    dense = region.dense(xp, xp.shape(parent)[1], size)
-    weights = []
-    for j, window in enumerate(windows):
-        weight = xp.cast(dense[j], "float32")
-        if window is not None and isinstance(region, Paste):
-            weight = _where(xp, ~rows.over(window.there[:, 0], weight) | inside(xp, window.box, size), weight)
-        weights.append(weight)
-    merged = rows.merge(xp, _shows(xp, parent, windows), xp.stack(weights))
-    merged = _where(xp, merged > SEEN, merged)
-    return [merged[j] for j in range(region.parents)]
-
-
-@dataclass(frozen=True, eq=False)
-class _Weighed:
-    """A parent's weight at each pixel, (n, *size); a box covers a part of each pixel along each axis."""
-
-    xp: Library
-    weight: Array
-
-    @property
-    def size(self) -> Size:
-        """That of the image."""
-        return self.xp.shape(self.weight)[1:]
-
-    def peak(self) -> Array:
-        """(n, 1): its highest weight."""
-        return self.xp.highest(self._flat())
-
-    def at(self, pixels: Edges) -> Array:
-        """(n, m): its weight at pixels of the image."""
-        places = [self.xp.cast(pixel, "int32") for pixel in pixels]
-        index = reduce(lambda at, axis: at * self.size[axis] + places[axis], range(1, len(places)), places[0])
-        return self.xp.take_each(self._flat(), index, 1)
-
-    def integral(self, first: Edges, last: Edges) -> Array:
-        """(n, m): the weight over the boxes."""
-        covers = self._covers(first, last)
-        return self.xp.summed(self._along(self.weight, covers, len(covers) - 1) * covers[-1])
-
-    def bounds(self, first: Edges, last: Edges) -> tuple[Edges, Edges]:
-        """The boxes from the first slice of each where it has weight to the last such slice, along each axis."""
-        xp, covers, sides = self.xp, self._covers(first, last), _sides(first, last)
-        seen = xp.cast(self.weight > 0, xp.dtype(self.weight))
-        out: tuple[Edges, Edges] = [], []
-        for axis, cover in enumerate(covers):
-            slices = self._along(seen, covers, axis)
-            some = (cover > 0) & (slices > SLACK * _across(sides, axis)[..., None])
-            pixel = xp.cast(xp.arange(self.size[axis]), xp.dtype(self.weight))
-            out[0].append(xp.maximum(first[axis], -_greatest(xp, some, -pixel)))
-            out[1].append(xp.minimum(last[axis], _greatest(xp, some, pixel + 1.0)))
-        return out
-
-    def _covers(self, first: Edges, last: Edges) -> list[Array]:
-        """(n, m, length) along each axis: how much of each pixel lies in each box."""
-        xp, covers = self.xp, []
-        for length, low, high in zip(self.size, first, last, strict=True):
-            pixel = xp.cast(xp.arange(length), xp.dtype(low))[None, None]
-            inner = xp.minimum(high[..., None], pixel + 1.0) - xp.maximum(low[..., None], pixel)
-            covers.append(xp.maximum(inner, 0.0))
-        return covers
-
-    def _along(self, weight: Array, covers: list[Array], axis: int) -> Array:
-        """(n, m, length): the weight in each slice of the boxes along an axis."""
-        xp, others = self.xp, [a for a in range(len(covers)) if a != axis]
-        if not others:
-            return weight[:, None]
-        one, *others = others  # a product of matrices sums over this axis
-        left = [a for a in range(len(covers)) if a != one]
-        lengths = [self.size[a] for a in left]
-        n, m, length = xp.shape(covers[one])
-        slices = xp.reshape(xp.transpose(weight, (0, *(1 + a for a in left), 1 + one)), (n, prod(lengths), length))
-        out = xp.reshape(xp.inner(covers[one], slices), (n, m, *lengths))
-        for other in others:
-            at = left.index(other)
-            shape = (slice(None), slice(None), *(slice(None) if a == other else None for a in left))
-            out = xp.cast(xp.total(out * covers[other][shape], (2 + at,)), xp.dtype(weight))
-            left.remove(other)
-        return out
-
-    def _flat(self) -> Array:
-        return self.xp.reshape(self.weight, (self.xp.shape(self.weight)[0], prod(self.size)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Pasted:
-    """A parent's background weight, and boxes of which it has some and none of the others: no pixels are looked at.
-
-    Args:
-        free: (n, 1), its weight where no box is, or None where it has none.
-        boxes: (n, 1, h, d, 2), all boxes and the hole. They are disjoint.
-        own: bool (n, 1, h), which of them show this parent.
-    """
-
-    xp: Library
-    free: Array | None
-    boxes: Array
-    own: Array
-
-    def peak(self) -> Array:
-        """(n, 1): its highest weight."""
-        axes = range(self.boxes.shape[3])
-        some = self.own & reduce(and_, [self.boxes[..., a, 1] > self.boxes[..., a, 0] for a in axes])
-        own = self.xp.highest(self.xp.cast(some, self.xp.dtype(self.boxes)))[..., 0]
-        return own if self.free is None else self.xp.maximum(own, self.free)
-
-    def at(self, pixels: Edges) -> Array:
-        """(n, m): its weight at pixels of the image."""
-        return self.integral(pixels, [pixel + 1.0 for pixel in pixels])
-
-    def integral(self, first: Edges, last: Edges) -> Array:
-        """(n, m): the weight over the boxes."""
-        taken = reduce(mul, self._overlaps(first, last))
-        own = self.xp.summed(_where(self.xp, self.own, taken))
-        if self.free is None:
-            return own
-        return self.free * (reduce(mul, _sides(first, last)) - self.xp.summed(taken)) + own
-
-    def bounds(self, first: Edges, last: Edges) -> tuple[Edges, Edges]:
-        """The boxes from where each is first not hidden to where it is last not, along each axis."""
-        overlaps, sides = self._overlaps(first, last), _sides(first, last)
-        own = self.own & (reduce(mul, overlaps) > 0)
-        out: tuple[Edges, Edges] = [], []
-        for axis, (low, high) in enumerate(zip(first, last, strict=True)):
-            starts, ends = self.boxes[..., axis, 0], self.boxes[..., axis, 1]
-            hiding = _where(self.xp, ~self.own, _across(overlaps, axis)), _across(sides, axis)
-            out[0].append(self._first(own, hiding, low, high, starts, ends))
-            out[1].append(-self._first(own, hiding, -high, -low, -ends, -starts))  # the last is the first from behind
-        return out
-
-    def _overlaps(self, first: Edges, last: Edges) -> list[Array]:
-        """(n, m, h) along each axis: how much of each of `boxes` lies in each box."""
-        xp, out = self.xp, []
-        for axis, (low, high) in enumerate(zip(first, last, strict=True)):
-            inner = xp.minimum(self.boxes[..., axis, 1], high[..., None])
-            out.append(xp.maximum(inner - xp.maximum(self.boxes[..., axis, 0], low[..., None]), 0.0))
-        return out
-
-    def _first(
-        self, own: Array, hiding: tuple[Array, Array], low: Array, high: Array, starts: Array, ends: Array
-    ) -> Array:
-        """(n, m): the first place between `low` and `high` where it has weight; `high` where there is none."""
-        xp, low, high = self.xp, low[..., None], high[..., None]
-        pasted = -xp.highest(-xp.where(own, xp.maximum(starts, low), high))[..., 0]
-        if self.free is None:
-            return pasted
-        # what is free begins at `low`, or where one of the boxes ends that hide all of a slice
-        hidden, across = hiding
-        places = xp.concat([low, xp.broadcast(ends, xp.shape(hidden))], 2)
-        over = (starts[..., None, :] <= places[..., None]) & (places[..., None] < ends[..., None, :])
-        covered = xp.summed(_where(xp, over, hidden[..., None, :]))
-        is_free = (covered < across[..., None] * (1 - SLACK)) & (places >= low)
-        free = -xp.highest(-xp.where(is_free, xp.minimum(places, high), high))[..., 0]
-        return xp.where(self.free > 0, free, pasted)
-
-
-def _pasted(
-    xp: Library, parent: Array, region: Paste, windows: list[_Window | None], size: Size, real: str
-) -> list[_Pasted]:
-    """How each parent of a Paste is seen."""
-    shows, rows_ = _shows(xp, parent, windows), xp.shape(parent)[1]
-    always, never = (xp.full((rows_,), value, "bool") for value in (True, False))
-    held = [j for j, box in enumerate(region.box) if box is not None]
-    hiding = [region.box[j] for j in held] + ([] if region.hole is None else [region.hole])
-    nobody = [never] * (1 if region.hole is not None or not hiding else 0)
-    boxes = xp.stack(hiding or [xp.full((rows_, len(size), 2), 0, "int32")], axis=1)
-    free = _free(xp, shows, region, windows, real)
-    out = []
-    for j, weight in enumerate(free):
-        first = reduce(and_, [shows[i] != shows[j] for i in range(j)], always)
-        own = [*(first & (shows[i] == shows[j]) for i in held), *nobody]
-        out.append(_Pasted(xp, weight, xp.cast(boxes, real)[:, None], xp.stack(own, axis=1)[:, None]))
-    return out
-
-
-def _free(xp: Library, shows: Array, region: Paste, windows: list[_Window | None], real: str) -> list[Array | None]:
-    """(n, 1) a parent: what it weighs where no box is, nothing where it is seen through a window; None: nothing."""
-    if region.background is None:
-        own = xp.full((xp.shape(shows)[1],), 1.0, real)
-        free = [own, *[None] * (region.parents - 1)]
-    else:
-        merged = rows.merge(xp, shows, xp.cast(region.background, real))
-        free = [_where(xp, merged[j] > SEEN, merged[j]) for j in range(region.parents)]
-    for j, window in enumerate(windows):
-        if free[j] is not None and window is not None:
-            free[j] = _where(xp, ~window.there[:, 0], free[j])
-    return [None if weight is None else weight[:, None] for weight in free]
-
-
-def _where(xp: Library, condition: Array, x: Array) -> Array:
-    return xp.where(condition, x, xp.full((), 0.0, xp.dtype(x)))
-
-
-def _across(sides: list[Array], axis: int) -> Array:
-    """The product of the sides along the other axes."""
-    return reduce(mul, [side for a, side in enumerate(sides) if a != axis], sides[0] * 0.0 + 1.0)
-
-
-def _greatest(xp: Library, some: Array, x: Array) -> Array:
-    """(n, m): the greatest of x (length,) where `some` (n, m, length); far below all where there is none."""
-    return xp.highest(xp.where(some, x, xp.full((), -(2.0**30), xp.dtype(x))))[..., 0]
-
-
 def _real(xp: Library, x: Array) -> str:
     return "float64" if xp.dtype(x) == "float64" else "float32"
-
-
-def _number(xp: Library, length: Dim, real: str) -> Array:
-    return xp.cast(xp.constant(length), real)
 
 
 # --- lists of arrays, one a sample ---
