@@ -168,7 +168,7 @@ def test_images_that_are_not_the_definition_are_named(monkeypatch):
 
 
 def test_masks_of_another_parent_are_named(monkeypatch):
-    monkeypatch.setattr(ma.Mix, "masks", lambda mix, m: m.copy())
+    monkeypatch.setattr(ma.Mix, "masks", lambda _, m: m.copy())
     with pytest.raises(AssertionError, match=r"^a mask has the id of the parent that weighs most: .* have another"):
         ma.laws.check(ma.CutMix(), **QUICK)
 
