@@ -178,7 +178,7 @@ def compare(
     The folder gets config.json, versions.json, a line of epochs.jsonl for each epoch, the weights of each run and
     report.html, one file that opens without a network. Unless options say otherwise: fashion-mnist-sample, resnet20,
     the arms none, mixup(alpha=0.2) and cutmix(alpha=1.0), one seed, 15 epochs, adam. With --task segmentation or
-    image2image: scenes, unet, flip, 10 epochs of batches of 16, a learning rate of 0.005.
+    image2image: scenes, unet, flip, 12 epochs of batches of 16, a learning rate of 0.005.
     """
     from .lab.config import PRESETS, Config
     from .lab.errors import unknown

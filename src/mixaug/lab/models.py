@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -87,21 +87,25 @@ def _projected(x: Tensor, filters: int, stride: int) -> Tensor:
     return _conv(x, filters, kernel=1, stride=stride)
 
 
-def _unet(x: Tensor, filters: tuple[int, ...] = (16, 32, 64, 128)) -> Tensor:
-    """Down by the maximum of 2x2 pixels, up by repeating them, each level joined with what was of its size before."""
+def _unet(x: Tensor, levels: Sequence[tuple[int, int]] = ((16, 1), (32, 1), (64, 2), (128, 3))) -> Tensor:
+    """Down by the maximum of 2x2 pixels, up by repeating them, each level joined with what was of its size before.
+
+    A level has so many filters and, on the way down, convolutions: more where pixels are few and each costs little.
+    """
     height, width = x.shape[1:3]
-    whole = 2 ** (len(filters) - 1)
+    whole = 2 ** (len(levels) - 1)
     below, right = -height % whole, -width % whole
     x = layers.ZeroPadding2D(((0, below), (0, right)))(x)
-    before = []
-    for count in filters[:-1]:
-        x = _relu(_conv(x, count))
+    before: list[Tensor] = []
+    for level, (filters, convolutions) in enumerate(levels):
+        x = layers.MaxPooling2D()(x) if level else x
+        for _ in range(convolutions):
+            x = _relu(_conv(x, filters))
         before.append(x)
-        x = layers.MaxPooling2D()(x)
-    x = _relu(_conv(_relu(_conv(x, filters[-1])), filters[-1]))
-    for count in filters[-2::-1]:
-        x = layers.Concatenate()([layers.UpSampling2D()(_conv(x, count, kernel=1)), before.pop()])
-        x = _relu(_conv(x, count))
+    x = before.pop()
+    for filters, _ in levels[-2::-1]:
+        x = layers.Concatenate()([layers.UpSampling2D()(_conv(x, filters, kernel=1)), before.pop()])
+        x = _relu(_conv(x, filters))
     return layers.Cropping2D(((0, below), (0, right)))(x)
 
 
