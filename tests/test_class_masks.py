@@ -53,7 +53,7 @@ def values_of(x):
 
 
 FORMS = [
-    ma.CutMix(), ma.MixUp(parents=3), ma.HMix(), ma.RICAP(), ma.Cutout(), ma.FMix(), ma.SmoothMix(),
+    ma.CutMix(), ma.MixUp(parents=3), ma.RICAP(), ma.SmoothMix(),
     ma.one_of(ma.RICAP(), ma.Cutout(), ma.MixUp()), ma.one_of(ma.ResizeMix(), ma.GridMix(), ma.Cutout()),
 ]  # fmt: skip
 QUICK = (ways.numpy, ways.numpy_read_only, ways.tf_eager, ways.torch_eager)
