@@ -255,8 +255,7 @@ def _f1(true: NDArray[np.bool_], found: NDArray[np.bool_], near: NDArray[np.bool
 
 def _share(pixels: NDArray[np.bool_], hit: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Which share of the pixels of each image is hit; 0 of none."""
-    hits, pixel_count = ((x.sum(axis=(1, 2))) for x in (pixels & hit, pixels))
-    share: NDArray[np.float64] = hits / np.maximum(1, pixel_count)
+    share: NDArray[np.float64] = (pixels & hit).sum(axis=(1, 2)) / np.maximum(1, pixels.sum(axis=(1, 2)))
     return share
 
 

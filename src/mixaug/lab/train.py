@@ -306,15 +306,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def unmixed(self, index: int) -> tuple[Split, tuple[int, int, int]]:
         """The augmented images and targets that batch `index` is mixed from, and the key that it is mixed by."""
-        size, names = self._config.batch_size, self._config.augment
-        rows = Epoch(len(self._data.train), self._seed, self.epoch).rows(index * size, (index + 1) * size)
-        images, targets, key = (
-            self._data.train.images[rows],
-            self._data.train.targets[rows],
-            (self._seed, self.epoch, index),
+        size, names, key = self._config.batch_size, self._config.augment, (self._seed, self.epoch, index)
+        own = self._data.train.take(
+            Epoch(len(self._data.train), self._seed, self.epoch).rows(index * size, (index + 1) * size)
         )
-        ignored = self._data.ignore_index or 0
-        return Split(augment(images, names, key), moved(targets, names, key, fill=ignored)), key
+        unknown = self._data.ignore_index or 0
+        return Split(augment(own.images, names, key), moved(own.targets, names, key, fill=unknown)), key
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
