@@ -214,13 +214,12 @@ class Keypoints:
 
     def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
         """The points of all parents."""
-        mixed = mix.keypoints(x, normalized=self.normalized, source=source)
         if x.shape[-1] == len(mix.size):
             raise ValueError(
                 "keypoints: expected a last column with their visibility, so that it can say which are hidden, "
                 f"got {x.shape[-1]} numbers a point; add one, or take mix.keypoints"
             )
-        return mixed.points
+        return mix.keypoints(x, normalized=self.normalized, source=source).points
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

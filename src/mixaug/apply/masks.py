@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._xp import Array, Dim, Library
+from .._xp import Array, Library
 from ..regions import Dense, Paste, Region, Size, inside
 from ..scale import scaled
 from . import images, labels, rows
@@ -103,15 +103,17 @@ def shares(
 
 def targets(xp: Library, here: Region, m: Array) -> list[Array]:
     """float32 (n, *size) a parent: its weight at each pixel of masks (n, *size); of a hole the own one has all."""
-    dense = here.dense(xp, *_split(xp.shape(m)))
-    weights = [xp.cast(dense[j], "float32") for j in range(here.parents)]
+    weights = weights_of(xp, here, m)
     if here.fill is not None:
         weights[0] = xp.where(sum(weights[1:], weights[0]) > 0, weights[0], xp.full((), 1.0, "float32"))
     return weights
 
 
-def _split(shape: tuple[Dim, ...]) -> tuple[Dim, Size]:
-    return shape[0], shape[1:]
+def weights_of(xp: Library, here: Region, m: Array) -> list[Array]:
+    """float32 (n, *size) a parent: its weight at each pixel of masks (n, *size)."""
+    n, *spatial = xp.shape(m)
+    dense = here.dense(xp, n, tuple(spatial))
+    return [xp.cast(dense[j], "float32") for j in range(here.parents)]
 
 
 def with_channel(m: Array, drawn_for: Size) -> bool:

@@ -46,8 +46,7 @@ def visible(
     here = scaled(xp, region, drawn_for, xp.shape(foreground)[1:])
     parents = rows.parents(xp, foreground, source, parent)
     shown = images.shown(xp, parents, region, here, drawn_for, None)
-    dense = here.dense(xp, xp.shape(foreground)[0], xp.shape(foreground)[1:])
-    weights = [xp.cast(dense[j], "float32") for j in range(here.parents)]
+    weights = masks.weights_of(xp, here, foreground)
     seen = [xp.total(weight * xp.cast(x, "float32"), axes) for weight, x in zip(weights, shown, strict=True)]
     areas = rows.merge(xp, parent, xp.stack(seen))
     total = xp.reshape(xp.total(areas, (0,)), (1, -1))
