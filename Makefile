@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_OUT ?= out/demo
 DEMO_ARGS ?= --epochs 3
 
-.PHONY: help setup demo test lint format check golden recipes
+.PHONY: help setup demo test lint format check golden recipes bench bench-short
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -41,3 +41,13 @@ golden: setup  ## draw tests/golden.json anew, when a law of the draw is changed
 
 recipes: setup  ## write docs/recipes.md anew; train for its table where there are other recipes
 	$(BIN)/python tools/make_recipes.py
+
+bench: setup .venv/peers/.ready  ## measure beside other libraries, write docs/benchmarks.md (ten minutes)
+	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bench-short: setup .venv/peers/.ready  # the same in little more than a minute, to out/bench-short: only that it runs
+	$(BIN)/python -m benchmarks.run --short $(BENCH_ARGS)
+
+.venv/peers/.ready: benchmarks/peers.txt .venv/.ready
+	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/peers -r benchmarks/peers.txt \
+	  && touch $@ || echo "not all peers could be installed: their rows will say so"

@@ -62,6 +62,9 @@ class Permutation:
 
     def _walk(self, index: Array, rounds: Iterable[int], sign: int) -> Array:
         rounds = tuple(rounds)
+        if fused := _xp.common().fused():
+            flat = np.ravel(np.asarray(index, np.int64))
+            return fused.feistel(*self.key[:2], flat, self.n, *self._sides, len(rounds), sign < 0).reshape(np.shape(index))
         out = np.array(index, np.int64)
         left = np.ones(out.shape, bool)
         while left.any():

@@ -24,9 +24,14 @@ class Images:
     Args:
         channels: where the channel axis is: "last", "first", or None where there is none. By default first in PyTorch,
             last elsewhere.
+        dtype: what they are to become, such as "float32"; by default they keep theirs.
+        scale, offset: a number, or one a channel, as a tuple or an array: output = scale * pixel + offset.
     """
 
     channels: str | None = DEFAULT
+    dtype: Any = None
+    scale: Any = None
+    offset: Any = None
 
     def size(self, name: str, x: Array) -> Size:
         """The spatial size that a mix is drawn for."""
@@ -34,7 +39,8 @@ class Images:
 
     def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
         """The mixed images."""
-        return mix.images(x, self.channels, source=source)
+        units = {"dtype": self.dtype, "scale": self.scale, "offset": self.offset}
+        return mix.images(x, self.channels, source=source, **units)
 
 
 @dataclass(frozen=True)

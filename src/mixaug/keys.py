@@ -7,6 +7,7 @@ A draw is a pure function of its key and the row's number: no generator, no stat
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -97,10 +98,17 @@ def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
     words = (*key[:2], *_split(number))
     if all(isinstance(word, int) for word in words):
-        return Key(*threefry(_Ints, key, words[2:]), key.epoch)
+        return Key(*_folded(*words), key.epoch)
     xp = _xp.common(*words)
     k0, k1, low, high = (xp.word(word) if isinstance(word, int) else xp.constant(word) for word in words)
     return Key(*threefry(xp, Key(k0, k1), (low, high)), key.epoch)
+
+
+@lru_cache(maxsize=1024)
+def _folded(k0: int, k1: int, low: int, high: int) -> tuple[int, int]:
+    fused = sys.modules.get("mixaug._xp.fused")  # for this alone it is not worth loading
+    folded: tuple[int, int] = fused.encrypted(k0, k1, low, high) if fused else threefry(_Ints, Key(k0, k1), (low, high))
+    return folded
 
 
 def _split(number: Any) -> tuple[Any, Any]:
@@ -131,6 +139,8 @@ def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
 
     Words 2b and 2b + 1 of a row are threefry(key, (row, b)).
     """
+    if fused := xp.fused():
+        return fused.words(*key[:2], rows, count)
     blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
     pairs = threefry(xp, key, (rows[None, :], blocks[:, None]))
     return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), -1))[:count]
@@ -143,6 +153,8 @@ def rank_word(xp: Library, key: Key, rows: Array) -> Array:
 
 def shuffled(xp: Library, key: Key, n: Dim) -> Array:
     """int32 (n,): the rows 0 .. n - 1 in a random order; rows of the same word by number."""
+    if fused := xp.fused():
+        return fused.shuffled(*key[:2], n)
     word = rank_word(xp, key, xp.cast(xp.arange(n), "uint32"))
     return xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
 
@@ -174,6 +186,8 @@ def floor(xp: Library, x: Array) -> Array:
 
 def look_up(xp: Library, table: np.ndarray[Any, Any], word: Array) -> Array:
     """The entry of a table of GRID entries that the high 16 bits of a word point at."""
+    if (fused := xp.fused()) and word.ndim == 1:
+        return fused.look_up(table, word)
     return xp.take(xp.constant(table), bits16(xp, word))
 
 

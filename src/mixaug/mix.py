@@ -68,29 +68,61 @@ class Mix:
         return xp.cast(merged, xp.dtype(weight))
 
     @_xp.opaque
-    def images(self, x: Array, channels: str | None = DEFAULT, *, source: Array | None = None) -> Array:
-        """Mix images, signals or volumes.
+    def images(
+        self,
+        x: Array | None,
+        channels: str | None = DEFAULT,
+        *,
+        source: Array | None = None,
+        dtype: Any = None,
+        scale: Any = None,
+        offset: Any = None,
+        out: Array | None = None,
+    ) -> Array:
+        """Mix images, signals or volumes; convert and normalise them on the way, if that is asked for.
 
-            output = sum_k dense()[k] * source[parent[k]]
+            output = scale * sum_k dense()[k] * source[parent[k]] + offset
 
         Args:
             x: (n, *size, c), (n, c, *size) or (n, *size): uint8, float16, bfloat16, float32 or float64; not written to.
                 Where the size is another than the mix was drawn for, pixel j of h belongs to the pixel
-                floor((j + 1/2) * H / h) of that, along each axis.
+                floor((j + 1/2) * H / h) of that, along each axis. None: the own samples are rows of the source too.
             channels: where the channel axis is: "last", "first", or None where there is none. By default first in
                 PyTorch, last elsewhere.
-            source: the array that the parents are rows of, where that is not x. x holds the own samples all the same.
+            source: the array that the parents are rows of, where that is not x; it may be a whole dataset.
+            dtype: of the output, one of those above; by default that of x.
+            scale: a number, or one a channel; float32.
+            offset: likewise: for x / 255 normalised by mean and std, scale is 1 / (255 * std) and offset -mean / std.
+            out: memory of the output's shape and dtype to write to, where arrays can be written to.
 
         Returns:
-            Fresh memory of the shape, dtype and library of x. Float images are blended in float32 (float64 for float64)
-            and rounded once; uint8 is rounded to nearest in integers, the same bits in every library. A pixel that is
-            not a finite number may spread to every output that has its image as a parent.
+            Fresh memory of the shape and library of x, or `out`. Float images are blended in float32 (float64 for
+            float64) and rounded once, with scale and offset; uint8 that stays uint8 is rounded to nearest in integers,
+            the same bits in every library. A pixel that is not a finite number may spread to every output that has its
+            image as a parent.
 
         Raises:
-            TypeError: another library or dtype. ValueError: another number of axes, or too few rows.
+            TypeError: another library or dtype. ValueError: another number of axes, too few rows, as many numbers as
+            there are no channels, or memory that does not fit.
+
+        Example:
+            >>> import mixaug as ma, numpy as np
+            >>> dataset, rows = np.full((9, 4, 4, 3), 51, np.uint8), np.array([[8, 3], [1, 7]])
+            >>> mix = ma.MixUp(alpha=1.0).draw(2, size=(4, 4), key=(0, 0), parent=rows)
+            >>> float(mix.images(None, source=dataset, dtype="float32", scale=1 / 255).max().round(6))
+            0.2
+
+        On the host this is one pass over the pixels, each needed byte read once, by loops that Numba compiles; under a
+        jit, with gradients and on strided memory it is done by the library.
         """
-        xp = self._same(images=x, source=source)
-        return images.mix(xp, x, source, self.parent, self.region, self.size, channels)
+        if x is None and source is None:
+            raise ValueError("images: expected images or a source, got neither")
+        xp, given = self._same(images=x, source=source, out=out), source if x is None else x
+        units = images.in_units(xp, given, channels, dtype, scale, offset)
+        if out is not None:
+            wanted = xp.dtype(given) if units is None else units.dtype
+            images.check_out(xp, out, given, xp.shape(self.parent)[1], wanted, (x, source))
+        return images.mix(xp, x, source, self.parent, self.region, self.size, channels, units, out)
 
     @_xp.opaque
     def masks(
@@ -408,6 +440,11 @@ class Mix:
         except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
 
+    def to(self, xp: Library) -> Mix:
+        """The same mix in another library, of one that lies on the host."""
+        arrays = (self.parent, self.share, *self.region.arrays().values())
+        return type(self).unflatten(self.flatten()[0], tuple(_xp.to(xp, array) for array in arrays))
+
     def flatten(self) -> tuple[Any, tuple[Array, ...]]:
         """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""
         known = tuple(length if isinstance(length, int) else None for length in self.size)
@@ -436,10 +473,16 @@ class Mix:
 def assemble(xp: Library, parent: Array, drawn: Drawn, size: Size) -> Mix:
     """The mix of these parents, with padding pointing to the own row and equal parents counted once."""
     n = xp.shape(parent)[1]
-    share = drawn.share(xp, n, size)
+    return Mix(*_settled(xp, parent, drawn.share(xp, n, size)), settle(xp, drawn, n, size), size)
+
+
+def _settled(xp: Library, parent: Array, share: Array) -> tuple[Array, Array]:
+    if fused := xp.fused():
+        settled: tuple[Array, Array] = fused.settled(parent, share)
+        return settled
     padded = [parent[0], *(xp.where(share[j] > 0, parent[j], parent[0]) for j in range(1, parent.shape[0]))]
     parent = xp.stack(padded)
-    return Mix(parent, rows.merge(xp, parent, share), settle(xp, drawn, n, size), size)
+    return parent, rows.merge(xp, parent, share)
 
 
 def widened(mix: Mix, parents: int) -> Mix:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from math import prod
 from operator import or_
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from ._xp import Array, Dim, Library
 
@@ -49,6 +51,8 @@ class Paste:
 
         Areas are parts of what is not a hole.
         """
+        if fused := xp.fused():
+            return self._share(fused, n, size)
         pixels = _pixels(xp, size) if self.hole is None else xp.maximum(_pixels(xp, size) - _area(xp, self.hole), 1.0)
         boxes = [None if box is None else _over(xp, _area(xp, box), pixels) for box in self.box]
         taken = [area for area in boxes if area is not None]
@@ -64,6 +68,14 @@ class Paste:
             terms = [term for term in (blended, boxes[j]) if term is not None]
             others.append(sum(terms[1:], terms[0]) if terms else xp.full((n,), 0.0, "float32"))
         return _with_rest(xp, others, n)
+
+    def _share(self, fused: Any, n: int, size: Size) -> Array:
+        who = [j for j, box in enumerate(self.box) if box is not None]
+        none = np.zeros((0, n, len(size), 2), np.int32)
+        boxes = np.stack([self.box[j] for j in who]) if len(who) > 1 else self.box[who[0]][None] if who else none
+        background = np.zeros((0, 0), np.float32) if self.background is None else self.background
+        hole = none[:, 0] if self.hole is None else self.hole
+        return fused.shares(background, boxes, np.array(who, np.int64), hole, prod(size), self.parents, n)
 
     def dense(self, xp: Library, n: Dim, size: Size) -> Array:
         """(k, n, *size): the weight of each parent at each pixel; bool where nothing is blended, else float32."""

@@ -7,6 +7,7 @@ and none is imported before an array of it has been handed in.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from importlib import import_module
@@ -34,6 +35,7 @@ class Library(Protocol):
     @property
     def channels(self) -> str: ...  # where its users keep them: "first" or "last"
     def compiled(self, function: F) -> F: ...  # by a compiler that may round differently, where there is one
+    def fused(self) -> Any: ...  # the module of that name, where arrays are NumPy's and Numba is there; else None
     def constant(self, x: Any) -> Array: ...
     def word(self, bits: int) -> Array: ...  # a scalar uint32
     def cast(self, x: Array, dtype: Any) -> Array: ...
@@ -41,6 +43,9 @@ class Library(Protocol):
     def dtype(self, x: Array) -> str: ...
     def shape(self, x: Array) -> tuple[Dim, ...]: ...
     def concrete(self, x: Array) -> Any: ...
+    def host(self, x: Array) -> Any: ...  # its memory as NumPy, no copy, bfloat16 as bits; None if traced or followed
+    def adopt(self, x: Any, dtype: str) -> Array: ...  # memory that nothing else refers to, bfloat16 as uint16
+    def write(self, x: Array, out: Array) -> Array: ...  # into the caller's memory
     def is_key(self, x: Array) -> bool: ...
     def arange(self, n: Dim) -> Array: ...
     def full(self, shape: Sequence[Dim], value: Any, dtype: str) -> Array: ...
@@ -111,6 +116,24 @@ def _load(root: str) -> str:
     return root
 
 
+@cache
+def loops(module: str) -> Any:
+    """A module of loops that Numba compiles; None where there is no Numba, which is said once."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name not in ("numba", "llvmlite"):
+            raise
+        _say_slow()
+        return None
+
+
+@cache
+def _say_slow() -> None:
+    message = "mixaug: Numba is not installed, so mixes on the CPU take several times as long; pip install numba"
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
 def title(x: object) -> str:
     """What to call the library of `x` in a sentence: "NumPy", or the type's name where it is no known array."""
     xp = find(x)
@@ -136,6 +159,12 @@ def _root(kind: type) -> str | None:
 def example(name: str) -> Array:
     """An array of the library of that name, by which it is known; an ImportError where it cannot be imported."""
     return _LOADED[_load(name)].example()
+
+
+def to(xp: Library, x: Array) -> Array:
+    """An array that lies on the host, or one of that library, in that library."""
+    found = find(x)
+    return x if found == xp else xp.constant(x if found is None else found.concrete(x))
 
 
 def of(x: object, what: str = "x") -> Library:

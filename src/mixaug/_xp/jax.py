@@ -11,6 +11,7 @@ from typing import cast as typed
 import jax
 import jax.export
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 
 from . import TREES, Array, Dim, F, Library
@@ -37,6 +38,10 @@ def example() -> Array:
 
 def compiled(function: F) -> F:
     return typed(F, jax.jit(function))
+
+
+def fused() -> Any:
+    return None
 
 
 def constant(x: Any) -> Array:
@@ -68,6 +73,17 @@ def concrete(x: Array) -> Any:
     if isinstance(x, jax.core.Tracer) or _is_length(x) or not x.is_fully_addressable:
         return None
     return np.asarray(x) if all(device.platform == "cpu" for device in x.devices()) else None
+
+
+host = concrete
+
+
+def adopt(x: Any, dtype: str) -> Array:
+    return jnp.asarray(x.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else x)
+
+
+def write(x: Array, out: Array) -> Array:  # noqa: ARG001
+    raise TypeError("out: expected none, for arrays of JAX cannot be written to; take what comes back")
 
 
 def is_key(x: Array) -> bool:

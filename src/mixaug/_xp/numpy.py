@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from typing import cast as typed
 
 import numpy as np
 
-from . import Array, Dim, F, Library
+from . import Array, Dim, F, Library, loops
 
 name, title, channels = "numpy", "NumPy", "last"
 stack, where, transpose, matmul = np.stack, np.where, np.transpose, np.matmul
@@ -29,6 +30,10 @@ def compiled(function: F) -> F:
     return function
 
 
+def fused() -> Any:
+    return loops("mixaug._xp.fused")
+
+
 def constant(x: Any) -> Array:
     return np.asarray(x)
 
@@ -46,7 +51,12 @@ def copy(x: Array) -> Array:
 
 
 def dtype(x: Array) -> str:
-    return str(x.dtype.name)
+    return _name(x.dtype)
+
+
+@cache
+def _name(dtype: Any) -> str:
+    return str(dtype.name)  # NumPy puts it together each time
 
 
 def shape(x: Array) -> tuple[Dim, ...]:
@@ -55,6 +65,23 @@ def shape(x: Array) -> tuple[Dim, ...]:
 
 def concrete(x: Array) -> Any:
     return np.asarray(x)
+
+
+def host(x: Array) -> Any:
+    return x if isinstance(x, np.ndarray) else np.asarray(x)
+
+
+def adopt(x: Any, dtype: str) -> Array:
+    if dtype != "bfloat16":
+        return x
+    from ml_dtypes import bfloat16  # only who has such arrays gets here
+
+    return x.view(bfloat16)
+
+
+def write(x: Array, out: Array) -> Array:
+    np.copyto(out, x)
+    return out
 
 
 def is_key(x: Array) -> bool:  # noqa: ARG001 - NumPy has no arrays that are keys

@@ -9,6 +9,7 @@ from typing import cast as typed
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 from . import Array, Dim, F, Library
 
@@ -28,6 +29,10 @@ def example() -> Array:
 
 def compiled(function: F) -> F:
     return typed(F, tf.function(function, jit_compile=True))
+
+
+def fused() -> Any:
+    return None
 
 
 def constant(x: Any) -> Array:
@@ -62,6 +67,25 @@ def concrete(x: Array) -> Any:
     if not tf.executing_eagerly() or not hasattr(x, "numpy") or "CPU" not in (x.device or "CPU"):
         return None
     return x.numpy()
+
+
+def host(x: Array) -> Any:
+    """Its memory as NumPy; None in a graph, on an accelerator, in a variable, or where a tape may follow it."""
+    if not tf.executing_eagerly() or not isinstance(x, tf.__internal__.EagerTensor) or "CPU" not in x.device:
+        return None
+    return None if record.could_possibly_record() else np.asarray(x)
+
+
+def adopt(x: Any, dtype: str) -> Array:
+    if x.size and x.ctypes.data % 64 == 0:  # so TensorFlow's kernels want it
+        taken = tf.experimental.dlpack.from_dlpack(x.__dlpack__())
+    else:
+        taken = tf.convert_to_tensor(x)
+    return tf.bitcast(taken, tf.bfloat16) if dtype == "bfloat16" else taken
+
+
+def write(x: Array, out: Array) -> Array:  # noqa: ARG001
+    raise TypeError("out: expected none, for tensors of TensorFlow cannot be written to; take what comes back")
 
 
 def is_key(x: Array) -> bool:  # noqa: ARG001 - TensorFlow has no arrays that are keys

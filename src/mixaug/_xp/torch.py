@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 from torch.utils import _pytree
 
 from . import TREES, Array, Dim, F
@@ -32,6 +33,9 @@ class Torch:
 
     def compiled(self, function: F) -> F:  # its compilers do not change how a number is rounded
         return function
+
+    def fused(self) -> Any:
+        return None
 
     def constant(self, x: Any) -> Array:
         if isinstance(x, (int, float)):
@@ -61,6 +65,23 @@ class Torch:
             return None
         x = x.detach()
         return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+
+    def host(self, x: Array) -> Any:
+        """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
+        if torch.compiler.is_compiling() or x.device.type != "cpu" or x.layout != torch.strided or not _is_plain(x):
+            return None
+        if (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0 or x.is_neg():
+            return None
+        x = x.detach()
+        return (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
+
+    def adopt(self, x: Any, dtype: str) -> Array:
+        if dtype == "bfloat16":
+            return torch.from_numpy(x.view("int16")).view(torch.bfloat16)
+        return torch.from_numpy(x)
+
+    def write(self, x: Array, out: Array) -> Array:
+        return out.copy_(x)
 
     def is_key(self, x: Array) -> bool:  # noqa: ARG002 - PyTorch has no arrays that are keys
         return False

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import engines
 from .._xp import Array, Dim, Library
 from ..keys import GRID
 from ..regions import Dense, Paste, Region, Size, inside
 from ..scale import home, same, scaled
+from ..units import DTYPES, Units, checked
 from . import rows
 
 DEFAULT = "default"  #: the channels are where the library's users keep them: first in PyTorch, last elsewhere
-DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
 
 
 def size(xp: Library, x: Array, channels: str | None, what: str = "images") -> Size:
@@ -25,16 +31,58 @@ def size(xp: Library, x: Array, channels: str | None, what: str = "images") -> S
 
 
 def mix(
-    xp: Library, x: Array, source: Array | None, parent: Array, region: Region, drawn_for: Size, channels: str | None
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    parent: Array,
+    region: Region,
+    drawn_for: Size,
+    channels: str | None,
+    units: Units | None = None,
+    out: Array | None = None,
 ) -> Array:
-    """The mixed images, of the shape and dtype of x; blends are computed in float32, or in integers for uint8."""
-    channels = placed(xp, channels)
+    """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
+    channels, given = placed(xp, channels), source if x is None else x
+    units = units or Units(xp.dtype(given))
     _check(xp, x, source, parent, drawn_for, channels)
-    here = scaled(xp, region, drawn_for, size(xp, x, channels))
+    here = scaled(xp, region, drawn_for, size(xp, given, channels))
+    if here is region or all(crop is None for crop in region.crop):
+        made = engines.images(xp, x, source, parent, here, channels, units, out)
+        if made is not None:
+            return made
+    x = xp.take(source, parent[0]) if x is None else x
     parents = rows.parents(xp, x, source, parent, used(region))
+    precise = None if units.keep(xp.dtype(x)) else _precision(xp, x)
+    if precise:
+        parents = [one if one is None else xp.cast(one, precise) for one in parents]
     seen = views(xp, parents, region, drawn_for, channels)
-    out = _dense(xp, seen, here, channels) if isinstance(here, Dense) else _paste(xp, parents, seen, here, channels)
-    return xp.copy(x) if out is x else out
+    fill = None if here.fill is None else _filling(xp, here.fill, x, channels, precise)
+    mixed = (_dense if isinstance(here, Dense) else _paste)(xp, parents, seen, here, fill, channels)
+    if precise:
+        mixed = _converted(xp, mixed, units, precise, channels)
+    if out is not None:
+        return xp.write(mixed, out)
+    return xp.copy(mixed) if mixed is x else mixed
+
+
+def in_units(
+    xp: Library, x: Array, channels: str | None, dtype: Any = None, scale: Any = None, offset: Any = None
+) -> Units | None:
+    """The units that mixed images shall be in; None where nothing is said of them."""
+    if dtype is None and scale is None and offset is None:
+        return None
+    axis = {"first": 1, "last": -1}.get(placed(xp, channels) or "")
+    return checked(xp, xp.dtype(x), dtype, scale, offset, 1 if axis is None else x.shape[axis])
+
+
+def check_out(xp: Library, out: Array, x: Array, n: Dim, dtype: str, others: Sequence[Array | None]) -> None:
+    """Refuse memory that the mixed images do not fit, or that holds what they are made of."""
+    shape = (n, *x.shape[1:])
+    if xp.dtype(out) != dtype or tuple(out.shape) != shape:
+        raise ValueError(f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}")
+    into, held = xp.host(out), [None if other is None else xp.host(other) for other in others]
+    if into is not None and any(other is not None and np.may_share_memory(into, other) for other in held):
+        raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
 
 
 def used(region: Region) -> list[bool]:
@@ -66,7 +114,9 @@ def shown(
     ]
 
 
-def _paste(xp: Library, parents: list[Array], seen: list[Array], here: Paste, channels: str | None) -> Array:
+def _paste(
+    xp: Library, parents: list[Array], seen: list[Array], here: Paste, fill: Array | None, channels: str | None
+) -> Array:
     out, spatial = parents[0], size(xp, parents[0], channels)
     if here.background is not None:
         out = _blend(xp, parents, [rows.over(here.background[j], out) for j in range(here.parents)])
@@ -74,11 +124,13 @@ def _paste(xp: Library, parents: list[Array], seen: list[Array], here: Paste, ch
         if box is not None:
             out = xp.where(per_channel(inside(xp, box, spatial), channels), pasted, out)
     if here.hole is not None:
-        out = _filled(xp, out, ~inside(xp, here.hole, spatial), here.fill, channels)
+        out = xp.where(per_channel(~inside(xp, here.hole, spatial), channels), out, fill)
     return out
 
 
-def _dense(xp: Library, seen: list[Array], here: Dense, channels: str | None) -> Array:
+def _dense(
+    xp: Library, parents: list[Array], seen: list[Array], here: Dense, fill: Array | None, channels: str | None
+) -> Array:
     weights = [per_channel(here.weight[j], channels) for j in range(here.parents)]
     if xp.dtype(here.weight) != "bool":
         out = _blend(xp, seen, weights)
@@ -86,7 +138,7 @@ def _dense(xp: Library, seen: list[Array], here: Dense, channels: str | None) ->
         out = seen[0]
         for weight, pasted in zip(weights[1:], seen[1:], strict=True):
             out = xp.where(weight, pasted, out)
-    return out if here.fill is None else _filled(xp, out, here.seen(xp), here.fill, channels)
+    return out if fill is None else xp.where(per_channel(here.seen(xp), channels), out, fill)
 
 
 def look(xp: Library, x: Array, box: Array, crop: Array, drawn_for: Size, channels: str | None) -> Array:
@@ -130,13 +182,29 @@ def _within(xp: Library, index: Array, length: Dim) -> Array:
     return xp.minimum(xp.maximum(index, 0), last)
 
 
-def _filled(xp: Library, x: Array, seen: Array, fill: Array, channels: str | None) -> Array:
-    """Images with `fill` where nothing is seen."""
-    dtype = xp.dtype(x)
+def _filling(xp: Library, fill: Array, x: Array, channels: str | None, precise: str | None) -> Array:
+    """What is where nothing is seen, as a pixel of these images."""
     value = per_channel(fill, channels) if len(fill.shape) > 1 else rows.over(fill, x)
-    if dtype == "uint8":
+    if xp.dtype(x) == "uint8":
         value = xp.minimum(xp.maximum(xp.rint(value), 0.0), 255.0)
-    return xp.where(per_channel(seen, channels), x, xp.cast(value, x.dtype))
+    value = xp.cast(value, x.dtype)
+    return xp.cast(value, precise) if precise else value
+
+
+def _precision(xp: Library, x: Array) -> str:
+    return "float64" if xp.dtype(x) == "float64" else "float32"
+
+
+def _converted(xp: Library, x: Array, units: Units, precise: str, channels: str | None) -> Array:
+    """Values in their units, rounded once."""
+    if units.scale is not None:
+        along = (slice(None), *[None] * (len(x.shape) - 2)) if channels == "first" else (slice(None),)
+        scale, offset = (xp.cast(xp.constant(a), precise) for a in (units.scale, units.offset))
+        scale, offset = (a[along] if len(a.shape) else a for a in (scale, offset))
+        x = x * scale + offset
+    if units.dtype == "uint8":
+        x = xp.minimum(xp.maximum(xp.rint(x), 0.0), 255.0)
+    return xp.cast(x, units.dtype)
 
 
 def _blend(xp: Library, parents: list[Array], weights: list[Array]) -> Array:
@@ -146,7 +214,7 @@ def _blend(xp: Library, parents: list[Array], weights: list[Array]) -> Array:
         whole = [xp.cast(xp.rint(weight * float(GRID)), "int32") for weight in weights[1:]]
         weights = [GRID - sum(whole[1:], whole[0]), *whole] if whole else [xp.full((), GRID, "int32")]
         return xp.cast(xp.shift_right(_dot(xp, parents, weights, "int32") + GRID // 2, 16), dtype)
-    precision = "float64" if dtype == "float64" else "float32"
+    precision = _precision(xp, parents[0])
     return xp.cast(_dot(xp, parents, [xp.cast(w, precision) for w in weights], precision), parents[0].dtype)
 
 
@@ -169,10 +237,13 @@ def per_channel(weight: Array, channels: str | None) -> Array:
     return {"last": weight[..., None], "first": weight[:, None], None: weight}[channels]
 
 
-def _check(xp: Library, x: Array, source: Array | None, parent: Array, drawn_for: Size, channels: str | None) -> None:
-    if xp.dtype(x) not in DTYPES:
-        raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(x)}; convert them first")
-    for array in (x, x if source is None else source):
+def _check(
+    xp: Library, x: Array | None, source: Array | None, parent: Array, drawn_for: Size, channels: str | None
+) -> None:
+    arrays = [array for array in (x, source) if array is not None]
+    if xp.dtype(arrays[0]) not in DTYPES:
+        raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(arrays[0])}; convert them first")
+    for array in arrays:
         found = size(xp, array, channels)
         if len(found) != len(drawn_for):
             raise ValueError(

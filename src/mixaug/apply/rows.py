@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from .._xp import Array, Library
 
 
-def check(xp: Library, x: Array, source: Array | None, parent: Array, what: str) -> None:
-    """Refuse a batch that does not have a row for each output, or a source without the rows that are asked for."""
-    n, rows = xp.shape(parent)[1], xp.shape(x)[:1]
+def check(xp: Library, x: Array | None, source: Array | None, parent: Array, what: str) -> None:
+    """Refuse a batch that does not have a row for each output, or a source without the rows that are asked for.
+
+    x None: the own samples are rows of the source too.
+    """
+    n = xp.shape(parent)[1]
+    rows = (n,) if x is None else xp.shape(x)[:1]
     if not rows:
         raise ValueError(f"{what}: expected a batch, rows on the first axis, got a single value of no axes")
     if isinstance(rows[0], int) and isinstance(n, int) and rows[0] != n:
@@ -24,7 +28,7 @@ def check(xp: Library, x: Array, source: Array | None, parent: Array, what: str)
             f"{what}: the mix takes parents up to row {int(held.max())}, but there are only {available} rows; "
             "pass the array that it was drawn for as source="
         )
-    if source is not None:
+    if source is not None and x is not None:
         check_alike(xp, x, source, what)
 
 

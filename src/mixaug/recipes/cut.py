@@ -56,12 +56,11 @@ class CutMix(Recipe):
         xp, axes = draw.xp, len(draw.size)
         words = draw.words(1 + axes)
         ratio = look_up(xp, side_ratios(self.alpha, self.alpha, axes), words[0])
-        box = [self._place(draw, axis, ratio, words[1 + axis]) for axis in range(axes)]
-        return Paste(None, (None, xp.stack(box, axis=1)))
+        return Paste(None, (None, self._place(draw, ratio, words[1:])))
 
-    def _place(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
-        """int32 (n, 2): where a box of that side ratio lies along an axis."""
-        return clipped(draw, axis, floor(draw.xp, ratio * draw.length(axis)), word)
+    def _place(self, draw: Draw, ratio: Array, words: Array) -> Array:
+        """int32 (n, d, 2): where a box of that side ratio lies, by a word an axis."""
+        return clipped_box(draw, ratio, words)
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ class InsideCutMix(CutMix):
     clipped box keeps more of the own sample than lam says (a mean of 0.68 instead of 0.5 at alpha 1); this does not.
     """
 
-    def _place(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
-        return inside(draw, axis, floor(draw.xp, ratio * draw.length(axis)), word)
+    def _place(self, draw: Draw, ratio: Array, words: Array) -> Array:
+        return inside_box(draw, ratio, words)
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,12 @@ class EvenCutMix(CutMix):
     The `uniform_sampling` of MosaicML's Composer. Elsewhere pixels in the middle are pasted more often.
     """
 
-    def _place(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
+    def _place(self, draw: Draw, ratio: Array, words: Array) -> Array:
+        ends = [self._along(draw, axis, ratio, words[axis]) for axis in range(len(draw.size))]
+        return draw.xp.stack(ends, axis=1)
+
+    def _along(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
+        """int32 (n, 2): where it lies along an axis."""
         xp, length = draw.xp, draw.size[axis]
         side = floor(xp, ratio * draw.length(axis))
         start = below(xp, length - 1 + xp.maximum(side, 1), word) + 1 - xp.maximum(side, 1)
@@ -305,8 +309,7 @@ class HMix(Recipe):
         words = draw.words(1 + axes)
         lam = look_up(xp, np.rint(GRID * beta_quantiles(self.alpha, self.alpha)).astype(np.float32), words[0])
         side = look_up(xp, side_ratios(self.alpha, self.alpha, axes, self.ratio), words[0])
-        box = [clipped(draw, a, floor(xp, side * draw.length(a)), words[1 + a]) for a in range(axes)]
-        pasted = Paste(None, (None, xp.stack(box, axis=1)))
+        pasted = Paste(None, (None, clipped_box(draw, side, words[1:])))
         free = xp.maximum(pasted.share(xp, draw.n, draw.size)[0], 1 / GRID)
         own = xp.minimum(xp.rint(lam / free), float(GRID))
         return replace(pasted, background=xp.stack([own, GRID - own]) * (1 / GRID))
@@ -317,6 +320,22 @@ class HMix(Recipe):
 def side_ratios(a: float, b: float, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
     """The side, in parts of the image's, of a box of area part * (1 - lam), for the quantiles of lam ~ Beta(a, b)."""
     return np.asarray((part * (1 - beta_quantiles(a, b))) ** (1 / axes), np.float32)
+
+
+def clipped_box(draw: Draw, ratio: Array, words: Array) -> Array:
+    """int32 (n, d, 2): a box of that side ratio around a uniform centre, clipped to the image; takes a word an axis."""
+    if fused := draw.xp.fused():
+        return fused.boxes(ratio, words, draw.size, True)
+    ends = [clipped(draw, a, floor(draw.xp, ratio * draw.length(a)), words[a]) for a in range(len(draw.size))]
+    return draw.xp.stack(ends, axis=1)
+
+
+def inside_box(draw: Draw, ratio: Array, words: Array) -> Array:
+    """int32 (n, d, 2): a box of that side ratio that lies anywhere wholly inside; takes a word an axis."""
+    if fused := draw.xp.fused():
+        return fused.boxes(ratio, words, draw.size, False)
+    ends = [inside(draw, a, floor(draw.xp, ratio * draw.length(a)), words[a]) for a in range(len(draw.size))]
+    return draw.xp.stack(ends, axis=1)
 
 
 def clipped(draw: Draw, axis: int, side: Array, word: Array) -> Array:

@@ -103,8 +103,9 @@ class Recipe(ABC):
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
         made = keys.make(key)
-        xp = _xp.common(n, parent, *made[:2]) if like is None else _xp.of(like, "like")
-        _check_traced(xp, made)
+        home = _xp.common(n, parent, *made[:2]) if like is None else _xp.of(like, "like")
+        _check_traced(home, made)
+        xp = _drawn_in(home, made, n, parent, like)
         rows = xp.arange(_checked_count(n)) + check_whole("first", first, 0)
         draw = Draw(xp, made, xp.cast(rows, "uint32"), _checked_size(size))
         if parent is None and first:
@@ -112,9 +113,17 @@ class Recipe(ABC):
         if parent is None:
             parent = ring(xp, made, draw.n, self.parents)
         else:
-            parent = _checked_parent(xp, parent, n, self.parents)
+            parent = _checked_parent(xp, _xp.to(xp, parent), n, self.parents)
         region = self.region(draw)
-        return assemble(xp, parent, region, draw.size)
+        mix = assemble(xp, parent, region, draw.size)
+        return mix if xp is home else mix.to(home)
+
+
+def _drawn_in(home: Library, key: Key, *given: Any) -> Library:
+    """NumPy where all that is given lies on the host, for there it is quickest; else the library itself."""
+    words = all(isinstance(word, int) for word in key[:2])
+    on_host = words and all(home.concrete(x) is not None for x in given if _xp.find(x) == home)
+    return _xp.common() if on_host else home
 
 
 def ring(xp: Library, key: Key, n: Dim, parents: int) -> Array:
@@ -122,6 +131,8 @@ def ring(xp: Library, key: Key, n: Dim, parents: int) -> Array:
 
     Distinct while parents <= n, row 0 the row itself, every other row equally likely, for any n.
     """
+    if fused := xp.fused():
+        return fused.ring(*key[:2], n, parents)
     order = keys.shuffled(xp, key, n)
     rank = xp.argsort(order)
     return xp.stack([xp.arange(n), *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
@@ -191,7 +202,6 @@ def _check_traced(xp: Library, key: Key) -> None:
 
 
 def _checked_parent(xp: Library, parent: Array, n: Dim, parents: int) -> Array:
-    parent = xp.constant(parent)
     shape, held = xp.shape(parent), xp.concrete(parent)
     if "int" not in xp.dtype(parent) or (held is not None and held.size and held.min() < 0):
         raise ValueError("parent: expected rows of the source, whole numbers of 0 or more; count them from its start")

@@ -1,0 +1,1 @@
+"""Those that are measured: each file here is a process of its own, run by `benchmarks.run`."""

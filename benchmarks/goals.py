@@ -1,0 +1,222 @@
+"""The goals, each with what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .results import Results
+from .timing import COPY, Row
+
+U8, F32 = "uint8 to float32", "float32 to float32"
+BOTH = ("CutMix", "MixUp")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A measured value, its 90th percentile where it has one, and what else is to be said."""
+
+    value: float
+    p90: float | None = None
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be reached: at most, or at least, so much of a unit."""
+
+    text: str
+    limit: float
+    unit: str
+    find: Callable[[Results], Found | None]
+    at_least: bool = False
+
+    def verdict(self, found: Found) -> str:
+        """Met, or by how much it is missed."""
+        if found.value >= self.limit if self.at_least else found.value <= self.limit:
+            return "met"
+        if self.unit == "%":
+            return f"missed by {found.value - self.limit:.1f} points"
+        off = self.limit / found.value if self.at_least else found.value / self.limit
+        return f"missed, {off:.2f} times off"
+
+
+def goals() -> Iterator[Goal]:
+    """All of them, in the order of the page."""
+    yield from big_batches()
+    yield from small_batches()
+    yield from pipelines()
+    yield from steps()
+
+
+def big_batches() -> Iterator[Goal]:
+    """B and C, against the copy."""
+    for method in BOTH:
+        yield times_copy(f"B, {method}, {U8}, into a buffer", 1.2, "B", f"{method}, {U8}", "mixaug out=")
+    for method in BOTH:
+        yield times_copy(f"B, {method}, {U8}, fresh memory", 1.5, "B", f"{method}, {U8}", "mixaug")
+    for method in BOTH:
+        yield times_copy(f"B, {method}, {F32}, into a buffer", 1.2, "B", f"{method}, {F32}", "mixaug out=")
+    yield times_copy(f"B, 5-way MixUp, {F32}, into a buffer", 2.0, "B", f"5-way MixUp, {F32}", "mixaug out=")
+    for dtypes in ("uint8 to uint8", F32):
+        yield times_copy(f"C, CutMix of images and masks, {dtypes}", 1.2, "C", f"CutMix, {dtypes}", "mixaug out=")
+
+
+def small_batches() -> Iterator[Goal]:
+    """A, against the clock, the copy and the others."""
+    for method in BOTH:
+        yield Goal(
+            f"A, {method}, {U8}: draw, images, labels",
+            0.05,
+            "ms",
+            lambda run, method=method: whole(run.find("A", f"{method}, {U8}", "mixaug", "numpy")),
+        )
+    for method in BOTH:
+        yield Goal(
+            f"A, {method}, {F32}: more than the copy",
+            0.025,
+            "ms",
+            lambda run, method=method: beyond_copy(run.find("A", f"{method}, {F32}", "mixaug", "numpy")),
+        )
+    for method in BOTH:
+        yield Goal(
+            f"the draw of 128 rows, {method}",
+            0.010,
+            "ms",
+            lambda run, method=method: whole(run.find("parts", method, "draw", "numpy")),
+        )
+    yield Goal("A, faster than torchvision", 2.5, "x", lambda run: least_gain(run, is_torchvision), at_least=True)
+    yield Goal(
+        "A, faster than timm and kornia, drawn for each sample",
+        20,
+        "x",
+        lambda run: least_gain(run, lambda row: row.process == "torch" and row.per_sample),
+        at_least=True,
+    )
+    yield Goal(
+        "A, faster than all that draw for each sample, those by hand among them",
+        20,
+        "x",
+        lambda run: least_gain(run, lambda row: row.per_sample),
+        at_least=True,
+    )
+
+
+def pipelines() -> Iterator[Goal]:
+    """Images a second from a dataset in memory."""
+    for method in BOTH:
+        yield Goal(
+            f"tf.data, fused, {method}: images/s beside the same not mixed",
+            0.85,
+            "x",
+            lambda run, method=method: beside_unmixed(run, f"mixaug in tf.data, fused, {method}"),
+            at_least=True,
+        )
+    for name, limit in (("batches", 800_000), ("MixedDataset", 800_000), ("torch.loader", 500_000)):
+        for method in BOTH:
+            yield Goal(
+                f"`{name}`, {method}",
+                limit,
+                "images/s",
+                lambda run, name=f"mixaug {name}, {method}": rate(run.find("pipelines", "", name)),
+                at_least=True,
+            )
+
+
+def steps() -> Iterator[Goal]:
+    """Training, the GPU, and the start."""
+    for library, name in (
+        ("Keras", "mixaug in tf.data, fused, CutMix"),
+        ("Keras", "mixaug MixedDataset, CutMix"),
+        ("PyTorch", "mixaug torch.loader, CutMix"),
+    ):
+        yield Goal(
+            f"added to a step of ResNet-20, {library}, {name}",
+            1.0,
+            "%",
+            lambda run, library=library, name=name: added(run.find("training", library, name)),
+        )
+    for method in BOTH:
+        yield times_copy(f"GPU, {method}, uint8 to bfloat16", 1.25, "gpu", method, "mixaug out=", "gpu")
+        yield Goal(
+            f"GPU, {method}, faster than torchvision",
+            3,
+            "x",
+            lambda run, method=method: gain(run.find("gpu", method, "mixaug"), run.find("gpu", method, "torchvision")),
+            at_least=True,
+        )
+    for name, limit in (("import mixaug", 200.0), ("first mix after it", 400.0)):
+        yield Goal(name, limit, "ms", lambda run, name=name: whole(run.find("startup", "", name)))
+
+
+def times_copy(text: str, limit: float, table: str, case: str, name: str, process: str = "numpy") -> Goal:
+    """A goal against the copy of the same bytes."""
+
+    def find(run: Results) -> Found | None:
+        row = run.find(table, case, name, process)
+        if row is None or row.times_copy is None or row.p90 is None or row.copy is None:
+            return None
+        return Found(row.times_copy, row.p90 / row.copy)
+
+    return Goal(text, limit, "x copy", find)
+
+
+def whole(row: Row | None) -> Found | None:
+    """The median of a row."""
+    return None if row is None or row.median is None else Found(row.median, row.p90)
+
+
+def beyond_copy(row: Row | None) -> Found | None:
+    """How much longer than the copy it takes."""
+    if row is None or row.median is None or row.copy is None or row.p90 is None:
+        return None
+    return Found(row.median - row.copy, row.p90 - row.copy)
+
+
+def gain(ours: Row | None, other: Row | None) -> Found | None:
+    """How many times faster ours is."""
+    if ours is None or other is None or not ours.median or other.median is None:
+        return None
+    return Found(other.median / ours.median, beside=f"{other.name}, {ours.case}")
+
+
+def is_torchvision(row: Row) -> bool:
+    """Whether a row is of torchvision."""
+    return row.name == "torchvision"
+
+
+def least_gain(run: Results, wanted: Callable[[Row], bool]) -> Found | None:
+    """The least of all gains over others on A, of our fresh memory in the same process."""
+    gains = []
+    for row in run.of("A"):
+        if row.median is not None and not row.ours and row.name != COPY and wanted(row):
+            ours = [run.find("A", row.case, name, row.process) for name in OURS[row.process]]
+            gains += [gain(one, row) for one in ours if one is not None]
+    return min((one for one in gains if one is not None), key=lambda one: one.value, default=None)
+
+
+OURS = {
+    "numpy": ["mixaug"],
+    "torch": ["mixaug"],
+    "tensorflow": ["mixaug in tf.data, fused"],
+    "jax": ["mixaug mix_batch, jitted"],
+}  #: what of ours is held against the others of a process
+
+
+def rate(row: Row | None) -> Found | None:
+    """Images a second."""
+    return None if row is None or not row.median else Found(1e3 * row.images / row.median)
+
+
+def beside_unmixed(run: Results, name: str) -> Found | None:
+    """Images a second of a pipeline, as a part of those of the one that does not mix."""
+    found = gain(run.find("pipelines", "", name), run.find("pipelines", "", "tf.data, not mixed"))
+    return None if found is None else Found(found.value)
+
+
+def added(row: Row | None) -> Found | None:
+    """What mixing adds to a step, in percent."""
+    if row is None or row.added is None or row.interval is None:
+        return None
+    low, high = row.interval
+    return Found(row.added, beside=f"95 % interval {low:+.1f} to {high:+.1f}")

@@ -1,0 +1,252 @@
+"""docs/benchmarks.md, from the rows of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from .goals import Found, Goal, goals
+from .results import Results
+from .timing import COPY, Row
+
+NOTES = Path(__file__).parent / "notes.md"
+NONE = "not measured"
+TEXTS = ("remarks", "result")  #: columns of words
+HOW = """\
+## How it is measured
+
+- One process a library. In it all contenders of a case take turns in random order, round after round, after warm-up
+  calls, with Python's collector off and a pause before each turn; a call draws, and makes images and labels (or masks).
+- Numbers are medians of single calls, never a best; **p90** is the 90th percentile. Two threads at most.
+- *x copy* is against `np.copyto` of as many bytes as must be read and written once, in the same process and rounds.
+- A is a hot loop (turns of 30 calls). B and C have one call a turn: their batches do not lie in the cache.
+- "uint8 to float32" is scaled and shifted a channel; the others do that before or after, whichever is faster and right.
+"""
+SHORT = "**A short run of tiny batches: it shows that everything runs, and its numbers say nothing.**\n"
+WORKS = {
+    "A": "A: 128 images of 32x32x3, a hot loop",
+    "B": "B: 64 images of 224x224x3",
+    "C": "C: 8 images of 512x512x3 with masks of int32",
+}
+CELLS = "A cell is: median in ms (times the copy; p90 in ms).\n"
+
+
+def write(run: Results, folder: Path) -> Path:
+    """Write the page, beside its chart."""
+    path = folder / "benchmarks.md"
+    path.write_text(text(run))
+    return path
+
+
+def text(run: Results) -> str:
+    """The whole page."""
+    parts = [head(run), table_of_goals(run), CHART, HOW, *(batches(run, name) for name in WORKS)]
+    parts += [parts_of_a_batch(run), pipelines(run), training(run), gpu(run), startup(run), failed(run), notes()]
+    return "\n".join(part for part in parts if part)
+
+
+CHART = """\
+![Times the copy for a batch of photos, and images a second of pipelines, for every contender](benchmarks.svg)
+"""
+
+
+def head(run: Results) -> str:
+    """What the page is, and what it was measured on."""
+    lines = [f"- {name}: {value}" for name, value in run.about.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
+    top = "# Benchmarks\n\nWritten by `make bench`, from one run. Read the ratios: times are of this machine alone.\n"
+    return "\n".join([top, *([SHORT] if run.short else []), *lines, f"- versions: {versions}\n"])
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
+    """A table in Markdown; the columns after the first ones are numbers, but for remarks."""
+    lines = ["| " + " | ".join(columns) + " |"]
+    is_text = [i < text_columns or name in TEXTS for i, name in enumerate(columns)]
+    lines.append("|" + "|".join("---" if text else "---:" for text in is_text) + "|")
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def table_of_goals(run: Results) -> str:
+    """What was to be reached, and what is."""
+    rows = [goal_row(goal, goal.find(run)) for goal in goals()]
+    return "## Goals\n\n" + table(["", "goal", "measured", "p90", "result"], rows)
+
+
+def goal_row(goal: Goal, found: Found | None) -> list[str]:
+    """One goal."""
+    sign = ">=" if goal.at_least else "<="
+    wanted = f"{sign} {shown(goal.limit, goal.unit)}"
+    if found is None:
+        return [goal.text, wanted, NONE, "", ""]
+    verdict = goal.verdict(found)
+    beside = f"{verdict} ({found.beside})" if found.beside else verdict
+    p90 = "" if found.p90 is None else shown(found.p90, goal.unit)
+    return [goal.text, wanted, shown(found.value, goal.unit), p90, beside]
+
+
+def shown(value: float, unit: str) -> str:
+    """A number with its unit."""
+    if unit == "images/s":
+        return f"{value:,.0f} {unit}"
+    if unit == "%":
+        return f"{value:+.1f} %"
+    if unit == "ms":
+        return f"{number(value)} ms"
+    return f"{value:.2f}{unit}" if value < 100 else f"{value:.0f}{unit}"
+
+
+def number(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def batches(run: Results, name: str) -> str:
+    """The table of a batch: a row a contender, a column a case."""
+    rows = run.of(name)
+    if not rows:
+        return ""
+    cases = unique(row.case for row in rows)
+    lines = [
+        [process, bold(named, found), *(cell(of_case(found, case)) for case in cases), remarks(found)]
+        for process, named, found in contenders(rows)
+    ]
+    columns = ["process", "", *cases, "remarks"]
+    return f"## {WORKS[name]}\n\n{CELLS}\n" + table(columns, lines, 2)
+
+
+def contenders(rows: Sequence[Row]) -> Iterator[tuple[str, str, list[Row]]]:
+    """The rows of each contender of each process."""
+    for process in unique(row.process for row in rows):
+        of_process = [row for row in rows if row.process == process]
+        for name in unique(row.name for row in of_process):
+            yield process, name, [row for row in of_process if row.name == name]
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Each once, in order."""
+    return list(dict.fromkeys(names))
+
+
+def of_case(rows: Sequence[Row], case: str) -> Row | None:
+    """The row of a case."""
+    return next((row for row in rows if row.case == case), None)
+
+
+def bold(name: str, rows: Sequence[Row]) -> str:
+    """A name, bold if it is ours."""
+    return f"**{name}**" if rows[0].ours else name
+
+
+def cell(row: Row | None) -> str:
+    """A measurement in a table of batches."""
+    if row is None:
+        return ""
+    if row.median is None or row.p90 is None:
+        return "fails"
+    copies = "" if row.times_copy is None or row.name == COPY else f"{row.times_copy:.1f}x; "
+    return f"{number(row.median)} ({copies}{number(row.p90)})"
+
+
+def remarks(rows: Sequence[Row]) -> str:
+    """What is to be said of a contender, and why it failed."""
+    return "; ".join(unique(text for row in rows for text in (row.remark, row.error) if text))
+
+
+def parts_of_a_batch(run: Results) -> str:
+    """Where the time of a small batch goes."""
+    rows = run.of("parts")
+    if not rows:
+        return ""
+    cases = unique(row.case for row in rows)
+    lines = [
+        [name, *(cell(of_case(found, case)) for case in cases), remarks(found)] for _, name, found in contenders(rows)
+    ]
+    text = "mixaug on NumPy, 128 images of 32x32x3, uint8 to float32: median in ms (p90 in ms).\n"
+    return f"## Where a small batch's time goes\n\n{text}\n" + table(["", *cases, "remarks"], lines)
+
+
+def pipelines(run: Results) -> str:
+    """The table of pipelines, the fastest first."""
+    rows = sorted(run.of("pipelines"), key=lambda row: row.median or 1e9)
+    if not rows:
+        return ""
+    text = (
+        "50,000 images like CIFAR-10's, uint8 in memory, to batches of 128, mixed, normalised, with soft labels.\n"
+        "No worker processes. The first ten batches of a pass are not counted; p90 is of single batches.\n"
+    )
+    lines = [[row.process, bold(row.name, [row]), *rates(row), remarks([row])] for row in rows]
+    return f"## Pipelines\n\n{text}\n" + table(
+        ["process", "", "images/s", "ms a batch", "p90, ms", "remarks"], lines, 2
+    )
+
+
+def rates(row: Row) -> list[str]:
+    """Images a second, and the milliseconds of a batch."""
+    if row.median is None or row.p90 is None:
+        return ["fails", "", ""]
+    return [f"{1e3 * row.images / row.median:,.0f}", number(row.median), number(row.p90)]
+
+
+def training(run: Results) -> str:
+    """The table of training steps."""
+    rows = run.of("training")
+    if not rows:
+        return ""
+    text = (
+        "Batches of 128 on the CPU. *added* is against the same pipeline without mixing (mixaug's against\n"
+        "`ma.identity()` where that is there): the median over blocks of steps, and its 95 % interval from a\n"
+        "bootstrap of the blocks. An interval that holds 0 means: not told from nothing.\n"
+    )
+    lines = [[row.case, bold(row.name, [row]), *steps(row), remarks([row])] for row in rows]
+    columns = ["library", "pipeline", "ms a step", "p90, ms", "added", "remarks"]
+    return f"## A training step of ResNet-20\n\n{text}\n" + table(columns, lines, 2)
+
+
+def steps(row: Row) -> list[str]:
+    """The milliseconds of a step, and what mixing adds to it."""
+    if row.median is None or row.p90 is None:
+        return ["fails", "", ""]
+    added = ""
+    if row.added is not None and row.interval is not None:
+        low, high = row.interval
+        added = f"{row.added:+.1f} % ({low:+.1f} to {high:+.1f})"
+    return [number(row.median), number(row.p90), added]
+
+
+def gpu(run: Results) -> str:
+    """The table of the GPU."""
+    rows = [row for name in ("gpu", "gpu wall") for row in run.of(name)]
+    if not rows:
+        return ""
+    lines = [[row.table, row.case, bold(row.name, [row]), cell_or_none(row), remarks([row])] for row in rows]
+    text = (
+        "256x224x224x3, uint8 to bfloat16, channels first. *gpu*: between two events; *gpu wall*: on the clock. "
+        + CELLS
+    )
+    return f"## On a GPU\n\n{text}\n" + table(["", "", "", "ms", "remarks"], lines, 3)
+
+
+def cell_or_none(row: Row) -> str:
+    """A measurement, or that there is none."""
+    return NONE if row.median is None else cell(row)
+
+
+def startup(run: Results) -> str:
+    """The table of the start."""
+    rows = run.of("startup")
+    if not rows:
+        return ""
+    lines = [[row.name, *(steps(row)[:2]), remarks([row])] for row in rows]
+    text = "In fresh processes, kernels in the cache on the disk.\n"
+    return f"## The start\n\n{text}\n" + table(["", "median, ms", "p90, ms", "remarks"], lines)
+
+
+def failed(run: Results) -> str:
+    """Processes that did not come to an end."""
+    rows = run.of("process")
+    return "" if not rows else "## Not measured\n\n" + table(["process", "why"], [[r.name, r.error] for r in rows], 2)
+
+
+def notes() -> str:
+    """What is written by hand."""
+    return NOTES.read_text()

@@ -1,0 +1,192 @@
+"""The draw on the CPU: words, ranks, boxes and shares, each in one loop that Numba compiles to its disk cache.
+
+The same numbers as the functions of the same names make, which are the definition.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+compiled: Any = njit(nogil=True, cache=True, error_model="numpy")  #: without the GIL, for loaders of several threads
+inlined: Any = njit(nogil=True, error_model="numpy", inline="always")  #: else LLVM unrolls what it should vectorise
+
+_ONE = np.float32(1)
+_GRID = np.float32(2.0**24)
+
+
+@inlined
+def _rotated(x: Any, bits: int) -> Any:
+    return np.uint32(np.uint32(x << np.uint32(bits)) | np.uint32(x >> np.uint32(32 - bits)))
+
+
+@inlined
+def _rounds(x0: Any, x1: Any, a: int, b: int, c: int, d: int) -> Any:
+    x0 = np.uint32(x0 + x1)
+    x1 = np.uint32(_rotated(x1, a) ^ x0)
+    x0 = np.uint32(x0 + x1)
+    x1 = np.uint32(_rotated(x1, b) ^ x0)
+    x0 = np.uint32(x0 + x1)
+    x1 = np.uint32(_rotated(x1, c) ^ x0)
+    x0 = np.uint32(x0 + x1)
+    return x0, np.uint32(_rotated(x1, d) ^ x0)
+
+
+@inlined
+def _threefry(k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
+    """keys.threefry, of words of 32 bits."""
+    k2 = np.uint32(k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    x0, x1 = _rounds(np.uint32(x0 + k0), np.uint32(x1 + k1), 13, 15, 26, 6)
+    x0, x1 = _rounds(np.uint32(x0 + k1), np.uint32(x1 + k2 + np.uint32(1)), 17, 29, 16, 24)
+    x0, x1 = _rounds(np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(2)), 13, 15, 26, 6)
+    x0, x1 = _rounds(np.uint32(x0 + k0), np.uint32(x1 + k1 + np.uint32(3)), 17, 29, 16, 24)
+    x0, x1 = _rounds(np.uint32(x0 + k1), np.uint32(x1 + k2 + np.uint32(4)), 13, 15, 26, 6)
+    return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(5))
+
+
+@compiled
+def encrypted(k0: int, k1: int, x0: int, x1: int) -> Any:
+    """Two words, of ints below 2^32."""
+    y0, y1 = _threefry(np.uint32(k0), np.uint32(k1), np.uint32(x0), np.uint32(x1))
+    return np.int64(y0), np.int64(y1)
+
+
+@compiled
+def words(k0: int, k1: int, rows: Any, count: int) -> Any:
+    """keys.words: uint32 (count, n)."""
+    n = rows.shape[0]
+    a, b = np.uint32(k0), np.uint32(k1)
+    made = np.empty((2 * ((count + 1) // 2), n), np.uint32)
+    for block in range((count + 1) // 2):
+        for i in range(n):
+            made[2 * block, i], made[2 * block + 1, i] = _threefry(a, b, rows[i], np.uint32(block))
+    return made[:count]
+
+
+@compiled
+def shuffled(k0: int, k1: int, n: int) -> Any:
+    """keys.shuffled: int32 (n,)."""
+    a, b = np.uint32(k0), np.uint32(k1)
+    ranked = np.empty(n, np.uint64)
+    for i in range(n):
+        word, _ = _threefry(a, b, np.uint32(i), np.uint32(0xFFFFFFFF))
+        ranked[i] = np.uint64(word >> np.uint32(1)) << np.uint64(32) | np.uint64(i)
+    ranked.sort()
+    return (ranked & np.uint64(0xFFFFFFFF)).astype(np.int32)
+
+
+@compiled
+def ring(k0: int, k1: int, n: int, parents: int) -> Any:
+    """recipes.recipe.ring: int32 (parents, n)."""
+    order = shuffled(k0, k1, n)
+    made = np.empty((parents, n), np.int32)
+    for place in range(n):
+        i = order[place]
+        made[0, i] = i
+        for j in range(1, parents):
+            made[j, i] = order[(place + j) % n]
+    return made
+
+
+@compiled
+def look_up(table: Any, word: Any) -> Any:
+    """keys.look_up."""
+    made = np.empty(word.shape[0], table.dtype)
+    for i in range(word.shape[0]):
+        made[i] = table[word[i] >> np.uint32(16)]
+    return made
+
+
+@compiled
+def boxes(ratio: Any, words: Any, size: Any, clipped: bool) -> Any:
+    """recipes.cut.clipped_box, or inside_box: int32 (n, d, 2)."""
+    axes, n = words.shape
+    made = np.empty((n, axes, 2), np.int32)
+    for axis in range(axes):
+        length = size[axis]
+        for i in range(n):
+            side = np.int32(np.floor(ratio[i] * np.float32(length)))
+            count = np.float32(length if clipped else length + 1 - side) * (_ONE / _GRID)
+            start = np.int32(np.floor(np.float32(words[axis, i] >> np.uint32(8)) * count))
+            if clipped:
+                start -= side // 2
+            made[i, axis, 0] = max(start, 0)
+            made[i, axis, 1] = min(start + side, length)
+    return made
+
+
+@compiled
+def shares(background: Any, box: Any, who: Any, hole: Any, pixels: int, parents: int, n: int) -> Any:
+    """regions.Paste.share: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the parents who."""
+    made = np.zeros((parents, n), np.float32)
+    for i in range(n):
+        total = np.float32(max(pixels - _area(hole, i), 1) if hole.shape[0] else pixels)
+        taken = np.float32(0)
+        for b in range(box.shape[0]):
+            area = np.float32(_area(box[b], i))
+            part = area / max(area, total)
+            if box.shape[0] > 1:
+                part = np.floor(part * _GRID) * (_ONE / _GRID)
+            taken = part if b == 0 else taken + part
+            made[who[b], i] = part
+        free, rest = _ONE - taken, _ONE
+        for j in range(1, parents):
+            if background.shape[1]:
+                blended = background[j, i] * free if box.shape[0] else background[j, i]
+                made[j, i] = blended + made[j, i]
+            rest -= made[j, i]
+        made[0, i] = rest
+    return made
+
+
+@inlined
+def _area(box: Any, i: int) -> int:
+    area = 1
+    for axis in range(box.shape[1]):
+        area *= box[i, axis, 1] - box[i, axis, 0]
+    return area
+
+
+@compiled
+def settled(parent: Any, share: Any) -> Any:
+    """mix.settled: parents of share 0 are the own sample, shares of equal parents are added into the first."""
+    parent, share = parent.copy(), share.copy()
+    k, n = parent.shape
+    for i in range(n):
+        for j in range(1, k):
+            if not share[j, i] > 0:
+                parent[j, i] = parent[0, i]
+        for first in range(k):
+            for j in range(first + 1, k):
+                if parent[j, i] == parent[first, i]:
+                    share[first, i] += share[j, i]
+                    share[j, i] = 0
+    return parent, share
+
+
+@compiled
+def feistel(k0: int, k1: int, index: Any, n: int, width: int, height: int, rounds: int, inverse: bool) -> Any:
+    """epoch.Permutation of a cell network of width x height: int64, of the shape of index."""
+    a, b = np.uint32(k0), np.uint32(k1)
+    made = np.empty(index.shape[0], np.int64)
+    for i in range(index.shape[0]):
+        at = np.int64(index[i])
+        while True:
+            x, y = at // height, at % height
+            for step in range(rounds):
+                turn = rounds - 1 - step if inverse else step
+                by = x if turn % 2 else y
+                shift = np.int64(_threefry(a, b, np.uint32(by), np.uint32(turn))[0])
+                if inverse:
+                    shift = -shift
+                if turn % 2:
+                    y = (y + shift) % height
+                else:
+                    x = (x + shift) % width
+            at = x * height + y
+            if at < n:
+                break
+        made[i] = at
+    return made

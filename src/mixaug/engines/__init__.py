@@ -1,0 +1,26 @@
+"""Fused forms of what `apply` does to images and labels: each needed byte is read once, each of an output written once.
+
+`cpu` (Numba) takes arrays that lie on the host, `gpu` (Triton) PyTorch's on a GPU. What they do not take, traced arrays
+above all, is done by the library of the arrays, from the same definition.
+"""
+
+from __future__ import annotations
+
+from .._xp import Array, Library
+from ..regions import Region
+from ..units import Units
+from . import cpu
+
+
+def images(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    parent: Array,
+    region: Region,
+    channels: str | None,
+    units: Units,
+    out: Array | None,
+) -> Array | None:
+    """The mixed images, made where they lie; None where no engine takes them."""
+    return cpu.images(xp, x, source, parent, region, channels, units, out)

@@ -1,0 +1,240 @@
+"""Mixes on the CPU by the loops that Numba compiles, through views of the arrays' own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _xp
+from .._xp import Array, Library
+from ..keys import GRID
+from ..regions import Dense, Paste, Region
+from ..units import Units
+
+_LOOPS = "mixaug.engines.loops"
+_BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
+_CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
+_STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them where it is wider than the images
+_ALIGNED = 64  # bytes: TensorFlow and XLA take such memory as it is
+
+Host = np.ndarray[Any, Any]
+
+
+class _Layout(NamedTuple):
+    """How images lie in memory, without gaps."""
+
+    shape: tuple[int, ...]  #: (planes, depth, height, width, step) of one, as the loops have it
+    moved: bool  #: whether channels that are named first lie last, as PyTorch's channels_last
+
+
+def images(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    parent: Array,
+    region: Region,
+    channels: str | None,
+    units: Units,
+    out: Array | None,
+) -> Array | None:
+    """The mixed images; None where they are traced, need a gradient, or are of a form that the loops do not take.
+
+    x None: the own samples are the rows parent[0] of the source. The region is of the images' size, its crops too.
+    """
+    given = source if x is None else x
+    dtype, rows = xp.dtype(given), xp.host(given)
+    held = None if rows is None else _on_host(xp, {"parent": parent, **region.arrays()})
+    layout = None if rows is None else _layout(rows, channels)
+    if rows is None or held is None or layout is None or not _is_taken(dtype, units.dtype, region):
+        return None
+    others = rows if source is None else xp.host(source)
+    into = _fresh(rows, held["parent"].shape[1], units.dtype, layout) if out is None else xp.host(out)
+    loops = _xp.loops(_LOOPS)
+    if others is None or into is None or loops is None or not layout == _layout(others, channels) == _layout(into, channels):
+        return None
+    if into.size:
+        own, source_, made = (_flat(a, layout, bits) for a, bits in ((rows, dtype), (others, dtype), (into, units.dtype)))
+        made.flags.writeable = True
+        work = np.empty(max(1, _CHUNK // layout.shape[4]) * layout.shape[4], _computed_in(dtype, units))
+        how = (layout.shape, *_units(units, layout, work), work, _buffer(loops, made, own))
+        who = (held["parent"], x is None, source is None)
+        scratch = np.empty(loops.TILE, own.dtype)
+        if isinstance(region, Dense):
+            weight = held["weight"].reshape(*held["weight"].shape[:2], -1)
+            loops.dense(made, own, source_, *who, weight, np.empty_like(work), scratch, *how)
+        else:
+            _paste(loops, made, own, source_, who, held, region.parents, scratch, rows.dtype, how)
+    return xp.adopt(into, units.dtype) if out is None else out
+
+
+def _paste(
+    loops: Any,
+    made: Host,
+    own: Host,
+    source: Host,
+    who: tuple[Host, bool, bool],
+    held: Mapping[str, Host],
+    parents: int,
+    scratch: Host,
+    dtype: Any,
+    how: tuple[Any, ...],
+) -> None:
+    """Outputs of a Paste, by the arrays that it holds."""
+    (k, n), work = who[0].shape, how[-2]
+    weight, blended = np.zeros((k, 0), work.dtype), np.zeros(n, bool)
+    if "background" in held and k > 1:
+        weight, blended = _weights(held["background"], work.dtype), held["background"][0] != 1
+    shown = [j for j in range(parents) if f"box_{j}" in held]
+    box = [held[f"box_{j}"] for j in shown] + ([held["hole"]] if "hole" in held else [])
+    moved = [f"crop_{j}" in held for j in shown] + ["hole" in held] * ("hole" in held)
+    crop = [held.get(f"crop_{j}", held[f"box_{j}"]) for j in shown] + box[len(shown) :]
+    boxes, crops = (_stacked(each, n, 1) for each in (box, crop))
+    loops.paste(
+        made,
+        own,
+        source,
+        _filling(held.get("fill") if "hole" in held else None, how[0], dtype, scratch.dtype),
+        *who,
+        weight,
+        blended,
+        scratch,
+        boxes,
+        np.array(shown + [-1] * ("hole" in held), np.int64),
+        crops,
+        np.array(moved, bool),
+        np.empty((len(box), 3, 2), np.int64),
+        np.empty(len(box), np.int64),
+        *how,
+    )
+
+
+def labels(xp: Library, y: Array | None, source: Array | None, parent: Array, share: Array, classes: int) -> Array | None:
+    """Shares of classes, float32 (n, classes), of ids (n,); None where they are traced, or not all in range."""
+    given = source if y is None else y
+    held = _on_host(xp, {"own": given, "source": given if source is None else source, "parent": parent, "share": share})
+    loops = None if held is None else _xp.loops(_LOOPS)
+    if held is None or loops is None or held["own"].ndim != 1 or held["own"].dtype.kind not in "iu":
+        return None
+    made = np.zeros((held["parent"].shape[1], classes), np.float32)
+    known = loops.labels(made, held["own"], held["source"], held["parent"], y is None, held["share"])
+    return xp.adopt(made, "float32") if known else None
+
+
+def _on_host(xp: Library, arrays: Mapping[str, Array]) -> dict[str, Host] | None:
+    """Views of all, read-only; None where one is not to be had."""
+    held = {}
+    for name, array in arrays.items():
+        view = xp.host(array)
+        if view is None or not view.flags.c_contiguous:
+            return None
+        held[name] = _read_only(view)
+    return held
+
+
+def _read_only(x: Host) -> Host:
+    """A view that the loops know as one that they must not write to."""
+    view = x[:]
+    view.flags.writeable = False
+    return view
+
+
+def _is_taken(dtype: str, wanted: str, region: Region) -> bool:
+    """Whether the loops know these dtypes and such a region."""
+    known = wanted in ("float32", "float64") if dtype == "float64" else wanted != "float64"
+    if isinstance(region, Dense):
+        return known and region.fill is None and all(crop is None for crop in region.crop)
+    return known and (region.fill is None or dtype != "bfloat16")
+
+
+def _layout(x: Host, channels: str | None) -> _Layout | None:
+    """How images lie in memory; None where they do with gaps, or have more than three spatial axes."""
+    moved = not x.flags.c_contiguous
+    if moved and (channels != "first" or not np.moveaxis(x, 1, -1).flags.c_contiguous):
+        return None
+    shape = x.shape[1:]
+    planes = shape[0] if channels == "first" and not moved else 1
+    step = shape[0] if moved else shape[-1] if channels == "last" else 1
+    size = {"first": shape[1:], "last": shape[:-1], None: shape}[channels]
+    if len(size) > 3 or not x.flags.aligned or not x.dtype.isnative:
+        return None
+    return _Layout((planes, *(1,) * (3 - len(size)), *size, step), moved)
+
+
+def _fresh(like: Host, n: int, dtype: str, layout: _Layout) -> Host:
+    """Memory for n images that lie as those do."""
+    shape = (n, *(np.moveaxis(like, 1, -1) if layout.moved else like).shape[1:])
+    kind = _BITS["bfloat16"] if dtype == "bfloat16" else np.dtype(dtype)
+    size = prod(shape) * kind.itemsize
+    memory = np.empty(size + _ALIGNED, np.uint8)
+    start = -memory.ctypes.data % _ALIGNED
+    made = memory[start : start + size].view(kind).reshape(shape)
+    return np.moveaxis(made, -1, 1) if layout.moved else made
+
+
+def _flat(x: Host, layout: _Layout, dtype: str) -> Host:
+    """All elements in one line, read-only."""
+    line = (np.moveaxis(x, 1, -1) if layout.moved else x).reshape(-1)
+    return _read_only(line.view(_BITS[dtype]) if dtype in _BITS else line)
+
+
+def _computed_in(dtype: str, units: Units) -> Any:
+    if dtype == "uint8" and units.keep(dtype):
+        return np.int32
+    return np.float64 if dtype == "float64" else np.float32
+
+
+def _weights(background: Host, dtype: Any) -> Host:
+    """The weights of a blend in the dtype that it is computed in: whole numbers of 2^-16 for integers."""
+    if dtype != np.int32:
+        return background.astype(dtype, copy=False)
+    whole = np.rint(background * np.float32(GRID)).astype(np.int32)
+    whole[0] = GRID - whole[1:].sum(axis=0)
+    return whole
+
+
+def _stacked(arrays: list[Host], n: int, axes: int) -> Host:
+    """int32 (len(arrays), n, d, 2)."""
+    if not arrays:
+        return _read_only(np.zeros((0, n, axes, 2), np.int32))
+    return _read_only(arrays[0][None] if len(arrays) == 1 else np.stack(arrays))
+
+
+def _filling(fill: Host | None, shape: tuple[int, ...], dtype: Any, bits: Any) -> Host:
+    """What is in holes, (n * elements of a line,), or of an image where it differs from pixel to pixel."""
+    if fill is None:
+        return _read_only(np.zeros(0, bits))
+    planes, _, _, width, step = shape
+    rounded = (np.clip(np.rint(fill), 0, 255) if dtype == np.uint8 else fill).astype(dtype)
+    if fill.ndim == 1:
+        filling = np.repeat(rounded, width * step)
+    else:
+        filling = np.tile(np.repeat(rounded.reshape(len(fill), 1, -1), step, axis=2), (1, planes, 1))
+    return _read_only(filling.reshape(-1).view(bits))
+
+
+def _units(units: Units, layout: _Layout, work: Host) -> tuple[Host | None, Host | None]:
+    """Scale and offset along a run of pixels, for each plane."""
+    if units.scale is None:
+        return None, None
+    scale, offset = (_pattern(np.asarray(a, work.dtype).tobytes(), layout.shape[0], layout.shape[4], len(work), work.dtype.name) for a in (units.scale, units.offset))
+    return scale, offset
+
+
+@lru_cache(maxsize=64)
+def _pattern(numbers: bytes, planes: int, step: int, length: int, dtype: str) -> Host:
+    each = np.broadcast_to(np.frombuffer(numbers, dtype), planes if planes > 1 else step)
+    along = length + step
+    made = np.repeat(each, along) if planes > 1 else np.resize(each, along)
+    made.flags.writeable = False
+    return made
+
+
+def _buffer(loops: Any, made: Host, own: Host) -> Host | None:
+    """Where pieces are made before they are written past the caches; None where these are to hold them."""
+    if made.nbytes < _STREAM or made.itemsize <= own.itemsize or made.ctypes.data % made.itemsize:
+        return None
+    return np.empty(loops.PIECE, made.dtype)

@@ -1,0 +1,661 @@
+"""The loops that mix images on the CPU, compiled by Numba for each pair of dtypes.
+
+An image is a line of elements, its `shape` being (planes, depth, height, width, step): a plane is a channel where
+channels come first, and a pixel has `step` elements where they come last. Outputs are made piece by piece: what is
+behind the boxes, and what the boxes show, while it is in the first cache. Each row is made after the one whose partner
+it is, so that it is read once; each element is written once, but in small images, where many short runs cost more.
+
+Types say what is to be done: `scale` is None where pixels stay in their units, `buffer` where outputs are written
+through the caches, and `work` is a scratch of the dtype that is computed in (int32 for blends of uint8). float16 comes
+as int16, bfloat16 as uint16, which Numba knows. Arrays of pixels are flat, and places in the inmost loops unsigned: for
+others Numba asks each time whether they count from the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from .._xp.fused import compiled, inlined
+
+PIECE = 768  #: elements that are gathered before they are written past the caches
+TILE = 16384  #: elements of a row that are made before those of the next
+_LINE = 64  # bytes that are written past the caches at once
+_GRID = 65536
+_u = np.uint64
+
+
+@compiled
+def paste(
+    out: Any,
+    own: Any,
+    source: Any,
+    filling: Any,
+    parent: Any,
+    gathered: bool,
+    chained: bool,
+    weight: Any,
+    blended: Any,
+    held: Any,
+    box: Any,
+    who: Any,
+    crop: Any,
+    moved: Any,
+    ends: Any,
+    turn: Any,
+    shape: Any,
+    scale: Any,
+    offset: Any,
+    work: Any,
+    buffer: Any,
+) -> None:
+    """Outputs of a Paste: the own sample, or where blended[i] the blend of all by weight (k, n); over it the boxes.
+
+    Box b, int32 (boxes, n, d, 2), shows parent who[b], and where moved[b] the part crop[b] of it; where who[b] is -1,
+    `filling`, which has as many elements a row as an image or as a line of it.
+    """
+    out, own, source, filling, parent = _lent(out), _lent(own), _lent(source), _lent(filling), _lent(parent)
+    weight, blended, box, who, crop = _lent(weight), _lent(blended), _lent(box), _lent(who), _lent(crop)
+    moved, ends, turn, scale, offset = _lent(moved), _lent(ends), _lent(turn), _lent(scale), _lent(offset)
+    work, buffer, held = _lent(work), _lent(buffer), _lent(held)
+    planes, depth, height, width, step = shape
+    line = width * step
+    size = height * line
+    row = planes * depth * size
+    noise = filling.shape[0] // parent.shape[1] > line
+    order = _order(parent, chained)
+    d = _made_in(out, buffer)
+    g = _gathered_in(d, held, scale)
+    address = out.ctypes.data
+    for plane in range(planes * depth):
+        base = plane * size
+        units = _units(scale, plane // depth, planes)
+        for top in range(0, size, TILE):
+            bottom = min(size, top + TILE)
+            for turn_ in range(order.shape[0]):
+                i = order[turn_]
+                low, high = _place(turn, ends, box, i, plane % depth, top // line, (bottom - 1) // line + 1)
+                mine = (parent[0, i] if gathered else i) * row
+                first = top
+                while first < bottom:
+                    last = min(bottom, first + _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer))
+                    o = _made_at(i * row + base + first, buffer)
+                    to = _gathered_at(o, d, held, scale) - first
+                    phase = units + first % step  # runs begin with a pixel, but where a piece does not
+                    if blended[i]:
+                        x, length = mine + base + first, last - first
+                        _blend(d, o, own, x, source, parent, i, row, base + first, length, weight, scale, offset, phase, work)
+                    at = first
+                    for y in range(max(low, first // line), min(high, (last - 1) // line + 1)):
+                        for place in range(turn.shape[0]):
+                            b = turn[place]
+                            start = max(first, y * line + ends[b, 2, 0] * step)
+                            end = min(last, y * line + ends[b, 2, 1] * step)
+                            if start >= end or not ends[b, 1, 0] <= y < ends[b, 1, 1]:
+                                continue
+                            if at < start and not blended[i]:
+                                _move(g, to + at, own, mine + base + at, start - at)
+                            if who[b] < 0:
+                                of = i * row + base + start if noise else i * line + start - y * line
+                                _move(g, to + start, filling, of, end - start)
+                            elif moved[b]:
+                                of = mine if who[b] == 0 else parent[who[b], i] * row
+                                x = own if who[b] == 0 else source
+                                _window(g, to + start, x, of, plane, y, start - y * line, end - y * line, box[b, i], crop[b, i], shape)
+                            elif who[b] == 0:
+                                _move(g, to + start, own, mine + base + start, end - start)
+                            else:
+                                _move(g, to + start, source, parent[who[b], i] * row + base + start, end - start)
+                            if blended[i]:
+                                c = phase if start == first else units
+                                _convert(d, o + start - first, g, to + start, end - start, scale, offset, c, work)
+                            at = end
+                    if not blended[i]:
+                        _move(g, to + at, own, mine + base + at, last - at)
+                        _convert(d, o, g, to + first, last - first, scale, offset, phase, work)
+                    _flush(out, address, i * row + base + first, last - first, buffer)
+                    first = last
+
+
+@inlined
+def _blend(
+    d: Any,
+    o: int,
+    own: Any,
+    mine: int,
+    source: Any,
+    parent: Any,
+    i: int,
+    row: int,
+    at: int,
+    length: int,
+    weight: Any,
+    scale: Any,
+    offset: Any,
+    units: int,
+    work: Any,
+) -> None:
+    """((w0 x0 + w1 x1) + w2 x2) + ..., in this order: the first two or three parents in one loop, the rest by pairs."""
+    zero, none = work[0], d[0]
+    k, c = parent.shape[0], _u(units)
+    w0, w1 = weight[0, i], weight[1, i]
+    for done in range(0, length, work.shape[0]):
+        part = _u(min(work.shape[0], length - done))
+        to, p0, p1 = _u(o + done), _u(mine + done), _u(parent[1, i] * row + at + done)
+        if k == 2:
+            for r in range(part):
+                value = w0 * _wide(own[p0 + r], zero) + w1 * _wide(source[p1 + r], zero)
+                d[to + r] = _narrow(_affine(value, scale, offset, c + r), none)
+            continue
+        if k % 2:
+            p2, w2 = _u(parent[2, i] * row + at + done), weight[2, i]
+            for r in range(part):
+                two = w0 * _wide(own[p0 + r], zero) + w1 * _wide(source[p1 + r], zero)
+                work[r] = two + w2 * _wide(source[p2 + r], zero)
+        else:
+            for r in range(part):
+                work[r] = w0 * _wide(own[p0 + r], zero) + w1 * _wide(source[p1 + r], zero)
+        for j in range(2 + k % 2, k, 2):
+            p1, p2 = _u(parent[j, i] * row + at + done), _u(parent[j + 1, i] * row + at + done)
+            v1, v2 = weight[j, i], weight[j + 1, i]
+            if j < k - 2:
+                for r in range(part):
+                    work[r] = work[r] + v1 * _wide(source[p1 + r], zero) + v2 * _wide(source[p2 + r], zero)
+            else:
+                for r in range(part):
+                    value = work[r] + v1 * _wide(source[p1 + r], zero) + v2 * _wide(source[p2 + r], zero)
+                    d[to + r] = _narrow(_affine(value, scale, offset, c + r), none)
+        if k == 3:
+            for r in range(part):
+                d[to + r] = _narrow(_affine(work[r], scale, offset, c + r), none)
+
+
+@compiled
+def _window(
+    g: Any, to: int, x: Any, of: int, plane: int, y: int, start: int, end: int, box: Any, crop: Any, shape: Any
+) -> None:
+    """A part of a line of a box that shows a part of its parent: a shifted run, or pixel by pixel."""
+    planes, depth, height, width, step = shape
+    axes = box.shape[0]
+    if axes > 2:
+        plane += _shown(plane % depth, box[0], crop[0], depth) - plane % depth
+    if axes > 1:
+        y = _shown(y, box[axes - 2], crop[axes - 2], height)
+    of += (plane * height + y) * width * step
+    box, crop = box[axes - 1], crop[axes - 1]
+    if crop[1] - crop[0] == box[1] - box[0] and crop[0] >= 0 and crop[1] <= width:
+        _move(g, to, x, of + start + (crop[0] - box[0]) * step, end - start)
+        return
+    for at in range(start, end):
+        g[to + at - start] = x[of + _shown(at // step, box, crop, width) * step + at % step]
+
+
+@compiled
+def _shown(pixel: int, box: Any, crop: Any, length: int) -> int:
+    """The pixel of a parent that one of a box shows, as `look` of apply/images.py has it."""
+    whole, part = max(crop[1] - crop[0], 1), max(box[1] - box[0], 1)
+    return min(max(crop[0] + (2 * (pixel - box[0]) + 1) * whole // (2 * part), 0), length - 1)
+
+
+@compiled
+def dense(
+    out: Any,
+    own: Any,
+    source: Any,
+    parent: Any,
+    gathered: bool,
+    chained: bool,
+    weight: Any,
+    weights: Any,
+    held: Any,
+    shape: Any,
+    scale: Any,
+    offset: Any,
+    work: Any,
+    buffer: Any,
+) -> None:
+    """Outputs of a Dense: weight is (k, n, pixels), bool where each pixel is of one parent, else float32."""
+    out, own, source, parent, weight = _lent(out), _lent(own), _lent(source), _lent(parent), _lent(weight)
+    weights, scale, offset, work, buffer = _lent(weights), _lent(scale), _lent(offset), _lent(work), _lent(buffer)
+    held = _lent(held)
+    planes, depth, height, width, step = shape
+    pixels = depth * height * width
+    size = pixels * step
+    row = planes * size
+    order = _order(parent, chained)
+    d = _made_in(out, buffer)
+    g = _gathered_in(d, held, scale)
+    address = out.ctypes.data
+    for plane in range(planes):
+        base = plane * size
+        units = _units(scale, plane, planes)
+        for top in range(0, size, TILE):
+            bottom = min(size, top + TILE)
+            for turn_ in range(order.shape[0]):
+                i = order[turn_]
+                mine = (parent[0, i] if gathered else i) * row
+                first = top
+                while first < bottom:
+                    last = min(bottom, first + min(work.shape[0], _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer)))
+                    o = _made_at(i * row + base + first, buffer)
+                    if _is_binary(weight[0, 0, 0]):
+                        to = _gathered_at(o, d, held, scale)
+                        _choose(g, to, own, source, parent, i, mine, row, base, first, last, weight, step)
+                        _convert(d, o, g, to, last - first, scale, offset, units + first % step, work)
+                    else:
+                        _soft(d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units, scale, offset, work)
+                    _flush(out, address, i * row + base + first, last - first, buffer)
+                    first = last
+
+
+@inlined
+def _choose(
+    g: Any, to: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int,
+    weight: Any, step: int,
+) -> None:  # fmt: skip
+    """Runs of pixels of one parent each: of the last whose weight is True."""
+    start = first
+    who = _who(weight, i, start // step)
+    while start < last:
+        pixel, other = start // step + 1, -1
+        while pixel * step < last:
+            other = _who(weight, i, pixel)
+            if other != who:
+                break
+            pixel += 1
+        end = min(last, pixel * step)
+        if who == 0:
+            _move(g, to + start - first, own, mine + base + start, end - start)
+        else:
+            _move(g, to + start - first, source, parent[who, i] * row + base + start, end - start)
+        start, who = end, other
+
+
+@inlined
+def _who(weight: Any, i: int, pixel: int) -> int:
+    who = 0
+    for j in range(1, weight.shape[0]):
+        if weight[j, i, pixel]:
+            who = j
+    return who
+
+
+@inlined
+def _soft(d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int, weight: Any, weights: Any, step: int, units: int, scale: Any, offset: Any, work: Any) -> None:
+    """A blend with a weight a pixel."""
+    zero, none = work[0], d[0]
+    length, c, to, p = _u(last - first), _u(units + first % step), _u(o), _u(mine + base + first)
+    _spread(weights, weight, 0, i, first, last, step)
+    for r in range(length):
+        work[r] = weights[r] * _wide(own[p + r], zero)
+    for j in range(1, weight.shape[0]):
+        _spread(weights, weight, j, i, first, last, step)
+        p = _u(parent[j, i] * row + base + first)
+        for r in range(length):
+            work[r] += weights[r] * _wide(source[p + r], zero)
+    for r in range(length):
+        value = work[r]
+        d[to + r] = _narrow(_affine(value, scale, offset, c + r), none)
+
+
+@inlined
+def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, step: int) -> None:
+    """A parent's weight a pixel as one an element; the own sample's whole ones are what the others leave of 2^16."""
+    zero = weights[0]
+    r = 0
+    while first < last:
+        pixel = first // step
+        if j == 0 and _is_whole(zero):
+            w = _whole(np.float32(1), zero)
+            for other in range(1, weight.shape[0]):
+                w -= _whole(weight[other, i, pixel], zero)
+        else:
+            w = _whole(weight[j, i, pixel], zero)
+        end = min(last, (pixel + 1) * step)
+        for _ in range(end - first):
+            weights[r] = w
+            r += 1
+        first = end
+
+
+@compiled
+def labels(out: Any, own: Any, source: Any, parent: Any, gathered: bool, share: Any) -> bool:
+    """Add up the shares of each class, of ids (n,); whether all ids are in range."""
+    known = True
+    for i in range(out.shape[0]):
+        for j in range(parent.shape[0]):
+            label = own[i] if j == 0 and not gathered else source[parent[j, i]]
+            if 0 <= label < out.shape[1]:
+                out[i, label] += share[j, i]
+            else:
+                known = False
+    return known
+
+
+@compiled
+def _order(parent: Any, chained: bool) -> Any:
+    """The rows, each followed by its first partner where that is one of them and still to come."""
+    n = parent.shape[1]
+    order = np.arange(n)
+    if not chained or parent.shape[0] == 1:
+        return order
+    seen = np.zeros(n, np.bool_)
+    count = 0
+    for first in range(n):
+        i = np.int64(first)
+        while not seen[i]:
+            seen[i] = True
+            order[count] = i
+            count += 1
+            i = np.int64(parent[1, i])
+    return order
+
+
+@inlined
+def _place(turn: Any, ends: Any, box: Any, i: int, z: int, top: int, bottom: int) -> Any:
+    """Where the boxes of output i lie in these lines of plane z, their order from the left, and the lines that have some."""
+    axes = box.shape[2]
+    low, high = bottom, top
+    for b in range(box.shape[0]):
+        for axis in range(3):  # those that an image does not have are 1 long
+            mine = axis - 3 + axes
+            ends[b, axis, 0] = box[b, i, mine, 0] if mine >= 0 else 0
+            ends[b, axis, 1] = box[b, i, mine, 1] if mine >= 0 else 1
+        ends[b, 1, 0], ends[b, 1, 1] = max(ends[b, 1, 0], top), min(ends[b, 1, 1], bottom)
+        if not ends[b, 0, 0] <= z < ends[b, 0, 1]:
+            ends[b, 1, 1] = ends[b, 1, 0]
+        if ends[b, 1, 0] < ends[b, 1, 1]:
+            low, high = min(low, ends[b, 1, 0]), max(high, ends[b, 1, 1])
+        place = b
+        while place > 0 and ends[turn[place - 1], 2, 0] > ends[b, 2, 0]:
+            turn[place] = turn[place - 1]
+            place -= 1
+        turn[place] = b
+    return low, high
+
+
+@inlined
+def _write_past(out: Any, address: int, at: int, length: int, buffer: Any) -> None:
+    """Write a piece past the caches, what lies before its first whole line and after its last one through them."""
+    size = out.itemsize
+    head = min(length, (-(address + at * size) % _LINE) // size)
+    body = (length - head) * size // _LINE * _LINE // size
+    for r in range(head):
+        out[at + r] = buffer[r]
+    _stream(out, at + head, buffer, head, body)
+    for r in range(head + body, length):
+        out[at + r] = buffer[r]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _lent(context: Any, x: Any) -> Any:  # noqa: ARG001
+    """The same array without a count of who refers to it, which costs an atomic addition wherever it is handed on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if x == types.none:
+            return args[0]
+        array = context.make_array(signature.args[0])(context, builder, value=args[0])
+        array.meminfo = array.meminfo.type(None)
+        return array._getvalue()
+
+    return x(x), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> Any:  # noqa: ARG001
+    """Copy elements as they are."""
+    size = to.dtype.bitwidth // 8
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = (context.make_array(signature.args[a])(context, builder, args[a]).data for a in (0, 2))
+        write, read = (builder.gep(data, [args[a]]) for data, a in zip(arrays, (1, 3), strict=True))
+        cgutils.raw_memcpy(builder, write, read, args[4], args[4].type(size), align=size)
+        return context.get_dummy_value()
+
+    return types.void(to, types.int64, x, types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _stream(context: Any, d: Any, at: Any, buffer: Any, start: Any, length: Any) -> Any:  # noqa: ARG001
+    """Store lines of 64 bytes at an address that is a multiple of it, past the caches."""
+    element = d.dtype.bitwidth // 8
+    lanes = _LINE // element
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        of = context.get_data_type(d.dtype)
+        vector = ir.VectorType(of, lanes)
+        to, by = (context.make_array(signature.args[a])(context, builder, args[a]).data for a in (0, 2))
+        index = ir.IntType(64)
+        with cgutils.for_range_slice(builder, index(0), args[4], index(lanes), index) as (done, _):
+            read = builder.gep(by, [builder.add(args[3], done)])
+            write = builder.gep(to, [builder.add(args[1], done)])
+            value = builder.load(builder.bitcast(read, vector.as_pointer()), align=element)
+            stored = builder.store(value, builder.bitcast(write, vector.as_pointer()), align=_LINE)
+            stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(d, types.int64, buffer, types.int64, types.int64), generate
+
+
+def _gathered_in(d: Any, held: Any, scale: Any) -> Any:
+    """Where runs are gathered: where pieces are made, or first in their own dtype, to be converted at once."""
+    raise NotImplementedError  # these are known by types alone: below is what Numba makes of them
+
+
+def _gathered_at(o: int, d: Any, held: Any, scale: Any) -> int:
+    """From where on they are gathered there."""
+    raise NotImplementedError
+
+
+def _convert(d: Any, o: int, x: Any, s: int, length: int, scale: Any, offset: Any, units: int, work: Any) -> None:
+    """Convert what has been gathered from s on, if it is to be converted."""
+    raise NotImplementedError
+
+
+def _is_binary(weight: Any) -> bool:
+    """Whether each pixel is of one parent."""
+    raise NotImplementedError
+
+
+def _is_whole(zero: Any) -> bool:
+    """Whether it is computed in whole numbers of 2^-16."""
+    raise NotImplementedError
+
+
+def _whole(weight: Any, zero: Any) -> Any:
+    """A weight in the dtype that is computed in."""
+    raise NotImplementedError
+
+
+def _wide(element: Any, zero: Any) -> Any:
+    """An element in the dtype that is computed in."""
+    raise NotImplementedError
+
+
+def _affine(value: Any, scale: Any, offset: Any, c: Any) -> Any:
+    """A value in its new units."""
+    raise NotImplementedError
+
+
+def _narrow(value: Any, none: Any) -> Any:
+    """What has been computed as an element, rounded once."""
+    raise NotImplementedError
+
+
+def _units(scale: Any, plane: int, planes: int) -> int:
+    """Where the scale of a plane begins."""
+    raise NotImplementedError
+
+
+def _made_in(out: Any, buffer: Any) -> Any:
+    """Where pieces are made."""
+    raise NotImplementedError
+
+
+def _made_at(at: int, buffer: Any) -> int:
+    """From where on a piece is made there."""
+    raise NotImplementedError
+
+
+def _room(address: int, size: int, buffer: Any) -> int:
+    """How long a piece may be: past the caches so that the next one begins with a whole line."""
+    raise NotImplementedError
+
+
+def _flush(out: Any, address: int, at: int, length: int, buffer: Any) -> None:
+    """Write what has been made in a buffer past the caches: so it need not be read before it is written."""
+    raise NotImplementedError
+
+
+def _stays(d: Any, x: Any, scale: Any) -> bool:
+    return bool(d.dtype == x.dtype and scale == types.none)
+
+
+@overload(_gathered_in, inline="always")
+def _gathered_in_of(d, held, scale):  # type: ignore[no-untyped-def] # Numba wants the names and nothing else, here and below
+    return (lambda d, held, scale: d) if _stays(d, held, scale) else lambda d, held, scale: held
+
+
+@overload(_gathered_at, inline="always")
+def _gathered_at_of(o, d, held, scale):  # type: ignore[no-untyped-def]
+    return (lambda o, d, held, scale: o) if _stays(d, held, scale) else lambda o, d, held, scale: 0
+
+
+@overload(_convert, inline="always")
+def _convert_of(d, o, x, s, length, scale, offset, units, work):  # type: ignore[no-untyped-def]
+    if _stays(d, x, scale):
+        return lambda d, o, x, s, length, scale, offset, units, work: None
+
+    def convert(d, o, x, s, length, scale, offset, units, work):  # type: ignore[no-untyped-def]
+        zero, none = work[0], d[0]
+        for done in range(0, length, work.shape[0]):
+            to, of, c = _u(o + done), _u(s + done), _u(units)
+            for r in range(_u(min(work.shape[0], length - done))):
+                d[to + r] = _narrow(_affine(_wide(x[of + r], zero), scale, offset, c + r), none)
+
+    return convert
+
+
+@overload(_is_binary, inline="always")
+def _is_binary_of(weight):  # type: ignore[no-untyped-def]
+    binary = weight == types.boolean
+    return lambda weight: binary
+
+
+@overload(_is_whole, inline="always")
+def _is_whole_of(zero):  # type: ignore[no-untyped-def]
+    whole = zero == types.int32
+    return lambda zero: whole
+
+
+@overload(_whole, inline="always")
+def _whole_of(weight, zero):  # type: ignore[no-untyped-def]
+    if zero == types.int32:
+        return lambda weight, zero: np.int32(np.rint(weight * np.float32(_GRID)))
+    if zero == types.float64:
+        return lambda weight, zero: np.float64(weight)
+    return lambda weight, zero: weight
+
+
+@overload(_wide, inline="always")
+def _wide_of(element, zero):  # type: ignore[no-untyped-def]
+    if element == types.int16:
+        return lambda element, zero: _half_to_float(element)
+    if element == types.uint16:
+        return lambda element, zero: _brain_to_float(element)
+    if zero == types.int32:
+        return lambda element, zero: np.int32(element)
+    if zero == types.float64:
+        return lambda element, zero: np.float64(element)
+    return lambda element, zero: np.float32(element)
+
+
+@overload(_affine, inline="always")
+def _affine_of(value, scale, offset, c):  # type: ignore[no-untyped-def]
+    if scale == types.none:
+        return lambda value, scale, offset, c: value
+    return lambda value, scale, offset, c: value * scale[c] + offset[c]
+
+
+@overload(_units, inline="always")
+def _units_of(scale, plane, planes):  # type: ignore[no-untyped-def]
+    if scale == types.none:
+        return lambda scale, plane, planes: 0
+    return lambda scale, plane, planes: scale.shape[0] // planes * plane
+
+
+@overload(_made_in, inline="always")
+def _made_in_of(out, buffer):  # type: ignore[no-untyped-def]
+    return (lambda out, buffer: out) if buffer == types.none else lambda out, buffer: buffer
+
+
+@overload(_made_at, inline="always")
+def _made_at_of(at, buffer):  # type: ignore[no-untyped-def]
+    return (lambda at, buffer: at) if buffer == types.none else lambda at, buffer: 0
+
+
+@overload(_room, inline="always")
+def _room_of(address, size, buffer):  # type: ignore[no-untyped-def]
+    if buffer == types.none:
+        return lambda address, size, buffer: TILE
+    return lambda address, size, buffer: PIECE - address % _LINE // size
+
+
+@overload(_flush, inline="always")
+def _flush_of(out, address, at, length, buffer):  # type: ignore[no-untyped-def]
+    if buffer == types.none:
+        return lambda out, address, at, length, buffer: None
+    return lambda out, address, at, length, buffer: _write_past(out, address, at, length, buffer)
+
+
+@overload(_narrow, inline="always")
+def _narrow_of(value, none):  # type: ignore[no-untyped-def]
+    if none == types.int16:
+        return lambda value, none: _float_to_half(value)
+    if none == types.uint16:
+        return lambda value, none: _float_to_brain(value)
+    if none == types.uint8 and isinstance(value, types.Integer):
+        return lambda value, none: np.uint8((value + _GRID // 2) >> 16)
+    if none == types.uint8:
+        return lambda value, none: np.uint8(min(max(np.rint(value), np.float32(0)), np.float32(255)))
+    return lambda value, none: value
+
+
+def _bits(given: Any, wanted: Any, convert: Any) -> Any:
+    """A conversion between numbers and bits that Numba has no type for."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def converted(context: Any, x: Any) -> Any:  # noqa: ARG001
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+            return convert(builder, args[0])
+
+        return wanted(given), generate
+
+    return converted
+
+
+def _brain_to_float_ir(b: Any, bits: Any) -> Any:
+    wide = b.shl(b.zext(bits, ir.IntType(32)), ir.IntType(32)(16))
+    return b.bitcast(wide, ir.FloatType())
+
+
+def _float_to_brain_ir(b: Any, x: Any) -> Any:
+    """Round to nearest, ties to even; what is no number stays none."""
+    word = ir.IntType(32)
+    bits = b.bitcast(x, word)
+    odd = b.and_(b.lshr(bits, word(16)), word(1))
+    rounded = b.add(bits, b.add(odd, word(0x7FFF)))
+    quiet = b.or_(bits, word(0x400000))
+    nan = b.fcmp_unordered("uno", x, x)
+    return b.trunc(b.lshr(b.select(nan, quiet, rounded), word(16)), ir.IntType(16))
+
+
+_half_to_float = _bits(types.int16, types.float32, lambda b, x: b.fpext(b.bitcast(x, ir.HalfType()), ir.FloatType()))
+_float_to_half = _bits(types.float32, types.int16, lambda b, x: b.bitcast(b.fptrunc(x, ir.HalfType()), ir.IntType(16)))
+_brain_to_float = _bits(types.uint16, types.float32, _brain_to_float_ir)
+_float_to_brain = _bits(types.float32, types.uint16, _float_to_brain_ir)

@@ -1,0 +1,63 @@
+"""What the numbers of mixed images are in: another dtype, and a scale and an offset a channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _xp
+from ._xp import Array, Library
+
+DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """output = scale * pixel + offset, computed in float32 (float64 of float64) and rounded once to the dtype.
+
+    Args:
+        dtype: the name of the dtype of the output.
+        scale: float32 (), or (c,) with one a channel; None where pixels stay in their units.
+        offset: of the same shape; None where scale is.
+    """
+
+    dtype: str
+    scale: Array | None = None
+    offset: Array | None = None
+
+    def keep(self, dtype: str) -> bool:
+        """Whether images of that dtype stay what they are."""
+        return self.scale is None and self.dtype == dtype
+
+
+def checked(xp: Library, dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | None) -> Units:
+    """The units of images of that dtype and so many channels, where some are said; an error for what is none."""
+    named = dtype if wanted is None else _named(wanted)
+    if named not in DTYPES:
+        raise TypeError(f"dtype: expected {', '.join(DTYPES)}, got {wanted!r}")
+    if scale is None and offset is None:
+        return Units(named)
+    if wanted is None and dtype == "uint8":
+        raise ValueError('scale: expected dtype= beside it for uint8 images, got none; pass dtype="float32"')
+    return Units(named, *(_per_channel(xp, *given, channels) for given in (("scale", scale, 1.0), ("offset", offset, 0.0))))
+
+
+def _per_channel(xp: Library, name: str, given: Any, otherwise: float, channels: int | None) -> Array:
+    if given is None:
+        given = otherwise
+    known = _xp.find(given)
+    numbers = given if known and known.name != "numpy" else np.asarray(given, np.float32)
+    shape = tuple(numbers.shape)
+    if len(shape) > 1 or (shape and channels is not None and shape[0] not in (1, channels)):
+        raise ValueError(f"{name}: expected a number, or one for each of the {channels} channels, got the shape {shape}")
+    return numbers
+
+
+def _named(dtype: Any) -> str:
+    """The name of a dtype of any library."""
+    if isinstance(dtype, str):
+        return dtype
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    return str(name).removeprefix("torch.")
