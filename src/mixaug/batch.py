@@ -79,7 +79,7 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
 @_xp.opaque
 def mix_from(
     recipe: Recipe,
-    batch: Batch,
+    batch: Batch | None,
     source: Batch | None,
     parent: Array | None,
     *,
@@ -92,16 +92,23 @@ def mix_from(
     keep_clean: bool = False,
     repeat: int = 1,
 ) -> Batch:
-    """Mix a batch with parents that are rows of a source of the same form: a dataset, or two batches joined."""
+    """Mix a batch with parents that are rows of a source of the same form: a dataset, or two batches joined.
+
+    batch None: the own samples are the rows parent[0] of the source, too.
+    """
     check_recipe("recipe", recipe)
-    check_form(batch, fields)
-    kinds = resolve(batch, fields, num_classes)
-    held = {name: tree.at(batch, name) for name in kinds}
+    form = source if batch is None else batch
+    check_form(form, fields)
+    kinds = resolve(form, fields, num_classes)
+    held = {name: tree.at(form, name) for name in kinds}
     named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
     size, xp, like = _size(held, kinds), _xp.same(named), next(iter(named.values()))
     n = _rows(xp, held)
     _check_who(parent, pairing, bank)
     sources = {} if source is None else {name: tree.at(source, name) for name in kinds}
+    if batch is None:
+        n = parent.shape[1]
+        held = {name: None if isinstance(kinds[name], Images) else _taken(name, x, parent[0]) for name, x in held.items()}
     if bank is not None:
         others = _of_bank(bank, held)
         sources, pairing = _with_bank(xp, held, others), FromBank(_rows(xp, others))
@@ -122,7 +129,12 @@ def mix_from(
     mixed = [copy(recipe, made), *(copy(recipe, keys.fold_in(further, number)) for number in range(1, copies))]
     if keep_clean:
         mixed.insert(0, copy(identity(), made))
-    return tree.replaced(batch, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+    return tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+
+
+def _taken(name: str, field: Any, rows: Array) -> Any:
+    """These rows (m,) of a field, of a list too. Images are left to the engines, which take rows as they mix them."""
+    return tree.each(field, lambda _, x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows], name)
 
 
 def collated(samples: Sequence[Batch], fields: Fields | None, collate: Callable[[Sequence[Batch]], Batch]) -> Batch:

@@ -150,7 +150,7 @@ def sample(
     key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
     mixed = mix_from(
         recipe,
-        rows_of(source, place[0]),
+        None,
         source,
         place,
         key=key,
@@ -159,11 +159,6 @@ def sample(
         first=index,
     )
     return tree.each(mixed, lambda _, x: x[0])
-
-
-def rows_of(batch: Batch, rows: Array) -> Batch:
-    """The batch of these rows (m,) of another; of a list too."""
-    return tree.each(batch, lambda _, x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows])
 
 
 @dataclass(frozen=True)
@@ -216,8 +211,8 @@ class Source:
             raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {index}")
         this, source = Epoch(self.rows, self.seed, epoch), (self.x, self.y)
         parent = this.parents(index * self.batch_size, (index + 1) * self.batch_size, self.recipe.parents)
-        own, key = rows_of(source, parent[0]), (self.seed, epoch, index)
-        mixed: tuple[Batch, Batch] = mix_from(self.recipe, own, source, parent, key=key, **self.options)
+        key = (self.seed, epoch, index)
+        mixed: tuple[Batch, Batch] = mix_from(self.recipe, None, source, parent, key=key, **self.options)
         return mixed
 
 

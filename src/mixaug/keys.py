@@ -79,7 +79,7 @@ def make(key: Sequence[Any]) -> Key:
     """
     if isinstance(key, Key):
         return key
-    if _is_key(key):
+    if not isinstance(key, tuple) and _is_key(key):
         return Key(*_split(key))
     if not isinstance(key, (tuple, list)) or len(key) < 2:
         raise TypeError(f"key: expected (seed, step) or (seed, epoch, step), got {key!r}; write (seed, 0) for one draw")
@@ -97,7 +97,7 @@ def _is_key(x: object) -> bool:
 def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
     words = (*key[:2], *_split(number))
-    if all(isinstance(word, int) for word in words):
+    if all(type(word) is int for word in words):
         return Key(*_folded(*words), key.epoch)
     xp = _xp.common(*words)
     k0, k1, low, high = (xp.word(word) if isinstance(word, int) else xp.constant(word) for word in words)
@@ -113,6 +113,8 @@ def _folded(k0: int, k1: int, low: int, high: int) -> tuple[int, int]:
 
 def _split(number: Any) -> tuple[Any, Any]:
     """The low and the high 32 bits of an integer, mod 2^64; the words of a PRNG key."""
+    if type(number) is int:
+        return number & _MASK, number >> 32 & _MASK
     xp = _xp.find(number)
     if xp and xp.is_key(number):
         low, high = xp.split(number)

@@ -14,7 +14,7 @@ from torch.utils import data
 from . import _xp, keys, tree
 from ._xp import Array
 from .batch import Batch, Options, collated, mix_batch, mix_from
-from .epoch import Epoch, rows_of, sample
+from .epoch import Epoch, sample
 from .fields import Fields
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole, ring
@@ -381,8 +381,8 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
         rows, place = np.unique(asked.parent, return_inverse=True)
         place = place.reshape(asked.parent.shape)
         source = _batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
-        own, key = rows_of(source, place[0]), (self.seed, asked.epoch, asked.step)
-        return mix_from(self.recipe, own, source, place, key=key, first=asked.first, **self.options)
+        key = (self.seed, asked.epoch, asked.step)
+        return mix_from(self.recipe, None, source, place, key=key, first=asked.first, **self.options)
 
 
 class MixingCollate:

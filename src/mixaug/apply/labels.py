@@ -6,6 +6,7 @@ from functools import reduce
 
 import numpy as np
 
+from .. import engines
 from .._xp import Array, Library
 from . import rows, values
 
@@ -26,6 +27,9 @@ def mix(
     """float32 (n, num_classes), float64 for float64 labels: sum_k share[k] * one_hot(y[parent[k]]), or the greatest."""
     _check(xp, y, num_classes)
     rows.check(xp, y, source, parent, "labels")
+    made = None if union else engines.labels(xp, y, source, parent, share, num_classes)
+    if made is not None:
+        return made
     parts = rows.parents(xp, y, source, parent)
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
         for ids in parts:

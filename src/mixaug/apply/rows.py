@@ -22,6 +22,8 @@ def check(xp: Library, x: Array | None, source: Array | None, parent: Array, wha
             "pass the rows of the batch, and the array that the parents are rows of as source="
         )
     held = xp.concrete(parent)
+    if held is not None and held.size and int(held.min()) < 0:
+        raise ValueError(f"{what}: expected parents of row 0 or more, got {int(held.min())}; count them from the start")
     available = xp.shape(x if source is None else source)[0]
     if held is not None and held.size and isinstance(available, int) and int(held.max()) >= available:
         raise ValueError(

@@ -24,3 +24,10 @@ def images(
 ) -> Array | None:
     """The mixed images, made where they lie; None where no engine takes them."""
     return cpu.images(xp, x, source, parent, region, channels, units, out)
+
+
+def labels(
+    xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None
+) -> Array | None:
+    """Mixed labels of class ids (n,); None where no engine takes them, or ids are not as they should be."""
+    return cpu.labels(xp, y, source, parent, share, num_classes)

@@ -14,12 +14,12 @@ from .._xp import Array, Library
 from ..keys import GRID
 from ..regions import Dense, Paste, Region
 from ..units import Units
+from .memory import memory
 
 _LOOPS = "mixaug.engines.loops"
 _BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
 _CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
-_STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them where it is wider than the images
-_ALIGNED = 64  # bytes: TensorFlow and XLA take such memory as it is
+_STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them, unless it is a copy
 
 Host = np.ndarray[Any, Any]
 
@@ -51,16 +51,17 @@ def images(
     layout = None if rows is None else _layout(rows, channels)
     if rows is None or held is None or layout is None or not _is_taken(dtype, units.dtype, region):
         return None
-    others = rows if source is None else xp.host(source)
+    others = rows if source is given or source is None else xp.host(source)
     into = _fresh(rows, held["parent"].shape[1], units.dtype, layout) if out is None else xp.host(out)
     loops = _xp.loops(_LOOPS)
-    if others is None or into is None or loops is None or not layout == _layout(others, channels) == _layout(into, channels):
+    if loops is None or any(a is None or _layout(a, channels) != layout for a in (others, into) if a is not rows):
         return None
     if into.size:
-        own, source_, made = (_flat(a, layout, bits) for a, bits in ((rows, dtype), (others, dtype), (into, units.dtype)))
+        own, made = _flat(rows, layout, dtype), _flat(into, layout, units.dtype)
+        source_ = own if others is rows else _flat(others, layout, dtype)
         made.flags.writeable = True
         work = np.empty(max(1, _CHUNK // layout.shape[4]) * layout.shape[4], _computed_in(dtype, units))
-        how = (layout.shape, *_units(units, layout, work), work, _buffer(loops, made, own))
+        how = (layout.shape, *_units(units, layout, work), work, _buffer(loops, made, own, "background" in held and region.parents < 4))
         who = (held["parent"], x is None, source is None)
         scratch = np.empty(loops.TILE, own.dtype)
         if isinstance(region, Dense):
@@ -88,11 +89,13 @@ def _paste(
     weight, blended = np.zeros((k, 0), work.dtype), np.zeros(n, bool)
     if "background" in held and k > 1:
         weight, blended = _weights(held["background"], work.dtype), held["background"][0] != 1
-    shown = [j for j in range(parents) if f"box_{j}" in held]
-    box = [held[f"box_{j}"] for j in shown] + ([held["hole"]] if "hole" in held else [])
-    moved = [f"crop_{j}" in held for j in shown] + ["hole" in held] * ("hole" in held)
-    crop = [held.get(f"crop_{j}", held[f"box_{j}"]) for j in shown] + box[len(shown) :]
-    boxes, crops = (_stacked(each, n, 1) for each in (box, crop))
+    shown = tuple(j for j in range(parents) if f"box_{j}" in held)
+    moved = tuple(f"crop_{j}" in held for j in shown)
+    hole = ("hole",) if "hole" in held else ()
+    boxes = _stacked([held[name] for name in (*(f"box_{j}" for j in shown), *hole)], n)
+    crops = boxes
+    if any(moved):
+        crops = _stacked([held.get(f"crop_{j}", held[f"box_{j}"]) for j in shown] + [held[name] for name in hole], n)
     loops.paste(
         made,
         own,
@@ -103,24 +106,26 @@ def _paste(
         blended,
         scratch,
         boxes,
-        np.array(shown + [-1] * ("hole" in held), np.int64),
+        *_which(shown, moved, bool(hole)),
         crops,
-        np.array(moved, bool),
-        np.empty((len(box), 3, 2), np.int64),
-        np.empty(len(box), np.int64),
+        np.empty((len(boxes), 3, 2), np.int64),
+        np.empty(len(boxes), np.int64),
         *how,
     )
 
 
-def labels(xp: Library, y: Array | None, source: Array | None, parent: Array, share: Array, classes: int) -> Array | None:
-    """Shares of classes, float32 (n, classes), of ids (n,); None where they are traced, or not all in range."""
-    given = source if y is None else y
-    held = _on_host(xp, {"own": given, "source": given if source is None else source, "parent": parent, "share": share})
-    loops = None if held is None else _xp.loops(_LOOPS)
-    if held is None or loops is None or held["own"].ndim != 1 or held["own"].dtype.kind not in "iu":
+def labels(
+    xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None
+) -> Array | None:
+    """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or not all in range."""
+    if num_classes is None or len(y.shape) != 1 or "int" not in xp.dtype(y):
         return None
-    made = np.zeros((held["parent"].shape[1], classes), np.float32)
-    known = loops.labels(made, held["own"], held["source"], held["parent"], y is None, held["share"])
+    held = _on_host(xp, {"own": y, "source": y if source is None else source, "parent": parent, "share": share})
+    loops = None if held is None else _xp.loops(_LOOPS)
+    if held is None or loops is None:
+        return None
+    made = np.zeros((len(held["own"]), num_classes), np.float32)
+    known = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
     return xp.adopt(made, "float32") if known else None
 
 
@@ -168,10 +173,7 @@ def _fresh(like: Host, n: int, dtype: str, layout: _Layout) -> Host:
     """Memory for n images that lie as those do."""
     shape = (n, *(np.moveaxis(like, 1, -1) if layout.moved else like).shape[1:])
     kind = _BITS["bfloat16"] if dtype == "bfloat16" else np.dtype(dtype)
-    size = prod(shape) * kind.itemsize
-    memory = np.empty(size + _ALIGNED, np.uint8)
-    start = -memory.ctypes.data % _ALIGNED
-    made = memory[start : start + size].view(kind).reshape(shape)
+    made = memory(prod(shape) * kind.itemsize).view(kind).reshape(shape)
     return np.moveaxis(made, -1, 1) if layout.moved else made
 
 
@@ -196,10 +198,16 @@ def _weights(background: Host, dtype: Any) -> Host:
     return whole
 
 
-def _stacked(arrays: list[Host], n: int, axes: int) -> Host:
+@lru_cache(maxsize=256)
+def _which(shown: tuple[int, ...], moved: tuple[bool, ...], hole: bool) -> tuple[Host, Host]:
+    """Whose each box is, -1 that of a hole, and whether it shows another part of its parent."""
+    return np.array(shown + (-1,) * hole, np.int64), np.array(moved + (False,) * hole, bool)
+
+
+def _stacked(arrays: list[Host], n: int) -> Host:
     """int32 (len(arrays), n, d, 2)."""
     if not arrays:
-        return _read_only(np.zeros((0, n, axes, 2), np.int32))
+        return _read_only(np.zeros((0, n, 1, 2), np.int32))
     return _read_only(arrays[0][None] if len(arrays) == 1 else np.stack(arrays))
 
 
@@ -220,12 +228,13 @@ def _units(units: Units, layout: _Layout, work: Host) -> tuple[Host | None, Host
     """Scale and offset along a run of pixels, for each plane."""
     if units.scale is None:
         return None, None
-    scale, offset = (_pattern(np.asarray(a, work.dtype).tobytes(), layout.shape[0], layout.shape[4], len(work), work.dtype.name) for a in (units.scale, units.offset))
-    return scale, offset
+    planes, step, length = layout.shape[0], layout.shape[4], len(work)
+    scale = _pattern(np.asarray(units.scale, work.dtype).tobytes(), planes, step, length, work.dtype)
+    return scale, _pattern(np.asarray(units.offset, work.dtype).tobytes(), planes, step, length, work.dtype)
 
 
 @lru_cache(maxsize=64)
-def _pattern(numbers: bytes, planes: int, step: int, length: int, dtype: str) -> Host:
+def _pattern(numbers: bytes, planes: int, step: int, length: int, dtype: Any) -> Host:
     each = np.broadcast_to(np.frombuffer(numbers, dtype), planes if planes > 1 else step)
     along = length + step
     made = np.repeat(each, along) if planes > 1 else np.resize(each, along)
@@ -233,8 +242,8 @@ def _pattern(numbers: bytes, planes: int, step: int, length: int, dtype: str) ->
     return made
 
 
-def _buffer(loops: Any, made: Host, own: Host) -> Host | None:
+def _buffer(loops: Any, made: Host, own: Host, blended: bool) -> Host | None:
     """Where pieces are made before they are written past the caches; None where these are to hold them."""
-    if made.nbytes < _STREAM or made.itemsize <= own.itemsize or made.ctypes.data % made.itemsize:
+    if made.nbytes < _STREAM or not (blended or made.itemsize > own.itemsize) or made.ctypes.data % made.itemsize:
         return None
     return np.empty(loops.PIECE, made.dtype)

@@ -17,20 +17,22 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from .._xp.fused import compiled, inlined
 
-PIECE = 768  #: elements that are gathered before they are written past the caches
-TILE = 16384  #: elements of a row that are made before those of the next
+PIECE = 1536  #: elements that are gathered before they are written past the caches
+TILE = 33792  #: elements of a row that are made before those of the next
 _LINE = 64  # bytes that are written past the caches at once
 _GRID = 65536
+
+_compiled: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})  # w * x + v is rounded once
+_inlined: Any = njit(error_model="numpy", inline="always", fastmath={"contract"})  # else LLVM unrolls it too early
 _u = np.uint64
 
 
-@compiled
+@_compiled
 def paste(
     out: Any,
     own: Any,
@@ -44,8 +46,8 @@ def paste(
     held: Any,
     box: Any,
     who: Any,
-    crop: Any,
     moved: Any,
+    crop: Any,
     ends: Any,
     turn: Any,
     shape: Any,
@@ -79,7 +81,7 @@ def paste(
             bottom = min(size, top + TILE)
             for turn_ in range(order.shape[0]):
                 i = order[turn_]
-                low, high = _place(turn, ends, box, i, plane % depth, top // line, (bottom - 1) // line + 1)
+                low, high = _place(turn, ends, box, i, shape, plane % depth, top // line, (bottom - 1) // line + 1)
                 mine = (parent[0, i] if gathered else i) * row
                 first = top
                 while first < bottom:
@@ -118,11 +120,12 @@ def paste(
                     if not blended[i]:
                         _move(g, to + at, own, mine + base + at, last - at)
                         _convert(d, o, g, to + first, last - first, scale, offset, phase, work)
-                    _flush(out, address, i * row + base + first, last - first, buffer)
+                    x, ahead = (source, parent[1, i] * row) if blended[i] else (own, mine)
+                    _flush(out, address, i * row + base + first, last - first, buffer, x, ahead + base + last)
                     first = last
 
 
-@inlined
+@_inlined
 def _blend(
     d: Any,
     o: int,
@@ -175,7 +178,7 @@ def _blend(
                 d[to + r] = _narrow(_affine(work[r], scale, offset, c + r), none)
 
 
-@compiled
+@_compiled
 def _window(
     g: Any, to: int, x: Any, of: int, plane: int, y: int, start: int, end: int, box: Any, crop: Any, shape: Any
 ) -> None:
@@ -195,14 +198,14 @@ def _window(
         g[to + at - start] = x[of + _shown(at // step, box, crop, width) * step + at % step]
 
 
-@compiled
+@_compiled
 def _shown(pixel: int, box: Any, crop: Any, length: int) -> int:
     """The pixel of a parent that one of a box shows, as `look` of apply/images.py has it."""
     whole, part = max(crop[1] - crop[0], 1), max(box[1] - box[0], 1)
     return min(max(crop[0] + (2 * (pixel - box[0]) + 1) * whole // (2 * part), 0), length - 1)
 
 
-@compiled
+@_compiled
 def dense(
     out: Any,
     own: Any,
@@ -249,11 +252,11 @@ def dense(
                         _convert(d, o, g, to, last - first, scale, offset, units + first % step, work)
                     else:
                         _soft(d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units, scale, offset, work)
-                    _flush(out, address, i * row + base + first, last - first, buffer)
+                    _flush(out, address, i * row + base + first, last - first, buffer, own, mine + base + last)
                     first = last
 
 
-@inlined
+@_inlined
 def _choose(
     g: Any, to: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int,
     weight: Any, step: int,
@@ -276,7 +279,7 @@ def _choose(
         start, who = end, other
 
 
-@inlined
+@_inlined
 def _who(weight: Any, i: int, pixel: int) -> int:
     who = 0
     for j in range(1, weight.shape[0]):
@@ -285,7 +288,7 @@ def _who(weight: Any, i: int, pixel: int) -> int:
     return who
 
 
-@inlined
+@_inlined
 def _soft(d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int, weight: Any, weights: Any, step: int, units: int, scale: Any, offset: Any, work: Any) -> None:
     """A blend with a weight a pixel."""
     zero, none = work[0], d[0]
@@ -303,7 +306,7 @@ def _soft(d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int,
         d[to + r] = _narrow(_affine(value, scale, offset, c + r), none)
 
 
-@inlined
+@_inlined
 def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, step: int) -> None:
     """A parent's weight a pixel as one an element; the own sample's whole ones are what the others leave of 2^16."""
     zero = weights[0]
@@ -323,13 +326,13 @@ def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, st
         first = end
 
 
-@compiled
-def labels(out: Any, own: Any, source: Any, parent: Any, gathered: bool, share: Any) -> bool:
+@_compiled
+def labels(out: Any, own: Any, source: Any, parent: Any, share: Any) -> bool:
     """Add up the shares of each class, of ids (n,); whether all ids are in range."""
     known = True
     for i in range(out.shape[0]):
         for j in range(parent.shape[0]):
-            label = own[i] if j == 0 and not gathered else source[parent[j, i]]
+            label = np.int64(own[i] if j == 0 else source[parent[j, i]])
             if 0 <= label < out.shape[1]:
                 out[i, label] += share[j, i]
             else:
@@ -337,7 +340,7 @@ def labels(out: Any, own: Any, source: Any, parent: Any, gathered: bool, share: 
     return known
 
 
-@compiled
+@_compiled
 def _order(parent: Any, chained: bool) -> Any:
     """The rows, each followed by its first partner where that is one of them and still to come."""
     n = parent.shape[1]
@@ -356,16 +359,16 @@ def _order(parent: Any, chained: bool) -> Any:
     return order
 
 
-@inlined
-def _place(turn: Any, ends: Any, box: Any, i: int, z: int, top: int, bottom: int) -> Any:
+@_inlined
+def _place(turn: Any, ends: Any, box: Any, i: int, shape: Any, z: int, top: int, bottom: int) -> Any:
     """Where the boxes of output i lie in these lines of plane z, their order from the left, and the lines that have some."""
     axes = box.shape[2]
     low, high = bottom, top
     for b in range(box.shape[0]):
         for axis in range(3):  # those that an image does not have are 1 long
             mine = axis - 3 + axes
-            ends[b, axis, 0] = box[b, i, mine, 0] if mine >= 0 else 0
-            ends[b, axis, 1] = box[b, i, mine, 1] if mine >= 0 else 1
+            ends[b, axis, 0] = max(box[b, i, mine, 0], 0) if mine >= 0 else 0
+            ends[b, axis, 1] = min(box[b, i, mine, 1], shape[1 + axis]) if mine >= 0 else 1
         ends[b, 1, 0], ends[b, 1, 1] = max(ends[b, 1, 0], top), min(ends[b, 1, 1], bottom)
         if not ends[b, 0, 0] <= z < ends[b, 0, 1]:
             ends[b, 1, 1] = ends[b, 1, 0]
@@ -379,15 +382,15 @@ def _place(turn: Any, ends: Any, box: Any, i: int, z: int, top: int, bottom: int
     return low, high
 
 
-@inlined
-def _write_past(out: Any, address: int, at: int, length: int, buffer: Any) -> None:
+@_inlined
+def _write_past(out: Any, address: int, at: int, length: int, buffer: Any, x: Any, ahead: int) -> None:
     """Write a piece past the caches, what lies before its first whole line and after its last one through them."""
     size = out.itemsize
     head = min(length, (-(address + at * size) % _LINE) // size)
     body = (length - head) * size // _LINE * _LINE // size
     for r in range(head):
         out[at + r] = buffer[r]
-    _stream(out, at + head, buffer, head, body)
+    _stream(out, at + head, buffer, head, body, x, ahead)
     for r in range(head + body, length):
         out[at + r] = buffer[r]
 
@@ -421,25 +424,31 @@ def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> An
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _stream(context: Any, d: Any, at: Any, buffer: Any, start: Any, length: Any) -> Any:  # noqa: ARG001
-    """Store lines of 64 bytes at an address that is a multiple of it, past the caches."""
-    element = d.dtype.bitwidth // 8
+def _stream(context: Any, d: Any, at: Any, buffer: Any, start: Any, length: Any, x: Any, ahead: Any) -> Any:  # noqa: ARG001
+    """Store lines of 64 bytes past the caches, from an address that is a multiple of it on; fetch as many elements.
+
+    What is read next is fetched meanwhile: the processor does not guess it, for stores of this kind hold it up.
+    """
+    element, read = d.dtype.bitwidth // 8, x.dtype.bitwidth // 8
     lanes = _LINE // element
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        of = context.get_data_type(d.dtype)
-        vector = ir.VectorType(of, lanes)
-        to, by = (context.make_array(signature.args[a])(context, builder, args[a]).data for a in (0, 2))
-        index = ir.IntType(64)
+        vector = ir.VectorType(context.get_data_type(d.dtype), lanes)
+        to, by, of = (context.make_array(signature.args[a])(context, builder, args[a]).data for a in (0, 2, 5))
+        index, flag, bytes_ = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
+        fetch = ir.FunctionType(ir.VoidType(), [bytes_, flag, flag, flag])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [bytes_], fetch)
+        following = builder.bitcast(builder.gep(of, [args[6]]), bytes_)
         with cgutils.for_range_slice(builder, index(0), args[4], index(lanes), index) as (done, _):
-            read = builder.gep(by, [builder.add(args[3], done)])
-            write = builder.gep(to, [builder.add(args[1], done)])
-            value = builder.load(builder.bitcast(read, vector.as_pointer()), align=element)
-            stored = builder.store(value, builder.bitcast(write, vector.as_pointer()), align=_LINE)
-            stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+            place = builder.gep(following, [builder.mul(done, index(read))])
+            builder.call(fetch, [place, flag(0), flag(3), flag(1)])
+            held = builder.bitcast(builder.gep(by, [builder.add(args[3], done)]), vector.as_pointer())
+            place = builder.bitcast(builder.gep(to, [builder.add(args[1], done)]), vector.as_pointer())
+            stored = builder.store(builder.load(held, align=element), place, align=_LINE)
+            stored.set_metadata("nontemporal", builder.module.add_metadata([flag(1)]))
         return context.get_dummy_value()
 
-    return types.void(d, types.int64, buffer, types.int64, types.int64), generate
+    return types.void(d, types.int64, buffer, types.int64, types.int64, x, types.int64), generate
 
 
 def _gathered_in(d: Any, held: Any, scale: Any) -> Any:
@@ -507,8 +516,8 @@ def _room(address: int, size: int, buffer: Any) -> int:
     raise NotImplementedError
 
 
-def _flush(out: Any, address: int, at: int, length: int, buffer: Any) -> None:
-    """Write what has been made in a buffer past the caches: so it need not be read before it is written."""
+def _flush(out: Any, address: int, at: int, length: int, buffer: Any, x: Any, ahead: int) -> None:
+    """Write what has been made in a buffer past the caches, and fetch what is to be read next from x."""
     raise NotImplementedError
 
 
@@ -607,10 +616,10 @@ def _room_of(address, size, buffer):  # type: ignore[no-untyped-def]
 
 
 @overload(_flush, inline="always")
-def _flush_of(out, address, at, length, buffer):  # type: ignore[no-untyped-def]
+def _flush_of(out, address, at, length, buffer, x, ahead):  # type: ignore[no-untyped-def]
     if buffer == types.none:
-        return lambda out, address, at, length, buffer: None
-    return lambda out, address, at, length, buffer: _write_past(out, address, at, length, buffer)
+        return lambda out, address, at, length, buffer, x, ahead: None
+    return lambda out, address, at, length, buffer, x, ahead: _write_past(out, address, at, length, buffer, x, ahead)
 
 
 @overload(_narrow, inline="always")

@@ -121,7 +121,7 @@ class Recipe(ABC):
 
 def _drawn_in(home: Library, key: Key, *given: Any) -> Library:
     """NumPy where all that is given lies on the host, for there it is quickest; else the library itself."""
-    words = all(isinstance(word, int) for word in key[:2])
+    words = home.name != "numpy" and all(isinstance(word, int) for word in key[:2])
     on_host = words and all(home.concrete(x) is not None for x in given if _xp.find(x) == home)
     return _xp.common() if on_host else home
 

@@ -1,0 +1,327 @@
+"""Images mixed on a GPU by one launch of one Triton kernel, which changes dtype and scale on the way.
+
+In memory an image is planes (the channels, where they come first), a plane is lines, and a line is elements: pixels of
+`STEP` elements (the channels, where they come last). A program makes a block of elements of some planes of an output,
+in the order of memory, as a tile (vectors, VECTOR). A vector is what a thread reads at once: parents are told apart
+element by element, but read vector by vector.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from .._xp import Array
+from ..regions import Dense, Region
+
+if TYPE_CHECKING:
+    import triton.language as tl  # `_kernel` imports it where the program runs
+
+_DTYPES = ("uint8", "float16", "bfloat16", "float32")
+_BLOCK = 2048  # elements of a plane that a program, of 4 warps, makes
+_VECTOR = 16  # bytes that a thread reads at once
+_MOST = 2**31 - _BLOCK  # elements of an image: int32 counts them
+
+
+def images(
+    x: Array | None,
+    source: Array | None,
+    parent: Array,
+    region: Region,
+    channels: str | None,
+    dtype: Any,
+    scale: Array | None,
+    offset: Array | None,
+    out: Array | None = None,
+) -> Array | None:
+    """The mixed images, or None where this kernel does not make them.
+
+        output = scale[c] * sum_k dense()[k] * source[parent[k]] + offset[c]
+
+    It is computed in float32 and rounded once; for uint8 to uint8 without scale and offset in whole numbers, as
+    apply/images.py has it. Without these, and in the same dtype, pixels of one parent alone are copied bit for bit. The
+    host waits for nothing.
+
+    Args:
+        x: the own samples, (n, *size, c), (n, c, *size) or (n, *size), without gaps in memory, where the channels may
+            also be in the other place; None: rows parent[0] of the source.
+        source: what parents are rows of, lying in memory as x does; None: x.
+        parent: int32 (k, n).
+        region: in the pixels of x.
+        channels: "last", "first" or None.
+        dtype: PyTorch's, of the output: uint8 (rounded to nearest and clipped), float16, bfloat16 or float32.
+        scale: float32 (c,), or None.
+        offset: float32 (c,), or None.
+        out: what to write to, lying in memory as x does but elsewhere; None: fresh memory.
+    """
+    import torch
+
+    like: Array = source if x is None else x
+    rows: Array = x if source is None else source
+    n, kernel = parent.shape[1], _kernel()
+    if kernel is None or not _known(like, rows, region, channels, dtype) or (x is not None and len(x) != n):
+        return None
+    if out is None:
+        strides = (prod(like.shape[1:]), *like.stride()[1:])
+        out = torch.empty_strided((n, *like.shape[1:]), strides, dtype=dtype, device=like.device)
+    lying: list[Array] = [_lying(y, channels) for y in (out, like, rows)]
+    if any(y is None or y.shape[1:] != lying[0].shape[1:] for y in lying) or len(out) != n or out.dtype != dtype:
+        return None
+    if out.numel() > 0:
+        with torch.cuda.device_of(out):
+            _launch(kernel, lying, x is None, parent, region, scale, offset)
+    return out
+
+
+def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype: Any) -> bool:
+    """Whether the kernel can make such images through such a region."""
+    import torch
+
+    dtypes = [getattr(torch, name) for name in _DTYPES]
+    return (
+        like.dtype == rows.dtype
+        and like.dtype in dtypes
+        and dtype in dtypes
+        and all(crop is None for crop in region.crop)
+        and 1 <= like.ndim - (1 if channels is None else 2) <= 3
+        and prod(like.shape[1:]) <= _MOST
+        and not (torch.is_grad_enabled() and (like.requires_grad or rows.requires_grad))
+        and not (like.is_cuda and torch.cuda.get_device_capability(like.device) < (7, 0))
+    )
+
+
+def _lying(x: Array, channels: str | None) -> Array | None:
+    """Images as they lie in memory, (n, planes, *size, step), or None where there are gaps."""
+    axis = 1 if channels == "first" else -1
+    x = x[..., None] if channels is None else x
+    views = (x.movedim(axis, 1)[..., None], x.movedim(axis, -1)[:, None])
+    return next((view for view in views if view.is_contiguous()), None)
+
+
+def _launch(
+    kernel: Any,
+    lying: list[Array],
+    gathered: bool,
+    parent: Array,
+    region: Region,
+    scale: Array | None,
+    offset: Array | None,
+) -> None:
+    """Launch the kernel on outputs, own samples and source, as they lie in memory."""
+    import torch
+
+    out, own, source = lying
+    n, planes, *size, step = out.shape
+    inner, line = prod(size) * step, size[-1] * step
+    block = min(_BLOCK, _power(2 * inner - 1))
+    together = next(number for number in (4, 3, 2, 1) if planes % number == 0)
+    groups, blocks = planes // together, -(-inner // block)
+    boxes: tuple[Array | None, ...] = (None,) * (region.parents + 1)
+    background = weight = None
+    if isinstance(region, Dense):
+        weight = region.weight.view(torch.uint8) if region.weight.dtype == torch.bool else region.weight
+    else:
+        boxes, background = (*region.box, region.hole), region.background
+    plain = own.dtype == out.dtype and scale is None and offset is None
+    blended = background is not None or (weight is not None and weight.dtype != torch.uint8)
+    kernel[(n * groups * blocks,)](
+        *(out, own, source, _packed(parent), tuple(map(_packed, boxes))),
+        *map(_packed, (background, weight, region.fill, scale, offset)),
+        *(n, inner, line, size[-2] if len(size) > 1 else 1, blocks, groups),
+        PARENTS=region.parents,
+        GATHERED=gathered,
+        PLAIN=plain,
+        BLENDED=blended,
+        WHOLE=plain and blended and out.dtype == torch.uint8,
+        NOISE=region.fill is not None and region.fill.ndim > 1,
+        AXES=len(size),
+        STEP=step,
+        PLANES=together,
+        VECTOR=_power(min(_VECTOR // own.element_size(), line)),
+        BLOCK=block,
+        enable_fp_fusion=False,  # a product is rounded before it is added, as elsewhere: blends have the same bits
+    )
+
+
+def _packed(x: Array | None) -> Array | None:
+    return None if x is None else x.contiguous()
+
+
+def _power(number: int) -> int:
+    """The greatest power of 2 that is not above a number."""
+    return 1 << (number.bit_length() - 1)
+
+
+def _mix(
+    out: tl.tensor,
+    own: tl.tensor,
+    source: tl.tensor,
+    parent: tl.tensor,
+    boxes: tl.tuple,
+    background: tl.tensor,
+    weight: tl.tensor,
+    fill: tl.tensor,
+    scale: tl.tensor,
+    offset: tl.tensor,
+    n: tl.tensor,
+    inner: tl.tensor,
+    line: tl.tensor,
+    height: tl.tensor,
+    blocks: tl.tensor,
+    groups: tl.tensor,
+    PARENTS: tl.constexpr,
+    GATHERED: tl.constexpr,  # the own sample is a row of the source too
+    PLAIN: tl.constexpr,  # the output is of the dtype and in the units of the images
+    BLENDED: tl.constexpr,  # there are weights between 0 and 1
+    WHOLE: tl.constexpr,  # they are whole numbers of 2^-16
+    NOISE: tl.constexpr,  # each pixel has a fill of its own
+    AXES: tl.constexpr,
+    STEP: tl.constexpr,
+    PLANES: tl.constexpr,
+    VECTOR: tl.constexpr,
+    BLOCK: tl.constexpr,
+) -> None:
+    """Make a block of elements of some planes of output i."""
+    program = tl.program_id(0)
+    i, first = (program // (groups * blocks)).to(tl.int64), program // blocks % groups * PLANES
+    start = program % blocks * BLOCK + VECTOR * tl.arange(0, BLOCK // VECTOR)[:, None]
+    element = start + tl.arange(0, VECTOR)[None, :]
+    valid = element < inner
+    pixel, pixels, length = element // STEP, inner // STEP, groups * PLANES * inner
+    who = _who(boxes, i, start, element, line, height, PARENTS, AXES, STEP)
+    for p in tl.static_range(PLANES):
+        plane = first + p
+        only = tl.full(element.shape, 0, source.dtype.element_ty)  # the pixels that are of one parent alone
+        alone = element < 0  # none yet
+        total = tl.full(element.shape, 0, tl.int32 if WHOLE else tl.float32)
+        rest = tl.where(who == PARENTS, 0, 65536)
+        hidden = who == PARENTS if weight is None else valid
+        for turn in tl.static_range(WHOLE, PARENTS + WHOLE):  # whole numbers: last the own sample, which has the rest
+            at = turn % PARENTS * n + i
+            share = _share(turn % PARENTS, who, background, weight, at, pixel, pixels, valid)
+            if weight is not None:
+                hidden &= share == 0
+            if WHOLE:
+                share = _rint(share * 65536).to(tl.int32) if turn < PARENTS else rest
+                rest -= share
+            base, row = own, i
+            if turn % PARENTS > 0 or GATHERED:
+                base, row = source, tl.load(parent + at).to(tl.int64)
+            x = tl.load(base + row * length + plane * inner + element, _touched(share != 0, VECTOR) & valid, 0)
+            if BLENDED:
+                total = tl.where(share != 0, total + share * x.to(total.dtype), total)
+            only = tl.where(share == 1, x, only)
+            alone |= share == 1
+        value = total
+        if WHOLE:
+            value = ((total + 32768) >> 16).to(tl.uint8)
+        elif not BLENDED:
+            value = only
+        elif PLAIN:
+            value = tl.where(alone, only, total.to(only.dtype))
+        if fill is not None:
+            here = fill + i * pixels + pixel if NOISE else fill + i
+            filling = tl.load(here, _touched(hidden, VECTOR) & valid, 0) if NOISE else tl.load(here)
+            value = tl.where(hidden, _as(_as(filling, only.dtype), value.dtype), value)
+        channel = plane if STEP == 1 else element % STEP
+        if scale is not None:
+            value = value.to(tl.float32) * tl.load(scale + channel)
+        if offset is not None:
+            value = value.to(tl.float32) + tl.load(offset + channel)
+        tl.store(out + i * length + plane * inner + element, _as(value, out.dtype.element_ty), valid)
+
+
+def _who(
+    boxes: tl.tuple,
+    i: tl.tensor,
+    start: tl.tensor,
+    element: tl.tensor,
+    line: tl.tensor,
+    height: tl.tensor,
+    PARENTS: tl.constexpr,
+    AXES: tl.constexpr,
+    STEP: tl.constexpr,
+) -> tl.tensor:
+    """Whose box each element lies in: that of a parent, the hole (PARENTS), or none (-1)."""
+    number = start // line
+    column = element - number * line
+    wraps = column >= line  # once at the most: a vector is no longer than a line
+    column = tl.where(wraps, column - line, column)
+    who = tl.full(element.shape, -1, tl.int32)
+    for j in tl.static_range(PARENTS + 1):
+        if boxes[j] is not None:
+            ends = boxes[j] + i * (2 * AXES)
+            crossed = tl.where(wraps, _crosses(ends, number + 1, height, AXES), _crosses(ends, number, height, AXES))
+            low, high = tl.load(ends + 2 * AXES - 2) * STEP, tl.load(ends + 2 * AXES - 1) * STEP
+            who = tl.where(crossed & (column >= low) & (column < high), j, who)
+    return who
+
+
+def _crosses(ends: tl.tensor, number: tl.tensor, height: tl.tensor, AXES: tl.constexpr) -> tl.tensor:
+    """Whether lines of these numbers go through a box."""
+    through = number >= 0
+    if AXES > 1:
+        y = number % height
+        through &= (y >= tl.load(ends + 2 * AXES - 4)) & (y < tl.load(ends + 2 * AXES - 3))
+    if AXES > 2:
+        z = number // height
+        through &= (z >= tl.load(ends)) & (z < tl.load(ends + 1))
+    return through
+
+
+def _share(
+    j: tl.constexpr,
+    who: tl.tensor,
+    background: tl.tensor,
+    weight: tl.tensor,
+    row: tl.tensor,
+    pixel: tl.tensor,
+    pixels: tl.tensor,
+    valid: tl.tensor,
+) -> tl.tensor:
+    """How much of each element is of parent j, whose weights of output i are row j * n + i."""
+    if weight is not None:
+        return tl.load(weight + row * pixels + pixel, valid, 0).to(tl.float32)
+    behind = tl.load(background + row) if background is not None else 1.0 if j == 0 else 0.0
+    return tl.where(who < 0, behind, tl.where(who == j, 1.0, 0.0))
+
+
+def _touched(mask: tl.tensor, VECTOR: tl.constexpr) -> tl.tensor:
+    """The vectors that have an element of the mask: they are read at once or not at all."""
+    if VECTOR == 1:
+        return mask
+    return tl.reduce(mask.to(tl.int32), 1, tl.standard._elementwise_max, keep_dims=True) > 0
+
+
+def _as(value: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
+    """Values in a dtype, rounded to nearest; those that uint8 cannot hold are clipped."""
+    if value.dtype == dtype:
+        return value
+    value = value.to(tl.float32)
+    if dtype == tl.uint8:
+        value = _rint(tl.minimum(tl.maximum(value, 0.0), 255.0))
+    return value.to(dtype)
+
+
+def _rint(value: tl.tensor) -> tl.tensor:
+    """The nearest whole numbers, halves to even, of what is between 0 and 2^22."""
+    return value + 8388608.0 - 8388608.0
+
+
+_PARTS = (_mix, _who, _crosses, _share, _touched, _as, _rint)
+
+
+@cache
+def _kernel() -> Any:
+    """The kernel; None where there is no Triton, or one that takes no tuples of tensors."""
+    try:
+        import triton
+        import triton.language
+    except ImportError:
+        return None
+    if not hasattr(triton.language, "tuple"):
+        return None
+    # a kernel looks for Triton's language and for its own parts among the globals of its module
+    globals().update({part.__name__: triton.jit(part) for part in _PARTS}, tl=triton.language)
+    return _mix

@@ -1,0 +1,48 @@
+"""Memory for outputs: lent, and lent again when nothing refers to it any more.
+
+The pages of fresh memory are made when they are first written to, which takes longer than to mix what is written. So
+large outputs take the memory of former ones that are gone: it comes back when the last array goes that looks into it,
+a tensor of another library too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+ALIGNED = 64  #: bytes: TensorFlow and XLA take such memory as it is
+_LARGE = 1 << 18  # bytes below which the system's own allocator does as well
+_KEPT = 3  # how many of a size are kept while nothing refers to them
+
+_free: dict[int, list[np.ndarray[Any, Any]]] = defaultdict(list)
+os.register_at_fork(after_in_child=_free.clear)
+
+
+class _Loan:
+    """What an array looks into; when no array does any more, it is free again."""
+
+    def __init__(self, size: int) -> None:
+        try:
+            self.memory = _free[size].pop()
+        except IndexError:
+            self.memory = _aligned(size)
+        self.__array_interface__ = self.memory.__array_interface__
+
+    def __del__(self) -> None:
+        free = _free[self.memory.nbytes]
+        if len(free) < _KEPT:
+            free.append(self.memory)
+
+
+def memory(size: int) -> np.ndarray[Any, Any]:
+    """So many bytes, uint8, that nothing else refers to; at an address that is a multiple of 64."""
+    return _aligned(size) if size < _LARGE else np.asarray(_Loan(size))
+
+
+def _aligned(size: int) -> np.ndarray[Any, Any]:
+    held = np.empty(size + ALIGNED, np.uint8)
+    start = -held.ctypes.data % ALIGNED
+    return held[start : start + size]
