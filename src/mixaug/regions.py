@@ -74,7 +74,7 @@ class Paste:
         none = np.zeros((0, n, len(size), 2), np.int32)
         boxes = np.stack([self.box[j] for j in who]) if len(who) > 1 else self.box[who[0]][None] if who else none
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
-        hole = none[:, 0] if self.hole is None else self.hole
+        hole = np.zeros((0, len(size), 2), np.int32) if self.hole is None else self.hole
         return fused.shares(background, boxes, np.array(who, np.int64), hole, prod(size), self.parents, n)
 
     def dense(self, xp: Library, n: Dim, size: Size) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .._xp import Array, Library
 from ..regions import Region
 from ..units import Units
-from . import cpu
+from . import cpu, gpu
 
 
 def images(
@@ -23,6 +23,8 @@ def images(
     out: Array | None,
 ) -> Array | None:
     """The mixed images, made where they lie; None where no engine takes them."""
+    if xp.title.startswith("PyTorch on "):
+        return gpu.mixed(xp, x, source, parent, region, channels, units, out)
     return cpu.images(xp, x, source, parent, region, channels, units, out)
 
 

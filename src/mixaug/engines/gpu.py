@@ -8,12 +8,15 @@ element by element, but read vector by vector.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .._xp import Array
+import numpy as np
+
+from .._xp import Array, Library
 from ..regions import Dense, Region
+from ..units import Units
 
 if TYPE_CHECKING:
     import triton.language as tl  # `_kernel` imports it where the program runs
@@ -72,6 +75,42 @@ def images(
         with torch.cuda.device_of(out):
             _launch(kernel, lying, x is None, parent, region, scale, offset)
     return out
+
+
+def mixed(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    parent: Array,
+    region: Region,
+    channels: str | None,
+    units: Units,
+    out: Array | None,
+) -> Array | None:
+    """The mixed images in these units; None while they are traced, too."""
+    import torch
+
+    given = source if x is None else x
+    if torch.compiler.is_compiling() or type(given) is not torch.Tensor:
+        return None
+    axis = {"first": 1, "last": -1}.get(channels or "")
+    count, device = 1 if axis is None else given.shape[axis], given.device
+    scale, offset = (_along(number, count, device) for number in (units.scale, units.offset))
+    return images(x, source, parent, region, channels, getattr(torch, units.dtype), scale, offset, out)
+
+
+def _along(number: Any, count: int, device: Any) -> Array | None:
+    """float32 (count,) on the device; what lies on the host is brought there once."""
+    if number is None or hasattr(number, "device") and str(number.device) == str(device):
+        return number if number is None else number.float().expand(count).contiguous()
+    return _there(np.broadcast_to(np.asarray(number, np.float32), count).tobytes(), str(device))
+
+
+@lru_cache(maxsize=64)
+def _there(numbers: bytes, device: str) -> Array:
+    import torch
+
+    return torch.tensor(np.frombuffer(numbers, np.float32), device=device)
 
 
 def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype: Any) -> bool:

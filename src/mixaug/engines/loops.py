@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
+
+from .._xp.fused import compiled, inlined
 
 
 PIECE = 1536  #: elements that are gathered before they are written past the caches
@@ -27,12 +29,10 @@ TILE = 33792  #: elements of a row that are made before those of the next
 _LINE = 64  # bytes that are written past the caches at once
 _GRID = 65536
 
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})  # w * x + v is rounded once
-_inlined: Any = njit(error_model="numpy", inline="always", fastmath={"contract"})  # else LLVM unrolls it too early
 _u = np.uint64
 
 
-@_compiled
+@compiled
 def paste(
     out: Any,
     own: Any,
@@ -125,7 +125,7 @@ def paste(
                     first = last
 
 
-@_inlined
+@inlined
 def _blend(
     d: Any,
     o: int,
@@ -178,7 +178,7 @@ def _blend(
                 d[to + r] = _narrow(_affine(work[r], scale, offset, c + r), none)
 
 
-@_compiled
+@compiled
 def _window(
     g: Any, to: int, x: Any, of: int, plane: int, y: int, start: int, end: int, box: Any, crop: Any, shape: Any
 ) -> None:
@@ -198,14 +198,14 @@ def _window(
         g[to + at - start] = x[of + _shown(at // step, box, crop, width) * step + at % step]
 
 
-@_compiled
+@compiled
 def _shown(pixel: int, box: Any, crop: Any, length: int) -> int:
     """The pixel of a parent that one of a box shows, as `look` of apply/images.py has it."""
     whole, part = max(crop[1] - crop[0], 1), max(box[1] - box[0], 1)
     return min(max(crop[0] + (2 * (pixel - box[0]) + 1) * whole // (2 * part), 0), length - 1)
 
 
-@_compiled
+@compiled
 def dense(
     out: Any,
     own: Any,
@@ -256,7 +256,7 @@ def dense(
                     first = last
 
 
-@_inlined
+@inlined
 def _choose(
     g: Any, to: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int,
     weight: Any, step: int,
@@ -279,7 +279,7 @@ def _choose(
         start, who = end, other
 
 
-@_inlined
+@inlined
 def _who(weight: Any, i: int, pixel: int) -> int:
     who = 0
     for j in range(1, weight.shape[0]):
@@ -288,7 +288,7 @@ def _who(weight: Any, i: int, pixel: int) -> int:
     return who
 
 
-@_inlined
+@inlined
 def _soft(d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int, weight: Any, weights: Any, step: int, units: int, scale: Any, offset: Any, work: Any) -> None:
     """A blend with a weight a pixel."""
     zero, none = work[0], d[0]
@@ -306,7 +306,7 @@ def _soft(d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int,
         d[to + r] = _narrow(_affine(value, scale, offset, c + r), none)
 
 
-@_inlined
+@inlined
 def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, step: int) -> None:
     """A parent's weight a pixel as one an element; the own sample's whole ones are what the others leave of 2^16."""
     zero = weights[0]
@@ -326,7 +326,7 @@ def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, st
         first = end
 
 
-@_compiled
+@compiled
 def labels(out: Any, own: Any, source: Any, parent: Any, share: Any) -> bool:
     """Add up the shares of each class, of ids (n,); whether all ids are in range."""
     known = True
@@ -340,7 +340,7 @@ def labels(out: Any, own: Any, source: Any, parent: Any, share: Any) -> bool:
     return known
 
 
-@_compiled
+@compiled
 def _order(parent: Any, chained: bool) -> Any:
     """The rows, each followed by its first partner where that is one of them and still to come."""
     n = parent.shape[1]
@@ -359,7 +359,7 @@ def _order(parent: Any, chained: bool) -> Any:
     return order
 
 
-@_inlined
+@inlined
 def _place(turn: Any, ends: Any, box: Any, i: int, shape: Any, z: int, top: int, bottom: int) -> Any:
     """Where the boxes of output i lie in these lines of plane z, their order from the left, and the lines that have some."""
     axes = box.shape[2]
@@ -382,7 +382,7 @@ def _place(turn: Any, ends: Any, box: Any, i: int, shape: Any, z: int, top: int,
     return low, high
 
 
-@_inlined
+@inlined
 def _write_past(out: Any, address: int, at: int, length: int, buffer: Any, x: Any, ahead: int) -> None:
     """Write a piece past the caches, what lies before its first whole line and after its last one through them."""
     size = out.itemsize
