@@ -106,9 +106,9 @@ def mix_from(
     n = _rows(xp, held)
     _check_who(parent, pairing, bank)
     sources = {} if source is None else {name: tree.at(source, name) for name in kinds}
-    if batch is None:
+    if batch is None and parent is not None:
         n = parent.shape[1]
-        held = {name: None if isinstance(kinds[name], Images) else _taken(name, x, parent[0]) for name, x in held.items()}
+        held = {name: _own(name, kinds[name], x, parent[0]) for name, x in held.items()}
     if bank is not None:
         others = _of_bank(bank, held)
         sources, pairing = _with_bank(xp, held, others), FromBank(_rows(xp, others))
@@ -132,8 +132,10 @@ def mix_from(
     return tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
 
 
-def _taken(name: str, field: Any, rows: Array) -> Any:
-    """These rows (m,) of a field, of a list too. Images are left to the engines, which take rows as they mix them."""
+def _own(name: str, kind: Field, field: Any, rows: Array) -> Any:
+    """The own samples of a field of a source; None of images, for the engines take them from it as they mix them."""
+    if isinstance(kind, Images):
+        return None
     return tree.each(field, lambda _, x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows], name)
 
 

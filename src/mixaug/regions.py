@@ -70,12 +70,11 @@ class Paste:
         return _with_rest(xp, others, n)
 
     def _share(self, fused: Any, n: int, size: Size) -> Array:
-        who = [j for j, box in enumerate(self.box) if box is not None]
-        none = np.zeros((0, n, len(size), 2), np.int32)
-        boxes = np.stack([self.box[j] for j in who]) if len(who) > 1 else self.box[who[0]][None] if who else none
+        held = {j: box for j, box in enumerate(self.box) if box is not None}
+        boxes = np.stack([*held.values()]) if held else np.zeros((0, n, len(size), 2), np.int32)
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
         hole = np.zeros((0, len(size), 2), np.int32) if self.hole is None else self.hole
-        return fused.shares(background, boxes, np.array(who, np.int64), hole, prod(size), self.parents, n)
+        return fused.shares(background, boxes, np.array([*held], np.int64), hole, prod(size), self.parents, n)
 
     def dense(self, xp: Library, n: Dim, size: Size) -> Array:
         """(k, n, *size): the weight of each parent at each pixel; bool where nothing is blended, else float32."""

@@ -378,10 +378,12 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
         self.dataset, self.recipe, self.seed, self.collate_fn, self.options = dataset, recipe, seed, collate_fn, options
 
     def __getitem__(self, asked: Request) -> Batch:
+        key = (self.seed, asked.epoch, asked.step)
+        if (held := _in_memory(self.dataset)) is not None and self.collate_fn is data.default_collate:
+            return mix_from(self.recipe, None, held, asked.parent, key=key, first=asked.first, **self.options)
         rows, place = np.unique(asked.parent, return_inverse=True)
         place = place.reshape(asked.parent.shape)
         source = _batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
-        key = (self.seed, asked.epoch, asked.step)
         return mix_from(self.recipe, None, source, place, key=key, first=asked.first, **self.options)
 
 
@@ -428,6 +430,11 @@ class MixingCollate:
         self.calls += 1
         batch = _collate(samples, self.options.get("fields"), self.collate_fn)
         return mix_batch(self.recipe, batch, key=key, **self.options)
+
+
+def _in_memory(dataset: Any) -> Batch | None:
+    """All samples of a dataset as one batch, where it holds them so: they are mixed as they lie, none is read first."""
+    return dataset.tensors if type(dataset) is data.TensorDataset else None
 
 
 def _batch(dataset: Any, rows: list[int], fields: Fields | None, collate_fn: Collate = data.default_collate) -> Batch:

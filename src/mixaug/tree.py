@@ -12,6 +12,8 @@ POSITIONS = ("images", "labels", "sample_weight")  #: the names of the parts of 
 
 def parts(tree: Tree, name: str = "") -> dict[str, Tree] | None:
     """What a dict or a tuple holds, by path; None of a leaf. A list is one of these at the top alone."""
+    if hasattr(tree, "dtype"):  # what nearly all are; to ask whether they are mappings takes longer
+        return None
     if isinstance(tree, Mapping):
         keys: Sequence[Any] = tuple(tree)
     elif isinstance(tree, tuple) or (isinstance(tree, list) and not name):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _xp
-from ._xp import Array, Library
+from ._xp import Array
 
 DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
 
@@ -32,7 +32,7 @@ class Units:
         return self.scale is None and self.dtype == dtype
 
 
-def checked(xp: Library, dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | None) -> Units:
+def checked(dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | None) -> Units:
     """The units of images of that dtype and so many channels, where some are said; an error for what is none."""
     named = dtype if wanted is None else _named(wanted)
     if named not in DTYPES:
@@ -41,17 +41,16 @@ def checked(xp: Library, dtype: str, wanted: Any, scale: Any, offset: Any, chann
         return Units(named)
     if wanted is None and dtype == "uint8":
         raise ValueError('scale: expected dtype= beside it for uint8 images, got none; pass dtype="float32"')
-    return Units(named, *(_per_channel(xp, *given, channels) for given in (("scale", scale, 1.0), ("offset", offset, 0.0))))
+    scale = _per_channel("scale", 1.0 if scale is None else scale, channels)
+    return Units(named, scale, _per_channel("offset", 0.0 if offset is None else offset, channels))
 
 
-def _per_channel(xp: Library, name: str, given: Any, otherwise: float, channels: int | None) -> Array:
-    if given is None:
-        given = otherwise
+def _per_channel(name: str, given: Any, channels: int | None) -> Array:
     known = _xp.find(given)
     numbers = given if known and known.name != "numpy" else np.asarray(given, np.float32)
     shape = tuple(numbers.shape)
     if len(shape) > 1 or (shape and channels is not None and shape[0] not in (1, channels)):
-        raise ValueError(f"{name}: expected a number, or one for each of the {channels} channels, got the shape {shape}")
+        raise ValueError(f"{name}: expected a number, or one for each of {channels} channels, got the shape {shape}")
     return numbers
 
 

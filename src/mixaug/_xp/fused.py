@@ -168,25 +168,31 @@ def settled(parent: Any, share: Any) -> Any:
 
 @compiled
 def feistel(k0: int, k1: int, index: Any, n: int, width: int, height: int, rounds: int, inverse: bool) -> Any:
-    """epoch.Permutation of a cell network of width x height: int64, of the shape of index."""
-    a, b = np.uint32(k0), np.uint32(k1)
-    made = np.empty(index.shape[0], np.int64)
-    for i in range(index.shape[0]):
-        at = np.int64(index[i])
-        while True:
-            x, y = at // height, at % height
-            for step in range(rounds):
-                turn = rounds - 1 - step if inverse else step
-                by = x if turn % 2 else y
-                shift = np.int64(_threefry(a, b, np.uint32(by), np.uint32(turn))[0])
-                if inverse:
-                    shift = -shift
-                if turn % 2:
-                    y = (y + shift) % height
-                else:
-                    x = (x + shift) % width
-            at = x * height + y
-            if at < n:
-                break
-        made[i] = at
+    """epoch.Permutation of a cell network of width x height: int64 (m,), of an index (m,)."""
+    made = index.copy()
+    left = np.arange(made.shape[0])
+    x, y, shift = np.empty_like(made), np.empty_like(made), np.empty(made.shape[0], np.uint32)
+    while left.shape[0]:
+        _network(np.uint32(k0), np.uint32(k1), made, left, x, y, shift, width, height, rounds, inverse)
+        left = left[made[left] >= n]
     return made
+
+
+@compiled
+def _network(
+    k0: Any, k1: Any, made: Any, left: Any, x: Any, y: Any, shift: Any, width: int, height: int, rounds: int, inverse: bool
+) -> None:
+    """Encrypt those that are left; round by round, so that the words of a round are made side by side."""
+    for m in range(left.shape[0]):
+        x[m], y[m] = made[left[m]] // height, made[left[m]] % height
+    for step in range(rounds):
+        turn = rounds - 1 - step if inverse else step
+        by, turned, side = (x, y, height) if turn % 2 else (y, x, width)
+        for m in range(left.shape[0]):
+            shift[m] = _threefry(k0, k1, np.uint32(by[m]), np.uint32(turn))[0]
+        for m in range(left.shape[0]):
+            by_side = np.int64(shift[m] % np.uint32(side))
+            to = turned[m] + (side - by_side if inverse else by_side)
+            turned[m] = to - side if to >= side else to
+    for m in range(left.shape[0]):
+        made[left[m]] = x[m] * height + y[m]

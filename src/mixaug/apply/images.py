@@ -57,7 +57,10 @@ def mix(
         parents = [one if one is None else xp.cast(one, precise) for one in parents]
     seen = views(xp, parents, region, drawn_for, channels)
     fill = None if here.fill is None else _filling(xp, here.fill, x, channels, precise)
-    mixed = (_dense if isinstance(here, Dense) else _paste)(xp, parents, seen, here, fill, channels)
+    if isinstance(here, Dense):
+        mixed = _dense(xp, seen, here, fill, channels)
+    else:
+        mixed = _paste(xp, parents, seen, here, fill, channels)
     if precise:
         mixed = _converted(xp, mixed, units, precise, channels)
     if out is not None:
@@ -72,7 +75,7 @@ def in_units(
     if dtype is None and scale is None and offset is None:
         return None
     axis = {"first": 1, "last": -1}.get(placed(xp, channels) or "")
-    return checked(xp, xp.dtype(x), dtype, scale, offset, 1 if axis is None else x.shape[axis])
+    return checked(xp.dtype(x), dtype, scale, offset, 1 if axis is None else x.shape[axis])
 
 
 def check_out(xp: Library, out: Array, x: Array, n: Dim, dtype: str, others: Sequence[Array | None]) -> None:
@@ -128,9 +131,7 @@ def _paste(
     return out
 
 
-def _dense(
-    xp: Library, parents: list[Array], seen: list[Array], here: Dense, fill: Array | None, channels: str | None
-) -> Array:
+def _dense(xp: Library, seen: list[Array], here: Dense, fill: Array | None, channels: str | None) -> Array:
     weights = [per_channel(here.weight[j], channels) for j in range(here.parents)]
     if xp.dtype(here.weight) != "bool":
         out = _blend(xp, seen, weights)

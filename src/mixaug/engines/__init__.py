@@ -24,7 +24,7 @@ def images(
 ) -> Array | None:
     """The mixed images, made where they lie; None where no engine takes them."""
     if xp.title.startswith("PyTorch on "):
-        return gpu.mixed(xp, x, source, parent, region, channels, units, out)
+        return gpu.mixed(x, source, parent, region, channels, units, out)
     return cpu.images(xp, x, source, parent, region, channels, units, out)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from .. import _xp
 from .._xp import Array, Library
 from ..keys import GRID
-from ..regions import Dense, Paste, Region
+from ..regions import Dense, Region
 from ..units import Units
 from .memory import memory
 
@@ -61,7 +61,12 @@ def images(
         source_ = own if others is rows else _flat(others, layout, dtype)
         made.flags.writeable = True
         work = np.empty(max(1, _CHUNK // layout.shape[4]) * layout.shape[4], _computed_in(dtype, units))
-        how = (layout.shape, *_units(units, layout, work), work, _buffer(loops, made, own, "background" in held and region.parents < 4))
+        how = (
+            layout.shape,
+            *_units(units, layout, work),
+            work,
+            _buffer(loops, made, own, "background" in held and region.parents < 4),
+        )
         who = (held["parent"], x is None, source is None)
         scratch = np.empty(loops.TILE, own.dtype)
         if isinstance(region, Dense):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._xp import Array, Library
+from .._xp import Array
 from ..regions import Dense, Region
 from ..units import Units
 
@@ -78,7 +78,6 @@ def images(
 
 
 def mixed(
-    xp: Library,
     x: Array | None,
     source: Array | None,
     parent: Array,
@@ -90,7 +89,7 @@ def mixed(
     """The mixed images in these units; None while they are traced, too."""
     import torch
 
-    given = source if x is None else x
+    given: Array = source if x is None else x
     if torch.compiler.is_compiling() or type(given) is not torch.Tensor:
         return None
     axis = {"first": 1, "last": -1}.get(channels or "")
@@ -101,7 +100,7 @@ def mixed(
 
 def _along(number: Any, count: int, device: Any) -> Array | None:
     """float32 (count,) on the device; what lies on the host is brought there once."""
-    if number is None or hasattr(number, "device") and str(number.device) == str(device):
+    if number is None or (hasattr(number, "device") and str(number.device) == str(device)):
         return number if number is None else number.float().expand(count).contiguous()
     return _there(np.broadcast_to(np.asarray(number, np.float32), count).tobytes(), str(device))
 

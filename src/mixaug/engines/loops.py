@@ -23,7 +23,6 @@ from numba.extending import intrinsic, overload
 
 from .._xp.fused import compiled, inlined
 
-
 PIECE = 1536  #: elements that are gathered before they are written past the caches
 TILE = 33792  #: elements of a row that are made before those of the next
 _LINE = 64  # bytes that are written past the caches at once
@@ -74,24 +73,48 @@ def paste(
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
-    for plane in range(planes * depth):
-        base = plane * size
-        units = _units(scale, plane // depth, planes)
+    together = min(planes * depth, max(1, TILE // size))  # planes that are made at once, where they are small
+    for group in range(0, planes * depth, together):
         for top in range(0, size, TILE):
             bottom = min(size, top + TILE)
-            for turn_ in range(order.shape[0]):
-                i = order[turn_]
+            for visit in range(order.shape[0] * together):
+                i, plane = order[visit // together], group + visit % together
+                if plane >= planes * depth:
+                    continue
+                base, units = plane * size, _units(scale, plane // depth, planes)
+                if gathered and plane == group and row <= TILE and visit // together + 1 < order.shape[0]:
+                    after = order[visit // together + 1]  # rows from anywhere: the processor cannot guess the next
+                    for j in range(parent.shape[0]):
+                        _fetch(source, parent[j, after] * row, row)
                 low, high = _place(turn, ends, box, i, shape, plane % depth, top // line, (bottom - 1) // line + 1)
                 mine = (parent[0, i] if gathered else i) * row
                 first = top
                 while first < bottom:
-                    last = min(bottom, first + _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer))
+                    last = min(
+                        bottom, first + _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer)
+                    )
                     o = _made_at(i * row + base + first, buffer)
                     to = _gathered_at(o, d, held, scale) - first
                     phase = units + first % step  # runs begin with a pixel, but where a piece does not
                     if blended[i]:
                         x, length = mine + base + first, last - first
-                        _blend(d, o, own, x, source, parent, i, row, base + first, length, weight, scale, offset, phase, work)
+                        _blend(
+                            d,
+                            o,
+                            own,
+                            x,
+                            source,
+                            parent,
+                            i,
+                            row,
+                            base + first,
+                            length,
+                            weight,
+                            scale,
+                            offset,
+                            phase,
+                            work,
+                        )
                     at = first
                     for y in range(max(low, first // line), min(high, (last - 1) // line + 1)):
                         for place in range(turn.shape[0]):
@@ -108,7 +131,19 @@ def paste(
                             elif moved[b]:
                                 of = mine if who[b] == 0 else parent[who[b], i] * row
                                 x = own if who[b] == 0 else source
-                                _window(g, to + start, x, of, plane, y, start - y * line, end - y * line, box[b, i], crop[b, i], shape)
+                                _window(
+                                    g,
+                                    to + start,
+                                    x,
+                                    of,
+                                    plane,
+                                    y,
+                                    start - y * line,
+                                    end - y * line,
+                                    box[b, i],
+                                    crop[b, i],
+                                    shape,
+                                )
                             elif who[b] == 0:
                                 _move(g, to + start, own, mine + base + start, end - start)
                             else:
@@ -183,7 +218,7 @@ def _window(
     g: Any, to: int, x: Any, of: int, plane: int, y: int, start: int, end: int, box: Any, crop: Any, shape: Any
 ) -> None:
     """A part of a line of a box that shows a part of its parent: a shifted run, or pixel by pixel."""
-    planes, depth, height, width, step = shape
+    _, depth, height, width, step = shape
     axes = box.shape[0]
     if axes > 2:
         plane += _shown(plane % depth, box[0], crop[0], depth) - plane % depth
@@ -234,24 +269,52 @@ def dense(
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
-    for plane in range(planes):
-        base = plane * size
-        units = _units(scale, plane, planes)
+    together = min(planes, max(1, TILE // size))
+    for group in range(0, planes, together):
         for top in range(0, size, TILE):
             bottom = min(size, top + TILE)
-            for turn_ in range(order.shape[0]):
-                i = order[turn_]
+            for visit in range(order.shape[0] * together):
+                i, plane = order[visit // together], group + visit % together
+                if plane >= planes:
+                    continue
+                base, units = plane * size, _units(scale, plane, planes)
                 mine = (parent[0, i] if gathered else i) * row
                 first = top
                 while first < bottom:
-                    last = min(bottom, first + min(work.shape[0], _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer)))
+                    last = min(
+                        bottom,
+                        first
+                        + min(
+                            work.shape[0],
+                            _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer),
+                        ),
+                    )
                     o = _made_at(i * row + base + first, buffer)
                     if _is_binary(weight[0, 0, 0]):
                         to = _gathered_at(o, d, held, scale)
                         _choose(g, to, own, source, parent, i, mine, row, base, first, last, weight, step)
                         _convert(d, o, g, to, last - first, scale, offset, units + first % step, work)
                     else:
-                        _soft(d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units, scale, offset, work)
+                        _soft(
+                            d,
+                            o,
+                            own,
+                            source,
+                            parent,
+                            i,
+                            mine,
+                            row,
+                            base,
+                            first,
+                            last,
+                            weight,
+                            weights,
+                            step,
+                            units,
+                            scale,
+                            offset,
+                            work,
+                        )
                     _flush(out, address, i * row + base + first, last - first, buffer, own, mine + base + last)
                     first = last
 
@@ -289,7 +352,26 @@ def _who(weight: Any, i: int, pixel: int) -> int:
 
 
 @inlined
-def _soft(d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int, weight: Any, weights: Any, step: int, units: int, scale: Any, offset: Any, work: Any) -> None:
+def _soft(
+    d: Any,
+    o: int,
+    own: Any,
+    source: Any,
+    parent: Any,
+    i: int,
+    mine: int,
+    row: int,
+    base: int,
+    first: int,
+    last: int,
+    weight: Any,
+    weights: Any,
+    step: int,
+    units: int,
+    scale: Any,
+    offset: Any,
+    work: Any,
+) -> None:
     """A blend with a weight a pixel."""
     zero, none = work[0], d[0]
     length, c, to, p = _u(last - first), _u(units + first % step), _u(o), _u(mine + base + first)
@@ -361,7 +443,7 @@ def _order(parent: Any, chained: bool) -> Any:
 
 @inlined
 def _place(turn: Any, ends: Any, box: Any, i: int, shape: Any, z: int, top: int, bottom: int) -> Any:
-    """Where the boxes of output i lie in these lines of plane z, their order from the left, and the lines that have some."""
+    """Where the boxes of output i lie in these lines of plane z, from the left; the lines that have some."""
     axes = box.shape[2]
     low, high = bottom, top
     for b in range(box.shape[0]):
@@ -395,8 +477,8 @@ def _write_past(out: Any, address: int, at: int, length: int, buffer: Any, x: An
         out[at + r] = buffer[r]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _lent(context: Any, x: Any) -> Any:  # noqa: ARG001
+@intrinsic
+def _lent(context: Any, x: Any) -> Any:
     """The same array without a count of who refers to it, which costs an atomic addition wherever it is handed on."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -409,8 +491,8 @@ def _lent(context: Any, x: Any) -> Any:  # noqa: ARG001
     return x(x), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> Any:  # noqa: ARG001
+@intrinsic
+def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> Any:
     """Copy elements as they are."""
     size = to.dtype.bitwidth // 8
 
@@ -423,29 +505,49 @@ def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> An
     return types.void(to, types.int64, x, types.int64, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _stream(context: Any, d: Any, at: Any, buffer: Any, start: Any, length: Any, x: Any, ahead: Any) -> Any:  # noqa: ARG001
+@intrinsic
+def _fetch(context: Any, x: Any, at: Any, length: Any) -> Any:
+    """Have elements that are soon to be read fetched into the caches."""
+    lanes = _LINE // (x.dtype.bitwidth // 8)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        index = ir.IntType(64)
+        with cgutils.for_range_slice(builder, index(0), args[2], index(lanes), index) as (done, _):
+            _prefetch(builder, builder.gep(data, [builder.add(args[1], done)]))
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, types.int64), generate
+
+
+def _prefetch(builder: Any, place: Any) -> None:
+    """Write the instruction for it."""
+    flag, address = ir.IntType(32), ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [address, flag, flag, flag])
+    fetch = builder.module.declare_intrinsic("llvm.prefetch", [address], kind)
+    builder.call(fetch, [builder.bitcast(place, address), flag(0), flag(3), flag(1)])
+
+
+@intrinsic
+def _stream(context: Any, d: Any, at: Any, buffer: Any, start: Any, length: Any, x: Any, ahead: Any) -> Any:
     """Store lines of 64 bytes past the caches, from an address that is a multiple of it on; fetch as many elements.
 
     What is read next is fetched meanwhile: the processor does not guess it, for stores of this kind hold it up.
     """
-    element, read = d.dtype.bitwidth // 8, x.dtype.bitwidth // 8
+    element = d.dtype.bitwidth // 8
     lanes = _LINE // element
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = ir.VectorType(context.get_data_type(d.dtype), lanes)
         to, by, of = (context.make_array(signature.args[a])(context, builder, args[a]).data for a in (0, 2, 5))
-        index, flag, bytes_ = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
-        fetch = ir.FunctionType(ir.VoidType(), [bytes_, flag, flag, flag])
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [bytes_], fetch)
-        following = builder.bitcast(builder.gep(of, [args[6]]), bytes_)
+        index = ir.IntType(64)
+        following = builder.gep(of, [args[6]])
         with cgutils.for_range_slice(builder, index(0), args[4], index(lanes), index) as (done, _):
-            place = builder.gep(following, [builder.mul(done, index(read))])
-            builder.call(fetch, [place, flag(0), flag(3), flag(1)])
+            _prefetch(builder, builder.gep(following, [done]))
             held = builder.bitcast(builder.gep(by, [builder.add(args[3], done)]), vector.as_pointer())
             place = builder.bitcast(builder.gep(to, [builder.add(args[1], done)]), vector.as_pointer())
             stored = builder.store(builder.load(held, align=element), place, align=_LINE)
-            stored.set_metadata("nontemporal", builder.module.add_metadata([flag(1)]))
+            stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
         return context.get_dummy_value()
 
     return types.void(d, types.int64, buffer, types.int64, types.int64, x, types.int64), generate
@@ -526,21 +628,21 @@ def _stays(d: Any, x: Any, scale: Any) -> bool:
 
 
 @overload(_gathered_in, inline="always")
-def _gathered_in_of(d, held, scale):  # type: ignore[no-untyped-def] # Numba wants the names and nothing else, here and below
+def _gathered_in_of(d, held, scale):  # Numba wants names and no annotations, here and below
     return (lambda d, held, scale: d) if _stays(d, held, scale) else lambda d, held, scale: held
 
 
 @overload(_gathered_at, inline="always")
-def _gathered_at_of(o, d, held, scale):  # type: ignore[no-untyped-def]
+def _gathered_at_of(o, d, held, scale):
     return (lambda o, d, held, scale: o) if _stays(d, held, scale) else lambda o, d, held, scale: 0
 
 
 @overload(_convert, inline="always")
-def _convert_of(d, o, x, s, length, scale, offset, units, work):  # type: ignore[no-untyped-def]
+def _convert_of(d, o, x, s, length, scale, offset, units, work):
     if _stays(d, x, scale):
         return lambda d, o, x, s, length, scale, offset, units, work: None
 
-    def convert(d, o, x, s, length, scale, offset, units, work):  # type: ignore[no-untyped-def]
+    def convert(d, o, x, s, length, scale, offset, units, work):
         zero, none = work[0], d[0]
         for done in range(0, length, work.shape[0]):
             to, of, c = _u(o + done), _u(s + done), _u(units)
@@ -551,19 +653,19 @@ def _convert_of(d, o, x, s, length, scale, offset, units, work):  # type: ignore
 
 
 @overload(_is_binary, inline="always")
-def _is_binary_of(weight):  # type: ignore[no-untyped-def]
+def _is_binary_of(weight):
     binary = weight == types.boolean
     return lambda weight: binary
 
 
 @overload(_is_whole, inline="always")
-def _is_whole_of(zero):  # type: ignore[no-untyped-def]
+def _is_whole_of(zero):
     whole = zero == types.int32
     return lambda zero: whole
 
 
 @overload(_whole, inline="always")
-def _whole_of(weight, zero):  # type: ignore[no-untyped-def]
+def _whole_of(weight, zero):
     if zero == types.int32:
         return lambda weight, zero: np.int32(np.rint(weight * np.float32(_GRID)))
     if zero == types.float64:
@@ -572,7 +674,7 @@ def _whole_of(weight, zero):  # type: ignore[no-untyped-def]
 
 
 @overload(_wide, inline="always")
-def _wide_of(element, zero):  # type: ignore[no-untyped-def]
+def _wide_of(element, zero):
     if element == types.int16:
         return lambda element, zero: _half_to_float(element)
     if element == types.uint16:
@@ -585,45 +687,45 @@ def _wide_of(element, zero):  # type: ignore[no-untyped-def]
 
 
 @overload(_affine, inline="always")
-def _affine_of(value, scale, offset, c):  # type: ignore[no-untyped-def]
+def _affine_of(value, scale, offset, c):
     if scale == types.none:
         return lambda value, scale, offset, c: value
     return lambda value, scale, offset, c: value * scale[c] + offset[c]
 
 
 @overload(_units, inline="always")
-def _units_of(scale, plane, planes):  # type: ignore[no-untyped-def]
+def _units_of(scale, plane, planes):
     if scale == types.none:
         return lambda scale, plane, planes: 0
     return lambda scale, plane, planes: scale.shape[0] // planes * plane
 
 
 @overload(_made_in, inline="always")
-def _made_in_of(out, buffer):  # type: ignore[no-untyped-def]
+def _made_in_of(out, buffer):
     return (lambda out, buffer: out) if buffer == types.none else lambda out, buffer: buffer
 
 
 @overload(_made_at, inline="always")
-def _made_at_of(at, buffer):  # type: ignore[no-untyped-def]
+def _made_at_of(at, buffer):
     return (lambda at, buffer: at) if buffer == types.none else lambda at, buffer: 0
 
 
 @overload(_room, inline="always")
-def _room_of(address, size, buffer):  # type: ignore[no-untyped-def]
+def _room_of(address, size, buffer):
     if buffer == types.none:
         return lambda address, size, buffer: TILE
     return lambda address, size, buffer: PIECE - address % _LINE // size
 
 
 @overload(_flush, inline="always")
-def _flush_of(out, address, at, length, buffer, x, ahead):  # type: ignore[no-untyped-def]
+def _flush_of(out, address, at, length, buffer, x, ahead):
     if buffer == types.none:
         return lambda out, address, at, length, buffer, x, ahead: None
     return lambda out, address, at, length, buffer, x, ahead: _write_past(out, address, at, length, buffer, x, ahead)
 
 
 @overload(_narrow, inline="always")
-def _narrow_of(value, none):  # type: ignore[no-untyped-def]
+def _narrow_of(value, none):
     if none == types.int16:
         return lambda value, none: _float_to_half(value)
     if none == types.uint16:
@@ -638,9 +740,9 @@ def _narrow_of(value, none):  # type: ignore[no-untyped-def]
 def _bits(given: Any, wanted: Any, convert: Any) -> Any:
     """A conversion between numbers and bits that Numba has no type for."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def converted(context: Any, x: Any) -> Any:  # noqa: ARG001
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    @intrinsic
+    def converted(context: Any, x: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return convert(builder, args[0])
 
         return wanted(given), generate
