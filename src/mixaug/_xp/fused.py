@@ -180,7 +180,17 @@ def feistel(k0: int, k1: int, index: Any, n: int, width: int, height: int, round
 
 @compiled
 def _network(
-    k0: Any, k1: Any, made: Any, left: Any, x: Any, y: Any, shift: Any, width: int, height: int, rounds: int, inverse: bool
+    k0: Any,
+    k1: Any,
+    made: Any,
+    left: Any,
+    x: Any,
+    y: Any,
+    shift: Any,
+    width: int,
+    height: int,
+    rounds: int,
+    inverse: bool,
 ) -> None:
     """Encrypt those that are left; round by round, so that the words of a round are made side by side."""
     for m in range(left.shape[0]):

@@ -8,16 +8,19 @@ a tensor of another library too.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+
+Memory: TypeAlias = np.ndarray[Any, Any]
 
 ALIGNED = 64  #: bytes: TensorFlow and XLA take such memory as it is
 _LARGE = 1 << 18  # bytes below which the system's own allocator does as well
 _KEPT = 3  # how many of a size are kept while nothing refers to them
 
-_free: dict[int, list[np.ndarray[Any, Any]]] = defaultdict(list)
+_SIZES = 8  # of how many sizes: more come of images of all sizes, whose memory does not come back
+
+_free: dict[int, list[Memory]] = {}
 os.register_at_fork(after_in_child=_free.clear)
 
 
@@ -25,24 +28,26 @@ class _Loan:
     """What an array looks into; when no array does any more, it is free again."""
 
     def __init__(self, size: int) -> None:
+        if size not in _free and len(_free) >= _SIZES:
+            _free.clear()
         try:
             self.memory = _free[size].pop()
-        except IndexError:
+        except LookupError:
             self.memory = _aligned(size)
         self.__array_interface__ = self.memory.__array_interface__
 
-    def __del__(self) -> None:
-        free = _free[self.memory.nbytes]
-        if len(free) < _KEPT:
-            free.append(self.memory)
+    def __del__(self, free: dict[int, list[Memory]] = _free) -> None:  # the name may be gone when a program ends
+        kept = free.setdefault(self.memory.nbytes, [])
+        if len(kept) < _KEPT:
+            kept.append(self.memory)
 
 
-def memory(size: int) -> np.ndarray[Any, Any]:
+def memory(size: int) -> Memory:
     """So many bytes, uint8, that nothing else refers to; at an address that is a multiple of 64."""
     return _aligned(size) if size < _LARGE else np.asarray(_Loan(size))
 
 
-def _aligned(size: int) -> np.ndarray[Any, Any]:
+def _aligned(size: int) -> Memory:
     held = np.empty(size + ALIGNED, np.uint8)
     start = -held.ctypes.data % ALIGNED
     return held[start : start + size]
