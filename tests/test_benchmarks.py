@@ -31,11 +31,11 @@ def test_every_process_has_rows_of_ours(page):
         assert [row for row in rows_of_ours(page) if row.startswith(f"| {process} |")]
 
 
-def test_every_row_of_ours_has_a_number_in_every_column(page):
+def test_every_row_of_ours_has_numbers_and_none_fails(page):
     for row in rows_of_ours(page):
-        _, _, *cells, _ = (cell.strip() for cell in row.strip("|").split("|"))
-        assert cells, row
-        assert all(re.match(r"[\d.,e]+", cell) for cell in cells), row
+        cells = [cell.strip() for cell in row.strip("|").split("|")][2:-1]
+        assert any(cells), row
+        assert all(not cell or re.match(r"[\d.,e]+", cell) for cell in cells), row
 
 
 def test_every_goal_of_these_processes_is_measured(page):

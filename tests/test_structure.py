@@ -11,10 +11,23 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "laws", "pairing", "tree", "fields", "batch", "epoch",
+    "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "laws", "pairing", "tree", "fields",
+    "batch", "epoch",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip
-FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "transformers", "lightning", "timm", "grain", "numba", "llvmlite", "triton"}
+FRAMEWORKS = {
+    "tensorflow",
+    "keras",
+    "torch",
+    "jax",
+    "transformers",
+    "lightning",
+    "timm",
+    "grain",
+    "numba",
+    "llvmlite",
+    "triton",
+}
 MAY_IMPORT = {
     "_xp/tensorflow.py": {"tensorflow"},
     "_xp/torch.py": {"torch"},

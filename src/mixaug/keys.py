@@ -97,8 +97,9 @@ def _is_key(x: object) -> bool:
 def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
     words = (*key[:2], *_split(number))
-    if all(type(word) is int for word in words):
-        return Key(*_folded(*words), key.epoch)
+    if all(isinstance(word, int) for word in words):
+        fold = _fold if _xp.is_compiling() else _folded
+        return Key(*fold(*words), key.epoch)
     xp = _xp.common(*words)
     k0, k1, low, high = (xp.word(word) if isinstance(word, int) else xp.constant(word) for word in words)
     return Key(*threefry(xp, Key(k0, k1), (low, high)), key.epoch)
@@ -107,8 +108,12 @@ def fold_in(key: Key, number: Any) -> Key:
 @lru_cache(maxsize=1024)
 def _folded(k0: int, k1: int, low: int, high: int) -> tuple[int, int]:
     fused = sys.modules.get("mixaug._xp.fused")  # for this alone it is not worth loading
-    folded: tuple[int, int] = fused.encrypted(k0, k1, low, high) if fused else threefry(_Ints, Key(k0, k1), (low, high))
+    folded: tuple[int, int] = getattr(fused, "encrypted", _fold)(k0, k1, low, high)
     return folded
+
+
+def _fold(k0: int, k1: int, low: int, high: int) -> tuple[int, int]:
+    return threefry(_Ints, Key(k0, k1), (low, high))
 
 
 def _split(number: Any) -> tuple[Any, Any]:

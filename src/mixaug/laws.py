@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _xp
+from . import _xp, keys
 from ._xp import Array
 from .mix import Mix
 from .recipes import KNOWN, Recipe, check_recipe, read
@@ -190,7 +190,7 @@ class _Case:
 
         @_xp.opaque
         def run(x: Array) -> tuple[Mix, Array]:
-            mix = self.recipe.draw(self.n, self.size, key=KEY, like=x)
+            mix = self.recipe.draw_in(_xp.of(x), self.n, self.size, keys.make(KEY), None, 0)
             return mix, mix.images(x, "last")
 
         with self._failing(law):

@@ -109,7 +109,7 @@ class Mix:
             >>> import mixaug as ma, numpy as np
             >>> dataset, rows = np.full((9, 4, 4, 3), 51, np.uint8), np.array([[8, 3], [1, 7]])
             >>> mix = ma.MixUp(alpha=1.0).draw(2, size=(4, 4), key=(0, 0), parent=rows)
-            >>> float(mix.images(None, source=dataset, dtype="float32", scale=1 / 255).max().round(6))
+            >>> round(float(mix.images(None, source=dataset, dtype="float32", scale=1 / 255).max()), 6)
             0.2
 
         On the host this is one pass over the pixels, each needed byte read once, by loops that Numba compiles; under a

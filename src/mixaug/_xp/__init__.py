@@ -116,6 +116,12 @@ def _load(root: str) -> str:
     return root
 
 
+def is_compiling() -> bool:
+    """Whether PyTorch's compiler reads this, which knows no loops but its own."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.compiler.is_compiling())
+
+
 @cache
 def loops(module: str) -> Any:
     """A module of loops that Numba compiles; None where there is no Numba, which is said once."""

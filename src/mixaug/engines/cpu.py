@@ -54,6 +54,8 @@ def images(
     others = rows if source is given or source is None else xp.host(source)
     into = _fresh(rows, held["parent"].shape[1], units.dtype, layout) if out is None else xp.host(out)
     loops = _xp.loops(_LOOPS)
+    if out is not None and into is not None and not into.flags.writeable:
+        return None
     if loops is None or any(a is None or _layout(a, channels) != layout for a in (others, into) if a is not rows):
         return None
     if into.size:

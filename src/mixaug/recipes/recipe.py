@@ -106,6 +106,11 @@ class Recipe(ABC):
         home = _xp.common(n, parent, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
         xp = _drawn_in(home, made, n, parent, like)
+        mix = self.draw_in(xp, n, size, made, parent, first)
+        return mix if xp is home else mix.to(home)
+
+    def draw_in(self, xp: Library, n: Dim, size: Sequence[Dim], made: Key, parent: Array | None, first: int) -> Mix:
+        """Draw by the functions of that library, wherever it may be quicker by NumPy's."""
         rows = xp.arange(_checked_count(n)) + check_whole("first", first, 0)
         draw = Draw(xp, made, xp.cast(rows, "uint32"), _checked_size(size))
         if parent is None and first:
@@ -115,8 +120,7 @@ class Recipe(ABC):
         else:
             parent = _checked_parent(xp, _xp.to(xp, parent), n, self.parents)
         region = self.region(draw)
-        mix = assemble(xp, parent, region, draw.size)
-        return mix if xp is home else mix.to(home)
+        return assemble(xp, parent, region, draw.size)
 
 
 def _drawn_in(home: Library, key: Key, *given: Any) -> Library:
