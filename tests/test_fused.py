@@ -30,6 +30,10 @@ RECIPES = [
     ma.RandomErasing(noise=40, fill=100), ma.FMix(), ma.SmoothMix(), ma.GridMix(), ma.identity(),
     ma.one_of(ma.MixUp(), ma.CutMix(), ma.Mosaic()),
 ]  # fmt: skip
+DTYPES = [
+    ("float16", "float16"), ("bfloat16", "bfloat16"), ("uint8", "bfloat16"), ("float32", "uint8"), ("uint8", "float16"),
+    ("float64", "float32"),
+]  # fmt: skip
 SIZES = [(13, 11), (37,), (3, 5, 4)]
 
 
@@ -83,8 +87,7 @@ def test_images_are_those_of_the_definition(recipe, size, generic):
     np.testing.assert_allclose(mix.images(x, **UNITS), whole, atol=1e-6 * 512)
 
 
-@pytest.mark.parametrize("dtypes", [("float16", "float16"), ("bfloat16", "bfloat16"), ("uint8", "bfloat16"),
-                                    ("float32", "uint8"), ("uint8", "float16"), ("float64", "float32")], ids=str)  # fmt: skip
+@pytest.mark.parametrize("dtypes", DTYPES, ids=str)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=3), ma.SmoothMix()], ids=repr)
 def test_every_dtype_is_rounded_once(recipe, dtypes, generic):
     mix, x = recipe.draw(N, (9, 7), key=(0, 4)), images((9, 7), dtypes[0])
