@@ -14,6 +14,7 @@ setup: .venv/.ready  ## make .venv with mixaug and all that the commands here ne
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable ".[lab,tensorflow,torch,jax]" --group dev
+	@if [ "$$(uname)" = Linux ]; then $(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/triton "triton>=3.4"; fi
 	@touch $@
 
 demo: setup  ## mix real images, train with and without mixing, name the files to open

@@ -215,3 +215,34 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
 def test_datasets_that_are_refused(make, error, sentence):
     with pytest.raises(error, match=sentence):
         make()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"keep_clean": True}, {"bank": True}, {"pairing": ma.pairing.OtherClass()}], ids=str
+)
+def test_on_the_host_and_in_a_graph_it_is_the_same(options):
+    x, y = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8), np.arange(10) % 4
+    if options.get("bank"):
+        options = {"bank": (tf.constant(x[::-1]), tf.constant(y[::-1]))}
+    ds = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    recipe, fields = ma.one_of(ma.CutMix(), ma.MixUp()), {"images": ma.Images(dtype="float32", scale=0.5)}
+    both = [
+        ds.apply(ma.tf.mixed(recipe, num_classes=4, fields=fields, graph=graph, **options)) for graph in (False, True)
+    ]
+    assert both[0].element_spec == both[1].element_spec
+    for host, graph in zip(*both, strict=True):
+        for one, other in zip(host, graph, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_on_the_host_a_class_id_out_of_range_is_refused():
+    ds = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 1), np.float32), np.array([0, 1, 2, 9]))).batch(4)
+    with pytest.raises(tf.errors.OpError, match=r"labels: expected class ids in 0..3, got 0..9"):
+        next(iter(ds.apply(ma.tf.mixed(ma.CutMix(), num_classes=4))))
+
+
+def test_what_numpy_does_not_hold_stays_in_the_graph():
+    texts = tf.constant(["a", "b", "c", "d"])
+    ds = tf.data.Dataset.from_tensor_slices({"images": tf.zeros([4, 8, 8, 1]), "caption": texts}).batch(2)
+    mixed = ds.apply(ma.tf.mixed(ma.CutMix(), fields={"caption": "own"}))
+    assert [row for batch in mixed for row in batch["caption"].numpy().tolist()] == [b"a", b"b", b"c", b"d"]

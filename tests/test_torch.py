@@ -484,3 +484,26 @@ def in_a_fresh_process(code: str) -> str:
     from test_structure import in_a_fresh_process
 
     return in_a_fresh_process(code)
+
+
+@pytest.mark.parametrize("parents", ["batch", "dataset"])
+def test_a_dataset_in_memory_is_mixed_as_it_lies(parents):
+    class Wrapped(torch.utils.data.Dataset):
+        def __init__(self, held):
+            self.held = held
+
+        def __len__(self):
+            return len(self.held)
+
+        def __getitem__(self, row):
+            return self.held[row]
+
+    held = torch.utils.data.TensorDataset(torch.rand(22, 3, 8, 8), torch.arange(22) % 5)
+    recipe = ma.one_of(ma.CutMix(), ma.MixUp(parents=3))
+    for one, other in zip(
+        ma.torch.loader(held, recipe, 8, num_classes=5, parents=parents),
+        ma.torch.loader(Wrapped(held), recipe, 8, num_classes=5, parents=parents),
+        strict=True,
+    ):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])

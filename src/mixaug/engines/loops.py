@@ -33,28 +33,10 @@ _u = np.uint64
 
 @compiled
 def paste(
-    out: Any,
-    own: Any,
-    source: Any,
-    filling: Any,
-    parent: Any,
-    gathered: bool,
-    chained: bool,
-    weight: Any,
-    blended: Any,
-    held: Any,
-    box: Any,
-    who: Any,
-    moved: Any,
-    crop: Any,
-    ends: Any,
-    turn: Any,
-    shape: Any,
-    scale: Any,
-    offset: Any,
-    work: Any,
-    buffer: Any,
-) -> None:
+    out: Any, own: Any, source: Any, filling: Any, parent: Any, gathered: bool, chained: bool, weight: Any,
+    blended: Any, held: Any, box: Any, who: Any, moved: Any, crop: Any, ends: Any, turn: Any, shape: Any, scale: Any,
+    offset: Any, work: Any, buffer: Any,
+) -> None:  # fmt: skip
     """Outputs of a Paste: the own sample, or where blended[i] the blend of all by weight (k, n); over it the boxes.
 
     Box b, int32 (boxes, n, d, 2), shows parent who[b], and where moved[b] the part crop[b] of it; where who[b] is -1,
@@ -99,22 +81,9 @@ def paste(
                     if blended[i]:
                         x, length = mine + base + first, last - first
                         _blend(
-                            d,
-                            o,
-                            own,
-                            x,
-                            source,
-                            parent,
-                            i,
-                            row,
-                            base + first,
-                            length,
-                            weight,
-                            scale,
-                            offset,
-                            phase,
+                            d, o, own, x, source, parent, i, row, base + first, length, weight, scale, offset, phase,
                             work,
-                        )
+                        )  # fmt: skip
                     at = first
                     for y in range(max(low, first // line), min(high, (last - 1) // line + 1)):
                         for place in range(turn.shape[0]):
@@ -132,18 +101,9 @@ def paste(
                                 of = mine if who[b] == 0 else parent[who[b], i] * row
                                 x = own if who[b] == 0 else source
                                 _window(
-                                    g,
-                                    to + start,
-                                    x,
-                                    of,
-                                    plane,
-                                    y,
-                                    start - y * line,
-                                    end - y * line,
-                                    box[b, i],
-                                    crop[b, i],
-                                    shape,
-                                )
+                                    g, to + start, x, of, plane, y, start - y * line, end - y * line, box[b, i],
+                                    crop[b, i], shape,
+                                )  # fmt: skip
                             elif who[b] == 0:
                                 _move(g, to + start, own, mine + base + start, end - start)
                             else:
@@ -162,22 +122,9 @@ def paste(
 
 @inlined
 def _blend(
-    d: Any,
-    o: int,
-    own: Any,
-    mine: int,
-    source: Any,
-    parent: Any,
-    i: int,
-    row: int,
-    at: int,
-    length: int,
-    weight: Any,
-    scale: Any,
-    offset: Any,
-    units: int,
-    work: Any,
-) -> None:
+    d: Any, o: int, own: Any, mine: int, source: Any, parent: Any, i: int, row: int, at: int, length: int,
+    weight: Any, scale: Any, offset: Any, units: int, work: Any,
+) -> None:  # fmt: skip
     """((w0 x0 + w1 x1) + w2 x2) + ..., in this order: the first two or three parents in one loop, the rest by pairs."""
     zero, none = work[0], d[0]
     k, c = parent.shape[0], _u(units)
@@ -242,21 +189,9 @@ def _shown(pixel: int, box: Any, crop: Any, length: int) -> int:
 
 @compiled
 def dense(
-    out: Any,
-    own: Any,
-    source: Any,
-    parent: Any,
-    gathered: bool,
-    chained: bool,
-    weight: Any,
-    weights: Any,
-    held: Any,
-    shape: Any,
-    scale: Any,
-    offset: Any,
-    work: Any,
-    buffer: Any,
-) -> None:
+    out: Any, own: Any, source: Any, parent: Any, gathered: bool, chained: bool, weight: Any, weights: Any,
+    held: Any, shape: Any, scale: Any, offset: Any, work: Any, buffer: Any,
+) -> None:  # fmt: skip
     """Outputs of a Dense: weight is (k, n, pixels), bool where each pixel is of one parent, else float32."""
     out, own, source, parent, weight = _lent(out), _lent(own), _lent(source), _lent(parent), _lent(weight)
     weights, scale, offset, work, buffer = _lent(weights), _lent(scale), _lent(offset), _lent(work), _lent(buffer)
@@ -296,25 +231,9 @@ def dense(
                         _convert(d, o, g, to, last - first, scale, offset, units + first % step, work)
                     else:
                         _soft(
-                            d,
-                            o,
-                            own,
-                            source,
-                            parent,
-                            i,
-                            mine,
-                            row,
-                            base,
-                            first,
-                            last,
-                            weight,
-                            weights,
-                            step,
-                            units,
-                            scale,
-                            offset,
-                            work,
-                        )
+                            d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units,
+                            scale, offset, work,
+                        )  # fmt: skip
                     _flush(out, address, i * row + base + first, last - first, buffer, own, mine + base + last)
                     first = last
 
@@ -353,25 +272,9 @@ def _who(weight: Any, i: int, pixel: int) -> int:
 
 @inlined
 def _soft(
-    d: Any,
-    o: int,
-    own: Any,
-    source: Any,
-    parent: Any,
-    i: int,
-    mine: int,
-    row: int,
-    base: int,
-    first: int,
-    last: int,
-    weight: Any,
-    weights: Any,
-    step: int,
-    units: int,
-    scale: Any,
-    offset: Any,
-    work: Any,
-) -> None:
+    d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int,
+    last: int, weight: Any, weights: Any, step: int, units: int, scale: Any, offset: Any, work: Any,
+) -> None:  # fmt: skip
     """A blend with a weight a pixel."""
     zero, none = work[0], d[0]
     length, c, to, p = _u(last - first), _u(units + first % step), _u(o), _u(mine + base + first)

@@ -1,0 +1,390 @@
+"""The Triton kernel against the definition: on the GPU, or where there is none in Triton's interpreter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+import mixaug as ma
+from mixaug.engines import gpu
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+U8, F16, BF16, F32 = torch.uint8, torch.float16, torch.bfloat16, torch.float32
+INTS = {torch.float16: torch.int16, torch.bfloat16: torch.int16, torch.float32: torch.int32}
+ROUNDING = {
+    F32: 0.0,
+    F16: 2.0**-11,
+    BF16: 2.0**-8 if DEVICE == "cuda" else 2.0**-7,
+}  # the interpreter cuts bfloat16 off
+
+RECIPES = [
+    ma.identity(),
+    ma.CutMix(),
+    ma.MixUp(),
+    ma.MixUp(parents=5),
+    ma.HMix(),
+    ma.NWayCutMix(parents=4),
+    ma.one_of(ma.CutMix(), ma.MixUp(parents=3)),
+    ma.FMix(),
+    ma.SmoothMix(),
+    ma.Cutout(side=0.6, fill=77.5),
+    ma.RandomErasing(low=0.3, high=0.6, fill=120, noise=300),
+    ma.one_of(ma.RandomErasing(low=0.3, fill=-3), ma.HMix()),
+    ma.one_of(ma.RandomErasing(low=0.3, fill=9, noise=5), ma.SmoothMix()),
+]
+SIZES = [(9, 7), (37,), (3, 5, 6), (4, 19), (1, 1), (5, 2)]
+CHANNELS = [("first", 3), ("last", 3), (None, 1), ("first", 8), ("last", 1)]
+#: dtype of the images and of the outputs, and whether there are a scale and an offset
+FORMS = [
+    (U8, U8, ""), (U8, F32, "scale offset"), (U8, BF16, "scale offset"), (U8, F16, "offset"), (U8, U8, "scale"),
+    (F32, F32, ""), (F32, U8, "scale offset"), (F32, U8, ""), (F16, F16, ""), (BF16, BF16, ""), (BF16, F16, "scale"),
+    (U8, F32, ""),
+]  # fmt: skip
+
+
+@contextmanager
+def interpreted():
+    """Triton's interpreter, which a kernel has for good from when it is made, where there is no GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        if DEVICE == "cpu":
+            patch.setenv("TRITON_INTERPRET", "1")
+        gpu._kernel.cache_clear()
+        yield
+    gpu._kernel.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _kernel():
+    with interpreted():
+        yield
+
+
+@pytest.fixture
+def _small_blocks(monkeypatch):
+    monkeypatch.setattr(gpu, "_BLOCK", 64)  # so that small images take several programs
+
+
+def shaped(n, size, channels, c):
+    return {"first": (n, c, *size), "last": (n, *size, c), None: (n, *size)}[channels]
+
+
+def pixels(shape, dtype, seed=0):
+    values = np.random.default_rng(seed).uniform(0, 255, shape)
+    return torch.tensor(np.rint(values) if dtype == U8 else values).to(dtype).to(DEVICE)
+
+
+def drawn(recipe, n, size, seed=0):
+    return recipe.draw(n, size=size, key=(seed, 1), like=torch.zeros(1, device=DEVICE))
+
+
+def run(x, source, mix, channels, dtype, scale=None, offset=None, out=None):
+    """What the kernel makes, without a wait for the device."""
+    if DEVICE == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        return gpu.images(x, source, mix.parent, mix.region, channels, dtype, scale, offset, out)
+    finally:
+        if DEVICE == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def host(x):
+    return x.cpu().double().numpy()
+
+
+def defined(x, source, mix, channels, dtype, scale=None, offset=None):
+    """The output, and what an error of float32 is a part of, both float64."""
+    like = source if x is None else x
+    source, parent = host(like if source is None else source), mix.parent.cpu().numpy()
+    own = source[parent[0]] if x is None else host(x)
+    weights = host(mix.dense())
+    fill = mix.region.fill
+    if fill is not None:
+        fill = (fill.round().clamp(0, 255) if like.dtype == U8 else fill).to(like.dtype)
+        weights = np.concatenate([weights, [weights.sum(0) == 0]])
+        fill = host(fill).reshape(*fill.shape, *[1] * (weights.ndim - 1 - fill.ndim))
+        fill = np.broadcast_to(placed(fill, channels), own.shape)
+    if (like.dtype, dtype, scale, offset) == (U8, U8, None, None):
+        weights = np.rint(weights * 65536)
+        weights[0] = 65536 - weights[1:].sum(0)
+    weights = np.stack([placed(weight, channels) for weight in weights])
+    parts = np.stack([own, *(source[rows] for rows in parent[1:]), *([] if fill is None else [fill])])
+    total, size = (weights * parts).sum(0), np.abs(weights * parts).sum(0)
+    if (like.dtype, dtype, scale, offset) == (U8, U8, None, None):
+        return (total.astype(np.int64) + 2**15 >> 16).astype(np.float64), None
+    along = [-1 if axis == {"first": 1, "last": own.ndim - 1}.get(channels, 0) else 1 for axis in range(own.ndim)]
+    if scale is not None:
+        total, size = total * host(scale).reshape(along), size * np.abs(host(scale)).reshape(along)
+    if offset is not None:
+        total, size = total + host(offset).reshape(along), size + np.abs(host(offset)).reshape(along)
+    return total, size
+
+
+def placed(weight, channels):
+    return {"first": weight[:, None], "last": weight[..., None], None: weight}[channels]
+
+
+def assert_defined(got, x, source, mix, channels, dtype, scale=None, offset=None):
+    want, size = defined(x, source, mix, channels, dtype, scale, offset)
+    assert got is not None
+    assert (got.dtype, got.device.type, got.shape) == (dtype, DEVICE, want.shape)
+    if size is None:
+        np.testing.assert_array_equal(host(got), want)
+    elif dtype == U8:
+        assert np.abs(host(got) - want.clip(0, 255)).max(initial=0) <= 0.5 + 1e-4
+    else:
+        cut = DEVICE == "cpu" and mix.region.fill is not None and (source if x is None else x).dtype == BF16
+        within = ROUNDING[dtype] * np.abs(want) + (ROUNDING[BF16] if cut else 1e-6) * size + 1e-7
+        assert (np.abs(host(got) - want) <= within).all()
+
+
+# --- the definition
+
+TABLE = list(product(RECIPES, FORMS))
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("case", range(len(TABLE)), ids=lambda case: f"{case}-{TABLE[case][0]!r:.20}")
+def test_the_kernel_is_the_definition(case):
+    """Every recipe and form; sizes, channels and sources take turns, so that each meets many of the others."""
+    recipe, (dtype, to, asked) = TABLE[case]
+    size, (channels, c) = SIZES[case % 6], CHANNELS[case // 3 % 5]
+    n = 3 + case % 2
+    x = pixels(shaped(n, size, channels, c), dtype)
+    source = pixels(shaped(7, size, channels, c), dtype, seed=1) if case % 4 > 1 else None
+    units = {name: torch.rand(c, device=DEVICE) * 2 - 0.5 for name in asked.split()}
+    mix = drawn(recipe, n, size, seed=case)
+    if source is not None:
+        mix = replace(mix, parent=torch.cat([mix.parent[:1], 6 - mix.parent[1:]]))  # other rows, as distinct
+    own = None if case % 4 == 3 else x
+    before = [y.clone() for y in (x, x if source is None else source)]
+    got = run(own, source, mix, channels, to, **units)
+    assert_defined(got, own, source, mix, channels, to, **units)
+    assert all(torch.equal(*pair) for pair in zip(before, (x, x if source is None else source), strict=True))
+    if own is not None and dtype == to and not units and (dtype != BF16 or DEVICE == "cuda"):
+        assert torch.equal(got, mix.images(x, channels, source=source))
+
+
+def test_an_image_of_several_blocks_at_their_full_size():
+    for channels, dtype in (("last", U8), ("first", F32)):
+        x, mix = pixels(shaped(3, (75, 50), channels, 3), dtype), drawn(ma.NWayCutMix(), 3, (75, 50))
+        assert torch.equal(run(x, None, mix, channels, dtype), mix.images(x, channels))
+
+
+def test_the_own_sample_has_what_whole_numbers_leave():
+    """Weights that are no whole numbers of 2^-16, for each of which a parent is rounded."""
+    mix, x = drawn(ma.MixUp(parents=5), 5, (40, 30)), pixels((5, 3, 40, 30), U8)
+    weight = (
+        torch.from_numpy(np.random.default_rng(0).dirichlet([1] * 5, (5, 40, 30))).float().movedim(-1, 0).to(DEVICE)
+    )
+    for region in (ma.Dense(weight), ma.Paste(weight[:, :, 0, 0], (None,) * 5)):
+        mixed = replace(mix, region=region)
+        assert torch.equal(run(x, None, mixed, "first", U8), mixed.images(x, "first"))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's, of NaNs in the interpreter
+@pytest.mark.parametrize("dtype", INTS)
+@pytest.mark.parametrize(
+    "recipe",
+    [ma.CutMix(), ma.NWayCutMix(parents=3), ma.FMix(), ma.one_of(ma.HMix(), ma.CutMix()), ma.identity()],
+    ids=repr,
+)
+def test_pixels_of_one_parent_are_copied_bit_for_bit(recipe, dtype):
+    """Whatever the bits are: NaNs of every kind, infinities, zeros of both signs."""
+    wide = INTS[dtype]
+    limits = torch.iinfo(wide)
+    bits = torch.from_numpy(np.random.default_rng(0).integers(limits.min, limits.max + 1, (5, 2, 7, 9))).to(wide)
+    bits[:, :, 3] = torch.tensor([-0.0]).to(dtype).view(wide)
+    bits[:, :, 4] = torch.tensor([float("nan")]).to(dtype).view(wide)
+    bits = bits.to(DEVICE)
+    mix = drawn(recipe, 5, (7, 9), seed=3)
+    got = run(bits.view(dtype), None, mix, "first", dtype).view(wide)
+    weights, checked = mix.dense().float(), 0
+    for j, parent in enumerate(mix.parent):
+        alone = (weights[j] == 1)[:, None].expand(bits.shape)
+        assert torch.equal(got[alone], bits[parent.long()][alone])
+        checked += int(alone.sum())
+    assert checked > bits.numel() / 4
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize(
+    "recipe", [ma.one_of(ma.CutMix(), ma.MixUp(parents=3)), ma.one_of(ma.FMix(), ma.SmoothMix())], ids=repr
+)
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_a_parent_without_weight_adds_nothing(recipe, channels):
+    """Neither as padding nor where it is not seen, though it is NaN there."""
+    mix = drawn(recipe, 4, (6, 11))
+    rows = torch.arange(mix.parent.numel(), dtype=torch.int32, device=DEVICE).reshape(mix.parent.shape)
+    mix = replace(mix, parent=rows)  # each parent has a row of its own
+    weights = torch.stack([placed(weight, channels) for weight in mix.dense().float()])
+    source = pixels(shaped(len(rows) * 4, (6, 11), channels, 2), F32)
+    poisoned = torch.where(weights.reshape(len(source), *weights.shape[2:]) > 0, source, float("nan"))
+    assert (weights == 0).any()
+    assert mix.region.arrays().keys() == {"weight"} or (mix.share == 0).any()  # padding
+    for dtype in (F32, F16):
+        got = run(None, poisoned, mix, channels, dtype)
+        assert torch.equal(got, run(None, source, mix, channels, dtype))
+        assert not got.isnan().any()
+        assert torch.equal(got, run(poisoned[:4], poisoned, mix, channels, dtype))
+
+
+@pytest.mark.skipif(DEVICE != "cpu", reason="the interpreter tells what is read")
+@pytest.mark.parametrize(
+    "recipe", [ma.one_of(ma.CutMix(), ma.identity()), ma.NWayCutMix(), ma.FMix(), ma.Cutout()], ids=repr
+)
+def test_each_pixel_that_is_seen_is_read_once(recipe, monkeypatch):
+    from triton.runtime.interpreter import InterpreterBuilder
+
+    def load(self, pointers, mask, *others):
+        read.append(pointers.data[mask.data])
+        return masked_load(self, pointers, mask, *others)
+
+    read, masked_load = [], InterpreterBuilder.create_masked_load
+    monkeypatch.setattr(InterpreterBuilder, "create_masked_load", load)
+    monkeypatch.setattr(gpu, "_VECTOR", 4)  # bytes: one pixel
+    x, mix = pixels((4, 2, 6, 11), F32), drawn(recipe, 4, (6, 11))
+    run(x, None, mix, "first", F32)
+    of_x = np.concatenate([at[(at >= x.data_ptr()) & (at < x.data_ptr() + x.nbytes)] for at in read])
+    assert len(of_x) == 2 * (mix.dense() > 0).sum()
+
+
+def test_the_own_samples_are_those_of_x():
+    x, source = pixels((3, 8), F32), pixels((3, 8), F32, seed=1)
+    mix = replace(drawn(ma.identity(), 3, (8,)), parent=torch.tensor([[2, 0, 1]], dtype=torch.int32, device=DEVICE))
+    assert torch.equal(run(x, source, mix, None, F32), x)
+    assert torch.equal(run(None, source, mix, None, F32), source[[2, 0, 1]])
+
+
+# --- memory
+
+
+@pytest.mark.parametrize("dtype", [U8, BF16])
+def test_the_memory_format_is_kept(dtype):
+    mix = drawn(ma.HMix(), 3, (5, 6))
+    first = pixels((3, 4, 5, 6), U8)
+    for x in (first, first.to(memory_format=torch.channels_last)):
+        got = run(x, None, mix, "first", dtype)
+        assert got.stride() == x.stride()
+        assert_defined(got, x, None, mix, "first", dtype)
+    moved = first.movedim(1, -1)
+    got = run(None, moved, mix, "last", dtype)
+    assert got.stride() == moved.stride()
+    assert_defined(got, None, moved, mix, "last", dtype)
+
+
+def test_out_is_written_to_and_returned():
+    x, mix = pixels((3, 5, 6, 2), U8), drawn(ma.CutMix(), 3, (5, 6))
+    out = torch.full((5, 5, 6, 2), 7.0, dtype=F16, device=DEVICE)
+    got = run(x, None, mix, "last", F16, out=out[1:4])
+    assert got.data_ptr() == out[1:].data_ptr()
+    assert_defined(got, x, None, mix, "last", F16)
+    assert (out[[0, 4]] == 7).all()
+
+
+def test_no_rows():
+    mix, x = drawn(ma.CutMix(), 0, (5, 6)), pixels((0, 3, 5, 6), U8)
+    for own, source in ((x, None), (x, pixels((2, 3, 5, 6), U8)), (None, pixels((2, 3, 5, 6), U8))):
+        got = run(own, source, mix, "first", F32)
+        assert (got.shape, got.dtype) == ((0, 3, 5, 6), F32)
+
+
+# --- the compiler
+
+COMPILED = """
+import torch, triton
+from triton.backends.compiler import GPUTarget
+import mixaug as ma
+from mixaug.engines import gpu
+
+class Driver:
+    get_current_device = get_current_stream = staticmethod(lambda *_: 0)
+    get_current_target = staticmethod(lambda: GPUTarget("cuda", 90, 32))
+
+class Compiled:
+    def __getitem__(self, grid):
+        return lambda *args, **options: made.append(kernel.warmup(*args, grid=grid, **options).asm["ptx"])
+
+triton.runtime.driver.set_active(Driver())
+kernel, made = gpu._kernel(), []
+gpu._kernel = Compiled
+u8, f32, bf16, scale = torch.uint8, torch.float32, torch.bfloat16, torch.ones(3)
+for recipe, size, dtype, to, channels, scale in [
+    (ma.CutMix(), (64, 64), u8, u8, "last", None),
+    (ma.NWayCutMix(), (64, 64), u8, bf16, "first", scale),
+    (ma.one_of(ma.MixUp(), ma.CutMix()), (64, 64), f32, f32, "first", None),
+    (ma.MixUp(parents=5), (1024,), u8, u8, "last", None),
+    (ma.one_of(ma.SmoothMix(), ma.RandomErasing(noise=1)), (64, 64), bf16, bf16, "last", None),
+    (ma.FMix(), (4, 8, 16), f32, u8, "first", scale),
+    (ma.Cutout(), (1, 1), f32, f32, "first", None),
+]:
+    x = torch.zeros((4, 3, *size) if channels == "first" else (4, *size, 3), dtype=dtype)
+    mix = recipe.draw(4, size=size, key=(0, 0), like=x)
+    assert gpu.images(x, None, mix.parent, mix.region, channels, to, scale, None) is not None
+    assert "fma" not in made[-1]
+    assert ("cvt.rn.bf16" in made[-1]) == (to == bf16)
+    assert "ld.global.v4.b32" in made[-1] or size == (1, 1)
+assert len(made) == 7
+"""
+
+
+def test_it_compiles_and_reads_16_bytes_at_once(tmp_path):
+    """For a GPU that need not be there: the interpreter takes Python that the compiler does not."""
+    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
+    environment.pop("TRITON_INTERPRET", None)
+    done = subprocess.run([sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# --- what is for others
+
+
+@pytest.mark.parametrize("recipe", [ma.RICAP(), ma.ResizeMix(), ma.one_of(ma.ResizeMix(), ma.SmoothMix())], ids=repr)
+def test_crops_are_for_others(recipe):
+    assert run(pixels((4, 3, 8, 8), U8), None, drawn(recipe, 4, (8, 8)), "first", U8) is None
+
+
+def test_what_the_kernel_does_not_know_is_for_others():
+    mix, x = drawn(ma.CutMix(), 4, (8, 6)), pixels((4, 3, 8, 6), F32)
+    last = x.to(memory_format=torch.channels_last)
+    assert run(x, None, mix, "first", F32) is not None
+    assert run(x.double(), None, mix, "first", torch.float64) is None
+    assert run(x, None, mix, "first", torch.float64) is None
+    assert run(x.int(), None, mix, "first", torch.int32) is None
+    assert run(x.mT.contiguous().mT, None, mix, "first", F32) is None  # gaps
+    assert run(x.repeat(1, 2, 1, 1)[:, ::2], None, mix, "first", F32) is None
+    assert run(x, last, mix, "first", F32) is None  # one lies otherwise than the other
+    assert run(x, x.half(), mix, "first", F32) is None
+    assert run(x[:3], x, mix, "first", F32) is None  # rows
+    assert run(x, None, mix, "first", F32, out=torch.empty_like(last)) is None
+    assert run(x, None, mix, "first", F32, out=torch.empty_like(x, dtype=F16)) is None
+    assert run(x, None, mix, "first", F32, out=torch.empty_like(x)[:3]) is None
+    assert run(x[..., None, None], None, mix, "first", F32) is None  # four axes
+    assert run(x.requires_grad_(), None, mix, "first", F32) is None
+    with torch.no_grad():
+        assert run(x, None, mix, "first", F32) is not None
+
+
+def test_without_triton_all_is_for_others(monkeypatch):
+    monkeypatch.setitem(sys.modules, "triton", None)
+    gpu._kernel.cache_clear()
+    assert run(pixels((4, 8), U8), None, drawn(ma.CutMix(), 4, (8,)), None, U8) is None
+    gpu._kernel.cache_clear()
+
+
+def test_the_module_is_imported_without_triton():
+    code = "import sys, mixaug.engines.gpu; print('triton' in sys.modules, 'torch' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False False\n"
+    )
