@@ -61,14 +61,14 @@ class Torch:
 
     def concrete(self, x: Array) -> Any:
         """The values as NumPy where they lie on the host; None while compiling, under vmap or on an accelerator."""
-        if torch.compiler.is_compiling() or x.device.type != "cpu" or not _is_plain(x):
+        if torch.compiler.is_compiling() or x.device.type != "cpu" or not is_plain(x):
             return None
         x = x.detach()
         return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
     def host(self, x: Array) -> Any:
         """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
-        if torch.compiler.is_compiling() or x.device.type != "cpu" or x.layout != torch.strided or not _is_plain(x):
+        if torch.compiler.is_compiling() or x.device.type != "cpu" or x.layout != torch.strided or not is_plain(x):
             return None
         if (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0 or x.is_neg():
             return None
@@ -169,7 +169,7 @@ def _dtype(dtype: Any) -> torch.dtype:
     return getattr(torch, dtype) if isinstance(dtype, str) else dtype
 
 
-def _is_plain(x: Array) -> bool:
+def is_plain(x: Array) -> bool:
     """Whether a tensor holds its values itself, and is none of those that vmap, grad or fake tensors wrap."""
     if torch._C._functorch.is_functorch_wrapped_tensor(x):
         return False

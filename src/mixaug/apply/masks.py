@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from .. import engines
 from .._xp import Array, Library
 from ..regions import Dense, Paste, Region, Size, inside
 from ..scale import scaled
+from ..units import Units
 from . import images, labels, rows
 
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -27,6 +31,11 @@ def mix(
     channels = images.placed(xp, channels, "masks") if with_channel(m, drawn_for) else None
     _check(xp, m, source, parent, num_classes, ignore_index)
     here = scaled(xp, region, drawn_for, images.size(xp, m, channels, "masks"))
+    if isinstance(here, Paste) and _is_cut(xp, m, region, here):
+        kept = replace(here, hole=None, fill=None)  # it belongs to nobody: what is covered there is still known
+        made = engines.images(xp, m, source, parent, kept, channels, Units(xp.dtype(m)), None)
+        if made is not None:
+            return made
     parents = rows.parents(xp, m, source, parent, images.used(region))
     seen = images.views(xp, parents, region, drawn_for, channels)
     if isinstance(here, Dense):
@@ -35,6 +44,12 @@ def mix(
     else:
         out = _paste(xp, parents, seen, parent, here, channels)
     return xp.copy(m) if out is m else out
+
+
+def _is_cut(xp: Library, m: Array, region: Region, here: Paste) -> bool:
+    """Whether pixels of a mask are copied by boxes alone, as those of images are."""
+    cut = here.background is None and xp.dtype(m) != "bool"
+    return cut and (here is region or all(crop is None for crop in here.crop))
 
 
 def _paste(
@@ -48,7 +63,7 @@ def _paste(
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(images.per_channel(inside(xp, box, spatial), channels), pasted, out)
-    if here.hole is not None:  # it belongs to nobody: what is covered there is still known
+    if here.hole is not None:
         out = xp.where(images.per_channel(inside(xp, here.hole, spatial), channels), own, out)
     return out
 

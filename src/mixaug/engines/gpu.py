@@ -89,8 +89,10 @@ def mixed(
     """The mixed images in these units; None while they are traced, too."""
     import torch
 
+    from .._xp.torch import is_plain
+
     given: Array = source if x is None else x
-    if torch.compiler.is_compiling() or type(given) is not torch.Tensor:
+    if torch.compiler.is_compiling() or type(given) is not torch.Tensor or not is_plain(given):
         return None
     axis = {"first": 1, "last": -1}.get(channels or "")
     count, device = 1 if axis is None else given.shape[axis], given.device

@@ -176,8 +176,17 @@ def _window(
     if crop[1] - crop[0] == box[1] - box[0] and crop[0] >= 0 and crop[1] <= width:
         _move(g, to, x, of + start + (crop[0] - box[0]) * step, end - start)
         return
-    for at in range(start, end):
-        g[to + at - start] = x[of + _shown(at // step, box, crop, width) * step + at % step]
+    whole, part = 2 * max(crop[1] - crop[0], 1), 2 * max(box[1] - box[0], 1)  # as in `_shown`, without a division each
+    pixel, c = start // step, start % step
+    over = (2 * (pixel - box[0]) + 1) * (whole // 2)
+    shown, over = crop[0] + over // part, over % part
+    for _ in range(start, end):
+        g[to] = x[of + min(max(shown, 0), width - 1) * step + c]
+        to, c = to + 1, c + 1
+        if c == step:
+            c, over = 0, over + whole
+            while over >= part:
+                shown, over = shown + 1, over - part
 
 
 @compiled
