@@ -291,3 +291,13 @@ def test_without_numba_it_works_and_says_so_once():
 
 def test_the_loops_are_in_the_cache_on_disk():
     assert loops.paste.stats.cache_path
+
+
+def test_regions_of_other_shapes_are_not_for_the_loops(used):
+    mix, x = ma.MixUp(parents=3).draw(N, (8, 8), key=(0, 1)), images((8, 8))
+    fewer = ma.Mix(mix.parent, mix.share, ma.Paste(mix.region.background[:2], (None,) * 3), mix.size)
+    with pytest.raises(IndexError):
+        fewer.images(x)
+    wide = ma.Mix(mix.parent.astype(np.int64), mix.share, mix.region, mix.size)
+    assert not used(lambda: wide.images(x))
+    np.testing.assert_array_equal(wide.images(x), mix.images(x))

@@ -94,6 +94,10 @@ def test_beta_tables_are_finite_rising_and_symmetric(alpha):
     assert np.isfinite(table).all()
     assert (np.diff(table) >= 0).all()
     np.testing.assert_allclose(table + table[::-1], 1, atol=1e-12)
+
+
+def test_a_table_cannot_be_written_to():
+    table = keys.beta_quantiles(0.123, 0.321)  # of its own: PyTorch's compiler makes those that it meets writeable
     assert not table.flags.writeable
 
 

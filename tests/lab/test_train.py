@@ -638,6 +638,7 @@ def test_ctrl_c_is_heeded_where_python_drops_it():
         def __del__(self):
             signal.raise_signal(signal.SIGINT)  # what is raised here is printed, and goes no further
 
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
     before = signal.getsignal(signal.SIGINT)
     with Live(Console(file=io.StringIO())) as live:
         live.begin(total_steps=10, done_steps=0)
@@ -648,3 +649,4 @@ def test_ctrl_c_is_heeded_where_python_drops_it():
         with pytest.raises(KeyboardInterrupt):  # pressed again
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, found)

@@ -51,6 +51,8 @@ def images(
     layout = None if rows is None else _layout(rows, channels)
     if rows is None or held is None or layout is None or not _is_taken(dtype, units.dtype, region):
         return None
+    if not _fits(held, region.parents, _spatial(rows, channels)):
+        return None
     others = rows if source is given or source is None else xp.host(source)
     into = _fresh(rows, held["parent"].shape[1], units.dtype, layout) if out is None else xp.host(out)
     loops = _xp.loops(_LOOPS)
@@ -129,7 +131,7 @@ def labels(
         return None
     held = _on_host(xp, {"own": y, "source": y if source is None else source, "parent": parent, "share": share})
     loops = None if held is None else _xp.loops(_LOOPS)
-    if held is None or loops is None:
+    if held is None or loops is None or held["share"].shape != held["parent"].shape:
         return None
     made = np.zeros((len(held["own"]), num_classes), np.float32)
     known = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
@@ -170,10 +172,27 @@ def _layout(x: Host, channels: str | None) -> _Layout | None:
     shape = x.shape[1:]
     planes = shape[0] if channels == "first" and not moved else 1
     step = shape[0] if moved else shape[-1] if channels == "last" else 1
-    size = {"first": shape[1:], "last": shape[:-1], None: shape}[channels]
+    size = _spatial(x, channels)
     if len(size) > 3 or not x.flags.aligned or not x.dtype.isnative:
         return None
     return _Layout((planes, *(1,) * (3 - len(size)), *size, step), moved)
+
+
+def _spatial(x: Host, channels: str | None) -> tuple[int, ...]:
+    size: dict[str | None, tuple[int, ...]] = {"first": x.shape[2:], "last": x.shape[1:-1], None: x.shape[1:]}
+    return size[channels]
+
+
+def _fits(held: Mapping[str, Host], parents: int, size: tuple[int, ...]) -> bool:
+    """Whether arrays are of the shapes and dtypes that a region has: the loops look no further."""
+    k, n = held["parent"].shape
+    box = ((n, len(size), 2),)
+    shapes = {"parent": ((k, n),), "background": ((k, n),), "weight": ((k, n, *size),), "fill": ((n,), (n, *size))}
+    known = {"background": "f", "weight": "fb", "fill": "f"}
+    return k == parents and all(
+        x.shape in shapes.get(name, box) and x.dtype.itemsize in (4, 1) and x.dtype.kind in known.get(name, "i")
+        for name, x in held.items()
+    )
 
 
 def _fresh(like: Host, n: int, dtype: str, layout: _Layout) -> Host:
