@@ -96,7 +96,7 @@ def test_import_loads_no_framework_and_no_scipy():
 
 def test_import_takes_less_than_a_fifth_of_a_second():
     code = "import time; t = time.perf_counter(); import mixaug; print(time.perf_counter() - t)"
-    assert min(float(in_a_fresh_process(code)) for _ in range(7)) < 0.2  # the least: other processes only add to it
+    assert min(float(in_a_fresh_process(code)) for _ in range(15)) < 0.2  # the least: other processes only add to it
 
 
 def test_a_framework_that_is_not_asked_for_is_not_loaded():
