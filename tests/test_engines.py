@@ -1,0 +1,743 @@
+"""The fused engines on the host, as laws: what they make, where they are used, whose memory they write to."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+
+import mixaug as ma
+import ways
+from mixaug import _xp, engines, keys
+from mixaug._xp import numpy as host
+from mixaug.engines import loops, memory
+from mixaug.epoch import Permutation
+
+N = 7
+SIZES = [(37,), (13, 11), (3, 5, 4)]
+SCALE, OFFSET = np.float32([0.25, 0.5, 2.0]), np.float32([-3.0, 0.0, 1.0])
+UNITS = {"dtype": "float32", "scale": SCALE, "offset": OFFSET}
+
+CUT = [ma.CutMix(), ma.NWayCutMix(parents=5), ma.identity()]
+BLENDED = [*(ma.MixUp(parents=k) for k in (2, 3, 4, 5, 6)), ma.HMix(), ma.one_of(ma.MixUp(), ma.CutMix())]
+MOVED = [ma.Mosaic(), ma.RICAP(), ma.ResizeMix(), ma.one_of(ma.MixUp(), ma.Mosaic(), ma.ResizeMix())]
+COVERED = [ma.Cutout(fill=7), ma.Cutout(fill=300.4), ma.RandomErasing(noise=40, fill=100)]
+MASKED = [ma.FMix(), ma.GridMix(), ma.SmoothMix(), ma.one_of(ma.MixUp(), ma.SmoothMix(), ma.CutMix())]
+RECIPES = [*CUT, *BLENDED, *MOVED, *COVERED, *MASKED]
+FEW = [ma.CutMix(), ma.MixUp(parents=3), ma.HMix(), ma.Cutout(fill=7)]
+
+MAIN = [("uint8", "uint8", False), ("uint8", "float32", True), ("float32", "float32", False)]
+PAIRS = [
+    ("uint8", "bfloat16", True), ("float32", "uint8", True), ("float16", "float16", False),
+    ("float64", "float64", False),
+]  # fmt: skip
+ROUNDED = {"float16": 2.0**-11, "bfloat16": 2.0**-8}  # how far from a number the nearest one of its dtype may be
+
+
+def pixels(size, dtype="uint8", n=N):
+    """(n, *size, 3) of 0 to 255, between whole numbers where there are any."""
+    x = np.random.default_rng(len(size)).random((n, *size, 3)) * 255
+    return (np.rint(x) if dtype == "uint8" else x).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+
+
+def drawn(recipe=ma.MixUp(), size=(8, 8), n=N, step=1, like=None):  # noqa: B008 - a frozen value
+    structure, arrays = recipe.draw(n, size, key=(0, step)).flatten()
+    mix = ma.Mix.unflatten(structure, tuple(map(np.ascontiguousarray, arrays)))  # as the loops want them
+    return mix if like is None else mix.to(_xp.of(like))
+
+
+def put(x, channels):
+    """Images whose channels are last, where they are asked for; the first one alone where there is to be no axis."""
+    return {"last": x, "first": np.ascontiguousarray(np.moveaxis(x, -1, 1)), None: np.ascontiguousarray(x[..., 0])}[
+        channels
+    ]
+
+
+def units(pair, channels="last"):
+    """The options of a pair of dtypes, for images with channels or without."""
+    per = slice(None) if channels else 0
+    return {"dtype": pair[1]} | ({"scale": SCALE[per], "offset": OFFSET[per]} if pair[2] else {})
+
+
+def defined(mix, x, pair):
+    """The mixed images in float64, before they are rounded: from `dense`, in NumPy, by hand; channels last."""
+    weight = mix.dense().astype(np.float64)[..., None]
+    seen = ways.seen_through(mix, x[mix.parent]).astype(np.float64)
+    hole = ~weight.any(axis=0)
+    if pair == ("uint8", "uint8", False):
+        whole = np.rint(weight * 65536)
+        whole[0] = np.where(hole, 0, 65536 - whole[1:].sum(axis=0))
+        made = ((whole * seen).sum(axis=0) + 32768) // 65536
+    else:
+        made = (weight * seen).sum(axis=0)
+    fill = mix.region.fill
+    if fill is not None:
+        fill = fill.reshape(*fill.shape, *[1] * (made.ndim - fill.ndim))
+        fill = np.rint(np.clip(fill, 0, 255)) if pair[0] == "uint8" else fill.astype(x.dtype).astype(np.float64)
+        made = np.where(hole, fill, made)
+    return made * SCALE.astype(np.float64) + OFFSET if pair[2] else made
+
+
+def assert_rounded_once(got, want, pair):
+    """Whether images are the nearest numbers of their dtype, but for what float32 (float64) loses of 255 or 511."""
+    assert (got.dtype.name, got.shape) == (pair[1], want.shape)
+    noise = 0 if pair[:2] == ("uint8", "uint8") else 1e-12 if pair[0] == "float64" else 1e-6 * (511 if pair[2] else 255)
+    if pair[1] == "uint8":
+        want, away = np.clip(want, 0, 255), 0 if pair[0] == "uint8" else 0.5
+    else:
+        away = ROUNDED.get(pair[1], 0) * np.abs(want)
+    error = np.abs(got.astype(np.float64) - want) - away
+    assert error.size == 0 or error.max() <= noise, f"{error.max()} beyond the rounding, at {error.argmax()}"
+
+
+@pytest.fixture
+def generic(monkeypatch):
+    """What a function gives where no engine takes anything: what the array libraries do."""
+
+    def run(function, *args, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(engines, "images", lambda *_: None)
+            patch.setattr(engines, "labels", lambda *_: None)
+            return function(*args, **options)
+
+    return run
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The names of the loops that have run, in turn."""
+    names = []
+    for name in ("paste", "dense", "labels"):
+        real = getattr(loops, name)
+        monkeypatch.setattr(loops, name, lambda *args, name=name, real=real: names.append(name) or real(*args))
+    return names
+
+
+# --- what is made ---
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("recipe", RECIPES, ids=repr)
+def test_images_are_those_of_the_definition(recipe, size, ran):
+    mix = drawn(recipe, size, step=3)
+    for pair in MAIN:
+        x = pixels(size, pair[0])
+        want = defined(mix, x, pair)
+        for channels in ("last", "first", None):
+            given = put(x, channels)
+            before = given.copy()
+            assert_rounded_once(mix.images(given, channels, **units(pair, channels)), put(want, channels), pair)
+            np.testing.assert_array_equal(given, before)
+    assert len(ran) == 3 * len(MAIN)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
+    x = pixels((9, 7), pair[0])
+    for recipe in (*FEW, ma.MixUp(parents=4)):  # no masks: each loop takes seconds to compile for each pair
+        mix = drawn(recipe, (9, 7), step=4)
+        want = defined(mix, x, pair)
+        for channels in ("last", "first"):
+            assert_rounded_once(mix.images(put(x, channels), channels, **units(pair)), put(want, channels), pair)
+    assert ran == ["paste"] * 10
+
+
+@pytest.mark.parametrize(("pair", "recipes"), [
+    (MAIN[1], [ma.CutMix(), ma.MixUp(), ma.MixUp(parents=4), ma.HMix(), ma.Cutout(fill=7)]),
+    (MAIN[2], [ma.MixUp(parents=3), ma.CutMix()]),
+], ids=["uint8 to float32", "float32"])  # fmt: skip
+def test_large_outputs_are_those_of_the_definition(pair, recipes):
+    x = pixels((225, 223), pair[0], n=16)  # rows that no tile holds and that begin within a line; past the caches
+    assert x[0].size > loops.TILE
+    assert x.size * 4 > engines.cpu._STREAM
+    for recipe in recipes:
+        mix = drawn(recipe, (225, 223), n=16)
+        want = defined(mix, x, pair)
+        for channels in ("last", "first"):
+            assert_rounded_once(mix.images(put(x, channels), channels, **units(pair)), put(want, channels), pair)
+
+
+@pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.ResizeMix(), ma.RandomErasing(noise=40)], ids=repr)
+def test_large_outputs_of_other_parts_are_those_of_the_library(recipe, generic):
+    x, mix = pixels((225, 223), n=16), drawn(recipe, (225, 223), n=16)
+    for channels in ("last", "first"):
+        given = put(x, channels)
+        np.testing.assert_array_equal(
+            mix.images(given, channels, **UNITS), generic(mix.images, given, channels, **UNITS)
+        )
+
+
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.HMix(), ma.Cutout(fill=7), ma.GridMix()], ids=repr)
+def test_images_of_another_size_than_the_mix(recipe, generic, ran):
+    mix = drawn(recipe, (8, 12))
+    for size in ((16, 24), (5, 7), (1, 1), (8, 13)):
+        np.testing.assert_array_equal(mix.images(pixels(size)), generic(mix.images, pixels(size)))
+    assert len(ran) == 4
+
+
+@pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
+def test_an_engine_gives_what_its_library_gives(make, generic, ran):
+    ids, engaged = np.array([3, 0, 2, 1, 1, 3, 2]), 0
+    for recipe in (*FEW, ma.SmoothMix()):
+        like = make(pixels((8, 8)))
+        mix = drawn(recipe, like=like)
+        for pair in (*MAIN[:2], *PAIRS[:1] * (recipe in FEW)):
+            x = make(pixels((8, 8), pair[0]))
+            got, want = (run(mix.images, x, "last", **units(pair)) for run in (lambda f, *a, **o: f(*a, **o), generic))
+            ways.assert_same(got, ways.values(want), type(like))
+            engaged += 1
+        for dtype in ("uint8", "int32", "int64"):
+            y = make(ids.astype(dtype))
+            ways.assert_same(mix.labels(y, 4), ways.values(generic(mix.labels, y, 4)), type(like))
+    assert (ran.count("labels"), len(ran)) == (15, engaged + 15)
+
+
+@pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
+def test_every_way_converts_as_the_engine_does(way):
+    recipe, x = ma.one_of(ma.MixUp(parents=3), ma.CutMix()), pixels((8, 8))
+
+    def run(x):
+        mix = recipe.draw(ways.count(x), (8, 8), key=(0, 1), like=x)
+        return mix.images(x, "last"), mix.images(x, "last", **UNITS)
+
+    for got, want, atol in zip(way(run, x), run(x), (0, 1e-4), strict=True):
+        ways.assert_same(got, want, ways.array_of(way), atol=atol)
+
+
+def test_ids_out_of_range_are_refused_by_the_sentence_of_the_library(ran):
+    mix = drawn()
+    for ids in (np.array([0, 1, 2, 3, 0, 1, 4]), np.array([0, 1, -1, 3, 0, 1, 2])):
+        with pytest.raises(ValueError, match=r"labels: expected class ids in 0\.\.3, got"):
+            mix.labels(ids, 4)
+    huge = np.array([2**63 + 1] * N, np.uint64)
+    with pytest.raises(ValueError, match=r"labels: expected class ids in 0\.\.3, got"):
+        mix.labels(huge, 4)
+    assert ran == ["labels"] * 3
+
+
+# --- where it is used ---
+
+
+def gradient(mix, c):
+    """Of sum(c * mix.images(x)), by hand."""
+    made = np.zeros_like(c)
+    np.add.at(made, mix.parent, mix.dense().astype(np.float64)[..., None] * c)
+    return made
+
+
+@pytest.mark.parametrize("recipe", [ma.MixUp(parents=3), ma.CutMix(), ma.SmoothMix()], ids=repr)
+def test_gradients_go_through_the_library(recipe, ran):
+    x, c = pixels((8, 8), "float32"), np.random.default_rng(1).random((N, 8, 8, 3))
+    mix = drawn(recipe)
+    want, images = gradient(mix, c), mix.images(x)
+    ran.clear()
+    c = c.astype(np.float32)
+
+    of_torch = mix.to(_xp.of(torch.zeros(1)))
+    followed = torch.tensor(x, requires_grad=True)
+    mixed = of_torch.images(followed, "last")
+    (mixed * torch.tensor(c)).sum().backward()
+    np.testing.assert_allclose(mixed.detach(), images, rtol=1e-6)
+    np.testing.assert_allclose(followed.grad, want, rtol=1e-5, atol=1e-6)
+
+    of_tf, watched = mix.to(_xp.of(tf.zeros(1))), tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(watched)
+        total = tf.reduce_sum(of_tf.images(watched) * c)
+    np.testing.assert_allclose(tape.gradient(total, watched), want, rtol=1e-5, atol=1e-6)
+    with tf.autodiff.ForwardAccumulator(watched, tf.constant(c)) as forward:
+        total = of_tf.images(watched)
+    np.testing.assert_allclose(forward.jvp(total), mix.images(c), rtol=1e-5, atol=1e-6)
+
+    of_jax = mix.to(_xp.of(jnp.zeros(1)))
+    for wrapped in (lambda f: f, jax.jit):
+        found = wrapped(jax.grad(lambda x: (of_jax.images(x) * c).sum()))(jnp.asarray(x))
+        np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
+    assert len(ran) == 1  # the forward mode's by NumPy
+
+
+def test_without_a_gradient_the_loops_are_used(ran):
+    x = torch.tensor(pixels((8, 8), "float32"), requires_grad=True)
+    mix = drawn(like=x)
+    with torch.no_grad():
+        mix.images(x, "last")
+    with torch.inference_mode():
+        assert mix.images(x, "last").is_inference()
+    mix.images(x.detach(), "last")
+    assert ran == ["paste"] * 3
+
+
+def test_under_vmap_it_is_done_by_the_library(ran):
+    x = np.stack([pixels((8, 8), "float32"), pixels((8, 8), "float32")[::-1]])
+    mix = drawn()
+    want = np.stack([mix.images(np.ascontiguousarray(one)) for one in x])
+    ran.clear()
+    of_torch, of_jax = (mix.to(_xp.of(like)) for like in (torch.zeros(1), jnp.zeros(1)))
+    by_torch = torch.func.vmap(lambda x: of_torch.images(x, "last"))(torch.tensor(x))
+    np.testing.assert_allclose(by_torch, want, rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(of_jax.images)(jnp.asarray(x)), want, rtol=1e-6)
+    assert ran == []
+
+
+FORMS = {
+    "fortran": (np.asfortranarray, False),
+    "strided": (lambda x: np.repeat(x, 2, axis=2)[:, :, ::2], False),
+    "rows": (lambda x: np.repeat(x, 2, axis=0)[::2], False),
+    "turned": (lambda x: x[::-1, :, ::-1], False),
+    "big-endian": (lambda x: x.astype(x.dtype.newbyteorder(">")), False),
+    "unaligned": (lambda x: np.frombuffer(b"0" + x.tobytes(), x.dtype, offset=1).reshape(x.shape), False),
+    "read-only": (lambda x: x, True),
+    "a part": (lambda x: np.concatenate([x, x])[3 : 3 + len(x)], True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_memory_of_every_form(form, generic, ran):
+    change, taken = FORMS[form]
+    for recipe, options in ((ma.MixUp(), {}), (ma.HMix(), {}), (ma.FMix(), {}), (ma.CutMix(), {"scale": SCALE})):
+        x, mix = change(pixels((9, 7), "float32")), drawn(recipe, (9, 7))
+        before = x.copy()
+        x.flags.writeable = False
+        ran.clear()
+        got = mix.images(x, **options)
+        assert bool(ran) == taken
+        np.testing.assert_array_equal(got, generic(mix.images, np.array(x, "float32", order="C"), **options))
+        np.testing.assert_array_equal(x, before)
+        assert got.flags.writeable
+        assert not np.shares_memory(got, x)
+
+
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(), ma.SmoothMix(), ma.RandomErasing(noise=40)], ids=repr)
+def test_channels_last_stays_channels_last(recipe, ran):
+    for size in ((9, 7), (3, 5, 4)):
+        form = torch.channels_last if len(size) == 2 else torch.channels_last_3d
+        x = torch.from_numpy(pixels(size)).movedim(-1, 1)
+        mix = drawn(recipe, size, like=x)
+        for options in ({}, UNITS):
+            got = mix.images(x, **options)
+            assert got.is_contiguous(memory_format=form)
+            assert torch.equal(got, mix.images(x.contiguous(), **options))
+    assert len(ran) == 8
+
+
+@pytest.mark.parametrize(("n", "size"), [(0, (9, 7)), (1, (9, 7)), (2, (9, 7)), (3, (1, 1)), (2, (1,))], ids=str)
+def test_few_rows_and_few_pixels(n, size, generic):
+    for recipe in (ma.CutMix(), ma.MixUp(parents=4), ma.FMix(), ma.Cutout(), ma.RICAP()):
+        x, mix = pixels(size, n=n), drawn(recipe, size, n)
+        want = generic(mix.images, x, **UNITS)
+        for make in ways.MAKE.values():
+            given = make(x)
+            ways.assert_same(mix.to(_xp.of(given)).images(given, "last", **UNITS), want, type(given))
+
+
+@pytest.mark.parametrize("x", [np.zeros(N, np.float32), np.float32(1), torch.zeros(N)], ids=["rows", "one", "torch"])
+def test_rows_of_no_axes_are_refused(x):
+    with pytest.raises(ValueError, match=r"images: expected \(n, \*size\)"):
+        drawn(like=x).images(x)
+
+
+# --- the caller's memory ---
+
+
+def test_out_is_written_to_and_given_back(ran):
+    x = pixels((8, 8))
+    for recipe in (ma.CutMix(), ma.MixUp(), ma.SmoothMix()):
+        for options in ({}, UNITS):
+            mix = drawn(recipe)
+            want = mix.images(x, **options)
+            spaced = np.zeros((2 * N, *want.shape[1:]), want.dtype)
+            for out, taken in ((np.zeros_like(want), 1), (spaced[::2], 0), (np.asfortranarray(want) * 0, 0)):
+                ran.clear()
+                assert mix.images(x, out=out, **options) is out
+                assert len(ran) == taken
+                np.testing.assert_array_equal(out, want)
+            assert not spaced[1::2].any()
+            given, like = torch.tensor(x), mix.to(_xp.of(torch.zeros(1)))
+            for out in (
+                torch.tensor(want * 0),
+                torch.tensor(spaced * 0)[::2],
+                torch.tensor(want * 0).mT.contiguous().mT,
+            ):
+                assert like.images(given, "last", out=out, **options) is out
+                np.testing.assert_array_equal(out, want)
+
+
+@pytest.mark.parametrize(("options", "error", "sentence"), [
+    ({"out": np.zeros((N, 8, 8, 3))}, ValueError, "out: expected uint8 of the shape .*, got float64"),
+    ({"out": np.zeros((N, 8, 8, 1), np.uint8)}, ValueError, r"out: expected uint8 of the shape .* got uint8 of .* 1\)"),
+    ({"out": np.zeros((N, 8, 8, 3), np.uint8), **UNITS}, ValueError, "out: expected float32 of the shape"),
+    ({"out": torch.zeros(N, 8, 8, 3)}, TypeError, "expected all arrays of one library, got NumPy .* PyTorch"),
+    ({"scale": 2.0}, ValueError, 'scale: expected dtype= beside it for uint8 images, got none; pass dtype="float32"'),
+    ({"offset": 2.0}, ValueError, "scale: expected dtype= beside it for uint8 images"),
+    ({"dtype": "float32", "scale": [1, 2]}, ValueError, r"scale: expected a number, or one for each of 3 .*\(2"),
+    ({"dtype": "float32", "offset": np.ones((3, 1))}, ValueError, "offset: expected a number, or one for each of 3"),
+    ({"dtype": "int8"}, TypeError, "dtype: expected uint8, float16, bfloat16, float32, float64, got 'int8'"),
+])  # fmt: skip
+def test_what_is_wrong_is_refused(options, error, sentence):
+    with pytest.raises(error, match=sentence):
+        drawn().images(pixels((8, 8)), **options)
+
+
+@pytest.mark.parametrize(
+    "part", [lambda x: x, lambda x: x[:], lambda x: x.reshape(-1).reshape(x.shape), lambda x: x[::-1]]
+)
+def test_the_memory_of_the_images_is_refused(part):
+    x = pixels((8, 8))
+    before, data = x.copy(), pixels((8, 8))
+    for images, options in ((x, {}), (data, {"source": x}), (None, {"source": x})):
+        with pytest.raises(ValueError, match="out: expected memory of its own, got that of the images"):
+            drawn().images(images, out=part(x), **options)
+    given = torch.from_numpy(x)
+    with pytest.raises(ValueError, match="out: expected memory of its own"):
+        drawn(like=given).images(given, "last", out=given)
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize(("make", "title"), [(tf.constant, "tensors of TensorFlow"), (jnp.asarray, "arrays of JAX")])
+def test_what_cannot_be_written_to_is_refused(make, title):
+    x, out = make(pixels((8, 8))), make(np.zeros((N, 8, 8, 3), np.uint8))
+    with pytest.raises(TypeError, match=f"out: expected none, for {title} cannot be written to"):
+        drawn(like=x).images(x, out=out)
+    assert not np.asarray(out).any()
+
+
+def test_neither_images_nor_a_source_is_refused():
+    with pytest.raises(ValueError, match="images: expected images or a source, got neither"):
+        drawn().images(None)
+
+
+# --- whole datasets ---
+
+
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=4), ma.SmoothMix(), ma.Mosaic()], ids=repr)
+def test_rows_are_taken_from_a_whole_dataset(recipe, generic):
+    data = pixels((8, 8), n=50)
+    parent = np.random.default_rng(1).permutation(50)[: recipe.parents * N].reshape(recipe.parents, N)
+    mix = recipe.draw(N, (8, 8), key=(0, 1), parent=parent)
+    for make in ways.MAKE.values():
+        of, source = mix.to(_xp.of(make(data))), make(data)
+        for options in ({}, UNITS):
+            want = mix.images(data[mix.parent[0]], source=data, **options)
+            ways.assert_same(of.images(None, "last", source=source, **options), want, type(source))
+            np.testing.assert_array_equal(generic(mix.images, None, source=data, **options), want)
+
+
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.GridMix(), ma.RICAP(), ma.identity()], ids=repr)
+def test_batches_are_converted_as_by_hand(recipe):
+    x, y = pixels((8, 8), n=20), np.arange(20) % 4
+    fields = {"images": ma.Images(**UNITS)}
+    plain = list(ma.batches(x, y, 6, recipe, epochs=2, num_classes=4))
+    converted = ma.batches(x, y, 6, recipe, epochs=2, num_classes=4, fields=fields)
+    ds = ma.keras.MixedDataset(x, y, 6, recipe, num_classes=4, fields=fields)
+    for i, ((images, labels), (got, shares)) in enumerate(zip(plain, converted, strict=True)):
+        ds.epoch = i // len(ds)
+        for made, weights in ((got, shares), ds[i % len(ds)]):
+            ways.assert_same(made, images * SCALE + OFFSET, np.ndarray)
+            np.testing.assert_array_equal(weights, labels)
+
+
+# --- bounds ---
+
+
+def test_parents_that_are_no_rows_are_refused():
+    mix, x = drawn(), pixels((8, 8))
+    for row, place, sentence in ((N, 1, f"up to row {N}, but there are only {N}"), (-1, 1, "row 0 or more, got -1"),
+                                 (2**31 - 1, 0, "there are only"), (-(2**31), 0, "row 0 or more")):  # fmt: skip
+        parent = mix.parent.copy()
+        parent[place, 3] = row
+        for make in ways.MAKE.values():
+            wrong = ma.Mix(parent, mix.share, mix.region, mix.size).to(_xp.of(make(x)))
+            with pytest.raises(ValueError, match=sentence):
+                wrong.images(make(x), "last")
+            with pytest.raises(ValueError, match=sentence):
+                wrong.labels(make(np.arange(N)), N)
+
+
+BEYOND = [[[-3, 4], [5, 30]], [[6, 99], [-9, 99]], [[9, 12], [2, 4]], [[-8, -2], [0, 8]], [[5, 2], [1, 7]],
+          [[0, 8], [7, 7]], [[-(2**30), 2**30], [-(2**30), 2**30]]]  # fmt: skip
+
+
+@pytest.mark.parametrize("moved", [None, 0, -5, 3])
+@pytest.mark.parametrize("blended", [False, True])
+def test_boxes_beyond_the_image_are_cut(moved, blended, generic, ran):
+    size, box = (8, 8), np.array(BEYOND, np.int32)
+    mix, within = drawn(), np.where(np.abs(box) < 2**29, box, 4)
+    for held in (box, within[::-1].copy()):
+        crop = (
+            (None, None) if moved is None else (None, (within // 2 if not moved else within + np.int32(moved)).copy())
+        )
+        region = ma.Paste(mix.region.background if blended else None, (None, held if moved is None else within), crop)
+        wide = ma.Mix(mix.parent, mix.share, region, size)
+        for pair in MAIN:
+            x = pixels(size, pair[0])
+            for channels in ("last", "first"):
+                given, options = put(x, channels), units(pair)
+                want = generic(wide.images, given, channels, **options)
+                fence = np.full((N + 2, *want.shape[1:]), 77, want.dtype)
+                wide.images(given, channels, out=fence[1:-1], **options)
+                np.testing.assert_array_equal(fence[1:-1], want)
+                assert (fence[0] == 77).all()
+                assert (fence[-1] == 77).all()
+    assert ran
+
+
+# --- memory that is lent ---
+
+
+KEPT = {"NumPy": lambda x: x, "a view": lambda x: x[1:2, ::3].reshape(-1)[5:], "torch": torch.from_numpy,
+        "a tensor's view": lambda x: torch.from_numpy(x)[2:, 1], "dlpack": lambda x: tf.experimental.dlpack.from_dlpack(
+            x.__dlpack__()), "jax": jnp.asarray, "memory": memoryview, "a slice of tf": lambda x: tf.reshape(
+            tf.experimental.dlpack.from_dlpack(x.__dlpack__()), [-1])}  # fmt: skip
+
+
+@pytest.mark.parametrize("keep", KEPT.values(), ids=KEPT)
+def test_memory_is_lent_again_only_when_nothing_looks_into_it(keep):
+    size = 1 << 20
+    memory._free.clear()
+    lent = memory.memory(size)
+    address = lent.ctypes.data
+    assert (lent.nbytes, address % memory.ALIGNED) == (size, 0)
+    lent[:] = 7
+    kept = keep(lent.reshape(4, 512, 512))
+    del lent
+    others = [memory.memory(size) for _ in range(4)]
+    for other in others:
+        other[:] = 9
+    assert set(np.asarray(kept).ravel().tolist()) == {7}
+    del kept, other, others
+    assert address in {held.ctypes.data for held in memory._free[size]} or len(memory._free[size]) == memory._KEPT
+
+
+def test_no_more_memory_is_kept_than_a_few_of_a_few_sizes():
+    memory._free.clear()
+    for turn in range(20):
+        lent = [memory.memory((1 << 18) + 64 * turn) for _ in range(5)]
+        del lent
+    assert len(memory._free) <= memory._SIZES
+    assert all(len(held) <= memory._KEPT for held in memory._free.values())
+    memory.memory(1000)
+    assert 1000 not in memory._free
+
+
+@pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
+def test_outputs_that_are_kept_stay_what_they_are(make, generic):
+    x, kept = pixels((128, 128), n=4), []
+    given = make(x)
+    memory._free.clear()
+    for step in range(12):
+        mix = drawn(ma.MixUp(), (128, 128), 4, step)
+        made = mix.to(_xp.of(given)).images(given, "last", **UNITS)
+        if step % 3:  # some go, so that their memory comes back
+            kept.append((made, generic(mix.images, x, **UNITS)))
+        del made
+    for made, want in kept:
+        np.testing.assert_array_equal(ways.values(made), want)
+    del kept, made
+    assert memory._free
+
+
+def test_eight_threads_mix_at_once(generic):
+    x, y, ids = pixels((128, 128), n=6), pixels((128, 128), "float32", n=6), np.arange(6)
+    mixes = [drawn(recipe, (128, 128), 6, step) for step, recipe in enumerate((ma.CutMix(), ma.HMix(), ma.FMix()))]
+
+    def made(mix):
+        return mix.images(x, **UNITS), mix.images(y), mix.images(x), mix.labels(ids, 6)
+
+    wanted, wrong = [generic(made, mix) for mix in mixes], []
+
+    def work(turn):
+        kept = [(made(mixes[i % 3]), wanted[i % 3]) for i in range(turn, turn + 6)]
+        wrong.extend(turn for pair in kept for got, want in zip(*pair, strict=True) if not np.array_equal(got, want))
+        done.append(turn)
+
+    done = []
+    threads = [threading.Thread(target=work, args=(turn,)) for turn in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (sorted(done), wrong) == (list(range(8)), [])
+
+
+class Keeper(keras.Model):
+    """Keeps the batches that it is trained on, as they came, and takes its time."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def call(self, x):
+        return x
+
+    def train_step(self, data):
+        time.sleep(0.01)
+        self.kept.append(data)
+        return {"loss": keras.ops.zeros(())}
+
+
+def test_four_workers_and_a_slow_consumer_that_keeps_every_batch():
+    x, y = pixels((64, 64), n=80), np.arange(80) % 4
+    options = {"num_classes": 4, "fields": {"images": ma.Images(**UNITS)}}
+    ds = ma.keras.MixedDataset(x, y, 32, ma.MixUp(), workers=4, max_queue_size=8, **options)
+    model = Keeper()
+    model(x[:1])
+    model.compile(run_eagerly=True, jit_compile=False)
+    model.fit(ds, epochs=5, verbose=0, shuffle=False)
+    wanted = list(ma.batches(x, y, 32, ma.MixUp(), epochs=5, **options))
+    assert len(model.kept) == 15
+    for batch, want in zip(model.kept, wanted, strict=True):
+        for got, array in zip(batch, want, strict=True):
+            np.testing.assert_array_equal(np.asarray(got), array)
+
+
+# --- the draw ---
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """What a function gives where no loop draws: what NumPy does."""
+
+    def run(function, *args):
+        with monkeypatch.context() as patch:
+            patch.setattr(host, "fused", lambda: None)
+            patch.setitem(sys.modules, "mixaug._xp.fused", None)
+            keys._folded.cache_clear()
+            made = function(*args)
+        keys._folded.cache_clear()
+        return made
+
+    return run
+
+
+@pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
+def test_the_fused_draw_is_the_draw(recipe, plain):
+    for _, size in ways.SIZES:
+        for n in (0, 1, 2, 7, 128):
+
+            def draw(n=n, size=size):
+                return recipe.draw(n, size, key=(5, 2**40, -n)).flatten()
+
+            (kind, arrays), (wanted, numbers) = draw(), plain(draw)
+            assert kind == wanted
+            for got, want in zip(arrays, numbers, strict=True):
+                ways.assert_same(got, want, np.ndarray)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 97, 1000, 70_001])
+def test_the_fused_order_of_a_dataset_is_its_order(n, plain):
+    rows = np.random.default_rng(n).integers(0, n, 200)
+    for seed in (0, -3, 2**40):
+
+        def walk(seed=seed):
+            permutation = Permutation(n, keys.make((seed, 1)))
+            return permutation(rows), permutation.inverse(rows)
+
+        for got, want in zip(walk(), plain(walk), strict=True):
+            ways.assert_same(got, want, np.ndarray)
+
+
+# --- without Numba ---
+
+
+WITHOUT = """
+import hashlib, sys, warnings
+import numpy as np
+{block}
+import mixaug as ma
+x, made = np.arange(6 * 9 * 7 * 3, dtype=np.uint8).reshape(6, 9, 7, 3), []
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    for step, recipe in enumerate([ma.CutMix(), ma.MixUp(parents=3), ma.HMix(), ma.RICAP(), ma.FMix(), ma.Cutout()]):
+        mix = recipe.draw(6, (9, 7), key=(0, step))
+        made += [mix.images(x), mix.images(x, dtype="float32", scale=0.5, offset=1.0), mix.labels(np.arange(6), 6)]
+        made += [mix.parent, mix.share]
+    made += [labels for _, labels in ma.batches(x, np.arange(6), 4, ma.CutMix(), epochs=2, num_classes=6)]
+print([str(one.message) for one in said if issubclass(one.category, RuntimeWarning)])
+print(hashlib.sha256(b"".join(array.tobytes() for array in made)).hexdigest(), "numba" in sys.modules)
+"""
+
+
+def test_without_numba_mixes_are_the_same_and_it_is_said_once():
+    said, digests = [], []
+    for block in ("", "sys.modules['numba'] = None"):
+        command = [sys.executable, "-c", WITHOUT.format(block=block)]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        said.append(lines[0])
+        digests.append(lines[1].split()[0])
+    assert digests[0] == digests[1] != hashlib.sha256(b"").hexdigest()
+    assert said[0] == "[]"
+    assert said[1].count("mixaug: Numba is not installed") == 1 == said[1].count("pip install numba")
+
+
+# --- what does not hold yet ---
+
+
+@pytest.mark.xfail(raises=AssertionError, reason="its fill is a transposed view, which cpu._on_host refuses")
+def test_noise_is_put_into_holes_by_the_loops(ran):
+    ma.RandomErasing(noise=40).draw(N, (8, 8), key=(0, 1)).images(pixels((8, 8)))
+    assert ran == ["paste"]
+
+
+@pytest.mark.xfail(
+    raises=(RuntimeError, jax.errors.TracerArrayConversionError), reason="cpu._units asks for its values"
+)
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_a_scale_may_be_followed_by_a_gradient(library):
+    x, scale = pixels((8, 8), "float32"), np.ones(3, np.float32)
+    mix = drawn()
+    want = mix.images(x).sum(axis=(0, 1, 2))
+    if library == "torch":
+        followed, given = torch.tensor(scale, requires_grad=True), torch.tensor(x)
+        mix.to(_xp.of(given)).images(given, "last", scale=followed).sum().backward()
+        found = followed.grad
+    else:
+        given = jnp.asarray(x)
+        found = jax.grad(lambda scale: mix.to(_xp.of(given)).images(given, scale=scale).sum())(jnp.asarray(scale))
+    np.testing.assert_allclose(found, want, rtol=1e-5)
+
+
+@pytest.mark.xfail(
+    raises=AssertionError, reason="xp.host takes the tensors that make_fx records: a constant is recorded"
+)
+def test_what_is_recorded_is_no_constant():
+    x, other = (torch.rand(N, 3, 8, 8) for _ in range(2))
+    mix = drawn(like=x)
+    recorded = torch.fx.experimental.proxy_tensor.make_fx(lambda x: mix.images(x))(x)
+    assert torch.equal(recorded(other), mix.images(other))
+
+
+@pytest.mark.xfail(raises=RuntimeError, reason="xp.concrete detaches a tensor within torch.func.jvp, which wraps it")
+def test_the_forward_mode_of_torch():
+    x = torch.rand(N, 3, 8, 8)
+    mix = drawn(like=x)
+    torch.testing.assert_close(torch.func.jvp(mix.images, (x,), (x,))[1], mix.images(x))
+
+
+DEVICES = """
+import jax, mixaug as ma
+x = jax.device_put(jax.numpy.ones((4, 8, 8, 3)), jax.devices()[1])
+mix = ma.MixUp().draw(4, (8, 8), key=(0, 1), like=x)
+print(mix.images(x).devices() == mix.labels(jax.device_put(jax.numpy.arange(4), jax.devices()[1]), 4).devices()
+      == x.devices())
+"""
+
+
+@pytest.mark.xfail(raises=AssertionError, reason="jax.adopt puts what is made on the first device")
+def test_arrays_of_jax_stay_on_their_device():
+    command = [
+        sys.executable,
+        "-c",
+        "import os; os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=2'" + DEVICES,
+    ]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
