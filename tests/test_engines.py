@@ -142,6 +142,17 @@ def test_images_are_those_of_the_definition(recipe, size, ran):
     assert len(ran) == 3 * len(MAIN)
 
 
+@pytest.mark.parametrize("form", ["paste", "dense"])
+def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
+    size, mix = (64, 64), drawn(ma.MixUp(parents=5), (64, 64))
+    share = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # no whole ones of 2^-16
+    weight = np.ascontiguousarray(np.broadcast_to(share[:, :, None, None], (5, N, *size)))
+    region = ma.Paste(share, (None,) * 5) if form == "paste" else ma.Dense(weight)
+    by_hand, x = ma.Mix(mix.parent, share, region, size), pixels(size)
+    assert_rounded_once(by_hand.images(x), defined(by_hand, x, MAIN[0]), MAIN[0])
+    assert ran == [form]
+
+
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     x = pixels((9, 7), pair[0])
@@ -433,6 +444,22 @@ def test_rows_are_taken_from_a_whole_dataset(recipe, generic):
             np.testing.assert_array_equal(generic(mix.images, None, source=data, **options), want)
 
 
+@pytest.mark.parametrize("recipe", [ma.MixUp(), ma.FMix()], ids=repr)
+def test_a_source_that_lies_otherwise_than_the_images(recipe, ran):
+    data, parent = pixels((8, 8), n=20), np.random.default_rng(2).permutation(20)[: 2 * N].reshape(2, N)
+    mix = recipe.draw(N, (8, 8), key=(0, 1), parent=parent)
+    x = data[mix.parent[0]]
+    want = mix.images(x, source=data)
+    ran.clear()
+    for source in (np.asfortranarray(data), np.repeat(data, 2, axis=2)[:, :, ::2]):
+        np.testing.assert_array_equal(mix.images(x, source=source), want)
+    planes, points = torch.from_numpy(put(x, "first")), torch.from_numpy(data).movedim(-1, 1)
+    like = mix.to(_xp.of(planes))
+    for images, source in ((planes, points), (points[mix.parent[0]], points.contiguous())):
+        np.testing.assert_array_equal(like.images(images, source=source).movedim(1, -1), want)
+    assert ran == []
+
+
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.GridMix(), ma.RICAP(), ma.identity()], ids=repr)
 def test_batches_are_converted_as_by_hand(recipe):
     x, y = pixels((8, 8), n=20), np.arange(20) % 4
@@ -632,6 +659,12 @@ def test_the_fused_draw_is_the_draw(recipe, plain):
             assert kind == wanted
             for got, want in zip(arrays, numbers, strict=True):
                 ways.assert_same(got, want, np.ndarray)
+
+
+def test_rows_of_the_same_rank_are_by_number(plain):
+    """Of so many rows some share the 31 bits by which they are ranked."""
+    got, want = (run(keys.shuffled, host, keys.make((0, 1)), 300_000) for run in (lambda f, *args: f(*args), plain))
+    ways.assert_same(got, want, np.ndarray)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 97, 1000, 70_001])
