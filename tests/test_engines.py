@@ -716,15 +716,11 @@ def test_without_numba_mixes_are_the_same_and_it_is_said_once():
 # --- what does not hold yet ---
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="its fill is a transposed view, which cpu._on_host refuses")
 def test_noise_is_put_into_holes_by_the_loops(ran):
     ma.RandomErasing(noise=40).draw(N, (8, 8), key=(0, 1)).images(pixels((8, 8)))
     assert ran == ["paste"]
 
 
-@pytest.mark.xfail(
-    raises=(RuntimeError, jax.errors.TracerArrayConversionError), reason="cpu._units asks for its values"
-)
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_a_scale_may_be_followed_by_a_gradient(library):
     x, scale = pixels((8, 8), "float32"), np.ones(3, np.float32)
@@ -740,9 +736,6 @@ def test_a_scale_may_be_followed_by_a_gradient(library):
     np.testing.assert_allclose(found, want, rtol=1e-5)
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="xp.host takes the tensors that make_fx records: a constant is recorded"
-)
 def test_what_is_recorded_is_no_constant():
     x, other = (torch.rand(N, 3, 8, 8) for _ in range(2))
     mix = drawn(like=x)
@@ -750,7 +743,6 @@ def test_what_is_recorded_is_no_constant():
     assert torch.equal(recorded(other), mix.images(other))
 
 
-@pytest.mark.xfail(raises=RuntimeError, reason="xp.concrete detaches a tensor within torch.func.jvp, which wraps it")
 def test_the_forward_mode_of_torch():
     x = torch.rand(N, 3, 8, 8)
     mix = drawn(like=x)
@@ -766,7 +758,6 @@ print(mix.images(x).devices() == mix.labels(jax.device_put(jax.numpy.arange(4), 
 """
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="jax.adopt puts what is made on the first device")
 def test_arrays_of_jax_stay_on_their_device():
     command = [
         sys.executable,

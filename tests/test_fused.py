@@ -302,3 +302,49 @@ def test_regions_of_other_shapes_are_not_for_the_loops(used):
     wide = ma.Mix(mix.parent.astype(np.int64), mix.share, mix.region, mix.size)
     assert not used(lambda: wide.images(x))
     np.testing.assert_array_equal(wide.images(x), mix.images(x))
+
+
+def test_a_hole_without_a_filling_is_refused():
+    with pytest.raises(ValueError, match="fill: expected what is in the hole, got none"):
+        ma.Paste(None, (None, None), hole=np.zeros((N, 2, 2), np.int32))
+
+
+def test_autograd_sees_that_out_was_written_to():
+    x, out, w = torch.rand(N, 3, 8, 8), torch.zeros(N, 3, 8, 8), torch.ones(N, 3, 8, 8, requires_grad=True)
+    loss = (out * w).sum()
+    ma.CutMix().draw(N, (8, 8), key=(0, 1), like=x).images(x, out=out)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_labels_of_other_byte_orders_and_shares_of_other_dtypes():
+    mix, ids = ma.MixUp().draw(N, (8, 8), key=(0, 1)), np.arange(N)
+    np.testing.assert_array_equal(mix.labels(ids.astype(">i4"), N), mix.labels(ids, N))
+    tensor = mix.to(_xp.of(torch.zeros(1)))
+    for dtype, apart in ((torch.bfloat16, 0.01), (torch.float16, 0.001)):
+        coarse = ma.Mix(tensor.parent, tensor.share.to(dtype), tensor.region, tensor.size)
+        np.testing.assert_allclose(coarse.labels(torch.arange(N), N), mix.labels(ids, N), atol=apart)
+
+
+def test_masked_arrays_are_left_to_numpy(used):
+    x = np.ma.masked_equal(images((8, 8)), 7)
+    assert not used(lambda: ma.CutMix().draw(N, (8, 8), key=(0, 1)).images(x))
+
+
+def test_idle_memory_is_bounded():
+    memory._free.clear()
+    for kept in range(60):
+        memory.memory((1 << 20) + kept)
+    assert len(memory._free) <= memory._SIZES
+    large = memory.memory(memory._IDLE + 1)
+    del large
+    assert not memory._free.get(memory._IDLE + 1)
+
+
+def test_without_a_folder_for_the_cache_loops_are_compiled_all_the_same():
+    code = (
+        "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
+        "import mixaug as ma; print(ma.CutMix().draw(4, (8, 8), key=(0, 1)).share.tolist())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == str(ma.CutMix().draw(4, (8, 8), key=(0, 1)).share.tolist())

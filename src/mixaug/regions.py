@@ -40,6 +40,8 @@ class Paste:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", self.crop or (None,) * len(self.box))
+        if self.hole is not None and self.fill is None:
+            raise ValueError("fill: expected what is in the hole, got none; pass zeros (n,) for black")
 
     @property
     def parents(self) -> int:

@@ -434,7 +434,7 @@ class MixingCollate:
 
 def _in_memory(dataset: Any) -> Batch | None:
     """All samples of a dataset as one batch, where it holds them so: they are mixed as they lie, none is read first."""
-    return dataset.tensors if type(dataset) is data.TensorDataset else None
+    return list(dataset.tensors) if type(dataset) is data.TensorDataset else None
 
 
 def _batch(dataset: Any, rows: list[int], fields: Fields | None, collate_fn: Collate = data.default_collate) -> Batch:

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-compiled: Any = njit(nogil=True, cache=True, error_model="numpy")  #: without the GIL, for loaders of several threads
+
+def compiled(function: Any) -> Any:
+    """Compile a loop, without the GIL, for loaders of several threads; to the disk, where one may write there."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder for the cache
+        return njit(nogil=True, error_model="numpy")(function)
+
+
 inlined: Any = njit(nogil=True, error_model="numpy", inline="always")  #: else LLVM unrolls what it should vectorise
 
 _ONE = np.float32(1)
@@ -122,7 +130,9 @@ def shares(background: Any, box: Any, who: Any, hole: Any, pixels: int, parents:
     """regions.Paste.share: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the parents who."""
     made = np.zeros((parents, n), np.float32)
     for i in range(n):
-        total = np.float32(max(pixels - _area(hole, i), 1) if hole.shape[0] else pixels)
+        total = np.float32(pixels)
+        if hole.shape[0]:
+            total = max(total - np.float32(_area(hole, i)), _ONE)
         taken = np.float32(0)
         for b in range(box.shape[0]):
             area = np.float32(_area(box[b], i))

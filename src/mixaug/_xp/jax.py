@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from typing import cast as typed
 
@@ -75,11 +76,27 @@ def concrete(x: Array) -> Any:
     return np.asarray(x) if all(device.platform == "cpu" for device in x.devices()) else None
 
 
-host = concrete
+def host(x: Array) -> Any:
+    """As `concrete`, where new arrays would lie too; None on another device, or on several."""
+    held = concrete(x)
+    return held if held is not None and x.devices() == _home() else None
+
+
+@cache
+def _home_of(default: Any) -> set[Any]:  # noqa: ARG001 - what is said to be the default is what it is kept by
+    return typed(set[Any], jnp.zeros(()).devices())
+
+
+def _home() -> set[Any]:
+    return _home_of(jax.config.jax_default_device)
 
 
 def adopt(x: Any, dtype: str) -> Array:
     return jnp.asarray(x.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else x)
+
+
+def written(out: Array) -> Array:
+    return out
 
 
 def write(x: Array, out: Array) -> Array:  # noqa: ARG001

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 from torch.utils import _pytree
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from . import TREES, Array, Dim, F
 
@@ -63,6 +64,10 @@ class Torch:
         """The values as NumPy where they lie on the host; None while compiling, under vmap or on an accelerator."""
         if torch.compiler.is_compiling() or x.device.type != "cpu" or not is_plain(x):
             return None
+        if (
+            torch._C._functorch.peek_interpreter_stack() is not None
+        ):  # within its transforms `detach` gives a wrapped one
+            return None
         x = x.detach()
         return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
@@ -70,6 +75,10 @@ class Torch:
         """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
         if torch.compiler.is_compiling() or x.device.type != "cpu" or x.layout != torch.strided or not is_plain(x):
             return None
+        if is_traceable_wrapper_subclass(x):
+            return None
+        if torch._C._len_torch_dispatch_stack() or torch._C._functorch.peek_interpreter_stack() is not None:
+            return None  # what is done is recorded, or transformed
         if (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0 or x.is_neg():
             return None
         x = x.detach()
@@ -79,6 +88,10 @@ class Torch:
         if dtype == "bfloat16":
             return torch.from_numpy(x.view("int16")).view(torch.bfloat16)
         return torch.from_numpy(x)
+
+    def written(self, out: Array) -> Array:
+        torch.autograd.graph.increment_version(out)
+        return out
 
     def write(self, x: Array, out: Array) -> Array:
         return out.copy_(x)

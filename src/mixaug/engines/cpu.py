@@ -51,6 +51,8 @@ def images(
     layout = None if rows is None else _layout(rows, channels)
     if rows is None or held is None or layout is None or not _is_taken(dtype, units.dtype, region):
         return None
+    if any(_xp.of(number).host(number) is None for number in (units.scale, units.offset) if number is not None):
+        return None  # one that a gradient follows, or that is traced
     if not _fits(held, region.parents, _spatial(rows, channels)):
         return None
     others = rows if source is given or source is None else xp.host(source)
@@ -78,7 +80,7 @@ def images(
             loops.dense(made, own, source_, *who, weight, np.empty_like(work), scratch, *how)
         else:
             _paste(loops, made, own, source_, who, held, region.parents, scratch, rows.dtype, how)
-    return xp.adopt(into, units.dtype) if out is None else out
+    return xp.adopt(into, units.dtype) if out is None else xp.written(out)
 
 
 def _paste(
@@ -111,7 +113,7 @@ def _paste(
         source,
         _filling(held.get("fill") if "hole" in held else None, how[0], dtype, scratch.dtype),
         *who,
-        weight,
+        _read_only(weight),
         blended,
         scratch,
         boxes,
@@ -133,6 +135,8 @@ def labels(
     loops = None if held is None else _xp.loops(_LOOPS)
     if held is None or loops is None or held["share"].shape != held["parent"].shape:
         return None
+    if held["share"].dtype != np.float32 or held["parent"].dtype != np.int32:
+        return None
     made = np.zeros((len(held["own"]), num_classes), np.float32)
     known = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
     return xp.adopt(made, "float32") if known else None
@@ -143,9 +147,9 @@ def _on_host(xp: Library, arrays: Mapping[str, Array]) -> dict[str, Host] | None
     held = {}
     for name, array in arrays.items():
         view = xp.host(array)
-        if view is None or not view.flags.c_contiguous:
+        if view is None or not view.dtype.isnative:
             return None
-        held[name] = _read_only(view)
+        held[name] = _read_only(np.ascontiguousarray(view))
     return held
 
 
@@ -189,9 +193,13 @@ def _fits(held: Mapping[str, Host], parents: int, size: tuple[int, ...]) -> bool
     box = ((n, len(size), 2),)
     shapes = {"parent": ((k, n),), "background": ((k, n),), "weight": ((k, n, *size),), "fill": ((n,), (n, *size))}
     known = {"background": "f", "weight": "fb", "fill": "f"}
-    return k == parents and all(
-        x.shape in shapes.get(name, box) and x.dtype.itemsize in (4, 1) and x.dtype.kind in known.get(name, "i")
-        for name, x in held.items()
+    return (
+        k == parents > 0
+        and ("fill" in held or "hole" not in held)
+        and all(
+            x.shape in shapes.get(name, box) and x.dtype.itemsize in (4, 1) and x.dtype.kind in known.get(name, "i")
+            for name, x in held.items()
+        )
     )
 
 

@@ -92,6 +92,8 @@ def mixed(
     from .._xp.torch import is_plain
 
     given: Array = source if x is None else x
+    if any(getattr(number, "requires_grad", False) for number in (units.scale, units.offset)):
+        return None
     if torch.compiler.is_compiling() or type(given) is not torch.Tensor or not is_plain(given):
         return None
     axis = {"first": 1, "last": -1}.get(channels or "")
@@ -126,7 +128,7 @@ def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype
         and all(crop is None for crop in region.crop)
         and 1 <= like.ndim - (1 if channels is None else 2) <= 3
         and prod(like.shape[1:]) <= _MOST
-        and not (torch.is_grad_enabled() and (like.requires_grad or rows.requires_grad))
+        and not (torch.is_grad_enabled() and any(y.requires_grad for y in (like, rows, *region.arrays().values())))
         and not (like.is_cuda and torch.cuda.get_device_capability(like.device) < (7, 0))
     )
 

@@ -20,6 +20,8 @@ _KEPT = 3  # how many of a size are kept while nothing refers to them
 
 _SIZES = 8  # of how many sizes: more come of images of all sizes, whose memory does not come back
 
+_IDLE = 1 << 28  # how many bytes in all
+
 _free: dict[int, list[Memory]] = {}
 os.register_at_fork(after_in_child=_free.clear)
 
@@ -38,7 +40,8 @@ class _Loan:
 
     def __del__(self, free: dict[int, list[Memory]] = _free) -> None:  # the name may be gone when a program ends
         kept = free.setdefault(self.memory.nbytes, [])
-        if len(kept) < _KEPT:
+        idle = sum(size * len(each) for size, each in list(free.items()))
+        if len(kept) < _KEPT and idle + self.memory.nbytes <= _IDLE:
             kept.append(self.memory)
 
 
