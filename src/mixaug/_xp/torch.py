@@ -64,10 +64,6 @@ class Torch:
         """The values as NumPy where they lie on the host; None while compiling, under vmap or on an accelerator."""
         if torch.compiler.is_compiling() or x.device.type != "cpu" or not is_plain(x):
             return None
-        if (
-            torch._C._functorch.peek_interpreter_stack() is not None
-        ):  # within its transforms `detach` gives a wrapped one
-            return None
         x = x.detach()
         return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
@@ -75,10 +71,8 @@ class Torch:
         """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
         if torch.compiler.is_compiling() or x.device.type != "cpu" or x.layout != torch.strided or not is_plain(x):
             return None
-        if is_traceable_wrapper_subclass(x):
-            return None
-        if torch._C._len_torch_dispatch_stack() or torch._C._functorch.peek_interpreter_stack() is not None:
-            return None  # what is done is recorded, or transformed
+        if torch._C._len_torch_dispatch_stack() or is_traceable_wrapper_subclass(x):
+            return None  # what is done is recorded, or done by others
         if (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0 or x.is_neg():
             return None
         x = x.detach()
@@ -183,8 +177,8 @@ def _dtype(dtype: Any) -> torch.dtype:
 
 
 def is_plain(x: Array) -> bool:
-    """Whether a tensor holds its values itself, and is none of those that vmap, grad or fake tensors wrap."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(x):
+    """Whether a tensor holds its values itself: fake ones do not, and within vmap, grad and their like none does."""
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._functorch.is_functorch_wrapped_tensor(x):
         return False
     return not isinstance(x, torch._subclasses.FakeTensor)
 

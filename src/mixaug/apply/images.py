@@ -83,11 +83,12 @@ def check_out(xp: Library, out: Array, x: Array, n: Dim, dtype: str, others: Seq
     shape = (n, *x.shape[1:])
     if xp.dtype(out) != dtype or tuple(out.shape) != shape:
         raise ValueError(f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}")
-    if any(other is out for other in others):
+    if any(other is not None and (other is out or _overlap(xp.host(out), xp.host(other))) for other in others):
         raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
-    into, held = xp.host(out), [None if other is None else xp.host(other) for other in others]
-    if into is not None and any(other is not None and np.may_share_memory(into, other) for other in held):
-        raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    return one is not None and other is not None and np.may_share_memory(one, other)
 
 
 def used(region: Region) -> list[bool]:

@@ -47,32 +47,25 @@ def images(
     """
     given = source if x is None else x
     dtype, rows = xp.dtype(given), xp.host(given)
-    held = None if rows is None else _on_host(xp, {"parent": parent, **region.arrays()})
-    layout = None if rows is None else _layout(rows, channels)
-    if rows is None or held is None or layout is None or not _is_taken(dtype, units.dtype, region):
+    if rows is None or not _is_taken(dtype, units.dtype, region) or not _are_numbers(units):
         return None
-    if any(_xp.of(number).host(number) is None for number in (units.scale, units.offset) if number is not None):
-        return None  # one that a gradient follows, or that is traced
-    if not _fits(held, region.parents, _spatial(rows, channels)):
+    held, layout = _on_host(xp, {"parent": parent, **region.arrays()}), _layout(rows, channels)
+    if held is None or layout is None or not _fits(held, region.parents, _spatial(rows, channels)):
         return None
     others = rows if source is given or source is None else xp.host(source)
     into = _fresh(rows, held["parent"].shape[1], units.dtype, layout) if out is None else xp.host(out)
-    loops = _xp.loops(_LOOPS)
-    if out is not None and into is not None and not into.flags.writeable:
+    if any(a is None or _layout(a, channels) != layout for a in (others, into) if a is not rows):
         return None
-    if loops is None or any(a is None or _layout(a, channels) != layout for a in (others, into) if a is not rows):
+    loops = _xp.loops(_LOOPS)
+    if loops is None or not into.flags.writeable:
         return None
     if into.size:
         own, made = _flat(rows, layout, dtype), _flat(into, layout, units.dtype)
         source_ = own if others is rows else _flat(others, layout, dtype)
         made.flags.writeable = True
         work = np.empty(max(1, _CHUNK // layout.shape[4]) * layout.shape[4], _computed_in(dtype, units))
-        how = (
-            layout.shape,
-            *_units(units, layout, work),
-            work,
-            _buffer(loops, made, own, "background" in held and region.parents < 4),
-        )
+        blended = "background" in held and region.parents < 4
+        how = (layout.shape, *_units(units, layout, work), work, _buffer(loops, made, own, blended))
         who = (held["parent"], x is None, source is None)
         scratch = np.empty(loops.TILE, own.dtype)
         if isinstance(region, Dense):
@@ -158,6 +151,11 @@ def _read_only(x: Host) -> Host:
     view = x[:]
     view.flags.writeable = False
     return view
+
+
+def _are_numbers(units: Units) -> bool:
+    """Whether scale and offset are known, and no gradient follows them."""
+    return all(number is None or _xp.of(number).host(number) is not None for number in (units.scale, units.offset))
 
 
 def _is_taken(dtype: str, wanted: str, region: Region) -> bool:

@@ -72,10 +72,9 @@ def paste(
                 mine = (parent[0, i] if gathered else i) * row
                 first = top
                 while first < bottom:
-                    last = min(
-                        bottom, first + _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer)
-                    )
-                    o = _made_at(i * row + base + first, buffer)
+                    place = i * row + base + first
+                    last = min(bottom, first + _room(address + place * out.itemsize, out.itemsize, buffer))
+                    o = _made_at(place, buffer)
                     to = _gathered_at(o, d, held, scale) - first
                     phase = units + first % step  # runs begin with a pixel, but where a piece does not
                     if blended[i]:
@@ -86,8 +85,8 @@ def paste(
                         )  # fmt: skip
                     at = first
                     for y in range(max(low, first // line), min(high, (last - 1) // line + 1)):
-                        for place in range(turn.shape[0]):
-                            b = turn[place]
+                        for turned in range(turn.shape[0]):
+                            b = turn[turned]
                             start = max(first, y * line + ends[b, 2, 0] * step)
                             end = min(last, y * line + ends[b, 2, 1] * step)
                             if start >= end or not ends[b, 1, 0] <= y < ends[b, 1, 1]:
@@ -116,7 +115,7 @@ def paste(
                         _move(g, to + at, own, mine + base + at, last - at)
                         _convert(d, o, g, to + first, last - first, scale, offset, phase, work)
                     x, ahead = (source, parent[1, i] * row) if blended[i] else (own, mine)
-                    _flush(out, address, i * row + base + first, last - first, buffer, x, ahead + base + last)
+                    _flush(out, address, place, last - first, buffer, x, ahead + base + last)
                     first = last
 
 
@@ -225,15 +224,10 @@ def dense(
                 mine = (parent[0, i] if gathered else i) * row
                 first = top
                 while first < bottom:
-                    last = min(
-                        bottom,
-                        first
-                        + min(
-                            work.shape[0],
-                            _room(address + (i * row + base + first) * out.itemsize, out.itemsize, buffer),
-                        ),
-                    )
-                    o = _made_at(i * row + base + first, buffer)
+                    place = i * row + base + first
+                    room = min(work.shape[0], _room(address + place * out.itemsize, out.itemsize, buffer))
+                    last = min(bottom, first + room)
+                    o = _made_at(place, buffer)
                     if _is_binary(weight[0, 0, 0]):
                         to = _gathered_at(o, d, held, scale)
                         _choose(g, to, own, source, parent, i, mine, row, base, first, last, weight, step)
@@ -243,7 +237,7 @@ def dense(
                             d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units,
                             scale, offset, work,
                         )  # fmt: skip
-                    _flush(out, address, i * row + base + first, last - first, buffer, own, mine + base + last)
+                    _flush(out, address, place, last - first, buffer, own, mine + base + last)
                     first = last
 
 
@@ -296,8 +290,7 @@ def _soft(
         for r in range(length):
             work[r] += weights[r] * _wide(source[p + r], zero)
     for r in range(length):
-        value = work[r]
-        d[to + r] = _narrow(_affine(value, scale, offset, c + r), none)
+        d[to + r] = _narrow(_affine(work[r], scale, offset, c + r), none)
 
 
 @inlined
