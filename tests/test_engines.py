@@ -395,6 +395,8 @@ def test_out_is_written_to_and_given_back(ran):
     ({"dtype": "float32", "scale": [1, 2]}, ValueError, r"scale: expected a number, or one for each of 3 .*\(2"),
     ({"dtype": "float32", "offset": np.ones((3, 1))}, ValueError, "offset: expected a number, or one for each of 3"),
     ({"dtype": "int8"}, TypeError, "dtype: expected uint8, float16, bfloat16, float32, float64, got 'int8'"),
+    ({"dtype": "float32", "scale": "big"}, TypeError, "scale: expected a number, or one for each channel, got 'big'"),
+    ({"out": np.broadcast_to(np.uint8(0), (N, 8, 8, 3))}, ValueError, "out: expected memory that can be written to"),
 ])  # fmt: skip
 def test_what_is_wrong_is_refused(options, error, sentence):
     with pytest.raises(error, match=sentence):

@@ -47,7 +47,10 @@ def checked(dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | No
 
 def _per_channel(name: str, given: Any, channels: int | None) -> Array:
     known = _xp.find(given)
-    numbers = given if known and known.name != "numpy" else np.asarray(given, np.float32)
+    try:
+        numbers = given if known and known.name != "numpy" else np.asarray(given, np.float32)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, or one for each channel, got {given!r}") from None
     shape = tuple(numbers.shape)
     if len(shape) > 1 or (shape and channels is not None and shape[0] not in (1, channels)):
         raise ValueError(f"{name}: expected a number, or one for each of {channels} channels, got the shape {shape}")

@@ -84,6 +84,8 @@ def written(out: Array) -> Array:
 
 
 def write(x: Array, out: Array) -> Array:
+    if not out.flags.writeable:
+        raise ValueError("out: expected memory that can be written to, got a read-only array; pass a copy of it")
     np.copyto(out, x)
     return out
 
