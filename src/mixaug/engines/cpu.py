@@ -278,4 +278,4 @@ def _buffer(loops: Any, made: Host, own: Host, blended: bool) -> Host | None:
     """Where pieces are made before they are written past the caches; None where these are to hold them."""
     if made.nbytes < _STREAM or not (blended or made.itemsize > own.itemsize) or made.ctypes.data % made.itemsize:
         return None
-    return np.empty(loops.PIECE, made.dtype)
+    return np.empty(2 * loops.PIECE, made.dtype)

@@ -27,6 +27,8 @@ PIECE = 1536  #: elements that are gathered before they are written past the cac
 TILE = 33792  #: elements of a row that are made before those of the next
 _LINE = 64  # bytes that are written past the caches at once
 _GRID = 65536
+_VECTOR = 32  # bytes that are copied at once
+_LONG = 4096  # bytes of a run that the system copies as fast
 
 _u = np.uint64
 
@@ -56,6 +58,7 @@ def paste(
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
     together = min(planes * depth, max(1, TILE // size))  # planes that are made at once, where they are small
+    half, place_before, made_before = 0, 0, 0
     for group in range(0, planes * depth, together):
         for top in range(0, size, TILE):
             bottom = min(size, top + TILE)
@@ -74,7 +77,7 @@ def paste(
                 while first < bottom:
                     place = i * row + base + first
                     last = min(bottom, first + _room(address + place * out.itemsize, out.itemsize, buffer))
-                    o = _made_at(place, buffer)
+                    o = _made_at(place, buffer, half)
                     to = _gathered_at(o, d, held, scale) - first
                     phase = units + first % step  # runs begin with a pixel, but where a piece does not
                     if blended[i]:
@@ -113,10 +116,13 @@ def paste(
                             at = end
                     if not blended[i]:
                         _move(g, to + at, own, mine + base + at, last - at)
-                        _convert(d, o, g, to + first, last - first, scale, offset, phase, work)
                     x, ahead = (source, parent[1, i] * row) if blended[i] else (own, mine)
-                    _flush(out, address, place, last - first, buffer, x, ahead + base + last)
+                    _flush(out, address, place_before, made_before, buffer, half, x, ahead + base + last)
+                    if not blended[i]:
+                        _convert(d, o, g, to + first, last - first, scale, offset, phase, work)
+                    half, place_before, made_before = PIECE - half, place, last - first
                     first = last
+    _flush(out, address, place_before, made_before, buffer, half, own, 0)
 
 
 @inlined
@@ -213,6 +219,7 @@ def dense(
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
     together = min(planes, max(1, TILE // size))
+    half, place_before, made_before = 0, 0, 0
     for group in range(0, planes, together):
         for top in range(0, size, TILE):
             bottom = min(size, top + TILE)
@@ -227,7 +234,7 @@ def dense(
                     place = i * row + base + first
                     room = min(work.shape[0], _room(address + place * out.itemsize, out.itemsize, buffer))
                     last = min(bottom, first + room)
-                    o = _made_at(place, buffer)
+                    o = _made_at(place, buffer, half)
                     if _is_binary(weight[0, 0, 0]):
                         to = _gathered_at(o, d, held, scale)
                         _choose(g, to, own, source, parent, i, mine, row, base, first, last, weight, step)
@@ -237,8 +244,10 @@ def dense(
                             d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units,
                             scale, offset, work,
                         )  # fmt: skip
-                    _flush(out, address, place, last - first, buffer, own, mine + base + last)
+                    _flush(out, address, place_before, made_before, buffer, half, own, mine + base + last)
+                    half, place_before, made_before = PIECE - half, place, last - first
                     first = last
+    _flush(out, address, place_before, made_before, buffer, half, own, 0)
 
 
 @inlined
@@ -370,16 +379,21 @@ def _place(turn: Any, ends: Any, box: Any, i: int, shape: Any, z: int, top: int,
 
 
 @inlined
-def _write_past(out: Any, address: int, at: int, length: int, buffer: Any, x: Any, ahead: int) -> None:
-    """Write a piece past the caches, what lies before its first whole line and after its last one through them."""
+def _write_past(out: Any, address: int, at: int, length: int, buffer: Any, half: int, x: Any, ahead: int) -> None:
+    """Write the piece before past the caches, what lies before its first whole line and after its last through them.
+
+    It lies in the other half of the buffer. To read what has just been written there would wait until all stores
+    before are done, those past the caches too: so meanwhile the next piece is gathered.
+    """
     size = out.itemsize
+    start = PIECE - half
     head = min(length, (-(address + at * size) % _LINE) // size)
     body = (length - head) * size // _LINE * _LINE // size
     for r in range(head):
-        out[at + r] = buffer[r]
-    _stream(out, at + head, buffer, head, body, x, ahead)
+        out[at + r] = buffer[start + r]
+    _stream(out, at + head, buffer, start + head, body, x, ahead)
     for r in range(head + body, length):
-        out[at + r] = buffer[r]
+        out[at + r] = buffer[start + r]
 
 
 @intrinsic
@@ -398,16 +412,33 @@ def _lent(context: Any, x: Any) -> Any:
 
 @intrinsic
 def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> Any:
-    """Copy elements as they are."""
-    size = to.dtype.bitwidth // 8
+    """Copy elements as they are: short runs by vectors without a call, the last of which may overlap the one before."""
+    index = ir.IntType(64)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         arrays = (context.make_array(signature.args[a])(context, builder, args[a]).data for a in (0, 2))
-        write, read = (builder.gep(data, [args[a]]) for data, a in zip(arrays, (1, 3), strict=True))
-        cgutils.raw_memcpy(builder, write, read, args[4], args[4].type(size), align=size)
+        places = (builder.gep(data, [args[a]]) for data, a in zip(arrays, (1, 3), strict=True))
+        write, read = (builder.bitcast(place, ir.IntType(8).as_pointer()) for place in places)
+        count = builder.mul(args[4], index(to.dtype.bitwidth // 8))
+        last = builder.sub(count, index(_VECTOR))
+        short = builder.icmp_unsigned("<", last, index(_LONG))
+        with builder.if_else(short, likely=True) as (by_vectors, by_call):
+            with by_vectors:
+                with cgutils.for_range_slice(builder, index(0), last, index(_VECTOR), index) as (done, _):
+                    _move_vector(builder, write, read, done)
+                _move_vector(builder, write, read, last)
+            with by_call:
+                cgutils.raw_memcpy(builder, write, read, count, 1)
         return context.get_dummy_value()
 
     return types.void(to, types.int64, x, types.int64, types.int64), generate
+
+
+def _move_vector(builder: Any, write: Any, read: Any, at: Any) -> None:
+    """Write the instructions for it."""
+    vector = ir.VectorType(ir.IntType(8), _VECTOR).as_pointer()
+    to, of = (builder.bitcast(builder.gep(place, [at]), vector) for place in (write, read))
+    builder.store(builder.load(of, align=1), to, align=1)
 
 
 @intrinsic
@@ -513,7 +544,7 @@ def _made_in(out: Any, buffer: Any) -> Any:
     raise NotImplementedError
 
 
-def _made_at(at: int, buffer: Any) -> int:
+def _made_at(at: int, buffer: Any, half: int) -> int:
     """From where on a piece is made there."""
     raise NotImplementedError
 
@@ -523,8 +554,8 @@ def _room(address: int, size: int, buffer: Any) -> int:
     raise NotImplementedError
 
 
-def _flush(out: Any, address: int, at: int, length: int, buffer: Any, x: Any, ahead: int) -> None:
-    """Write what has been made in a buffer past the caches, and fetch what is to be read next from x."""
+def _flush(out: Any, address: int, at: int, length: int, buffer: Any, half: int, x: Any, ahead: int) -> None:
+    """Write what was made in a buffer before past the caches, and fetch what is to be read next from x."""
     raise NotImplementedError
 
 
@@ -611,8 +642,8 @@ def _made_in_of(out, buffer):
 
 
 @overload(_made_at, inline="always")
-def _made_at_of(at, buffer):
-    return (lambda at, buffer: at) if buffer == types.none else lambda at, buffer: 0
+def _made_at_of(at, buffer, half):
+    return (lambda at, buffer, half: at) if buffer == types.none else lambda at, buffer, half: half
 
 
 @overload(_room, inline="always")
@@ -623,10 +654,14 @@ def _room_of(address, size, buffer):
 
 
 @overload(_flush, inline="always")
-def _flush_of(out, address, at, length, buffer, x, ahead):
+def _flush_of(out, address, at, length, buffer, half, x, ahead):
     if buffer == types.none:
-        return lambda out, address, at, length, buffer, x, ahead: None
-    return lambda out, address, at, length, buffer, x, ahead: _write_past(out, address, at, length, buffer, x, ahead)
+        return lambda out, address, at, length, buffer, half, x, ahead: None
+
+    def flush(out, address, at, length, buffer, half, x, ahead):
+        _write_past(out, address, at, length, buffer, half, x, ahead)
+
+    return flush
 
 
 @overload(_narrow, inline="always")
