@@ -100,12 +100,12 @@ def mix_from(
     form = source if batch is None else batch
     check_form(form, fields)
     kinds = resolve(form, fields, num_classes)
-    held = {name: tree.at(form, name) for name in kinds}
+    held = tree.several(form, kinds)
     named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
     size, xp, like = _size(held, kinds), _xp.same(named), next(iter(named.values()))
     n = _rows(xp, held)
     _check_who(parent, pairing, bank)
-    sources = {} if source is None else {name: tree.at(source, name) for name in kinds}
+    sources = {} if source is None else tree.several(source, kinds)
     if batch is None and parent is not None:
         n = parent.shape[1]
         held = {name: _own(name, kinds[name], x, parent[0]) for name, x in held.items()}
@@ -125,8 +125,10 @@ def mix_from(
         return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
     made, copies = keys.make(key), check_whole("repeat", repeat, 1)
-    further = keys.fold_in(made, _COPIES)
-    mixed = [copy(recipe, made), *(copy(recipe, keys.fold_in(further, number)) for number in range(1, copies))]
+    mixed = [copy(recipe, made)]
+    if copies > 1:
+        further = keys.fold_in(made, _COPIES)
+        mixed += [copy(recipe, keys.fold_in(further, number)) for number in range(1, copies)]
     if keep_clean:
         mixed.insert(0, copy(identity(), made))
     return tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
@@ -181,7 +183,7 @@ def _of_bank(bank: Batch, held: Mapping[str, Any]) -> dict[str, Any]:
     if set(tree.leaves(bank)) != {path for name, x in held.items() for path in tree.leaves(x, name)}:
         came = ", ".join(map(repr, tree.leaves(bank)))
         raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, held))}, got {came}")
-    return {name: tree.at(bank, name) for name in held}
+    return tree.several(bank, held)
 
 
 def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

@@ -205,8 +205,10 @@ def beta_quantiles(a: float, b: float) -> np.ndarray[Any, np.dtype[np.float64]]:
 
     Looked up with 16 random bits they are Beta-distributed: no rejection loop, no NaN at small a, the same everywhere.
     """
-    from scipy.special import betaincinv  # SciPy is slow to import, and a draw without a Beta needs none
+    table: np.ndarray[Any, np.dtype[np.float64]] = (np.arange(GRID) + 0.5) / GRID
+    if (a, b) != (1, 1):  # Beta(1, 1) is uniform
+        from scipy.special import betaincinv  # slow to import: only who draws from another Beta waits for it
 
-    table: np.ndarray[Any, np.dtype[np.float64]] = betaincinv(a, b, (np.arange(GRID) + 0.5) / GRID)
+        table = betaincinv(a, b, table)
     table.flags.writeable = False
     return table

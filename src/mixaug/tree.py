@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 Tree: TypeAlias = Any
@@ -42,10 +42,21 @@ def each(tree: Tree, function: Callable[[str, Any], Any], name: str = "") -> Tre
 
 def at(tree: Tree, path: str) -> Tree:
     """What lies at a path."""
-    name = ""
-    for step in path.split("/"):
-        name = f"{name}/{step}" if name else step
-        tree = (parts(tree, name.rpartition("/")[0]) or {})[name]
+    return several(tree, (path,))[path]
+
+
+def several(tree: Tree, paths: Iterable[str]) -> dict[str, Tree]:
+    """What lies at each of these paths."""
+    top = parts(tree) or {}
+    return {path: top[path] if path in top else _down(top, path) for path in paths}
+
+
+def _down(top: Mapping[str, Tree], path: str) -> Tree:
+    name, *steps = path.split("/")
+    tree = top[name]
+    for step in steps:
+        held, name = parts(tree, name) or {}, f"{name}/{step}"
+        tree = held[name]
     return tree
 
 
