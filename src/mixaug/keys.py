@@ -97,7 +97,7 @@ def _is_key(x: object) -> bool:
 def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
     words = (*key[:2], *_split(number))
-    if all(isinstance(word, int) for word in words):
+    if isinstance(words[0], int) and isinstance(words[2], int):
         fold = _fold if _xp.is_compiling() else _folded
         return Key(*fold(*words), key.epoch)
     xp = _xp.common(*words)
@@ -212,3 +212,11 @@ def beta_quantiles(a: float, b: float) -> np.ndarray[Any, np.dtype[np.float64]]:
         table = betaincinv(a, b, table)
     table.flags.writeable = False
     return table
+
+
+@_xp.constant
+@lru_cache(maxsize=64)
+def beta_table(a: float, b: float, whole: str | None = None) -> np.ndarray[Any, Any]:
+    """The quantiles of Beta(a, b) for `look_up`: float32, or rounded to whole numbers of 1 / GRID of that dtype."""
+    quantiles = beta_quantiles(a, b)
+    return quantiles.astype(np.float32) if whole is None else np.rint(GRID * quantiles).astype(whole)

@@ -73,7 +73,7 @@ class Paste:
 
     def _share(self, fused: Any, n: int, size: Size) -> Array:
         held = {j: box for j, box in enumerate(self.box) if box is not None}
-        boxes = np.stack([*held.values()]) if held else np.zeros((0, n, len(size), 2), np.int32)
+        boxes = _stacked([*held.values()]) if held else np.zeros((0, n, len(size), 2), np.int32)
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
         hole = np.zeros((0, len(size), 2), np.int32) if self.hole is None else self.hole
         return fused.shares(background, boxes, np.array([*held], np.int64), hole, prod(size), self.parents, n)
@@ -296,6 +296,11 @@ def whole(xp: Library, n: Dim, size: Size) -> Array:
     """int32 (n, d, 2): the box that is the image."""
     ends = [xp.stack([xp.full((n,), 0, "int32"), xp.full((n,), length, "int32")], axis=1) for length in size]
     return xp.stack(ends, axis=1)
+
+
+def _stacked(xs: Sequence[Array]) -> Array:
+    """NumPy's stack, without a copy of a single one."""
+    return xs[0][None] if len(xs) == 1 else np.stack(xs)
 
 
 def _numbered(name: str, options: Sequence[Array | None]) -> dict[str, Array | None]:

@@ -188,10 +188,12 @@ def of(x: object, what: str = "x") -> Library:
 def common(*xs: object) -> Library:
     """The one library of those of `xs` that are arrays beyond NumPy's; NumPy where none is."""
     found = [xp for xp in map(find, xs) if xp is not None and xp.name != "numpy"]
+    if not found:
+        return cast(Library, _LOADED[_load("numpy")])
     names = sorted({xp.title for xp in found})
     if len(names) > 1:
         raise TypeError(f"expected arrays of one library, got {' and '.join(names)}; convert one of them")
-    return found[0] if found else cast(Library, _LOADED[_load("numpy")])
+    return found[0]
 
 
 def same(named: dict[str, object]) -> Library:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from .._xp import Array, Dim, Library
-from ..keys import GRID, beta_quantiles, look_up
+from ..keys import GRID, beta_table, look_up
 from ..regions import Paste, Region
 from .recipe import Draw, Recipe, check_number, check_whole, keep
 
@@ -64,7 +62,7 @@ def sticks(xp: Library, alpha: float, count: int, words: Array, n: Dim) -> list[
     rest = xp.full((n,), float(GRID), "float32")
     weights: list[Array] = []
     for left in range(count - 1, 0, -1):
-        table = beta_quantiles(alpha, left * alpha).astype(np.float32)
+        table = beta_table(alpha, left * alpha)
         weights.append(xp.rint(rest * look_up(xp, table, words[len(weights)])))  # whole: no library rounds rest anew
         rest = rest - weights[-1]
     return [rest, *weights]

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
-from ..keys import GRID, below, beta_quantiles, floor, look_up
+from ..keys import GRID, below, beta_quantiles, beta_table, floor, look_up
 from ..regions import Paste, Region
 from .blend import sticks
 from .recipe import Draw, Recipe, check_number, check_whole, keep
@@ -307,7 +307,7 @@ class HMix(Recipe):
         """A box of the second parent over a blend of both."""
         xp, axes = draw.xp, len(draw.size)
         words = draw.words(1 + axes)
-        lam = look_up(xp, np.rint(GRID * beta_quantiles(self.alpha, self.alpha)).astype(np.float32), words[0])
+        lam = look_up(xp, beta_table(self.alpha, self.alpha, "float32"), words[0])
         side = look_up(xp, side_ratios(self.alpha, self.alpha, axes, self.ratio), words[0])
         pasted = Paste(None, (None, clipped_box(draw, side, words[1:])))
         free = xp.maximum(pasted.share(xp, draw.n, draw.size)[0], 1 / GRID)

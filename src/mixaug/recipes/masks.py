@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
-from ..keys import GRID, beta_quantiles, bits16, look_up, uniform
+from ..keys import GRID, beta_quantiles, beta_table, bits16, look_up, uniform
 from ..regions import Dense, Region
 from .recipe import Draw, Recipe, check_number, check_whole, keep
 
@@ -53,7 +53,7 @@ class GridMix(Recipe):
         """One bit a cell, spread over the cell's pixels."""
         xp = draw.xp
         words = draw.words(1 + self.cells ** len(draw.size))
-        limit = look_up(xp, np.rint(GRID * beta_quantiles(self.alpha, self.alpha)).astype(np.int32), words[0])
+        limit = look_up(xp, beta_table(self.alpha, self.alpha, "int32"), words[0])
         other = xp.transpose(bits16(xp, words[1:]) < limit)
         pasted = xp.take(other, self._cell_of_pixel(draw), axis=1)
         return Dense(xp.stack([~pasted, pasted]))

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from .._xp import Array
-from ..keys import below, beta_quantiles, floor, look_up
+from ..keys import below, beta_table, floor, look_up
 from ..regions import Paste, Region, whole
 from .cut import even, inside
 from .recipe import Draw, Recipe, check_number, check_whole, keep
@@ -50,7 +48,7 @@ class RICAP(Recipe):
         """Four tiles, and for each a crop of its size."""
         xp, axes = draw.xp, len(draw.size)
         words = draw.words(2 + self.parents * axes)
-        table = beta_quantiles(self.beta, self.beta).astype(np.float32)
+        table = beta_table(self.beta, self.beta)
 
         def cuts(axis: int) -> list[Array]:
             return [xp.cast(xp.rint(look_up(xp, table, words[axis % 2]) * draw.length(axis)), "int32")]
