@@ -73,7 +73,7 @@ class Paste:
 
     def _share(self, fused: Any, n: int, size: Size) -> Array:
         held = {j: box for j, box in enumerate(self.box) if box is not None}
-        boxes = _stacked([*held.values()]) if held else np.zeros((0, n, len(size), 2), np.int32)
+        boxes = stacked([*held.values()], n, len(size))
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
         hole = np.zeros((0, len(size), 2), np.int32) if self.hole is None else self.hole
         return fused.shares(background, boxes, np.array([*held], np.int64), hole, prod(size), self.parents, n)
@@ -298,9 +298,11 @@ def whole(xp: Library, n: Dim, size: Size) -> Array:
     return xp.stack(ends, axis=1)
 
 
-def _stacked(xs: Sequence[Array]) -> Array:
-    """NumPy's stack, without a copy of a single one."""
-    return xs[0][None] if len(xs) == 1 else np.stack(xs)
+def stacked(boxes: Sequence[Any], n: int, axes: int) -> Any:
+    """NumPy's boxes as one int32 (boxes, n, axes, 2), as loops take them; a single one is not copied."""
+    if not boxes:
+        return np.zeros((0, n, axes, 2), np.int32)
+    return boxes[0][None] if len(boxes) == 1 else np.stack(boxes)
 
 
 def _numbered(name: str, options: Sequence[Array | None]) -> dict[str, Array | None]:

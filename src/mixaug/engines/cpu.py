@@ -12,7 +12,7 @@ import numpy as np
 from .. import _xp
 from .._xp import Array, Library
 from ..keys import GRID
-from ..regions import Dense, Region
+from ..regions import Dense, Region, stacked
 from ..units import Units
 from .memory import memory
 
@@ -96,10 +96,11 @@ def _paste(
     shown = tuple(j for j in range(parents) if f"box_{j}" in held)
     moved = tuple(f"crop_{j}" in held for j in shown)
     hole = ("hole",) if "hole" in held else ()
-    boxes = _stacked([held[name] for name in (*(f"box_{j}" for j in shown), *hole)], n)
+    boxes = _read_only(stacked([held[name] for name in (*(f"box_{j}" for j in shown), *hole)], n, 1))
     crops = boxes
     if any(moved):
-        crops = _stacked([held.get(f"crop_{j}", held[f"box_{j}"]) for j in shown] + [held[name] for name in hole], n)
+        parts = [held.get(f"crop_{j}", held[f"box_{j}"]) for j in shown] + [held[name] for name in hole]
+        crops = _read_only(stacked(parts, n, 1))
     loops.paste(
         made,
         own,
@@ -234,13 +235,6 @@ def _weights(background: Host, dtype: Any) -> Host:
 def _which(shown: tuple[int, ...], moved: tuple[bool, ...], hole: bool) -> tuple[Host, Host]:
     """Whose each box is, -1 that of a hole, and whether it shows another part of its parent."""
     return np.array(shown + (-1,) * hole, np.int64), np.array(moved + (False,) * hole, bool)
-
-
-def _stacked(arrays: list[Host], n: int) -> Host:
-    """int32 (len(arrays), n, d, 2)."""
-    if not arrays:
-        return _read_only(np.zeros((0, n, 1, 2), np.int32))
-    return _read_only(arrays[0][None] if len(arrays) == 1 else np.stack(arrays))
 
 
 def _filling(fill: Host | None, shape: tuple[int, ...], dtype: Any, bits: Any) -> Host:
