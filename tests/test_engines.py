@@ -527,7 +527,7 @@ def test_boxes_beyond_the_image_are_cut(moved, blended, generic, ran):
 
 KEPT = {"NumPy": lambda x: x, "a view": lambda x: x[1:2, ::3].reshape(-1)[5:], "torch": torch.from_numpy,
         "a tensor's view": lambda x: torch.from_numpy(x)[2:, 1], "dlpack": lambda x: tf.experimental.dlpack.from_dlpack(
-            x.__dlpack__()), "jax": jnp.asarray, "memory": memoryview, "a slice of tf": lambda x: tf.reshape(
+            x.__dlpack__()), "jax": jax.device_put, "memory": memoryview, "a slice of tf": lambda x: tf.reshape(
             tf.experimental.dlpack.from_dlpack(x.__dlpack__()), [-1])}  # fmt: skip
 
 
@@ -575,6 +575,59 @@ def test_outputs_that_are_kept_stay_what_they_are(make, generic):
         np.testing.assert_array_equal(ways.values(made), want)
     del kept, made
     assert memory._free
+
+
+@pytest.mark.parametrize("like", [jnp.zeros(1), tf.zeros(1), torch.zeros(1)], ids=["jax", "tensorflow", "torch"])
+def test_nothing_is_copied_between_a_library_and_the_loops(like):
+    xp, lent = _xp.of(like), memory.memory(1 << 20).view(np.float32)
+    lent[:] = 3
+    given = xp.adopt(lent, "float32")
+    for seen in (xp.host(given), xp.concrete(given)):
+        assert seen.ctypes.data == lent.ctypes.data
+
+
+def test_what_jax_has_yet_to_compute_keeps_the_memory_that_it_reads():
+    @jax.jit
+    def slow(x):
+        rows = x.reshape(-1, 64)[:2000]
+        return sum(jnp.tanh(rows.T @ rows * scale).sum() for scale in np.linspace(1e-4, 1e-3, 20)) + x.sum()
+
+    x = jnp.asarray(pixels((64, 64), "float32", n=16))
+    mixes = [drawn(ma.CutMix(), (64, 64), 16, step).to(_xp.of(x)) for step in range(6)]
+    want = [slow(jnp.array(np.array(mix.images(x)))) for mix in mixes]
+    waiting = [(turn % 6, slow(mixes[turn % 6].images(x))) for turn in range(60)]  # each is let go at once
+    assert all(np.array_equal(got, want[which]) for which, got in waiting)
+    given_away = jax.jit(lambda x: x * 2, donate_argnums=0)
+    doubled = [given_away(mixes[turn % 6].images(x)) for turn in range(30)]
+    for turn, made in enumerate(doubled):
+        np.testing.assert_array_equal(made, 2 * np.array(mixes[turn % 6].images(x)))
+
+
+ENDING = """
+from mixaug.engines import memory
+lent = memory.memory(1 << 20)
+vars(memory).update(dict.fromkeys(set(vars(memory)) - {'__builtins__'}))  # so are names when Python ends
+del lent
+"""
+
+
+def test_a_program_ends_in_silence_with_lent_memory_in_its_hands():
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("", "")
+
+
+WITHIN_JIT = """
+import jax, jax.numpy as jnp, mixaug as ma, numpy as np
+x = jnp.asarray(np.random.default_rng(0).random((8, 8, 8, 3), np.float32))
+mix = ma.CutMix().draw(8, (8, 8), key=(0, 1), like=jnp.zeros(1))
+traced = jax.jit(lambda: mix.images(x))()  # the first mix of the program: nothing is known of its devices
+print(bool((traced == mix.images(x)).all()))
+"""
+
+
+def test_images_that_a_jitted_function_closes_over_are_mixed():
+    found = subprocess.run([sys.executable, "-c", WITHIN_JIT], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "True"
 
 
 def test_eight_threads_mix_at_once(generic):

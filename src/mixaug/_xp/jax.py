@@ -84,7 +84,8 @@ def host(x: Array) -> Any:
 
 @cache
 def _home_of(default: Any) -> set[Any]:  # noqa: ARG001 - what is said to be the default is what it is kept by
-    return typed(set[Any], jnp.zeros(()).devices())
+    with jax.ensure_compile_time_eval():  # it may first be asked for while something is traced
+        return typed(set[Any], jnp.zeros(()).devices())
 
 
 def _home() -> set[Any]:
@@ -92,7 +93,7 @@ def _home() -> set[Any]:
 
 
 def adopt(x: Any, dtype: str) -> Array:
-    return jnp.asarray(x.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else x)
+    return jax.device_put(x.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else x)  # jnp.asarray would copy
 
 
 def written(out: Array) -> Array:

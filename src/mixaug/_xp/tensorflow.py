@@ -66,7 +66,7 @@ def concrete(x: Array) -> Any:
     """The values as NumPy where they lie on the host; None in a graph or on an accelerator."""
     if not tf.executing_eagerly() or not hasattr(x, "numpy") or "CPU" not in (x.device or "CPU"):
         return None
-    return x.numpy()
+    return np.asarray(x)  # x.numpy() would copy
 
 
 def host(x: Array) -> Any:

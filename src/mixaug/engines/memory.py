@@ -38,10 +38,12 @@ class _Loan:
             self.memory = _aligned(size)
         self.__array_interface__ = self.memory.__array_interface__
 
-    def __del__(self, free: dict[int, list[Memory]] = _free) -> None:  # the name may be gone when a program ends
+    def __del__(
+        self, free: dict[int, list[Memory]] = _free, most: int = _KEPT, in_all: int = _IDLE
+    ) -> None:  # by default values, for names may be gone when a program ends
         kept = free.setdefault(self.memory.nbytes, [])
         idle = sum(size * len(each) for size, each in list(free.items()))
-        if len(kept) < _KEPT and idle + self.memory.nbytes <= _IDLE:
+        if len(kept) < most and idle + self.memory.nbytes <= in_all:
             kept.append(self.memory)
 
 
