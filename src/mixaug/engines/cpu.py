@@ -19,7 +19,9 @@ from .memory import memory
 _LOOPS = "mixaug.engines.loops"
 _BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
 _CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
-_STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them, unless it is a copy
+_PIECE = 6144  # bytes that are read and written at a time, where outputs are written past the caches
+_LINE = 64  # elements that a piece is a multiple of: whole lines of memory
+_STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them
 
 Host = np.ndarray[Any, Any]
 
@@ -64,8 +66,7 @@ def images(
         source_ = own if others is rows else _flat(others, layout, dtype)
         made.flags.writeable = True
         work = np.empty(max(1, _CHUNK // layout.shape[4]) * layout.shape[4], _computed_in(dtype, units))
-        blended = "background" in held and region.parents < 4
-        how = (layout.shape, *_units(units, layout, work), work, _buffer(loops, made, own, blended))
+        how = (layout.shape, *_units(units, layout, work), work, _buffer(made, own))
         who = (held["parent"], x is None, source is None)
         scratch = np.empty(loops.TILE, own.dtype)
         if isinstance(region, Dense):
@@ -268,8 +269,9 @@ def _pattern(numbers: bytes, planes: int, step: int, length: int, dtype: Any) ->
     return made
 
 
-def _buffer(loops: Any, made: Host, own: Host, blended: bool) -> Host | None:
-    """Where pieces are made before they are written past the caches; None where these are to hold them."""
-    if made.nbytes < _STREAM or not (blended or made.itemsize > own.itemsize) or made.ctypes.data % made.itemsize:
+def _buffer(made: Host, own: Host) -> Host | None:
+    """Where pieces are made before they are written past the caches, two; None where these are to hold them."""
+    if made.nbytes < _STREAM or made.ctypes.data % made.itemsize:
         return None
-    return np.empty(2 * loops.PIECE, made.dtype)
+    piece = _PIECE // (made.itemsize + own.itemsize) // _LINE * _LINE
+    return np.empty(2 * piece, made.dtype)

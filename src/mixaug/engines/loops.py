@@ -23,8 +23,7 @@ from numba.extending import intrinsic, overload
 
 from .._xp.fused import compiled, inlined
 
-PIECE = 1536  #: elements that are gathered before they are written past the caches
-TILE = 33792  #: elements of a row that are made before those of the next
+TILE = 16896  #: elements of a row that are made before those of the next
 _LINE = 64  # bytes that are written past the caches at once
 _GRID = 65536
 _VECTOR = 32  # bytes that are copied at once
@@ -58,7 +57,7 @@ def paste(
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
     together = min(planes * depth, max(1, TILE // size))  # planes that are made at once, where they are small
-    half, place_before, made_before = 0, 0, 0
+    piece, half, place_before, made_before = _piece(buffer), 0, 0, 0
     for group in range(0, planes * depth, together):
         for top in range(0, size, TILE):
             bottom = min(size, top + TILE)
@@ -67,20 +66,26 @@ def paste(
                 if plane >= planes * depth:
                     continue
                 base, units = plane * size, _units(scale, plane // depth, planes)
-                if gathered and plane == group and row <= TILE and visit // together + 1 < order.shape[0]:
-                    after = order[visit // together + 1]  # rows from anywhere: the processor cannot guess the next
-                    for j in range(parent.shape[0]):
-                        _fetch(source, parent[j, after] * row, row)
+                after = order[min(visit // together + 1, order.shape[0] - 1)]
+                then = parent[parent.shape[0] - 1, after] * row  # of a ring the others have been read by then
                 low, high = _place(turn, ends, box, i, shape, plane % depth, top // line, (bottom - 1) // line + 1)
                 mine = (parent[0, i] if gathered else i) * row
                 first = top
                 while first < bottom:
                     place = i * row + base + first
-                    last = min(bottom, first + _room(address + place * out.itemsize, out.itemsize, buffer))
+                    last = min(bottom, first + _room(piece, address + place * out.itemsize, out.itemsize, buffer))
+                    whole = not blended[i] and (first < low * line or first >= high * line)  # no box: as it lies
+                    if whole and first < low * line:
+                        last = min(last, low * line)
+                    composed = not blended[i] and not whole
                     o = _made_at(place, buffer, half)
                     to = _gathered_at(o, d, held, scale) - first
                     phase = units + first % step  # runs begin with a pixel, but where a piece does not
-                    if blended[i]:
+                    if gathered and buffer is None:
+                        _fetch_rows(source, parent, after, row, base + first, last - first)
+                    if whole:
+                        _take(d, o, own, mine + base + first, last - first, scale, offset, phase, work)
+                    elif blended[i]:
                         x, length = mine + base + first, last - first
                         _blend(
                             d, o, own, x, source, parent, i, row, base + first, length, weight, scale, offset, phase,
@@ -94,7 +99,7 @@ def paste(
                             end = min(last, y * line + ends[b, 2, 1] * step)
                             if start >= end or not ends[b, 1, 0] <= y < ends[b, 1, 1]:
                                 continue
-                            if at < start and not blended[i]:
+                            if composed and at < start:
                                 _move(g, to + at, own, mine + base + at, start - at)
                             if who[b] < 0:
                                 of = i * row + base + start if noise else i * line + start - y * line
@@ -114,13 +119,12 @@ def paste(
                                 c = phase if start == first else units
                                 _convert(d, o + start - first, g, to + start, end - start, scale, offset, c, work)
                             at = end
-                    if not blended[i]:
+                    if composed:
                         _move(g, to + at, own, mine + base + at, last - at)
-                    x, ahead = (source, parent[1, i] * row) if blended[i] else (own, mine)
-                    _flush(out, address, place_before, made_before, buffer, half, x, ahead + base + last)
-                    if not blended[i]:
+                    _flush(out, address, place_before, made_before, buffer, half, source, then + base + first)
+                    if composed:
                         _convert(d, o, g, to + first, last - first, scale, offset, phase, work)
-                    half, place_before, made_before = PIECE - half, place, last - first
+                    half, place_before, made_before = piece - half, place, last - first
                     first = last
     _flush(out, address, place_before, made_before, buffer, half, own, 0)
 
@@ -219,7 +223,7 @@ def dense(
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
     together = min(planes, max(1, TILE // size))
-    half, place_before, made_before = 0, 0, 0
+    piece, half, place_before, made_before = _piece(buffer), 0, 0, 0
     for group in range(0, planes, together):
         for top in range(0, size, TILE):
             bottom = min(size, top + TILE)
@@ -229,12 +233,16 @@ def dense(
                     continue
                 base, units = plane * size, _units(scale, plane, planes)
                 mine = (parent[0, i] if gathered else i) * row
+                after = order[min(visit // together + 1, order.shape[0] - 1)]
+                then = parent[parent.shape[0] - 1, after] * row  # of a ring the others have been read by then
                 first = top
                 while first < bottom:
                     place = i * row + base + first
-                    room = min(work.shape[0], _room(address + place * out.itemsize, out.itemsize, buffer))
+                    room = min(work.shape[0], _room(piece, address + place * out.itemsize, out.itemsize, buffer))
                     last = min(bottom, first + room)
                     o = _made_at(place, buffer, half)
+                    if gathered and buffer is None:
+                        _fetch_rows(source, parent, after, row, base + first, last - first)
                     if _is_binary(weight[0, 0, 0]):
                         to = _gathered_at(o, d, held, scale)
                         _choose(g, to, own, source, parent, i, mine, row, base, first, last, weight, step)
@@ -244,8 +252,8 @@ def dense(
                             d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units,
                             scale, offset, work,
                         )  # fmt: skip
-                    _flush(out, address, place_before, made_before, buffer, half, own, mine + base + last)
-                    half, place_before, made_before = PIECE - half, place, last - first
+                    _flush(out, address, place_before, made_before, buffer, half, source, then + base + first)
+                    half, place_before, made_before = piece - half, place, last - first
                     first = last
     _flush(out, address, place_before, made_before, buffer, half, own, 0)
 
@@ -356,6 +364,13 @@ def _order(parent: Any, chained: bool) -> Any:
 
 
 @inlined
+def _fetch_rows(source: Any, parent: Any, i: int, row: int, at: int, length: int) -> None:
+    """Have all that output i is made of fetched: rows from anywhere, which the processor cannot guess."""
+    for j in range(parent.shape[0]):
+        _fetch(source, parent[j, i] * row + at, length)
+
+
+@inlined
 def _place(turn: Any, ends: Any, box: Any, i: int, shape: Any, z: int, top: int, bottom: int) -> Any:
     """Where the boxes of output i lie in these lines of plane z, from the left; the lines that have some."""
     axes = box.shape[2]
@@ -386,7 +401,7 @@ def _write_past(out: Any, address: int, at: int, length: int, buffer: Any, half:
     before are done, those past the caches too: so meanwhile the next piece is gathered.
     """
     size = out.itemsize
-    start = PIECE - half
+    start = buffer.shape[0] // 2 - half
     head = min(length, (-(address + at * size) % _LINE) // size)
     body = (length - head) * size // _LINE * _LINE // size
     for r in range(head):
@@ -466,10 +481,7 @@ def _prefetch(builder: Any, place: Any) -> None:
 
 @intrinsic
 def _stream(context: Any, d: Any, at: Any, buffer: Any, start: Any, length: Any, x: Any, ahead: Any) -> Any:
-    """Store lines of 64 bytes past the caches, from an address that is a multiple of it on; fetch as many elements.
-
-    What is read next is fetched meanwhile: the processor does not guess it, for stores of this kind hold it up.
-    """
+    """Store lines of 64 bytes past the caches, from an address that is a multiple of it on; fetch as many elements."""
     element = d.dtype.bitwidth // 8
     lanes = _LINE // element
 
@@ -501,6 +513,11 @@ def _gathered_at(o: int, d: Any, held: Any, scale: Any) -> int:
 
 def _convert(d: Any, o: int, x: Any, s: int, length: int, scale: Any, offset: Any, units: int, work: Any) -> None:
     """Convert what has been gathered from s on, if it is to be converted."""
+    raise NotImplementedError
+
+
+def _take(d: Any, o: int, x: Any, s: int, length: int, scale: Any, offset: Any, units: int, work: Any) -> None:
+    """Elements of x from s on, in their new units."""
     raise NotImplementedError
 
 
@@ -549,7 +566,12 @@ def _made_at(at: int, buffer: Any, half: int) -> int:
     raise NotImplementedError
 
 
-def _room(address: int, size: int, buffer: Any) -> int:
+def _piece(buffer: Any) -> int:
+    """How many elements are made before they are written."""
+    raise NotImplementedError
+
+
+def _room(piece: int, address: int, size: int, buffer: Any) -> int:
     """How long a piece may be: past the caches so that the next one begins with a whole line."""
     raise NotImplementedError
 
@@ -586,6 +608,15 @@ def _convert_of(d, o, x, s, length, scale, offset, units, work):
                 d[to + r] = _narrow(_affine(_wide(x[of + r], zero), scale, offset, c + r), none)
 
     return convert
+
+
+@overload(_take, inline="always")
+def _take_of(d, o, x, s, length, scale, offset, units, work):
+    if _stays(d, x, scale):
+        return lambda d, o, x, s, length, scale, offset, units, work: _move(d, o, x, s, length)
+    return lambda d, o, x, s, length, scale, offset, units, work: _convert(
+        d, o, x, s, length, scale, offset, units, work
+    )
 
 
 @overload(_is_binary, inline="always")
@@ -646,11 +677,16 @@ def _made_at_of(at, buffer, half):
     return (lambda at, buffer, half: at) if buffer == types.none else lambda at, buffer, half: half
 
 
+@overload(_piece, inline="always")
+def _piece_of(buffer):
+    return (lambda buffer: TILE) if buffer == types.none else lambda buffer: buffer.shape[0] // 2
+
+
 @overload(_room, inline="always")
-def _room_of(address, size, buffer):
+def _room_of(piece, address, size, buffer):
     if buffer == types.none:
-        return lambda address, size, buffer: TILE
-    return lambda address, size, buffer: PIECE - address % _LINE // size
+        return lambda piece, address, size, buffer: piece
+    return lambda piece, address, size, buffer: piece - address % _LINE // size
 
 
 @overload(_flush, inline="always")
