@@ -71,7 +71,9 @@ def images(
         scratch = np.empty(loops.TILE, own.dtype)
         if isinstance(region, Dense):
             weight = held["weight"].reshape(*held["weight"].shape[:2], -1)
-            loops.dense(made, own, source_, *who, weight, np.empty_like(work), scratch, *how)
+            loops.dense(
+                made, own, source_, *who, weight, np.empty(len(work) + 2 * layout.shape[4], work.dtype), scratch, *how
+            )
         else:
             _paste(loops, made, own, source_, who, held, region.parents, scratch, rows.dtype, how)
     return xp.adopt(into, units.dtype) if out is None else xp.written(out)
