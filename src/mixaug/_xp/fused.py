@@ -177,6 +177,62 @@ def settled(parent: Any, share: Any) -> Any:
 
 
 @compiled
+def matmul(x: Any, y: Any) -> Any:
+    """numpy.matmul, of int32 (n or 1, k or 1, a, b) and (n, k, b, c): exact while no sum comes to 2^31."""
+    n, k, b, c = y.shape
+    a = x.shape[2]
+    made = np.zeros((n, k, a, c), np.int32)
+    for i in range(n):
+        for j in range(k):
+            first, second, sums = x[i % x.shape[0], j % x.shape[1]], y[i, j], made[i, j]
+            if c == 1:  # what is long is to be inmost
+                turned = first.T.copy()
+                for u in range(b):
+                    for v in range(a):
+                        sums[v, 0] += turned[u, v] * second[u, 0]
+            else:
+                for v in range(a):
+                    for u in range(b):
+                        for w in range(c):
+                            sums[v, w] += first[v, u] * second[u, w]
+    return made
+
+
+@compiled
+def lowest(values: Any, wanted: Any) -> Any:
+    """recipes.masks.lowest: bool (n, pixels), of int32 (n, pixels); by counts of their first digits, then the next."""
+    n, pixels = values.shape
+    made = np.empty((n, pixels), np.bool_)
+    count = np.empty(2048, np.int64)
+    for i in range(n):
+        below, limit = np.int64(wanted[i]), np.uint32(0)
+        if below >= pixels:
+            made[i] = True
+            continue
+        for level in range(3):
+            shift = np.uint32(20 - 10 * level)
+            count[:] = 0
+            for pixel in range(pixels):
+                value = _above(values[i, pixel]) >> shift
+                if value >> np.uint32(10) == limit >> np.uint32(10) or level == 0:
+                    count[value & np.uint32(2047 if level == 0 else 1023)] += 1
+            digit = np.uint32(0)
+            while count[digit] <= below:
+                below -= count[digit]
+                digit += np.uint32(1)
+            limit = (limit | digit) << np.uint32(10) if level < 2 else limit | digit
+        for pixel in range(pixels):
+            made[i, pixel] = _above(values[i, pixel]) < limit
+    return made
+
+
+@inlined
+def _above(value: Any) -> Any:
+    """A number of 31 bits, in the order of the values."""
+    return np.uint32(value + np.int32(2**30))
+
+
+@compiled
 def feistel(k0: int, k1: int, index: Any, n: int, width: int, height: int, rounds: int, inverse: bool) -> Any:
     """epoch.Permutation of a cell network of width x height: int64 (m,), of an index (m,)."""
     made = index.copy()

@@ -327,8 +327,8 @@ def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, st
     else:
         for pixel in range(_u(last - first)):
             w = _weight(weights, weight, j, i, _u(first) + pixel)
-            for r in range(_u(step) * pixel, _u(step) * (pixel + _u(1))):
-                weights[r] = w
+            for c in range(_u(step)):
+                weights[_u(step) * pixel + c] = w
 
 
 @inlined
