@@ -116,6 +116,7 @@ def _paste(
         boxes,
         *_which(shown, moved, bool(hole)),
         crops,
+        np.empty((len(boxes), how[0][3] if any(moved) else 0), np.int64),
         np.empty((len(boxes), 3, 2), np.int64),
         np.empty(len(boxes), np.int64),
         *how,
