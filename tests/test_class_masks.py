@@ -290,7 +290,6 @@ def test_ids_that_no_host_can_see_give_nan():
             "masks: expected one channel of class ids with channels='last'",
         ),
         (np.zeros((2, 4, 4, 1), np.uint8), {"channels": "middle"}, ValueError, "masks: expected channels"),
-        (tf.zeros((2, 4, 4), tf.int32), {}, TypeError, "one library, got TensorFlow for 'masks'"),
     ],
 )  # fmt: skip
 def test_masks_that_are_refused(m, options, error, sentence):

@@ -30,13 +30,24 @@ def rows(short: bool) -> Iterator[Row]:
 
 def contenders(work: Work, case: Case) -> list[Contender]:
     """Those that mix a batch."""
-    found = ours.contenders(work, case, np.asarray)
+    found = [filled(work, case), *ours.contenders(work, case, np.asarray)]
     if work.with_masks:
         return [*found, Contender(LOOP, lambda: looped_masks(work, case), remark="on copies")]
     return found + [
         Contender(name, lambda mixer=mixer: by_hand(work, case, mixer), remark=remark)
         for name, (mixer, remark) in mixers(case.method).items()
     ]
+
+
+def filled(work: Work, case: Case) -> Contender:
+    """A second limit: the output written, and nothing read."""
+    dtype = np.uint8 if case.dtypes.endswith("uint8") else np.float32
+
+    def make() -> Call:
+        out = np.empty((work.rows, *work.size, 3), dtype)
+        return lambda: out.fill(1)
+
+    return Contender("fill of the output alone", make, per_sample=False, remark="reads nothing, mixes nothing")
 
 
 def mixers(method: str) -> dict[str, tuple[Mixer, str]]:

@@ -115,13 +115,14 @@ def mix_from(
     seen = None if pairing is None else _seen(pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
+    near = like if xp.host(like) is None else None  # a mix of NumPy serves what lies on the host
     slots = recipe.parents if keep_clean else 0  # clean and mixed samples have room for as many objects
 
     def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
         chosen = None if parent is None else parent[: recipe.parents]
         if pairing is not None:
             chosen = pairing.parent(n, recipe.parents, key=key, like=like, seen=seen)
-        mix = widened(recipe.draw(n, size, key=key, like=like, parent=chosen, first=first), slots)
+        mix = widened(recipe.draw(n, size, key=key, like=near, parent=chosen, first=first), slots)
         return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
     made, copies = keys.make(key), check_whole("repeat", repeat, 1)

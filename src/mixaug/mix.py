@@ -28,6 +28,8 @@ class Mix:
 
         share[k] = mean over the pixels of dense()[k]
 
+    A mix of NumPy can be applied to arrays of every library, a mix of another one to those of its own.
+
     Args:
         parent: int32 (k, n), rows of a source. By default the source is the batch itself; then row 0 is 0 .. n-1.
             Row 0 is the output's own sample. A parent of share 0 is padding and points there too.
@@ -117,11 +119,11 @@ class Mix:
         """
         if x is None and source is None:
             raise ValueError("images: expected images or a source, got neither")
-        xp, given = self._same(images=x, source=source, out=out), source if x is None else x
+        xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
         units = images.in_units(xp, given, channels, dtype, scale, offset)
         if out is not None:
             wanted = xp.dtype(given) if units is None else units.dtype
-            images.check_out(xp, out, given, xp.shape(self.parent)[1], wanted, (x, source))
+            images.check_out(xp, out, given, self._library.shape(self.parent)[1], wanted, (x, source))
         return images.mix(xp, x, source, self.parent, self.region, self.size, channels, units, out)
 
     @_xp.opaque
@@ -169,9 +171,9 @@ class Mix:
         French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", mix masks by a
         box. Blends of masks have no ids: take `soft`, or that of the heavier image.
         """
-        xp = self._same(masks=m, source=source)
+        xp, mix = self._beside(masks=m, source=source)
         mixed = masks.shares if soft else masks.mix
-        return mixed(xp, m, source, self.parent, self.region, self.size, channels, num_classes, ignore_index)
+        return mixed(xp, m, source, mix.parent, mix.region, mix.size, channels, num_classes, ignore_index)
 
     @_xp.opaque
     def labels(
@@ -208,7 +210,7 @@ class Mix:
         """
         if union and visible is not None:
             raise ValueError("labels: expected union or visible, got both; a union has no weights")
-        xp = self._same(labels=y, source=source)
+        xp = self._serves(labels=y, source=source)
         share = self.share if visible is None else self.visible(visible, source=visible_source).share
         return labels.mix(xp, y, source, self.parent, share, num_classes, union)
 
@@ -225,7 +227,7 @@ class Mix:
 
         Returns:
             `share` float32 (k, n); `unseen` bool (k, n), the parents that a plain label names though their object is
-            not to be seen; `nothing` bool (n,), the outputs without any object: all are in the library of the mix.
+            not to be seen; `nothing` bool (n,), the outputs without any object: all in the library of the foreground.
 
         Raises:
             TypeError: no bools, or another library. ValueError: another number of axes or rows.
@@ -240,8 +242,8 @@ class Mix:
 
         arXiv 2606.04820 (2026), "OA-CutMix", weighs the labels of CutMix so; this does for every recipe.
         """
-        xp = self._same(foreground=foreground, source=source)
-        return visible(xp, foreground, source, self.parent, self.share, self.region, self.size)
+        xp, mix = self._beside(foreground=foreground, source=source)
+        return visible(xp, foreground, source, mix.parent, mix.share, mix.region, mix.size)
 
     @_xp.opaque
     def values(self, y: Array, *, source: Array | None = None) -> Array:
@@ -253,8 +255,8 @@ class Mix:
             y: (n, ...) of any number of axes; integers and bools give float32, floats keep their dtype.
             source: the values that the parents are rows of, where that is not y.
         """
-        xp = self._same(values=y, source=source)
-        return values.mix(xp, y, source, self.parent, self.share)
+        xp, mix = self._beside(values=y, source=source)
+        return values.mix(xp, y, source, mix.parent, mix.share)
 
     @_xp.opaque
     def parts(self, y: Array, *, source: Array | None = None) -> tuple[Array, Array]:
@@ -269,9 +271,9 @@ class Mix:
         Returns:
             parts (k, n, ...) of the dtype of y, and share float32 (k, n).
         """
-        xp = self._same(labels=y, source=source)
-        rows.check(xp, y, source, self.parent, "labels")
-        return xp.stack(rows.parents(xp, y, source, self.parent)), self.share
+        xp, mix = self._beside(labels=y, source=source)
+        rows.check(xp, y, source, mix.parent, "labels")
+        return xp.stack(rows.parents(xp, y, source, mix.parent)), mix.share
 
     @_xp.opaque
     def boxes(
@@ -333,9 +335,9 @@ class Mix:
         Zhang et al. 2019, "Bag of Freebies for Training Object Detection Neural Networks", keep all boxes of a blend.
         """
         beside = objects.Beside(labels, valid, source, labels_source, valid_source)
-        xp = self._same(**objects.named("boxes", boxes, beside))
+        xp, mix = self._beside(**objects.named("boxes", boxes, beside))
         keep = objects.Keep(min_visibility, max_boxes)
-        return objects.boxes(xp, boxes, beside, self.parent, self.region, self.size, format, normalized, keep)
+        return objects.boxes(xp, boxes, beside, mix.parent, mix.region, mix.size, format, normalized, keep)
 
     @_xp.opaque
     def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> Keypoints:
@@ -363,8 +365,8 @@ class Mix:
             >>> mix.keypoints(np.full((4, 1, 2), 4.5, np.float32)).weight.sum(axis=1)  # each pixel has one parent
             array([1., 1., 1., 1.], dtype=float32)
         """
-        xp = self._same(keypoints=points, source=source)
-        return objects.keypoints(xp, points, source, self.parent, self.region, self.size, normalized)
+        xp, mix = self._beside(keypoints=points, source=source)
+        return objects.keypoints(xp, points, source, mix.parent, mix.region, mix.size, normalized)
 
     @_xp.opaque
     def instances(
@@ -410,9 +412,9 @@ class Mix:
             (True, [1.0, 1.0])
         """
         beside = objects.Beside(labels, valid, source, labels_source, valid_source)
-        xp = self._same(**objects.named("instances", masks, beside))
+        xp, mix = self._beside(**objects.named("instances", masks, beside))
         keep = objects.Keep(min_visibility, max_instances)
-        return objects.instances(xp, masks, beside, self.parent, self.region, self.size, keep)
+        return objects.instances(xp, masks, beside, mix.parent, mix.region, mix.size, keep)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mix to a NumPy .npz file; nothing in it is pickled."""
@@ -465,9 +467,17 @@ class Mix:
 
     __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # the names that TensorFlow looks for
 
-    def _same(self, **named: Array | None) -> Library:
+    def _serves(self, **named: Array | None) -> Library:
+        """The one library of these arrays, which that of the mix is too; but a mix of NumPy serves all libraries."""
         arrays = {name: array for name, array in named.items() if array is not None}
-        return _xp.same({**arrays, "the mix": self.parent})
+        if not arrays or self._library.name != "numpy":
+            arrays["the mix"] = self.parent
+        return _xp.same(arrays)
+
+    def _beside(self, **named: Array | None) -> tuple[Library, Mix]:
+        """The library of these arrays, and the mix in it."""
+        xp = self._serves(**named)
+        return xp, self if xp == self._library else self.to(xp)
 
 
 def assemble(xp: Library, parent: Array, drawn: Drawn, size: Size) -> Mix:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from . import _xp
 from ._xp import Array, Dim, Library
 
 Size: TypeAlias = tuple[Dim, ...]
@@ -215,6 +216,11 @@ class Chosen:
 
 Region: TypeAlias = Paste | Dense
 Drawn: TypeAlias = Region | Chosen
+
+
+def to(xp: Library, region: Region) -> Region:
+    """The same region in another library, of one that lies on the host."""
+    return type(region).of({name: _xp.to(xp, array) for name, array in region.arrays().items()}, region.parents)
 
 
 def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import engines
+from .. import _xp, engines
 from .._xp import Array, Dim, Library
 from ..keys import GRID
-from ..regions import Dense, Paste, Region, Size, inside
+from ..regions import Dense, Paste, Region, Size, inside, to
 from ..scale import home, same, scaled
 from ..units import DTYPES, Units, checked
 from . import rows
@@ -45,11 +45,13 @@ def mix(
     channels, given = placed(xp, channels), source if x is None else x
     units = units or Units(xp.dtype(given))
     _check(xp, x, source, parent, drawn_for, channels)
-    here = scaled(xp, region, drawn_for, size(xp, given, channels))
-    if here is region or all(crop is None for crop in region.crop):
+    found = size(xp, given, channels)
+    here = region if same(drawn_for, found) else scaled(xp, to(xp, region), drawn_for, found)
+    if same(drawn_for, found) or all(crop is None for crop in region.crop):
         made = engines.images(xp, x, source, parent, here, channels, units, out)
         if made is not None:
             return made
+    parent, region, here = _xp.to(xp, parent), to(xp, region), to(xp, here)
     x = xp.take(source, parent[0]) if x is None else x
     parents = rows.parents(xp, x, source, parent, used(region))
     precise = None if units.keep(xp.dtype(x)) else _precision(xp, x)

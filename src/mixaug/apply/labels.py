@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from .. import engines
+from .. import _xp, engines
 from .._xp import Array, Library
 from . import rows, values
 
@@ -30,6 +30,7 @@ def mix(
     made = None if union else engines.labels(xp, y, source, parent, share, num_classes)
     if made is not None:
         return made
+    parent, share = _xp.to(xp, parent), _xp.to(xp, share)
     parts = rows.parents(xp, y, source, parent)
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
         for ids in parts:

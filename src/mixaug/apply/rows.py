@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import _xp
 from .._xp import Array, Library
 
 
@@ -12,7 +13,8 @@ def check(xp: Library, x: Array | None, source: Array | None, parent: Array, wha
 
     x None: the own samples are rows of the source too.
     """
-    n = xp.shape(parent)[1]
+    home = _xp.of(parent)
+    n = home.shape(parent)[1]
     rows = (n,) if x is None else xp.shape(x)[:1]
     if not rows:
         raise ValueError(f"{what}: expected a batch, rows on the first axis, got a single value of no axes")
@@ -21,7 +23,7 @@ def check(xp: Library, x: Array | None, source: Array | None, parent: Array, wha
             f"{what}: expected {n} rows, as many as the mix has outputs, got {rows[0]}; "
             "pass the rows of the batch, and the array that the parents are rows of as source="
         )
-    held = xp.concrete(parent)
+    held = None if _xp.is_compiling() else home.concrete(parent)
     if held is not None and held.size and int(held.min()) < 0:
         raise ValueError(f"{what}: expected parents of row 0 or more, got {int(held.min())}; count them from the start")
     available = xp.shape(x if source is None else source)[0]

@@ -6,8 +6,9 @@ above all, is done by the library of the arrays, from the same definition.
 
 from __future__ import annotations
 
+from .. import _xp
 from .._xp import Array, Library
-from ..regions import Region
+from ..regions import Region, to
 from ..units import Units
 from . import cpu, gpu
 
@@ -24,7 +25,7 @@ def images(
 ) -> Array | None:
     """The mixed images, made where they lie; None where no engine takes them."""
     if xp.title.startswith("PyTorch on "):
-        return gpu.mixed(x, source, parent, region, channels, units, out)
+        return gpu.mixed(x, source, _xp.to(xp, parent), to(xp, region), channels, units, out)
     return cpu.images(xp, x, source, parent, region, channels, units, out)
 
 

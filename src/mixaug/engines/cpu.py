@@ -51,7 +51,7 @@ def images(
     dtype, rows = xp.dtype(given), xp.host(given)
     if rows is None or not _is_taken(dtype, units.dtype, region) or not _are_numbers(units):
         return None
-    held, layout = _on_host(xp, {"parent": parent, **region.arrays()}), _layout(rows, channels)
+    held, layout = _on_host({"parent": parent, **region.arrays()}), _layout(rows, channels)
     if held is None or layout is None or not _fits(held, region.parents, _spatial(rows, channels)):
         return None
     others = rows if source is given or source is None else xp.host(source)
@@ -129,7 +129,7 @@ def labels(
     """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or not all in range."""
     if num_classes is None or len(y.shape) != 1 or "int" not in xp.dtype(y):
         return None
-    held = _on_host(xp, {"own": y, "source": y if source is None else source, "parent": parent, "share": share})
+    held = _on_host({"own": y, "source": y if source is None else source, "parent": parent, "share": share})
     loops = None if held is None else _xp.loops(_LOOPS)
     if held is None or loops is None or held["share"].shape != held["parent"].shape:
         return None
@@ -140,11 +140,11 @@ def labels(
     return xp.adopt(made, "float32") if known else None
 
 
-def _on_host(xp: Library, arrays: Mapping[str, Array]) -> dict[str, Host] | None:
+def _on_host(arrays: Mapping[str, Array]) -> dict[str, Host] | None:
     """Views of all, read-only; None where one is not to be had."""
     held = {}
     for name, array in arrays.items():
-        view = xp.host(array)
+        view = _xp.of(array).host(array)
         if view is None or not view.dtype.isnative:
             return None
         held[name] = _read_only(np.ascontiguousarray(view))

@@ -87,7 +87,8 @@ class Recipe(ABC):
             size: the spatial size in pixels, such as (height, width).
             key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
                 PRNG key.
-            like: an array whose library and device the mix shall be in; NumPy without one.
+            like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
+                to arrays of every library; on a GPU it would have to be copied there each time.
             parent: int32 (k, n), who is mixed with whom where the parents are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
             first: the number of the first output, where these are a part of a batch: each is drawn what it is drawn in
