@@ -315,3 +315,27 @@ def test_a_mix_of_another_library_serves_its_own_arrays_alone(apply):
         apply(mix, tf.zeros((2, 4, 4, 3)))
     with pytest.raises(TypeError, match=r"one library, got NumPy for '.*' and PyTorch for 'the mix'"):
         apply(mix, np.zeros((2, 4, 4, 3)))
+
+
+def test_rows_that_are_not_there_are_refused_while_pytorch_compiles_too():
+    """The loops read where they are told."""
+    mix = ma.CutMix().draw(4, (8, 8), key=(0, 1))
+    far = ma.Mix(np.stack([mix.parent[0], mix.parent[1] + 50]), mix.share, mix.region, mix.size)
+    ways.torch._dynamo.reset()
+    for apply, x in ((far.images, np.zeros((4, 8, 8, 3), np.float32)), (lambda y: far.labels(y, 3), np.zeros(4, int))):
+        with pytest.raises(ValueError, match=r"the mix takes parents up to row 5\d, but there are only 4 rows"):
+            ways.torch.compile(apply, backend="eager")(x)
+
+
+def test_the_parts_of_texts_have_shares_of_the_library_of_the_batch():
+    for make in ways.MAKE.values():
+        images = make(np.zeros((3, 4, 4, 1), np.float32))
+        batch = {"images": images, "caption": ["a", "b", "c"]}
+        mixed = ma.mix_batch(ma.MixUp(), batch, key=(0, 0), fields={"images": ma.Images("last"), "caption": "parts"})
+        assert type(mixed["caption"][1]) is type(images)
+
+
+def test_a_foreground_is_of_the_library_of_the_labels():
+    mix = ma.CutMix().draw(2, (4, 4), key=(0, 0))
+    with pytest.raises(TypeError, match="one library, got NumPy for 'labels' and TensorFlow for 'visible'"):
+        mix.labels(np.array([0, 1]), 2, visible=tf.ones((2, 4, 4), tf.bool))

@@ -115,7 +115,8 @@ def mix_from(
     seen = None if pairing is None else _seen(pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
-    near = like if xp.host(like) is None else None  # a mix of NumPy serves what lies on the host
+    handed_on = any(isinstance(kind, Parts) for kind in kinds.values())  # shares of the mix itself
+    near = like if handed_on or xp.host(like) is None else None  # a mix of NumPy serves what lies on the host
     slots = recipe.parents if keep_clean else 0  # clean and mixed samples have room for as many objects
 
     def copy(recipe: Recipe, key: Key) -> dict[str, Any]:

@@ -210,7 +210,7 @@ class Mix:
         """
         if union and visible is not None:
             raise ValueError("labels: expected union or visible, got both; a union has no weights")
-        xp = self._serves(labels=y, source=source)
+        xp = self._serves(labels=y, source=source, visible=visible, visible_source=visible_source)
         share = self.share if visible is None else self.visible(visible, source=visible_source).share
         return labels.mix(xp, y, source, self.parent, share, num_classes, union)
 

@@ -171,7 +171,14 @@ def example(name: str) -> Array:
 def to(xp: Library, x: Array) -> Array:
     """An array that lies on the host, or one of that library, in that library."""
     found = find(x)
-    return x if found == xp else xp.constant(x if found is None else found.concrete(x))
+    if found == xp or found is None:
+        return x if found else xp.constant(x)
+    held = found.concrete(x)
+    if held is None:
+        raise TypeError(
+            f"expected an array of {xp.title}, or one on the host, got a traced or distant one of {title(x)}"
+        )
+    return xp.constant(held)
 
 
 def of(x: object, what: str = "x") -> Library:

@@ -46,12 +46,14 @@ def mix(
     units = units or Units(xp.dtype(given))
     _check(xp, x, source, parent, drawn_for, channels)
     found = size(xp, given, channels)
-    here = region if same(drawn_for, found) else scaled(xp, to(xp, region), drawn_for, found)
-    if same(drawn_for, found) or all(crop is None for crop in region.crop):
+    whole = same(drawn_for, found)
+    here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
+    if whole or all(crop is None for crop in region.crop):
         made = engines.images(xp, x, source, parent, here, channels, units, out)
         if made is not None:
             return made
-    parent, region, here = _xp.to(xp, parent), to(xp, region), to(xp, here)
+    parent, region = _xp.to(xp, parent), to(xp, region)
+    here = region if whole else here
     x = xp.take(source, parent[0]) if x is None else x
     parents = rows.parents(xp, x, source, parent, used(region))
     precise = None if units.keep(xp.dtype(x)) else _precision(xp, x)

@@ -23,7 +23,7 @@ def check(xp: Library, x: Array | None, source: Array | None, parent: Array, wha
             f"{what}: expected {n} rows, as many as the mix has outputs, got {rows[0]}; "
             "pass the rows of the batch, and the array that the parents are rows of as source="
         )
-    held = None if _xp.is_compiling() else home.concrete(parent)
+    held = None if home != xp and _xp.is_compiling() else home.concrete(parent)  # that would be traced
     if held is not None and held.size and int(held.min()) < 0:
         raise ValueError(f"{what}: expected parents of row 0 or more, got {int(held.min())}; count them from the start")
     available = xp.shape(x if source is None else source)[0]

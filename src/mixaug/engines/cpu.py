@@ -20,7 +20,7 @@ _LOOPS = "mixaug.engines.loops"
 _BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
 _CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
 _PIECE = 6144  # bytes that are read and written at a time, where outputs are written past the caches
-_LINE = 64  # elements that a piece is a multiple of: whole lines of memory
+_ROUND = 64  # elements that a piece is a multiple of: whole lines of memory
 _STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them
 
 Host = np.ndarray[Any, Any]
@@ -276,5 +276,5 @@ def _buffer(made: Host, own: Host) -> Host | None:
     """Where pieces are made before they are written past the caches, two; None where these are to hold them."""
     if made.nbytes < _STREAM or made.ctypes.data % made.itemsize:
         return None
-    piece = _PIECE // (made.itemsize + own.itemsize) // _LINE * _LINE
+    piece = _PIECE // (made.itemsize + own.itemsize) // _ROUND * _ROUND
     return np.empty(2 * piece, made.dtype)
