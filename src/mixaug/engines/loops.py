@@ -4,6 +4,7 @@ An image is a line of elements, its `shape` being (planes, depth, height, width,
 channels come first, and a pixel has `step` elements where they come last. Outputs are made piece by piece: what is
 behind the boxes, and what the boxes show, while it is in the first cache. Each row is made after the one whose partner
 it is, so that it is read once; each element is written once, but in small images, where many short runs cost more.
+Pieces of large outputs are written past the caches while the next is gathered, and the next row's partner is fetched.
 
 Types say what is to be done: `scale` is None where pixels stay in their units, `buffer` where outputs are written
 through the caches, and `work` is a scratch of the dtype that is computed in (int32 for blends of uint8). float16 comes
