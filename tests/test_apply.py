@@ -339,3 +339,9 @@ def test_a_foreground_is_of_the_library_of_the_labels():
     mix = ma.CutMix().draw(2, (4, 4), key=(0, 0))
     with pytest.raises(TypeError, match="one library, got NumPy for 'labels' and TensorFlow for 'visible'"):
         mix.labels(np.array([0, 1]), 2, visible=tf.ones((2, 4, 4), tf.bool))
+
+
+def test_what_is_traced_cannot_go_to_another_library():
+    xp = ma._xp.common()
+    with pytest.raises(TypeError, match="expected an array of NumPy, or one on the host, got a traced or distant one"):
+        tf.function(lambda x: ma._xp.to(xp, x))(tf.zeros(2))

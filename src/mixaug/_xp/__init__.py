@@ -171,9 +171,9 @@ def example(name: str) -> Array:
 def to(xp: Library, x: Array) -> Array:
     """An array that lies on the host, or one of that library, in that library."""
     found = find(x)
-    if found == xp or found is None:
-        return x if found else xp.constant(x)
-    held = found.concrete(x)
+    if found == xp:
+        return x
+    held = found.concrete(x) if found else x
     if held is None:
         raise TypeError(
             f"expected an array of {xp.title}, or one on the host, got a traced or distant one of {title(x)}"
