@@ -137,7 +137,7 @@ def steps() -> Iterator[Goal]:
             lambda run, library=library, name=name: added(run.find("training", library, name)),
         )
     for method in BOTH:
-        yield times_copy(f"GPU, {method}, uint8 to bfloat16", 1.25, "gpu", method, "mixaug out=", "gpu")
+        yield times_copy(f"GPU, {method}, uint8 to bfloat16", 1.25, "gpu", method, "mixaug out=, images alone", "gpu")
         yield Goal(
             f"GPU, {method}, faster than torchvision",
             3,

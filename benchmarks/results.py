@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,14 @@ def load(path: Path) -> Results:
     """Those that were kept."""
     held: dict[str, Any] = json.loads(path.read_text())
     return Results(**{**held, "rows": [made(row) for row in held["rows"]]})
+
+
+def with_process(run: Results, process: str, path: Path) -> Results:
+    """The results with the rows of a process that ran elsewhere, and left them in a file."""
+    held = json.loads(path.read_text())
+    rows = [row for row in run.rows if row.process != process] + [made(row) for row in held["rows"]]
+    versions = ", ".join(f"{name} {number}" for name, number in held["versions"].items())
+    return replace(run, rows=rows, about={**run.about, process: f"measured on another machine, {versions}"})
 
 
 def made(row: dict[str, Any]) -> Row:

@@ -2,7 +2,8 @@
 
 python -m benchmarks.run [--short] [--only numpy,torch] [--page] [--out docs] [--results out/bench/results.json]
 
-With --page the page is written anew from the results of the last run, as after a change of benchmarks/notes.md.
+With --page the page is written anew from the results of the last run, as after a change of benchmarks/notes.md. With
+--gpu FILE the rows of a GPU are those that `python -m benchmarks.contenders.gpu --out FILE` left on a machine with one.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ def main() -> None:
         use_few_cores()
         measured(asked).save(asked.results)
     run = results.load(asked.results)
+    if asked.gpu:
+        run = results.with_process(run, "gpu", asked.gpu)
+        run.save(asked.results)
     asked.out.mkdir(parents=True, exist_ok=True)
     print(chart.write(run, asked.out))
     print(page.write(run, asked.out))
@@ -57,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="tiny batches, hardly more than once: that it runs")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(PROCESSES), help="these processes")
     parser.add_argument("--page", action="store_true", help="measure nothing, write the page of the last run")
+    parser.add_argument("--gpu", type=Path, help="the rows of a GPU, from another machine")
     parser.add_argument("--out", type=Path, help="the folder of the page")
     parser.add_argument("--results", type=Path, help="the file of the rows")
     asked = parser.parse_args()

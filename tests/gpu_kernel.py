@@ -299,6 +299,55 @@ def test_no_rows():
         assert (got.shape, got.dtype) == ((0, 3, 5, 6), F32)
 
 
+def test_a_row_that_is_not_there_is_taken_for_the_nearest():
+    """No host sees the rows of a mix on a GPU: nothing beyond the images may be touched."""
+    x = pixels((9, 5, 6), U8, seed=1)
+    rows = torch.tensor([[3, 3, 3, 3], [2, -1, 9, 2**31 - 1]], dtype=torch.int32, device=DEVICE)
+    region = ma.Dense(torch.full((2, 4, 5, 6), 0.5, device=DEVICE))
+    got = run(None, x, replace(drawn(ma.MixUp(), 4, (5, 6)), parent=rows, region=region), None, F32)
+    assert torch.equal(got, (x[3].float() + x[[2, 0, 8, 8]].float()) / 2)
+
+
+# --- labels
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+@pytest.mark.parametrize("recipe", [ma.identity(), ma.CutMix(), ma.MixUp(parents=5)], ids=repr)
+@pytest.mark.parametrize("classes", [1, 5, 64, 3000])
+def test_labels_are_those_of_the_library(recipe, dtype, classes):
+    y = torch.arange(7, device=DEVICE).mul(3).remainder(min(classes, 200)).to(dtype)
+    mix, source = drawn(recipe, 7, (8, 8)), y.flip(0)
+    want = mix.to(ma._xp.common()) if DEVICE == "cpu" else None
+    for other in (None, source):
+        got = gpu.labels(y, other, mix.parent, mix.share, classes)
+        parts = [y, *((y if other is None else other)[rows.long()] for rows in mix.parent[1:])]
+        hot = [torch.nn.functional.one_hot(part.long(), classes) for part in parts]
+        assert torch.equal(got, sum(share[:, None] * one for share, one in zip(mix.share, hot, strict=True)))
+        assert (
+            want is None
+            or (got.numpy() == want.labels(y.numpy(), classes, source=None if other is None else other.numpy())).all()
+        )
+
+
+def test_labels_of_what_is_none_are_nan():
+    parent = torch.tensor([[0, 1, 2, 3], [1, 0, 3, 9]], dtype=torch.int32, device=DEVICE)
+    share, y = torch.full((2, 4), 0.5, device=DEVICE), torch.tensor([0, 1, 2, 7], device=DEVICE)
+    got = gpu.labels(y, None, parent, share, 3)
+    assert got.isnan().all(1).tolist() == [False, False, True, True]
+    assert got[:2].tolist() == [[0.5, 0.5, 0]] * 2
+    assert gpu.labels(y[:0], None, parent[:, :0], share[:, :0], 3).shape == (0, 3)
+
+
+def test_labels_that_are_for_others():
+    mix = drawn(ma.CutMix(), 4, (8, 8))
+    y = torch.arange(4, device=DEVICE)
+    assert gpu.labels(y[:, None], None, mix.parent, mix.share, 4) is None
+    assert gpu.labels(y, None, mix.parent, mix.share, None) is None
+    assert gpu.labels(y > 1, None, mix.parent, mix.share, 2) is None
+    assert gpu.labels(y, None, mix.parent, mix.share.double(), 4) is None
+    assert gpu.labels(y, None, mix.parent, mix.share.requires_grad_(), 4) is None
+
+
 # --- the compiler
 
 COMPILED = """
@@ -312,11 +361,12 @@ class Driver:
     get_current_target = staticmethod(lambda: GPUTarget("cuda", 90, 32))
 
 class Compiled:
+    def __init__(self, name): ...
     def __getitem__(self, grid):
         return lambda *args, **options: made.append(kernel.warmup(*args, grid=grid, **options).asm["ptx"])
 
 triton.runtime.driver.set_active(Driver())
-kernel, made = gpu._kernel(), []
+kernel, made = gpu._kernel("_mix"), []
 gpu._kernel = Compiled
 u8, f32, bf16, scale = torch.uint8, torch.float32, torch.bfloat16, torch.ones(3)
 for recipe, size, dtype, to, channels, scale in [
@@ -333,12 +383,13 @@ for recipe, size, dtype, to, channels, scale in [
     assert gpu.images(x, None, mix.parent, mix.region, channels, to, scale, None) is not None
     assert "fma" not in made[-1]
     assert ("cvt.rn.bf16" in made[-1]) == (to == bf16)
-    assert "ld.global.v4.b32" in made[-1] or size == (1, 1)
+    wider = "st" if to.itemsize > dtype.itemsize else "ld"
+    assert f"{wider}.global.v4.b32" in made[-1] or size == (1, 1)
 assert len(made) == 7
 """
 
 
-def test_it_compiles_and_reads_16_bytes_at_once(tmp_path):
+def test_it_compiles_and_reads_or_writes_16_bytes_at_once(tmp_path):
     """For a GPU that need not be there: the interpreter takes Python that the compiler does not."""
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     environment.pop("TRITON_INTERPRET", None)

@@ -142,3 +142,18 @@ def test_the_streams_take_jax_arrays():
         want = ma.mix_batch(RECIPE, (X, Y), key=(3, 1, step), num_classes=N)
         ways.assert_same(images, want[0], jax.Array, atol=1e-6)
         ways.assert_same(labels, want[1], jax.Array, atol=1e-7)
+
+
+@pytest.mark.parametrize("ulps", [-2, -1, 0, 1, 2])
+@pytest.mark.parametrize("total", [3, 1024, 224 * 224, 2**21 + 1, 512**3 // 3])
+def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
+    """XLA's GPUs divide so; shares are to be the same bits there."""
+    from mixaug._xp import jax as xp
+
+    part = np.random.default_rng(0).integers(0, total + 1, 10_000).astype(np.float32)
+    y = np.full_like(part, total)
+    right = part / y
+    off = np.where(right > 0, right.view(np.int32) + ulps, 0).astype(np.int32).view(np.float32)
+    for nearer in (xp._nearer, jax.jit(xp._nearer)):
+        np.testing.assert_array_equal(nearer(part, off, y), right)
+    np.testing.assert_array_equal(jax.jit(xp.ratio)(part, y), right)

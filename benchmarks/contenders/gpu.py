@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -18,6 +18,9 @@ from ..workloads import OFFSET, RECIPES, SCALE
 from . import torch_
 
 SIZE, CLASSES = (224, 224), 1000
+NAMES = ("mixaug", "mixaug out=", "mixaug out=, images alone", "torchvision")
+AHEAD = 10_000_000  #: cycles that the device is kept busy for, until all of a call is in its queue
+CACHE = 256 << 20  #: bytes that are written before a call, so that none of its own lie in the device's cache
 
 
 @dataclass(frozen=True)
@@ -29,19 +32,24 @@ class Photos:
     scale: torch.Tensor
     offset: torch.Tensor
 
+    def in_channels_last(self) -> Photos:
+        """The same with the channels of a pixel side by side, as PyTorch's convolutions like them."""
+        return replace(self, x=self.x.contiguous(memory_format=torch.channels_last))
+
 
 def rows(short: bool) -> Iterator[Row]:
     """All that is measured here: nothing where there is no GPU."""
-    names = ["mixaug", "mixaug out=", "torchvision"]
     if not torch.cuda.is_available():
         for method in ("CutMix", "MixUp"):
-            for name in names:
+            for name in NAMES:
                 one = Contender(name, dict, ours=name.startswith("mixaug"))
                 yield timing.row("gpu", method, one, [], error="no GPU")
         return
     photos, turns = load(16 if short else 256), 3 if short else 50
     for method in ("CutMix", "MixUp"):
         yield from events(method, contenders(photos, method), len(photos.x), turns)
+        last = contenders(photos.in_channels_last(), method)
+        yield from events(f"{method}, channels last", last, len(photos.x), turns)
 
 
 def load(n: int) -> Photos:
@@ -53,12 +61,13 @@ def load(n: int) -> Photos:
 
 def contenders(photos: Photos, method: str) -> list[Contender]:
     """Those that mix on the device: parameters, images and labels."""
-    bound = Contender(timing.COPY, lambda: copier(photos.x.numel() * 3))
+    bound = Contender(timing.COPY, lambda: copier(photos.x.numel() * 3), remark=torch.cuda.get_device_name())
     return [
         bound,
-        Contender("mixaug", lambda: ours(photos, RECIPES[method], False), ours=True),
-        Contender("mixaug out=", lambda: ours(photos, RECIPES[method], True), ours=True),
-        Contender("torchvision", lambda: torchvision(photos, method), per_sample=False),
+        Contender(NAMES[0], lambda: ours(photos, RECIPES[method], False), ours=True),
+        Contender(NAMES[1], lambda: ours(photos, RECIPES[method], True), ours=True),
+        Contender(NAMES[2], lambda: images(photos, RECIPES[method]), ours=True, remark="of a mix that is drawn"),
+        Contender(NAMES[3], lambda: torchvision(photos, method), per_sample=False, remark=torch_.ONE_DRAW),
     ]
 
 
@@ -69,17 +78,26 @@ def copier(nbytes: int) -> Call:
 
 
 def ours(photos: Photos, recipe: ma.Recipe, buffer: bool) -> Call:
-    """Draw on the device, then one kernel for the images."""
-    options: dict[str, Any] = {"dtype": "bfloat16", "scale": photos.scale, "offset": photos.offset}
-    if buffer:
-        options["out"] = torch.empty_like(photos.x, dtype=torch.bfloat16)
-    steps = count()
+    """Draw, then one kernel for the images and one for the labels."""
+    options, steps = units(photos, buffer), count()
 
     def call() -> Any:
         mix = recipe.draw(len(photos.x), SIZE, key=(0, 0, next(steps)), like=photos.x)
         return mix.images(photos.x, **options), mix.labels(photos.y, CLASSES)
 
     return call
+
+
+def images(photos: Photos, recipe: ma.Recipe) -> Call:
+    """The kernel of the images alone."""
+    mix, options = recipe.draw(len(photos.x), SIZE, key=(0, 0, 0), like=photos.x), units(photos, True)
+    return lambda: mix.images(photos.x, **options)
+
+
+def units(photos: Photos, buffer: bool) -> dict[str, Any]:
+    """What the images shall become, and the memory for it."""
+    out = torch.empty_like(photos.x, dtype=torch.bfloat16) if buffer else None
+    return {"dtype": "bfloat16", "scale": photos.scale, "offset": photos.offset, "out": out}
 
 
 def torchvision(photos: Photos, method: str) -> Call:
@@ -98,30 +116,43 @@ def torchvision(photos: Photos, method: str) -> Call:
 
 
 def events(method: str, made: list[Contender], images: int, turns: int) -> Iterator[Row]:
-    """Seconds on the device, between two events around each call; the wall clock beside them."""
+    """Seconds on the device, and on the clock until it is done: all in turn, in random order."""
     ready, broken = timing.prepared(made)
-    spans = {name: [span(call) for _ in range(turns)] for name, (call, _) in ready.items()}
-    limit = float(np.median([device for device, _ in spans[timing.COPY]]))
-    for one in made:
-        pairs = spans.get(one.name, [])
-        error = broken.get(one.name, "")
-        yield timing.row("gpu", method, one, [device for device, _ in pairs], limit, images, error)
-        yield timing.row("gpu wall", method, one, [wall for _, wall in pairs], limit, images, error)
+    calls, other = (
+        {name: call for name, (call, _) in ready.items()},
+        torch.empty(CACHE, dtype=torch.uint8, device="cuda"),
+    )
+    for table, measure in (("gpu", lambda call: on_device(call, other)), ("gpu wall", on_clock)):
+        spans: dict[str, list[float]] = {name: [] for name in calls}
+        for name in np.random.default_rng(0).permuted([list(calls)] * turns, axis=1).ravel():
+            spans[name].append(measure(calls[name]))
+        limit = float(np.median(spans[timing.COPY]))
+        for one in made:
+            yield timing.row(table, method, one, spans.get(one.name, []), limit, images, broken.get(one.name, ""))
 
 
-def span(call: Call) -> tuple[float, float]:
-    """How long a call takes: (on the device, on the wall), seconds."""
+def on_device(call: Call, other: torch.Tensor) -> float:
+    """Seconds between two events around a call that is in the queue before the first of them comes."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    torch.cuda._sleep(AHEAD)
+    other.fill_(1)
+    start.record()
+    call()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+def on_clock(call: Call) -> float:
+    """Seconds from asking for it until the device has done it."""
     torch.cuda.synchronize()
 
     def whole() -> None:
-        start.record()
         call()
-        end.record()
         torch.cuda.synchronize()
 
-    wall = timing.seconds(whole)
-    return start.elapsed_time(end) / 1e3, wall
+    return timing.seconds(whole)
 
 
 if __name__ == "__main__":

@@ -144,8 +144,10 @@ def _split(number: Any) -> tuple[Any, Any]:
 def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
     """The first `count` random words of each row: uint32 (count, n).
 
-    Words 2b and 2b + 1 of a row are threefry(key, (row, b)).
+    Words 2b and 2b + 1 of a row are threefry(key, (row, b)). Of rows in NumPy they are drawn there, and brought over.
     """
+    if (home := _xp.of(rows)) != xp:
+        return xp.cast(_xp.to(xp, words(home, key, rows, count)), "uint32")
     if fused := xp.fused():
         return fused.words(*key[:2], rows, count)
     blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
@@ -195,7 +197,7 @@ def look_up(xp: Library, table: np.ndarray[Any, Any], word: Array) -> Array:
     """The entry of a table of GRID entries that the high 16 bits of a word point at."""
     if (fused := xp.fused()) and word.ndim == 1:
         return fused.look_up(table, word)
-    return xp.take(xp.constant(table), bits16(xp, word))
+    return xp.take(xp.table(table), bits16(xp, word))
 
 
 @_xp.constant

@@ -190,7 +190,7 @@ class _Case:
 
         @_xp.opaque
         def run(x: Array) -> tuple[Mix, Array]:
-            mix = self.recipe.draw_in(_xp.of(x), self.n, self.size, keys.make(KEY), None, 0)
+            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, self.size, keys.make(KEY), None, 0)
             return mix, mix.images(x, "last")
 
         with self._failing(law):

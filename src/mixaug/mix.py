@@ -445,7 +445,7 @@ class Mix:
     def to(self, xp: Library) -> Mix:
         """The same mix in another library, of one that lies on the host."""
         arrays = (self.parent, self.share, *self.region.arrays().values())
-        return type(self).unflatten(self.flatten()[0], tuple(_xp.to(xp, array) for array in arrays))
+        return type(self).unflatten(self.flatten()[0], tuple(_xp.to_each(xp, arrays)))
 
     def flatten(self) -> tuple[Any, tuple[Array, ...]]:
         """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""

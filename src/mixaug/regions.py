@@ -220,7 +220,8 @@ Drawn: TypeAlias = Region | Chosen
 
 def to(xp: Library, region: Region) -> Region:
     """The same region in another library, of one that lies on the host."""
-    return type(region).of({name: _xp.to(xp, array) for name, array in region.arrays().items()}, region.parents)
+    held = region.arrays()
+    return type(region).of(dict(zip(held, _xp.to_each(xp, [*held.values()]), strict=True)), region.parents)
 
 
 def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
@@ -341,7 +342,7 @@ def _area(xp: Library, box: Array) -> Array:
 
 def _over(xp: Library, part: Array, total: Array) -> Array:
     """Part / total, correctly rounded: no compiler may know the divisor, or it multiplies by a reciprocal instead."""
-    return part / xp.maximum(part, xp.cast(total, "float32"))
+    return xp.ratio(part, xp.maximum(part, xp.cast(total, "float32")))
 
 
 def _with_rest(xp: Library, others: Sequence[Array], n: Dim) -> Array:

@@ -25,7 +25,7 @@ def same(one: Size, other: Size) -> bool:
 def home(xp: Library, length: Dim, of: Dim) -> Array:
     """int64 (length,): the pixel, among `of` on the same axis, that each of `length` pixels belongs to."""
     if isinstance(length, int) and isinstance(of, int):
-        return xp.cast(xp.constant(_home(length, of)), "int64")
+        return xp.cast(xp.table(_home(length, of)), "int64")
     length, of = xp.cast(length, "int64"), xp.cast(of, "int64")
     return (2 * xp.cast(xp.arange(length), "int64") + 1) * of // (2 * length)
 
@@ -59,7 +59,7 @@ def _box(xp: Library, box: Array, edges: list[Array]) -> Array:
 def _edges(xp: Library, length: Dim, of: Dim) -> Array:
     """int32 (of + 1,): how many of `length` pixels belong to the pixels before each of `of`."""
     if isinstance(length, int) and isinstance(of, int):
-        return xp.cast(xp.constant(_before(length, of)), "int32")
+        return xp.cast(xp.table(_before(length, of)), "int32")
     length, of = xp.cast(length, "int64"), xp.cast(of, "int64")
     return xp.cast(-((of - 2 * length * xp.cast(xp.arange(of + 1), "int64")) // (2 * of)), "int32")
 

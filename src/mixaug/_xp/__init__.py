@@ -37,13 +37,17 @@ class Library(Protocol):
     def compiled(self, function: F) -> F: ...  # by a compiler that may round differently, where there is one
     def fused(self) -> Any: ...  # the module of that name, where arrays are NumPy's and Numba is there; else None
     def constant(self, x: Any) -> Array: ...
+    def constants(self, xs: Sequence[Any]) -> list[Array]: ...  # of NumPy, brought there at once
+    def table(self, x: Any) -> Array: ...  # of NumPy, and never written to: brought there once
     def word(self, bits: int) -> Array: ...  # a scalar uint32
     def cast(self, x: Array, dtype: Any) -> Array: ...
     def copy(self, x: Array) -> Array: ...
     def dtype(self, x: Array) -> str: ...
     def shape(self, x: Array) -> tuple[Dim, ...]: ...
     def concrete(self, x: Array) -> Any: ...
+    def is_far(self, x: Array) -> bool: ...  # it holds its values, and no host sees them: it lies on an accelerator
     def host(self, x: Array) -> Any: ...  # its memory as NumPy, no copy, bfloat16 as bits; None if traced or followed
+    def ends(self, x: Array) -> tuple[int, int] | None: ...  # where its memory begins and ends, if it can be written to
     def adopt(self, x: Any, dtype: str) -> Array: ...  # memory that nothing else refers to, bfloat16 as uint16
     def written(self, out: Array) -> Array: ...  # what was written to by other means than the library's
     def write(self, x: Array, out: Array) -> Array: ...  # into the caller's memory
@@ -70,6 +74,7 @@ class Library(Protocol):
     ) -> Array: ...  # float32; exact for bools, else accumulated in float64
     def maximum(self, x: Array, y: Any) -> Array: ...
     def minimum(self, x: Array, y: Any) -> Array: ...
+    def ratio(self, x: Array, y: Array) -> Array: ...  # float32, rounded to nearest
     def floor(self, x: Array) -> Array: ...
     def rint(self, x: Array) -> Array: ...
     def exp(self, x: Array) -> Array: ...
@@ -168,17 +173,30 @@ def example(name: str) -> Array:
     return _LOADED[_load(name)].example()
 
 
+@opaque
 def to(xp: Library, x: Array) -> Array:
     """An array that lies on the host, or one of that library, in that library."""
+    return to_each(xp, [x])[0]
+
+
+@opaque
+def to_each(xp: Library, xs: Sequence[Array]) -> list[Array]:
+    """Arrays that lie on the host, or are of that library, in that library."""
+    held = [None if find(x) == xp else _held(xp, x) for x in xs]
+    if all(x is None for x in held):
+        return list(xs)
+    there = iter(xp.constants([x for x in held if x is not None]))
+    return [x if mine is None else next(there) for x, mine in zip(xs, held, strict=True)]
+
+
+def _held(xp: Library, x: Array) -> Any:
     found = find(x)
-    if found == xp:
-        return x
     held = found.concrete(x) if found else x
     if held is None:
         raise TypeError(
             f"expected an array of {xp.title}, or one on the host, got a traced or distant one of {title(x)}"
         )
-    return xp.constant(held)
+    return held
 
 
 def of(x: object, what: str = "x") -> Library:

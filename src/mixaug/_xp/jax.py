@@ -49,6 +49,14 @@ def constant(x: Any) -> Array:
     return jnp.asarray(x)
 
 
+def constants(xs: Sequence[Any]) -> list[Array]:
+    return [constant(x) for x in xs]
+
+
+def table(x: Any) -> Array:
+    return constant(x)
+
+
 def word(bits: int) -> Array:
     return jnp.uint32(bits)
 
@@ -76,6 +84,10 @@ def concrete(x: Array) -> Any:
     return np.asarray(x) if all(device.platform == "cpu" for device in x.devices()) else None
 
 
+def is_far(x: Array) -> bool:
+    return not isinstance(x, jax.core.Tracer) and not _is_length(x) and concrete(x) is None
+
+
 def host(x: Array) -> Any:
     """As `concrete`, where new arrays would lie too; None on another device, or on several."""
     held = concrete(x)
@@ -90,6 +102,10 @@ def _home_of(default: Any) -> set[Any]:  # noqa: ARG001 - what is said to be the
 
 def _home() -> set[Any]:
     return _home_of(jax.config.jax_default_device)
+
+
+def ends(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
+    return None
 
 
 def adopt(x: Any, dtype: str) -> Array:
@@ -171,6 +187,24 @@ def highest(x: Array) -> Array:
 
 def summed(x: Array) -> Array:
     return jnp.sum(x, -1)
+
+
+def ratio(x: Array, y: Array) -> Array:
+    """XLA's quotients are up to 2 units in the last place off on a GPU; a step of Newton's takes that away."""
+    return _nearer(x, x / y, y)
+
+
+def _nearer(x: Array, quotient: Array, y: Array) -> Array:
+    """The quotient put right by what it leaves of x: products of halves are exact, and so are their differences."""
+    (q0, q1), (y0, y1) = _halves(quotient), _halves(y)
+    return quotient + (((x - q0 * y0) - q0 * y1) - q1 * y0 - q1 * y1) / y
+
+
+def _halves(x: Array) -> tuple[Array, Array]:
+    """Two floats of 12 bits that sum to a float32."""
+    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
+    upper = jax.lax.bitcast_convert_type(bits >> 12 << 12, jnp.float32)
+    return upper, x - upper
 
 
 def add(x: Array, y: Any) -> Array:

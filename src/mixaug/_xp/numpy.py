@@ -15,7 +15,7 @@ from . import Array, Dim, F, Library, loops
 name, title, channels = "numpy", "NumPy", "last"
 stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
-reshape, log1p, absolute = np.reshape, np.log1p, np.abs
+reshape, log1p, absolute, ratio = np.reshape, np.log1p, np.abs, np.true_divide
 
 
 def at(x: object) -> Library | None:
@@ -36,6 +36,14 @@ def fused() -> Any:
 
 def constant(x: Any) -> Array:
     return np.asarray(x)
+
+
+def constants(xs: Sequence[Any]) -> list[Array]:
+    return [constant(x) for x in xs]
+
+
+def table(x: Any) -> Array:
+    return constant(x)
 
 
 def word(bits: int) -> Array:
@@ -67,8 +75,16 @@ def concrete(x: Array) -> Any:
     return np.asarray(x)
 
 
+def is_far(x: Array) -> bool:  # noqa: ARG001 - NumPy's arrays lie on the host
+    return False
+
+
 def host(x: Array) -> Any:
     return x if type(x) in (np.ndarray, np.memmap) else None  # masked arrays and the like know more than their memory
+
+
+def ends(x: Array) -> tuple[int, int] | None:
+    return np.lib.array_utils.byte_bounds(x) if x.size else (0, 0)
 
 
 def adopt(x: Any, dtype: str) -> Array:

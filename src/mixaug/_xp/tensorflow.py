@@ -16,7 +16,7 @@ from . import Array, Dim, F, Library
 name, title, channels = "tensorflow", "TensorFlow", "last"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
-log1p, absolute, log_softmax = tf.math.log1p, tf.abs, tf.nn.log_softmax
+log1p, absolute, log_softmax, ratio = tf.math.log1p, tf.abs, tf.nn.log_softmax, tf.divide
 
 
 def at(x: object) -> Library | None:
@@ -37,6 +37,14 @@ def fused() -> Any:
 
 def constant(x: Any) -> Array:
     return tf.convert_to_tensor(x)
+
+
+def constants(xs: Sequence[Any]) -> list[Array]:
+    return [constant(x) for x in xs]
+
+
+def table(x: Any) -> Array:
+    return constant(x)
 
 
 def word(bits: int) -> Array:
@@ -69,11 +77,19 @@ def concrete(x: Array) -> Any:
     return np.asarray(x)  # x.numpy() would copy
 
 
+def is_far(x: Array) -> bool:  # noqa: ARG001 - its eager arrays come and go by themselves
+    return False
+
+
 def host(x: Array) -> Any:
     """Its memory as NumPy; None in a graph, on an accelerator, in a variable, or where a tape may follow it."""
     if not tf.executing_eagerly() or not isinstance(x, tf.__internal__.EagerTensor) or "CPU" not in x.device:
         return None
     return None if record.could_possibly_record() else np.asarray(x)
+
+
+def ends(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
+    return None
 
 
 def adopt(x: Any, dtype: str) -> Array:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
+import numpy as np
 import torch
 from torch.autograd import forward_ad
 from torch.utils import _pytree
@@ -14,6 +18,8 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from . import TREES, Array, Dim, F
 
 _MASK = 0xFFFFFFFF
+_ALIGNED = 16  # bytes: what begins there is read at once
+_KEPT: dict[tuple[int, torch.device], tuple[Any, Array]] = {}  # tables, with what they are made of
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
 
@@ -27,6 +33,7 @@ class Torch:
     channels = "first"
     stack, where, broadcast, reshape = map(staticmethod, (torch.stack, torch.where, torch.broadcast_to, torch.reshape))
     floor, rint, exp, log1p, absolute = map(staticmethod, (torch.floor, torch.round, torch.exp, torch.log1p, torch.abs))
+    ratio = staticmethod(torch.div)
 
     @property
     def title(self) -> str:
@@ -41,7 +48,33 @@ class Torch:
     def constant(self, x: Any) -> Array:
         if isinstance(x, (int, float)):
             return torch.full((), x, device=self.device)  # no copy from the host, so no waiting for a device
+        if isinstance(x, np.ndarray) and self.device.type == "cuda":
+            return self.constants([x])[0]
         return torch.as_tensor(x, device=self.device)
+
+    def constants(self, xs: Sequence[Any]) -> list[Array]:
+        """One copy for all, which the host does not wait for; one that is captured would be of what is gone by then."""
+        if self.device.type != "cuda" or torch.compiler.is_compiling() or torch.cuda.is_current_stream_capturing():
+            return [torch.as_tensor(x, device=self.device) for x in xs]
+        starts = list(accumulate((-(-x.nbytes // _ALIGNED) * _ALIGNED for x in xs), initial=0))
+        packed = torch.empty(starts.pop(), dtype=torch.uint8, pin_memory=True)
+        memory = packed.numpy()
+        for x, start in zip(xs, starts, strict=True):
+            memory[start : start + x.nbytes].view(x.dtype)[:] = x.reshape(-1)
+        there = packed.to(self.device, non_blocking=True)
+        as_dtype = {x.dtype: there.view(_of_numpy(x.dtype)) for x in xs}
+        return [
+            as_dtype[x.dtype].as_strided(x.shape, _strides(x.shape), start // x.itemsize)
+            for x, start in zip(xs, starts, strict=True)
+        ]
+
+    def table(self, x: Any) -> Array:
+        if self.device.type == "cpu" or torch.compiler.is_compiling():
+            return self.constant(x)
+        kept = _KEPT.get((id(x), self.device))
+        if kept is None:
+            kept = _KEPT[id(x), self.device] = x, self.constant(x)  # what is kept keeps its number
+        return kept[1]
 
     def word(self, bits: int) -> Array:
         return torch.full((), bits, dtype=torch.int64, device=self.device)
@@ -67,16 +100,21 @@ class Torch:
         x = x.detach()
         return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
+    def is_far(self, x: Array) -> bool:
+        return x.device.type not in ("cpu", "meta") and not torch.compiler.is_compiling() and is_plain(x)
+
     def host(self, x: Array) -> Any:
         """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
-        if torch.compiler.is_compiling() or x.device.type != "cpu" or x.layout != torch.strided or not is_plain(x):
-            return None
-        if torch._C._len_torch_dispatch_stack() or is_traceable_wrapper_subclass(x):
-            return None  # what is done is recorded, or done by others
-        if (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0 or x.is_neg():
+        if x.device.type != "cpu" or not is_bare(x):
             return None
         x = x.detach()
         return (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
+
+    def ends(self, x: Array) -> tuple[int, int] | None:
+        if x.layout != torch.strided or not is_plain(x) or torch.compiler.is_compiling():
+            return None
+        last = sum((length - 1) * stride for length, stride in zip(x.shape, x.stride(), strict=True))
+        return (x.data_ptr(), x.data_ptr() + (last + 1) * x.element_size()) if x.numel() else (0, 0)
 
     def adopt(self, x: Any, dtype: str) -> Array:
         if dtype == "bfloat16":
@@ -144,11 +182,11 @@ class Torch:
     def log_softmax(self, x: Array) -> Array:
         return torch.log_softmax(x, -1)
 
-    def maximum(self, x: Array, y: Any) -> Array:
-        return torch.clamp(x, min=y)
+    def maximum(self, x: Array, y: Any) -> Array:  # to clamp by a scalar on a device would be to wait for it
+        return torch.maximum(x, y) if isinstance(y, torch.Tensor) else torch.clamp(x, min=y)
 
     def minimum(self, x: Array, y: Any) -> Array:
-        return torch.clamp(x, max=y)
+        return torch.minimum(x, y) if isinstance(y, torch.Tensor) else torch.clamp(x, max=y)
 
     def add(self, x: Array, y: Any) -> Array:
         return (x + y) & _MASK
@@ -172,6 +210,16 @@ def at(x: object) -> Torch | None:
     return Torch(x.device) if isinstance(x, torch.Tensor) else None
 
 
+@cache
+def _of_numpy(dtype: Any) -> torch.dtype:
+    return torch.from_numpy(np.zeros(0, dtype)).dtype
+
+
+@cache
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(accumulate(reversed(shape[1:]), mul, initial=1))[::-1]
+
+
 def _dtype(dtype: Any) -> torch.dtype:
     return getattr(torch, dtype) if isinstance(dtype, str) else dtype
 
@@ -181,6 +229,15 @@ def is_plain(x: Array) -> bool:
     if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._functorch.is_functorch_wrapped_tensor(x):
         return False
     return not isinstance(x, torch._subclasses.FakeTensor)
+
+
+def is_bare(x: Array) -> bool:
+    """Whether its memory is all that there is to it: nothing traces what is done, records it, or follows a gradient."""
+    if torch.compiler.is_compiling() or x.layout != torch.strided or not is_plain(x):
+        return False
+    if torch._C._len_torch_dispatch_stack() or is_traceable_wrapper_subclass(x):
+        return False  # what is done is recorded, or done by others
+    return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and not x.is_neg()
 
 
 for _tree in TREES:

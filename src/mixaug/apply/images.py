@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import _xp, engines
 from .._xp import Array, Dim, Library
 from ..keys import GRID
@@ -87,12 +85,12 @@ def check_out(xp: Library, out: Array, x: Array, n: Dim, dtype: str, others: Seq
     shape = (n, *x.shape[1:])
     if xp.dtype(out) != dtype or tuple(out.shape) != shape:
         raise ValueError(f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}")
-    if any(other is not None and (other is out or _overlap(xp.host(out), xp.host(other))) for other in others):
+    if any(other is not None and (other is out or _overlap(xp.ends(out), xp.ends(other))) for other in others):
         raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
 
 
-def _overlap(one: Any, other: Any) -> bool:
-    return one is not None and other is not None and np.may_share_memory(one, other)
+def _overlap(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
+    return one is not None and other is not None and one[0] < other[1] and other[0] < one[1]
 
 
 def used(region: Region) -> list[bool]:

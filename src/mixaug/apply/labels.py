@@ -30,7 +30,7 @@ def mix(
     made = None if union else engines.labels(xp, y, source, parent, share, num_classes)
     if made is not None:
         return made
-    parent, share = _xp.to(xp, parent), _xp.to(xp, share)
+    parent, share = _xp.to_each(xp, [parent, share])
     parts = rows.parents(xp, y, source, parent)
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
         for ids in parts:

@@ -24,7 +24,7 @@ def images(
     out: Array | None,
 ) -> Array | None:
     """The mixed images, made where they lie; None where no engine takes them."""
-    if xp.title.startswith("PyTorch on "):
+    if _is_on_gpu(xp):
         return gpu.mixed(x, source, _xp.to(xp, parent), to(xp, region), channels, units, out)
     return cpu.images(xp, x, source, parent, region, channels, units, out)
 
@@ -32,5 +32,12 @@ def images(
 def labels(
     xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None
 ) -> Array | None:
-    """Mixed labels of class ids (n,); None where no engine takes them, or ids are not as they should be."""
+    """Mixed labels of class ids (n,); None where no engine takes them, or the host sees ids that are none."""
+    if _is_on_gpu(xp):
+        parent, share = _xp.to_each(xp, [parent, share])
+        return gpu.labels(y, source, parent, share, num_classes)
     return cpu.labels(xp, y, source, parent, share, num_classes)
+
+
+def _is_on_gpu(xp: Library) -> bool:
+    return xp.title.startswith("PyTorch on ")

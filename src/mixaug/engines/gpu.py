@@ -1,4 +1,4 @@
-"""Images mixed on a GPU by one launch of one Triton kernel, which changes dtype and scale on the way.
+"""Images mixed on a GPU by one launch of a Triton kernel, which changes dtype and scale on the way; labels likewise.
 
 In memory an image is planes (the channels, where they come first), a plane is lines, and a line is elements: pixels of
 `STEP` elements (the channels, where they come last). A program makes a block of elements of some planes of an output,
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _DTYPES = ("uint8", "float16", "bfloat16", "float32")
 _BLOCK = 2048  # elements of a plane that a program, of 4 warps, makes
-_VECTOR = 16  # bytes that a thread reads at once
+_CLASSES = 1024  # of which a program makes the shares
+_VECTOR = 16  # bytes that a thread reads or writes at once, at most
 _MOST = 2**31 - _BLOCK  # elements of an image: int32 counts them
 
 
@@ -50,7 +51,7 @@ def images(
         x: the own samples, (n, *size, c), (n, c, *size) or (n, *size), without gaps in memory, where the channels may
             also be in the other place; None: rows parent[0] of the source.
         source: what parents are rows of, lying in memory as x does; None: x.
-        parent: int32 (k, n).
+        parent: int32 (k, n); no host looks at them, so a row that is not there is taken for the nearest one that is.
         region: in the pixels of x.
         channels: "last", "first" or None.
         dtype: PyTorch's, of the output: uint8 (rounded to nearest and clipped), float16, bfloat16 or float32.
@@ -62,18 +63,23 @@ def images(
 
     like: Array = source if x is None else x
     rows: Array = x if source is None else source
-    n, kernel = parent.shape[1], _kernel()
-    if kernel is None or not _known(like, rows, region, channels, dtype) or (x is not None and len(x) != n):
+    n, kernel = parent.shape[1], _kernel("_mix")
+    if (
+        kernel is None
+        or not _known(like, rows, region, channels, dtype)
+        or (x is not None and len(x) != n)
+        or len(rows) == 0 < n
+    ):
         return None
     if out is None:
         strides = (prod(like.shape[1:]), *like.stride()[1:])
         out = torch.empty_strided((n, *like.shape[1:]), strides, dtype=dtype, device=like.device)
-    lying: list[Array] = [_lying(y, channels) for y in (out, like, rows)]
-    if any(y is None or y.shape[1:] != lying[0].shape[1:] for y in lying) or len(out) != n or out.dtype != dtype:
+    shape = _lying(out, channels)
+    if shape is None or any(_lying(y, channels) != shape for y in (like, rows)) or len(out) != n or out.dtype != dtype:
         return None
     if out.numel() > 0:
         with torch.cuda.device_of(out):
-            _launch(kernel, lying, x is None, parent, region, scale, offset)
+            _launch(kernel, shape, out, like, rows, x is None, parent, region, scale, offset)
     return out
 
 
@@ -89,17 +95,44 @@ def mixed(
     """The mixed images in these units; None while they are traced, too."""
     import torch
 
-    from .._xp.torch import is_plain
+    from .._xp.torch import is_bare
 
     given: Array = source if x is None else x
-    if any(getattr(number, "requires_grad", False) for number in (units.scale, units.offset)):
-        return None
-    if torch.compiler.is_compiling() or type(given) is not torch.Tensor or not is_plain(given):
+    tensors = [y for y in (x, source, units.scale, units.offset) if isinstance(y, torch.Tensor)]
+    if type(given) is not torch.Tensor or not all(map(is_bare, tensors)):
         return None
     axis = {"first": 1, "last": -1}.get(channels or "")
     count, device = 1 if axis is None else given.shape[axis], given.device
     scale, offset = (_along(number, count, device) for number in (units.scale, units.offset))
-    return images(x, source, parent, region, channels, getattr(torch, units.dtype), scale, offset, out)
+    made = images(x, source, parent, region, channels, getattr(torch, units.dtype), scale, offset, out)
+    if made is not None and out is not None:
+        torch.autograd.graph.increment_version(out)
+    return made
+
+
+def labels(y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None) -> Array | None:
+    """Shares of classes, float32 (n, num_classes), of ids (n,), in one launch; None where this does not make them.
+
+    output = sum_k share[k] * one_hot(source[parent[k]]), NaN where an id or a row is none
+    """
+    import torch
+
+    from .._xp.torch import is_bare
+
+    rows: Array = y if source is None else source
+    if num_classes is None or y.ndim != 1 or y.dtype == torch.bool or share.dtype != torch.float32:
+        return None
+    kernel = _kernel("_labels") if all(map(is_bare, (y, rows, parent, share))) else None
+    if kernel is None:
+        return None
+    out = torch.empty((len(y), num_classes), dtype=torch.float32, device=y.device)
+    if out.numel():
+        block = min(_CLASSES, 2 * _power(num_classes))
+        with torch.cuda.device_of(out):
+            kernel[(len(y), -(-num_classes // block))](
+                *map(_packed, (out, y, rows, parent, share)), *(len(y), len(rows), num_classes), parent.shape[0], block
+            )
+    return out
 
 
 def _along(number: Any, count: int, device: Any) -> Array | None:
@@ -133,30 +166,38 @@ def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype
     )
 
 
-def _lying(x: Array, channels: str | None) -> Array | None:
-    """Images as they lie in memory, (n, planes, *size, step), or None where there are gaps."""
-    axis = 1 if channels == "first" else -1
-    x = x[..., None] if channels is None else x
-    views = (x.movedim(axis, 1)[..., None], x.movedim(axis, -1)[:, None])
-    return next((view for view in views if view.is_contiguous()), None)
+def _lying(x: Array, channels: str | None) -> tuple[int, ...] | None:
+    """An image's shape in memory, (planes, *size, step), or None where there are gaps."""
+    if channels is None:
+        return (1, *x.shape[1:], 1) if x.is_contiguous() else None
+    last = channels == "last"
+    size, count = x.shape[1:-1] if last else x.shape[2:], x.shape[-1 if last else 1]
+    if x.is_contiguous():
+        return (1, *size, count) if last else (count, *size, 1)
+    if (x.movedim(-1, 1) if last else x.movedim(1, -1)).is_contiguous():
+        return (count, *size, 1) if last else (1, *size, count)
+    return None
 
 
 def _launch(
     kernel: Any,
-    lying: list[Array],
+    shape: tuple[int, ...],
+    out: Array,
+    own: Array,
+    source: Array,
     gathered: bool,
     parent: Array,
     region: Region,
     scale: Array | None,
     offset: Array | None,
 ) -> None:
-    """Launch the kernel on outputs, own samples and source, as they lie in memory."""
+    """Launch the kernel on outputs, own samples and source, of that shape in memory."""
     import torch
 
-    out, own, source = lying
-    n, planes, *size, step = out.shape
+    n, (planes, *size, step) = len(out), shape
     inner, line = prod(size) * step, size[-1] * step
     block = min(_BLOCK, _power(2 * inner - 1))
+    vector = _power(min(_VECTOR // max(own.element_size(), out.element_size()), line))
     together = next(number for number in (4, 3, 2, 1) if planes % number == 0)
     groups, blocks = planes // together, -(-inner // block)
     boxes: tuple[Array | None, ...] = (None,) * (region.parents + 1)
@@ -170,7 +211,7 @@ def _launch(
     kernel[(n * groups * blocks,)](
         *(out, own, source, _packed(parent), tuple(map(_packed, boxes))),
         *map(_packed, (background, weight, region.fill, scale, offset)),
-        *(n, inner, line, size[-2] if len(size) > 1 else 1, blocks, groups),
+        *(n, len(source), inner, line, size[-2] if len(size) > 1 else 1, blocks, groups),
         PARENTS=region.parents,
         GATHERED=gathered,
         PLAIN=plain,
@@ -180,7 +221,8 @@ def _launch(
         AXES=len(size),
         STEP=step,
         PLANES=together,
-        VECTOR=_power(min(_VECTOR // own.element_size(), line)),
+        VECTOR=vector,
+        WRAPS=line % vector > 0,
         BLOCK=block,
         enable_fp_fusion=False,  # a product is rounded before it is added, as elsewhere: blends have the same bits
     )
@@ -207,6 +249,7 @@ def _mix(
     scale: tl.tensor,
     offset: tl.tensor,
     n: tl.tensor,
+    rows: tl.tensor,
     inner: tl.tensor,
     line: tl.tensor,
     height: tl.tensor,
@@ -222,16 +265,18 @@ def _mix(
     STEP: tl.constexpr,
     PLANES: tl.constexpr,
     VECTOR: tl.constexpr,
+    WRAPS: tl.constexpr,  # a vector may go on in the next line
     BLOCK: tl.constexpr,
 ) -> None:
     """Make a block of elements of some planes of output i."""
     program = tl.program_id(0)
     i, first = (program // (groups * blocks)).to(tl.int64), program // blocks % groups * PLANES
     start = program % blocks * BLOCK + VECTOR * tl.arange(0, BLOCK // VECTOR)[:, None]
-    element = start + tl.arange(0, VECTOR)[None, :]
+    lane = tl.arange(0, VECTOR)[None, :]
+    element = start + lane
     valid = element < inner
     pixel, pixels, length = element // STEP, inner // STEP, groups * PLANES * inner
-    who = _who(boxes, i, start, element, line, height, PARENTS, AXES, STEP)
+    who = _who(boxes, i, start, lane, line, height, PARENTS, AXES, STEP, WRAPS)
     for p in tl.static_range(PLANES):
         plane = first + p
         only = tl.full(element.shape, 0, source.dtype.element_ty)  # the pixels that are of one parent alone
@@ -249,7 +294,7 @@ def _mix(
                 rest -= share
             base, row = own, i
             if turn % PARENTS > 0 or GATHERED:
-                base, row = source, tl.load(parent + at).to(tl.int64)
+                base, row = source, tl.minimum(tl.maximum(tl.load(parent + at), 0), rows - 1).to(tl.int64)
             x = tl.load(base + row * length + plane * inner + element, _touched(share != 0, VECTOR) & valid, 0)
             if BLENDED:
                 total = tl.where(share != 0, total + share * x.to(total.dtype), total)
@@ -266,11 +311,10 @@ def _mix(
             here = fill + i * pixels + pixel if NOISE else fill + i
             filling = tl.load(here, _touched(hidden, VECTOR) & valid, 0) if NOISE else tl.load(here)
             value = tl.where(hidden, _as(_as(filling, only.dtype), value.dtype), value)
-        channel = plane if STEP == 1 else element % STEP
         if scale is not None:
-            value = value.to(tl.float32) * tl.load(scale + channel)
+            value = value.to(tl.float32) * _of_channel(scale, plane, start, lane, STEP)
         if offset is not None:
-            value = value.to(tl.float32) + tl.load(offset + channel)
+            value = value.to(tl.float32) + _of_channel(offset, plane, start, lane, STEP)
         tl.store(out + i * length + plane * inner + element, _as(value, out.dtype.element_ty), valid)
 
 
@@ -278,25 +322,27 @@ def _who(
     boxes: tl.tuple,
     i: tl.tensor,
     start: tl.tensor,
-    element: tl.tensor,
+    lane: tl.tensor,
     line: tl.tensor,
     height: tl.tensor,
     PARENTS: tl.constexpr,
     AXES: tl.constexpr,
     STEP: tl.constexpr,
+    WRAPS: tl.constexpr,
 ) -> tl.tensor:
     """Whose box each element lies in: that of a parent, the hole (PARENTS), or none (-1)."""
     number = start // line
-    column = element - number * line
-    wraps = column >= line  # once at the most: a vector is no longer than a line
-    column = tl.where(wraps, column - line, column)
-    who = tl.full(element.shape, -1, tl.int32)
+    column = start - number * line + lane
+    who = tl.full(column.shape, -1, tl.int32)
     for j in tl.static_range(PARENTS + 1):
         if boxes[j] is not None:
             ends = boxes[j] + i * (2 * AXES)
-            crossed = tl.where(wraps, _crosses(ends, number + 1, height, AXES), _crosses(ends, number, height, AXES))
             low, high = tl.load(ends + 2 * AXES - 2) * STEP, tl.load(ends + 2 * AXES - 1) * STEP
-            who = tl.where(crossed & (column >= low) & (column < high), j, who)
+            inside = _crosses(ends, number, height, AXES) & (column >= low) & (column < high)
+            if WRAPS:  # once at the most: a vector is no longer than a line
+                further = column - line
+                inside |= _crosses(ends, number + 1, height, AXES) & (further >= low) & (further < high)
+            who = tl.where(inside, j, who)
     return who
 
 
@@ -310,6 +356,21 @@ def _crosses(ends: tl.tensor, number: tl.tensor, height: tl.tensor, AXES: tl.con
         z = number // height
         through &= (z >= tl.load(ends)) & (z < tl.load(ends + 1))
     return through
+
+
+def _of_channel(
+    numbers: tl.tensor, plane: tl.tensor, start: tl.tensor, lane: tl.tensor, STEP: tl.constexpr
+) -> tl.tensor:
+    """The number of each element's channel; of few channels that lie side by side it is known but for a turn."""
+    if STEP == 1:
+        found = tl.load(numbers + plane)
+    elif STEP > 4:
+        found = tl.load(numbers + (start + lane) % STEP)
+    else:
+        found = tl.load(numbers + start % STEP) + tl.zeros_like(lane)
+        for turn in tl.static_range(1, STEP):
+            found = tl.where(lane % STEP == turn, tl.load(numbers + (start + turn) % STEP), found)
+    return found
 
 
 def _share(
@@ -351,12 +412,39 @@ def _rint(value: tl.tensor) -> tl.tensor:
     return value + 8388608.0 - 8388608.0
 
 
-_PARTS = (_mix, _who, _crosses, _share, _touched, _as, _rint)
+def _labels(
+    out: tl.tensor,
+    own: tl.tensor,
+    source: tl.tensor,
+    parent: tl.tensor,
+    share: tl.tensor,
+    n: tl.tensor,
+    rows: tl.tensor,
+    classes: tl.tensor,
+    PARENTS: tl.constexpr,
+    BLOCK: tl.constexpr,
+) -> None:
+    """Make a block of classes of labels i."""
+    i = tl.program_id(0)
+    which = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    total, known = tl.zeros(which.shape, tl.float32), i >= 0
+    for j in tl.static_range(PARENTS):
+        row, there, ids = i, i >= 0, own
+        if j > 0:
+            row = tl.load(parent + j * n + i)
+            there, ids = (row >= 0) & (row < rows), source
+        one = tl.load(ids + row, there, -1).to(tl.int64)
+        known &= there & (one >= 0) & (one < classes)
+        total += tl.where(which == one, tl.load(share + j * n + i), 0.0)
+    tl.store(out + i * classes + which, tl.where(known, total, float("nan")), which < classes)
+
+
+_PARTS = (_labels, _mix, _who, _crosses, _of_channel, _share, _touched, _as, _rint)
 
 
 @cache
-def _kernel() -> Any:
-    """The kernel; None where there is no Triton, or one that takes no tuples of tensors."""
+def _kernel(name: str) -> Any:
+    """The kernel of that name; None where there is no Triton, or one that takes no tuples of tensors."""
     try:
         import triton
         import triton.language
@@ -366,4 +454,4 @@ def _kernel() -> Any:
         return None
     # a kernel looks for Triton's language and for its own parts among the globals of its module
     globals().update({part.__name__: triton.jit(part) for part in _PARTS}, tl=triton.language)
-    return _mix
+    return globals()[name]

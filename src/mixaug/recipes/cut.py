@@ -311,7 +311,7 @@ class HMix(Recipe):
         side = look_up(xp, side_ratios(self.alpha, self.alpha, axes, self.ratio), words[0])
         pasted = Paste(None, (None, clipped_box(draw, side, words[1:])))
         free = xp.maximum(pasted.share(xp, draw.n, draw.size)[0], 1 / GRID)
-        own = xp.minimum(xp.rint(lam / free), float(GRID))
+        own = xp.minimum(xp.rint(xp.ratio(lam, free)), float(GRID))
         return replace(pasted, background=xp.stack([own, GRID - own]) * (1 / GRID))
 
 

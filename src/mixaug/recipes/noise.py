@@ -87,10 +87,10 @@ class FMix(Recipe):
         for length in lengths[1:]:
             longest = xp.maximum(longest, length)
         top = FINE * CYCLES + 1
-        along = [xp.minimum(xp.constant(_turns(CYCLES)) * (FINE * longest // length), top) for length in lengths]
+        along = [xp.minimum(xp.table(_turns(CYCLES)) * (FINE * longest // length), top) for length in lengths]
         squares = [_spread(f * f, axis, len(lengths)) for axis, f in enumerate(along)]
         square = xp.minimum(sum(squares[1:], squares[0]), top**2)
-        return xp.take(xp.constant(_decayed(self.decay, len(lengths))), square)
+        return xp.take(xp.table(_decayed(self.decay, len(lengths))), square)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class CowMix(Recipe):
         xp, axes = draw.xp, range(len(draw.size))
         turned = look_up(xp, _turned(self.low, self.high), words[0])
         waves = [_waves(xp, draw.size[axis], turned // _length(draw, axis), _cycles(self.low)) for axis in axes]
-        amplitude = xp.constant(_gaussian(self.low, len(draw.size)))
+        amplitude = xp.table(_gaussian(self.low, len(draw.size)))
         return _landscape(draw, _normals(xp, words[1:]), amplitude, waves)
 
 
@@ -175,14 +175,14 @@ def _waves(xp: Library, length: Any, step: Array, cycles: int) -> Array:
     The slowest wave makes step / TURN turns a pixel, int32 (m,).
     """
     turned = xp.arange(length)[None, :] * step[:, None] % TURN
-    place = turned[:, :, None] * xp.constant(_turns(cycles)) // (TURN // COSINES) + xp.constant(_starts(cycles))
-    return xp.take(xp.constant(_cosines()), place % COSINES)
+    place = turned[:, :, None] * xp.table(_turns(cycles)) // (TURN // COSINES) + xp.table(_starts(cycles))
+    return xp.take(xp.table(_cosines()), place % COSINES)
 
 
 def _normals(xp: Library, words: Array) -> Array:
     """int32 (n, 2 * count): normal numbers from the two halves of each word, NORMAL times their standard deviation."""
     halves = xp.stack([bits16(xp, words), bits16(xp, xp.rotate_left(words, 16))])
-    return xp.take(xp.constant(_normal()), xp.transpose(xp.reshape(halves, (2 * words.shape[0], -1))))
+    return xp.take(xp.table(_normal()), xp.transpose(xp.reshape(halves, (2 * words.shape[0], -1))))
 
 
 def _words(cycles: int, axes: int) -> int:

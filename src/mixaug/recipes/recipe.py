@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .. import _xp, keys
 from .._xp import Array, Dim, Library
 from ..keys import Key
 from ..mix import Mix, assemble
-from ..regions import Drawn, Size
+from ..regions import Dense, Drawn, Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,8 @@ class Recipe(ABC):
             key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
                 PRNG key.
             like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
-                to arrays of every library; on a GPU it would have to be copied there each time.
+                to arrays of every library; what is drawn for a GPU by integers is drawn on the host and brought there
+                in one copy that nothing waits for, but for weights of pixels, which are made there.
             parent: int32 (k, n), who is mixed with whom where the parents are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
             first: the number of the first output, where these are a part of a batch: each is drawn what it is drawn in
@@ -106,29 +108,42 @@ class Recipe(ABC):
         made = keys.make(key)
         home = _xp.common(n, parent, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
-        xp = _drawn_in(home, made, n, parent, like)
-        mix = self.draw_in(xp, n, size, made, parent, first)
+        size, source = _checked_size(size), home
+        if _on_host(home, made, n, parent, like):
+            source = _xp.common()  # NumPy's draws are the quickest
+        far = like is not None and home.is_far(like)
+        xp = home if far and _has_weights(self, len(size), made.epoch) else source
+        mix = self.draw_in(xp, source, n, size, made, parent, first)
         return mix if xp is home else mix.to(home)
 
-    def draw_in(self, xp: Library, n: Dim, size: Sequence[Dim], made: Key, parent: Array | None, first: int) -> Mix:
-        """Draw by the functions of that library, wherever it may be quicker by NumPy's."""
-        rows = xp.arange(_checked_count(n)) + check_whole("first", first, 0)
-        draw = Draw(xp, made, xp.cast(rows, "uint32"), _checked_size(size))
+    def draw_in(
+        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, parent: Array | None, first: int
+    ) -> Mix:
+        """Draw by the functions of one library, from words of another or the same."""
+        rows = source.arange(_checked_count(n)) + check_whole("first", first, 0)
+        draw = Draw(xp, made, source.cast(rows, "uint32"), size)
         if parent is None and first:
             raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
         if parent is None:
-            parent = ring(xp, made, draw.n, self.parents)
+            parent = _xp.to(xp, ring(source, made, draw.n, self.parents))
         else:
             parent = _checked_parent(xp, _xp.to(xp, parent), n, self.parents)
         region = self.region(draw)
         return assemble(xp, parent, region, draw.size)
 
 
-def _drawn_in(home: Library, key: Key, *given: Any) -> Library:
-    """NumPy where all that is given lies on the host, for there it is quickest; else the library itself."""
-    words = home.name != "numpy" and all(isinstance(word, int) for word in key[:2])
-    on_host = words and all(home.concrete(x) is not None for x in given if _xp.find(x) == home)
-    return _xp.common() if on_host else home
+def _on_host(home: Library, key: Key, n: Dim, parent: Array | None, like: Array | None) -> bool:
+    """Whether the host knows all that a draw depends on; a like= on an accelerator only says where it shall be."""
+    there = like is None or home.is_far(like) or home.concrete(like) is not None
+    given = (x for x in (n, parent) if _xp.find(x) == home)
+    return there and all(isinstance(word, int) for word in key[:2]) and all(home.concrete(x) is not None for x in given)
+
+
+@lru_cache(maxsize=1024)
+def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
+    """Whether it draws a weight a pixel: too many to bring to an accelerator, which makes them quicker."""
+    key = (0, 0) if epoch is None else (0, epoch, 0)
+    return isinstance(recipe.draw(0, (1,) * axes, key=key).region, Dense)
 
 
 def ring(xp: Library, key: Key, n: Dim, parents: int) -> Array:
