@@ -348,6 +348,19 @@ def test_labels_that_are_for_others():
     assert gpu.labels(y, None, mix.parent, mix.share.requires_grad_(), 4) is None
 
 
+@pytest.mark.parametrize("size", [(1,), (5, 7), (120, 101)])
+def test_the_lowest_are_those_that_sorting_finds(size):
+    rng = np.random.default_rng(0)
+    for spread in (3, 2**30 - 1):  # many that are equal, and hardly any
+        values = torch.from_numpy(rng.integers(-spread, spread, (6, *size), np.int32)).to(DEVICE)
+        pixels = values[0].numel()
+        wanted = torch.tensor([0, 1, pixels // 3, pixels - 1, pixels, pixels], dtype=torch.float32, device=DEVICE)
+        got, rows = gpu.lowest(values, wanted), values.reshape(6, -1).sort().values
+        for row, count, ordered, below in zip(values, wanted.long().tolist(), rows, got, strict=True):
+            limit = ordered[count] if count < pixels else 2**30
+            assert torch.equal(below, row < limit)
+
+
 # --- the compiler
 
 COMPILED = """
@@ -361,12 +374,13 @@ class Driver:
     get_current_target = staticmethod(lambda: GPUTarget("cuda", 90, 32))
 
 class Compiled:
-    def __init__(self, name): ...
+    def __init__(self, name):
+        self.kernel = kernel(name)
     def __getitem__(self, grid):
-        return lambda *args, **options: made.append(kernel.warmup(*args, grid=grid, **options).asm["ptx"])
+        return lambda *args, **options: made.append(self.kernel.warmup(*args, grid=grid, **options).asm["ptx"])
 
 triton.runtime.driver.set_active(Driver())
-kernel, made = gpu._kernel("_mix"), []
+kernel, made = gpu._kernel, []
 gpu._kernel = Compiled
 u8, f32, bf16, scale = torch.uint8, torch.float32, torch.bfloat16, torch.ones(3)
 for recipe, size, dtype, to, channels, scale in [
@@ -385,7 +399,10 @@ for recipe, size, dtype, to, channels, scale in [
     assert ("cvt.rn.bf16" in made[-1]) == (to == bf16)
     wider = "st" if to.itemsize > dtype.itemsize else "ld"
     assert f"{wider}.global.v4.b32" in made[-1] or size == (1, 1)
-assert len(made) == 7
+assert gpu.labels(torch.arange(4), None, mix.parent, mix.share, 10) is not None
+assert gpu.lowest(torch.zeros((4, 30, 40), dtype=torch.int32), torch.ones(4)) is not None
+assert "ld.global.v4.b32" in made[-1]
+assert len(made) == 9
 """
 
 

@@ -1,4 +1,5 @@
-"""Fused forms of what `apply` does to images and labels: each needed byte is read once, each of an output written once.
+"""Fused forms of what `apply` does to images and labels: each needed byte is read once, each of an output written once;
+and of the one thing in a draw that takes many passes over its pixels.
 
 `cpu` (Numba) takes arrays that lie on the host, `gpu` (Triton) PyTorch's on a GPU. What they do not take, traced arrays
 above all, is done by the library of the arrays, from the same definition.
@@ -6,11 +7,15 @@ above all, is done by the library of the arrays, from the same definition.
 
 from __future__ import annotations
 
+from math import prod
+
 from .. import _xp
 from .._xp import Array, Library
 from ..regions import Region, to
 from ..units import Units
 from . import cpu, gpu
+
+_COUNTED = 2**24  #: pixels: of more, float32 numbers of pixels are rounded
 
 
 def images(
@@ -37,6 +42,17 @@ def labels(
         parent, share = _xp.to_each(xp, [parent, share])
         return gpu.labels(y, source, parent, share, num_classes)
     return cpu.labels(xp, y, source, parent, share, num_classes)
+
+
+def lowest(xp: Library, values: Array, wanted: Array) -> Array | None:
+    """recipes.masks.lowest, of that many pixels of each row; None where no engine makes it."""
+    n, *size = xp.shape(values)
+    if not all(isinstance(length, int) for length in (n, *size)) or prod(size) > _COUNTED:
+        return None
+    if _is_on_gpu(xp):
+        return gpu.lowest(values, wanted)
+    fused = xp.fused()
+    return fused and xp.reshape(fused.lowest(xp.reshape(values, (n, prod(size))), wanted), (n, *size))
 
 
 def _is_on_gpu(xp: Library) -> bool:

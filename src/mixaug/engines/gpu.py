@@ -1,4 +1,6 @@
-"""Images mixed on a GPU by one launch of a Triton kernel, which changes dtype and scale on the way; labels likewise.
+"""Images mixed on a GPU by one launch of a Triton kernel, which changes dtype and scale on the way.
+
+Labels likewise, and the masks that take the lowest pixels of a landscape.
 
 In memory an image is planes (the channels, where they come first), a plane is lines, and a line is elements: pixels of
 `STEP` elements (the channels, where they come last). A program makes a block of elements of some planes of an output,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _DTYPES = ("uint8", "float16", "bfloat16", "float32")
 _BLOCK = 2048  # elements of a plane that a program, of 4 warps, makes
+_ROW = 8192  # pixels of a row that a program counts at once, 16 in a thread
 _CLASSES = 1024  # of which a program makes the shares
 _VECTOR = 16  # bytes that a thread reads or writes at once, at most
 _MOST = 2**31 - _BLOCK  # elements of an image: int32 counts them
@@ -132,6 +135,22 @@ def labels(y: Array, source: Array | None, parent: Array, share: Array, num_clas
             kernel[(len(y), -(-num_classes // block))](
                 *map(_packed, (out, y, rows, parent, share)), *(len(y), len(rows), num_classes), parent.shape[0], block
             )
+    return out
+
+
+def lowest(values: Array, wanted: Array) -> Array | None:
+    """Bool of the shape of values, int32 (n, *size): recipes.masks.lowest in one launch; None where others make it."""
+    import torch
+
+    from .._xp.torch import is_bare
+
+    kernel = _kernel("_lowest") if is_bare(values) and is_bare(wanted) else None
+    if kernel is None:
+        return None
+    values, out = values.contiguous(), torch.empty(values.shape, dtype=torch.bool, device=values.device)
+    if out.numel():
+        with torch.cuda.device_of(out):
+            kernel[(len(out),)](out, values, wanted.contiguous(), out[0].numel(), BLOCK=_ROW, num_warps=_ROW // 512)
     return out
 
 
@@ -439,7 +458,24 @@ def _labels(
     tl.store(out + i * classes + which, tl.where(known, total, float("nan")), which < classes)
 
 
-_PARTS = (_labels, _mix, _who, _crosses, _of_channel, _share, _touched, _as, _rint)
+def _lowest(out: tl.tensor, values: tl.tensor, wanted: tl.tensor, pixels: tl.tensor, BLOCK: tl.constexpr) -> None:
+    """Find the highest limit below which no more than the wanted pixels of row i lie, bit by bit; mark those."""
+    i = tl.program_id(0).to(tl.int64)
+    row, most = values + i * pixels, tl.load(wanted + i)
+    limit = i.to(tl.int32) * 0 - 1073741824
+    for turn in range(31):
+        higher = limit + (1073741824 >> turn)
+        below = tl.zeros((BLOCK,), tl.int32)
+        for start in range(0, pixels, BLOCK):
+            pixel = start + tl.arange(0, BLOCK)
+            below += (tl.load(row + pixel, pixel < pixels, 2147483647) < higher).to(tl.int32)
+        limit = tl.where(tl.sum(below).to(tl.float32) <= most, higher, limit)
+    for start in range(0, pixels, BLOCK):
+        pixel = start + tl.arange(0, BLOCK)
+        tl.store(out + i * pixels + pixel, tl.load(row + pixel, pixel < pixels, 0) < limit, pixel < pixels)
+
+
+_PARTS = (_labels, _lowest, _mix, _who, _crosses, _of_channel, _share, _touched, _as, _rint)
 
 
 @cache

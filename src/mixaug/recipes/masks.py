@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _xp
+from .. import _xp, engines
 from .._xp import Array
 from ..keys import GRID, beta_quantiles, beta_table, bits16, look_up, uniform
 from ..regions import Dense, Region
@@ -231,8 +231,9 @@ def lowest(draw: Draw, values: Array, part: Array) -> Array:
     """
     xp, axes = draw.xp, range(len(draw.size))
     wanted = xp.rint(part * prod([draw.length(axis) for axis in axes]))
-    if (fused := xp.fused()) and (pixels := prod(draw.size)) <= 2**24:  # with more, the counts below are rounded
-        return xp.reshape(fused.lowest(xp.reshape(values, (draw.n, pixels)), wanted), values.shape)
+    made = engines.lowest(xp, values, wanted)
+    if made is not None:
+        return made
     limit = xp.full((draw.n,), -(2**30), "int32")
     for bit in reversed(range(31)):  # the highest limit with no more than that below it, digit by digit
         higher = limit + 2**bit
