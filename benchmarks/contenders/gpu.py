@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -15,10 +15,13 @@ import mixaug as ma
 from .. import child, timing
 from ..timing import Call, Contender, Row
 from ..workloads import OFFSET, RECIPES, SCALE
-from . import torch_
+from . import torch_, training
 
 SIZE, CLASSES = (224, 224), 1000
 NAMES = ("mixaug", "mixaug out=", "mixaug out=, images alone", "torchvision")
+STEP = "GPU, ResNet-50, bfloat16"
+PLAIN, IDENTITY, MIXED = "not mixed", "mixaug, ma.identity()", "mixaug, CutMix"
+TORCHVISION = "torchvision CutMix"
 AHEAD = 10_000_000  #: cycles that the device is kept busy for, until all of a call is in its queue
 CACHE = 256 << 20  #: bytes that are written before a call, so that none of its own lie in the device's cache
 
@@ -50,6 +53,8 @@ def rows(short: bool) -> Iterator[Row]:
         yield from events(method, contenders(photos, method), len(photos.x), turns)
         last = contenders(photos.in_channels_last(), method)
         yield from events(f"{method}, channels last", last, len(photos.x), turns)
+    unmixed = {MIXED: IDENTITY, TORCHVISION: PLAIN}
+    yield from training.measure(STEP, steps(photos), unmixed, training.pace(short), len(photos.x))
 
 
 def load(n: int) -> Photos:
@@ -94,6 +99,42 @@ def images(photos: Photos, recipe: ma.Recipe) -> Call:
     return lambda: mix.images(photos.x, **options)
 
 
+def steps(photos: Photos) -> list[Contender]:
+    """Steps of one network on the same photos, mixed and not, each waited for."""
+    train, photos = trainer(), photos.in_channels_last()
+
+    def step(make: Callable[[], Call]) -> Callable[[], Call]:
+        def made() -> Call:
+            call = make()
+            return lambda: train(*call())
+
+        return made
+
+    return [
+        Contender(PLAIN, step(lambda: lambda: (normalised(photos, photos.x), photos.y))),
+        Contender(IDENTITY, step(lambda: ours(photos, ma.identity(), False))),
+        Contender(MIXED, step(lambda: ours(photos, RECIPES["CutMix"], False)), ours=True),
+        Contender(TORCHVISION, step(lambda: torchvision(photos, "CutMix")), per_sample=False, remark=torch_.ONE_DRAW),
+    ]
+
+
+def trainer() -> Callable[[torch.Tensor, torch.Tensor], None]:
+    """A step of a new ResNet-50 in bfloat16."""
+    from torchvision.models import resnet50  # beside a PyTorch for the CPU it cannot be imported
+
+    torch.manual_seed(0)
+    model = resnet50().to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+
+    def train(x: torch.Tensor, y: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x).float(), y).backward()
+        optimizer.step()
+        torch.cuda.synchronize()
+
+    return train
+
+
 def units(photos: Photos, buffer: bool) -> dict[str, Any]:
     """What the images shall become, and the memory for it."""
     out = torch.empty_like(photos.x, dtype=torch.bfloat16) if buffer else None
@@ -103,16 +144,18 @@ def units(photos: Photos, buffer: bool) -> dict[str, Any]:
 def torchvision(photos: Photos, method: str) -> Call:
     """`v2.CutMix` of uint8, or `v2.MixUp` of what is normalised already, for it refuses uint8."""
     mixer = torch_.torchvision_mixer(method, CLASSES)
-    scale, offset = photos.scale[:, None, None], photos.offset[:, None, None]
-
-    def normalised(x: torch.Tensor) -> torch.Tensor:
-        return x.to(torch.float32).mul_(scale).add_(offset).to(torch.bfloat16)
 
     def cut() -> Any:
         x, y = mixer(photos.x, photos.y)
-        return normalised(x), y
+        return normalised(photos, x), y
 
-    return cut if method == "CutMix" else lambda: mixer(normalised(photos.x), photos.y)
+    return cut if method == "CutMix" else lambda: mixer(normalised(photos, photos.x), photos.y)
+
+
+def normalised(photos: Photos, x: torch.Tensor) -> torch.Tensor:
+    """Pixels as bfloat16, with one temporary."""
+    scale, offset = photos.scale[:, None, None], photos.offset[:, None, None]
+    return x.to(torch.float32).mul_(scale).add_(offset).to(torch.bfloat16)
 
 
 def events(method: str, made: list[Contender], images: int, turns: int) -> Iterator[Row]:

@@ -217,7 +217,7 @@ def _of_numpy(dtype: Any) -> torch.dtype:
 
 @cache
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(accumulate(reversed(shape[1:]), mul, initial=1))[::-1]
+    return tuple(accumulate(reversed(shape[1:]), mul, initial=1))[::-1][: len(shape)]
 
 
 def _dtype(dtype: Any) -> torch.dtype:

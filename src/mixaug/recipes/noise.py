@@ -76,7 +76,7 @@ class FMix(Recipe):
     def _height(self, draw: Draw, words: Array) -> Array:
         """int32 (n, *size): the landscape, made of waves that fit the image a whole number of times."""
         xp, axes = draw.xp, range(len(draw.size))
-        steps = [xp.full((1,), TURN // _length(draw, axis), "int32") for axis in axes]
+        steps = [xp.cast(xp.reshape(TURN // _length(draw, axis), (1,)), "int32") for axis in axes]
         waves = [_waves(xp, draw.size[axis], steps[axis], CYCLES) for axis in axes]
         return _landscape(draw, _normals(xp, words), self._amplitudes(draw), waves)
 
