@@ -314,7 +314,12 @@ def _mix(
             base, row = own, i
             if turn % PARENTS > 0 or GATHERED:
                 base, row = source, tl.minimum(tl.maximum(tl.load(parent + at), 0), rows - 1).to(tl.int64)
-            x = tl.load(base + row * length + plane * inner + element, _touched(share != 0, VECTOR) & valid, 0)
+            x = tl.load(
+                base + row * length + plane * inner + element,
+                _touched(share != 0, VECTOR) & valid,
+                0,
+                eviction_policy="evict_last",
+            )
             if BLENDED:
                 total = tl.where(share != 0, total + share * x.to(total.dtype), total)
             only = tl.where(share == 1, x, only)
@@ -334,7 +339,9 @@ def _mix(
             value = value.to(tl.float32) * _of_channel(scale, plane, start, lane, STEP)
         if offset is not None:
             value = value.to(tl.float32) + _of_channel(offset, plane, start, lane, STEP)
-        tl.store(out + i * length + plane * inner + element, _as(value, out.dtype.element_ty), valid)
+        tl.store(
+            out + i * length + plane * inner + element, _as(value, out.dtype.element_ty), valid, cache_modifier=".cs"
+        )
 
 
 def _who(
