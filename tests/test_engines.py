@@ -886,3 +886,15 @@ def test_without_a_folder_for_the_cache_loops_are_compiled_all_the_same():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == str(ma.CutMix().draw(4, (8, 8), key=(0, 1)).share.tolist())
+
+
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(), ma.FMix(), ma.SmoothMix()], ids=repr)
+@pytest.mark.parametrize("wrong", [-1, N, 2**31 - 1])
+def test_the_loops_themselves_read_no_row_that_is_not_there(recipe, wrong, monkeypatch):
+    """Rows are looked at before: these are for what comes to the loops by another way."""
+    monkeypatch.setattr("mixaug.apply.rows.check", lambda *_: None)
+    mix, x = recipe.draw(N, (8, 8), key=(0, 0)), np.zeros((N, 8, 8, 3), np.uint8)
+    mix.parent[1, 3] = wrong
+    for own, source in ((x, None), (x, x.copy()), (None, x)):
+        with pytest.raises(IndexError, match="one that is not there"):
+            mix.images(own, source=source)

@@ -53,7 +53,7 @@ def paste(
     size = height * line
     row = planes * depth * size
     noise = filling.shape[0] // parent.shape[1] > line
-    order = _order(parent, chained)
+    order = _order(parent, chained, 0 if gathered else 1, source.shape[0] // row)
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
@@ -261,7 +261,7 @@ def dense(
     pixels = depth * height * width
     size = pixels * step
     row = planes * size
-    order = _order(parent, chained)
+    order = _order(parent, chained, 0 if gathered else 1, source.shape[0] // row)
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
@@ -401,9 +401,15 @@ def labels(out: Any, own: Any, source: Any, parent: Any, share: Any) -> bool:
 
 
 @compiled
-def _order(parent: Any, chained: bool) -> Any:
-    """The rows, each followed by its first partner where that is one of them and still to come."""
+def _order(parent: Any, chained: bool, others: int, rows: int) -> Any:
+    """The outputs, each followed by its first partner where that is one of them and still to come.
+
+    The parents from `others` on are rows of a source: what is none is found here, before memory is read for it.
+    """
     n = parent.shape[1]
+    for one in parent[others:].flat:
+        if not 0 <= one < rows:
+            raise IndexError("parents: expected rows of the source, got one that is not there")
     order = np.arange(n)
     if not chained or parent.shape[0] == 1:
         return order
