@@ -67,8 +67,6 @@ def test_integers_draw_the_same_mix_and_wait_for_nothing(recipe):
 
 
 def test_numbers_on_the_device_draw_the_same_mix(recipe):
-    if "schedule" in repr(recipe):
-        pytest.skip("both phases are drawn then, and weights of pixels are those of either")
     x, step = pixels().cuda(), torch.tensor(KEY[2], device="cuda")
     recipe.draw(N, SIZE, key=(*KEY[:2], step), like=x)
     with no_waiting():
