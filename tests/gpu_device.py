@@ -130,6 +130,36 @@ def test_a_step_is_one_graph_of_cuda():
         assert torch.equal(labels, mix.labels(y, N))
 
 
+def test_a_module_there_counts_without_waiting():
+    mixed, x, y = ma.torch.Mixed(ma.CutMix(), num_classes=N).cuda(), pixels().cuda(), torch.arange(N, device="cuda")
+
+    def assert_is_step(labels, step):
+        assert torch.equal(labels, ma.CutMix().draw(N, SIZE, key=(0, step), like=x).labels(y, N))
+
+    assert_is_step(mixed(x, y)[1], 0)
+    with no_waiting():
+        labels = mixed(x, y)[1]
+    assert_is_step(labels, 1)
+    mixed.load_state_dict({"step": torch.tensor(40)})
+    assert_is_step(mixed(x, y)[1], 40)
+
+
+def test_a_module_in_a_graph_of_cuda_is_told_the_step():
+    mixed, x, y = ma.torch.Mixed(ma.CutMix(), num_classes=N).cuda(), pixels().cuda(), torch.arange(N, device="cuda")
+    step = torch.zeros((), dtype=torch.int64, device="cuda")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        mixed(x, y, step=step)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        with pytest.raises(ValueError, match="every replay would be the same step"):
+            mixed(x, y)
+        _, labels = mixed(x, y, step=step)
+    step.fill_(3)
+    graph.replay()
+    assert torch.equal(labels, ma.CutMix().draw(N, SIZE, key=(0, 3), like=x).labels(y, N))
+
+
 def test_compiled_it_is_the_same():
     x, y = pixels().cuda(), torch.arange(N, device="cuda")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,30 @@ def test_the_module_counts_its_calls_in_its_state():
     resumed.load_state_dict(mixed.state_dict())
     assert_batch(resumed(IMAGES, LABELS), mixed_by_numpy((3, 3)))
     assert repr(mixed) == f"Mixed({RECIPE!r}, num_classes={N})"
+
+
+def test_the_count_is_that_of_the_buffer_whoever_changes_it():
+    """The host counts along, so that no device is waited for: it must see what is done to the buffer elsewhere."""
+    mixed = ma.torch.Mixed(RECIPE, num_classes=N)
+
+    def assert_next(mixed, step):
+        assert_batch(mixed(IMAGES, LABELS), mixed_by_numpy((0, step)))
+        assert int(mixed.step) == step + 1
+
+    assert_next(mixed, 0)
+    assert_next(mixed, 1)
+    mixed.load_state_dict({"step": torch.tensor(40)})
+    assert_next(mixed, 40)
+    mixed.step.fill_(7)
+    assert_next(mixed, 7)
+    mixed.step = torch.tensor(3)
+    assert_next(mixed, 3)
+    assert_next(copy.deepcopy(mixed), 4)
+    assert_next(mixed, 4)
+    torch.compile(mixed, backend="eager")(IMAGES, LABELS)
+    assert_next(mixed, 6)
+    mixed.to(torch.device("cpu"), torch.float64)  # integers stay what they are
+    assert_next(mixed, 7)
 
 
 def test_step_and_epoch_override_the_count():

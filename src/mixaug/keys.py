@@ -146,10 +146,10 @@ def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
 
     Words 2b and 2b + 1 of a row are threefry(key, (row, b)). Of rows in NumPy they are drawn there, and brought over.
     """
-    if (home := _xp.of(rows)) != xp:
-        return xp.cast(_xp.to(xp, words(home, key, rows, count)), "uint32")
     if fused := xp.fused():
         return fused.words(*key[:2], rows, count)
+    if (home := _xp.of(rows)) != xp:
+        return xp.cast(_xp.to(xp, words(home, key, rows, count)), "uint32")
     blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
     pairs = threefry(xp, key, (rows[None, :], blocks[:, None]))
     return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), -1))[:count]

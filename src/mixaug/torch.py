@@ -13,6 +13,7 @@ from torch.utils import data
 
 from . import _xp, keys, tree
 from ._xp import Array
+from ._xp.torch import is_plain
 from .batch import Batch, Options, collated, mix_batch, mix_from
 from .epoch import Epoch, sample
 from .fields import Fields
@@ -56,6 +57,10 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         self.recipe = check_recipe("recipe", recipe)
         self.seed, self.options = seed, options
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self._count: tuple[int, int, int] | None = (
+            None  # the step, and the memory and version of the buffer that said so
+        )
+        self._graphed = False
 
     def forward(self, *batch: Any, step: int | Tensor | None = None, epoch: int | Tensor | None = None) -> Batch:
         """The mixed batch.
@@ -63,18 +68,34 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         Args:
             batch: images and labels (and sample weights), or one tuple, list or dict of them.
             step: which step this is, an int or a scalar tensor; the count is then left alone. Compiled code takes a
-                tensor without compiling anew.
+                tensor without compiling anew, and a CUDA graph needs one.
             epoch: which epoch this is, if the key shall hold it.
         """
         fields = batch[0] if len(batch) == 1 else batch
         if not self.training:
             return fields
-        if step is None:
-            step = self.step.clone()
-            self.step += 1
+        step = self._counted() if step is None else step
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         mixed = mix_batch(self.recipe, fields, key=key, **self.options)
         return _as_they_came(mixed, fields)
+
+    def _counted(self) -> int | Tensor:
+        """The count, which moves on: the host counts along, or it would have to wait for a device to tell."""
+        if torch.compiler.is_compiling() or not is_plain(self.step) or self.step.is_inference():
+            now = self.step.clone()
+            self.step += 1
+            return now
+        if self.step.is_cuda and torch.cuda.is_current_stream_capturing():
+            raise ValueError(
+                "Mixed: expected step= a tensor on the device while a CUDA graph is captured, got none; every replay "
+                "would be the same step"
+            )
+        if self._count is None or self._count[1:] != (self.step.data_ptr(), self.step._version):
+            self._count = int(self.step), 0, 0  # it was loaded, moved or counted on by others: this waits
+        count = self._count[0]
+        self.step += 1
+        self._count = count + 1, self.step.data_ptr(), self.step._version
+        return count
 
     def extra_repr(self) -> str:
         """What PyTorch prints between the brackets."""

@@ -125,7 +125,8 @@ class Recipe(ABC):
         if parent is None and first:
             raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
         if parent is None:
-            parent = _xp.to(xp, ring(source, made, draw.n, self.parents))
+            parent = ring(source, made, draw.n, self.parents)
+            parent = parent if source is xp else _xp.to(xp, parent)
         else:
             parent = _checked_parent(xp, _xp.to(xp, parent), n, self.parents)
         region = self.region(draw)
