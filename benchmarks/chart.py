@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .results import Results
-from .timing import COPY, Row
+from .timing import COPY, FILL, Row
 
 OURS, OTHER, EDGE = "#1f6fb4", "#8a8a8a", "#333333"
 TITLE = "64 images of 224x224x3, uint8 to normalised float32\ntimes the copy of its bytes; CutMix filled, MixUp open"
@@ -34,7 +34,7 @@ def of_batches(run: Results) -> list[tuple[str, str]]:
     """The contenders of B that were measured, the slowest first."""
     slowest: dict[tuple[str, str], float] = {}
     for row in run.of("B"):
-        if row.case in COLUMNS and row.times_copy is not None and row.name != COPY:
+        if row.case in COLUMNS and row.times_copy is not None and row.name not in (COPY, FILL):
             key = row.process, plain(row.name)
             slowest[key] = max(slowest.get(key, 0), row.times_copy)
     return sorted(slowest, key=lambda key: -slowest[key])
@@ -57,10 +57,7 @@ def draw_batches(axes: Any, run: Results, names: Sequence[tuple[str, str]]) -> N
             axes.plot(row.times_copy, place, "o", color=color, markerfacecolor=color if filled else "white")
     axes.set_yticks(range(len(names)), [f"{name}  [{process}]" for process, name in names], fontsize=8)
     axes.axvline(1, color=EDGE, linewidth=1)
-    finish(
-        axes,
-        TITLE,
-    )
+    finish(axes, TITLE)
 
 
 def of_pipelines(run: Results) -> list[Row]:
@@ -75,7 +72,7 @@ def draw_pipelines(axes: Any, rows: Sequence[Row]) -> None:
     rates = [1e3 * row.images / row.median for row in rows if row.median]
     axes.barh(range(len(rows)), rates, color=[OURS if row.ours else OTHER for row in rows], height=0.6)
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
-    finish(axes, "CutMix, 50,000 images of 32x32x3 in memory to mixed batches\nimages a second")
+    finish(axes, "CutMix of 50,000 images of 32x32x3 in memory\nimages a second")
 
 
 def finish(axes: Any, title: str) -> None:

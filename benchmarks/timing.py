@@ -13,6 +13,7 @@ import numpy as np
 Call = Callable[[], Any]
 
 COPY = "copy of the same bytes"  #: the name of the limit's row
+FILL = "fill of the output alone"  #: the name of a second one's
 REST = 0.003  #: seconds of sleep before each turn, so that the threads of the one before it are asleep
 
 

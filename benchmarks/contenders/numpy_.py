@@ -47,7 +47,7 @@ def filled(work: Work, case: Case) -> Contender:
         out = np.empty((work.rows, *work.size, 3), dtype)
         return lambda: out.fill(1)
 
-    return Contender("fill of the output alone", make, per_sample=False, remark="reads nothing, mixes nothing")
+    return Contender(timing.FILL, make, per_sample=False, remark="reads nothing, mixes nothing")
 
 
 def mixers(method: str) -> dict[str, tuple[Mixer, str]]:
