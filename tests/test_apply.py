@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import mixaug as ma
 import ways
@@ -345,3 +346,18 @@ def test_what_is_traced_cannot_go_to_another_library():
     xp = ma._xp.common()
     with pytest.raises(TypeError, match="expected an array of NumPy, or one on the host, got a traced or distant one"):
         tf.function(lambda x: ma._xp.to(xp, x))(tf.zeros(2))
+
+
+def test_memory_that_begins_where_the_images_are_is_refused_whatever_its_strides():
+    mix, held = ma.CutMix().draw(4, size=(6, 5), key=(0, 0)), np.zeros((8, 6, 5, 3), np.uint8)
+    assert mix.images(held[4:], out=held[:4]).base is held
+    for x, out in ((held[:4], held[3:7]), (held[3::-1], held[:4]), (held[:4], held[::2])):
+        with pytest.raises(ValueError, match="memory of its own"):
+            mix.images(x, out=out)
+
+
+def test_memory_of_tensors_without_any_is_no_memory_that_overlaps():
+    x = torch.zeros((4, 3, 6, 5), device="meta")
+    mix = ma.CutMix().draw(4, size=(6, 5), key=(0, 0), like=x)
+    assert mix.images(x, out=torch.empty_like(x)).shape == x.shape
+    assert mix.labels(torch.zeros(4, dtype=torch.int64, device="meta"), 5).shape == (4, 5)

@@ -157,3 +157,11 @@ def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
     for nearer in (xp._nearer, jax.jit(xp._nearer)):
         np.testing.assert_array_equal(nearer(part, off, y), right)
     np.testing.assert_array_equal(jax.jit(xp.ratio)(part, y), right)
+
+
+def test_weights_of_64_bits_have_shares_too():
+    with jax.enable_x64(True):
+        weight = jnp.stack([jnp.full((4, 5, 6), 0.25, jnp.float64), jnp.full((4, 5, 6), 0.75, jnp.float64)])
+        share = ma.Dense(weight).share(ma._xp.of(weight), 4, (5, 6))
+    assert share.dtype == jnp.float32
+    np.testing.assert_array_equal(share[1], [0.75] * 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -533,3 +534,45 @@ def test_a_dataset_in_memory_is_mixed_as_it_lies(parents):
     ):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
+
+
+def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever():
+    """The "device" that is here beside the host holds no values, but keeps count of what is brought to it."""
+    from mixaug._xp import torch as xp
+
+    like = torch.zeros(1, device="meta")
+    for alpha in range(1, 300):
+        ma.CutMix(alpha=alpha / 7).draw(
+            4, (8, 6), key=(0, torch.zeros((), dtype=torch.int64, device="meta")), like=like
+        )
+    assert len(xp._KEPT) <= xp._MOST_KEPT
+    with torch._subclasses.FakeTensorMode():
+        fake = torch.zeros((4, 3, 8, 6))
+        assert ma.CutMix().draw(4, (8, 6), key=(0, 0), like=fake).images(fake).shape == fake.shape
+    assert not any(isinstance(kept, torch._subclasses.FakeTensor) for _, kept in xp._KEPT.values())
+
+
+@pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
+def test_words_of_the_host_draw_the_same_weights_in_another_library(recipe):
+    """As on a GPU, where weights of pixels are made from words that NumPy drew."""
+    made = ma.keys.make((5, 1, 2))
+    got = recipe.draw_in(ma._xp.of(torch.zeros(1)), ma._xp.common(), N, (8, 6), made, None, 0)
+    want = recipe.draw(N, (8, 6), key=(5, 1, 2))
+    for array, host in zip(got.flatten()[1], want.flatten()[1], strict=True):
+        assert isinstance(array, torch.Tensor)
+        np.testing.assert_allclose(array.numpy(), host, rtol=0, atol=1e-6 if host.dtype == np.float32 else 0)
+
+
+def test_a_recipe_is_asked_whether_it_draws_weights():
+    from mixaug.recipes.recipe import _has_weights
+
+    phases = ma.schedule({0: ma.CutMix(), 2: ma.FMix()})
+    for recipe in ways.RECIPE_ROWS:
+        assert _has_weights(recipe, 2, None) == isinstance(recipe.draw(2, (8, 6), key=(0, 0)).region, ma.Dense)
+    assert [_has_weights(phases, 2, np.int64(epoch)) for epoch in (0, 1, 2)] == [False, False, True]
+
+    @dataclass(frozen=True)
+    class Unhashable(ma.CutMix):
+        notes: list = field(default_factory=list)
+
+    assert not _has_weights(Unhashable(), 2, None)

@@ -13,7 +13,6 @@ from torch.utils import data
 
 from . import _xp, keys, tree
 from ._xp import Array
-from ._xp.torch import is_plain
 from .batch import Batch, Options, collated, mix_batch, mix_from
 from .epoch import Epoch, sample
 from .fields import Fields
@@ -35,9 +34,10 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
             unless a field says otherwise.
 
     `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
-    where it stopped. After `.eval()` batches pass unmixed, labels as they came. Works on any device without waiting for
-    it, under `torch.compile(fullgraph=True)` without compiling anew from step to step, and in `v2.Compose`; tv_tensors
-    stay what they are.
+    where it stopped; load it in every process that trains. After `.eval()` batches pass unmixed, labels as they came.
+    Works on any device without waiting for it, but where its state was just loaded or moved; under
+    `torch.compile(fullgraph=True)` without compiling anew from step to step; in `v2.Compose`, where tv_tensors stay
+    what they are.
 
     Raises:
         TypeError: what is no recipe.
@@ -57,10 +57,7 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         self.recipe = check_recipe("recipe", recipe)
         self.seed, self.options = seed, options
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        self._count: tuple[int, int, int] | None = (
-            None  # the step, and the memory and version of the buffer that said so
-        )
-        self._graphed = False
+        self._count: tuple[int, Tensor, int] | None = None  # a step, and the buffer and its version that say so
 
     def forward(self, *batch: Any, step: int | Tensor | None = None, epoch: int | Tensor | None = None) -> Batch:
         """The mixed batch.
@@ -80,8 +77,8 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         return _as_they_came(mixed, fields)
 
     def _counted(self) -> int | Tensor:
-        """The count, which moves on: the host counts along, or it would have to wait for a device to tell."""
-        if torch.compiler.is_compiling() or not is_plain(self.step) or self.step.is_inference():
+        """The count, which moves on: of a device the host counts along, or it would have to wait to be told."""
+        if not _xp.of(self.step).is_far(self.step) or self.step.is_inference():
             now = self.step.clone()
             self.step += 1
             return now
@@ -90,11 +87,11 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
                 "Mixed: expected step= a tensor on the device while a CUDA graph is captured, got none; every replay "
                 "would be the same step"
             )
-        if self._count is None or self._count[1:] != (self.step.data_ptr(), self.step._version):
-            self._count = int(self.step), 0, 0  # it was loaded, moved or counted on by others: this waits
+        if self._count is None or self._count[1] is not self.step or self._count[2] != self.step._version:
+            self._count = int(self.step), self.step, 0  # it was loaded, moved or counted on by others: this waits
         count = self._count[0]
         self.step += 1
-        self._count = count + 1, self.step.data_ptr(), self.step._version
+        self._count = count + 1, self.step, self.step._version
         return count
 
     def extra_repr(self) -> str:

@@ -178,7 +178,7 @@ def _halved(x: Array) -> Array:
     while x.shape[-1] > 1:
         half = (x.shape[-1] + 1) // 2
         x = x[..., :half] + jnp.pad(x[..., half:], [(0, 0)] * (x.ndim - 1) + [(0, 2 * half - x.shape[-1])])
-    return x[..., 0]
+    return x[..., 0].astype(jnp.float32)
 
 
 def highest(x: Array) -> Array:

@@ -84,7 +84,11 @@ def host(x: Array) -> Any:
 
 
 def ends(x: Array) -> tuple[int, int] | None:
-    return np.lib.array_utils.byte_bounds(x) if x.size else (0, 0)
+    if not x.size:
+        return 0, 0
+    reach = [(length - 1) * stride for length, stride in zip(x.shape, x.strides, strict=True)]
+    first = x.ctypes.data
+    return first + sum(r for r in reach if r < 0), first + sum(r for r in reach if r > 0) + x.itemsize
 
 
 def adopt(x: Any, dtype: str) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from operator import mul
 from typing import Any
@@ -19,6 +19,7 @@ from . import TREES, Array, Dim, F
 
 _MASK = 0xFFFFFFFF
 _ALIGNED = 16  # bytes: what begins there is read at once
+_MOST_KEPT = 256
 _KEPT: dict[tuple[int, torch.device], tuple[Any, Array]] = {}  # tables, with what they are made of
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
@@ -53,11 +54,17 @@ class Torch:
         return torch.as_tensor(x, device=self.device)
 
     def constants(self, xs: Sequence[Any]) -> list[Array]:
-        """One copy for all, which the host does not wait for; one that is captured would be of what is gone by then."""
-        if self.device.type != "cuda" or torch.compiler.is_compiling() or torch.cuda.is_current_stream_capturing():
+        """Through pinned memory, one copy for all, which the host does not wait for."""
+        if self.device.type != "cuda" or _is_recorded():
             return [torch.as_tensor(x, device=self.device) for x in xs]
+        if torch.cuda.is_current_stream_capturing():
+            raise ValueError(
+                "expected all that is mixed by to lie on the device while a CUDA graph is captured, got some of the "
+                "host; draw by a step that is a tensor there, and once before"
+            )
+        xs = [np.asarray(x) for x in xs]
         starts = list(accumulate((-(-x.nbytes // _ALIGNED) * _ALIGNED for x in xs), initial=0))
-        packed = torch.empty(starts.pop(), dtype=torch.uint8, pin_memory=True)
+        packed = torch.empty(starts.pop(), dtype=torch.uint8, device="cpu", pin_memory=True)
         memory = packed.numpy()
         for x, start in zip(xs, starts, strict=True):
             memory[start : start + x.nbytes].view(x.dtype)[:] = x.reshape(-1)
@@ -69,11 +76,14 @@ class Torch:
         ]
 
     def table(self, x: Any) -> Array:
-        if self.device.type == "cpu" or torch.compiler.is_compiling():
-            return self.constant(x)
+        if self.device.type == "cpu" or _is_recorded():
+            return torch.as_tensor(x, device=self.device)
         kept = _KEPT.get((id(x), self.device))
         if kept is None:
-            kept = _KEPT[id(x), self.device] = x, self.constant(x)  # what is kept keeps its number
+            if len(_KEPT) == _MOST_KEPT:
+                _KEPT.pop(next(iter(_KEPT)))
+            # what is kept keeps its number; it is waited for, as other streams than this one will read it too
+            kept = _KEPT[id(x), self.device] = x, torch.as_tensor(x, device=self.device)
         return kept[1]
 
     def word(self, bits: int) -> Array:
@@ -101,7 +111,7 @@ class Torch:
         return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
     def is_far(self, x: Array) -> bool:
-        return x.device.type not in ("cpu", "meta") and not torch.compiler.is_compiling() and is_plain(x)
+        return x.device.type not in ("cpu", "meta") and not _is_recorded() and is_plain(x)
 
     def host(self, x: Array) -> Any:
         """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
@@ -111,7 +121,7 @@ class Torch:
         return (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
 
     def ends(self, x: Array) -> tuple[int, int] | None:
-        if x.layout != torch.strided or not is_plain(x) or torch.compiler.is_compiling():
+        if not is_plain(x) or x.layout != torch.strided or is_traceable_wrapper_subclass(x) or x.is_meta:
             return None
         last = sum((length - 1) * stride for length, stride in zip(x.shape, x.stride(), strict=True))
         return (x.data_ptr(), x.data_ptr() + (last + 1) * x.element_size()) if x.numel() else (0, 0)
@@ -215,7 +225,7 @@ def _of_numpy(dtype: Any) -> torch.dtype:
     return torch.from_numpy(np.zeros(0, dtype)).dtype
 
 
-@cache
+@lru_cache(maxsize=256)
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(accumulate(reversed(shape[1:]), mul, initial=1))[::-1][: len(shape)]
 
@@ -231,12 +241,17 @@ def is_plain(x: Array) -> bool:
     return not isinstance(x, torch._subclasses.FakeTensor)
 
 
+def _is_recorded() -> bool:
+    """Whether what is done is compiled, recorded or done by others than PyTorch itself."""
+    if torch.compiler.is_compiling():
+        return True
+    return bool(torch._C._len_torch_dispatch_stack()) or torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def is_bare(x: Array) -> bool:
     """Whether its memory is all that there is to it: nothing traces what is done, records it, or follows a gradient."""
-    if torch.compiler.is_compiling() or x.layout != torch.strided or not is_plain(x):
+    if _is_recorded() or x.layout != torch.strided or not is_plain(x) or is_traceable_wrapper_subclass(x):
         return False
-    if torch._C._len_torch_dispatch_stack() or is_traceable_wrapper_subclass(x):
-        return False  # what is done is recorded, or done by others
     return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and not x.is_neg()
 
 

@@ -56,4 +56,4 @@ def lowest(xp: Library, values: Array, wanted: Array) -> Array | None:
 
 
 def _is_on_gpu(xp: Library) -> bool:
-    return xp.title.startswith("PyTorch on ")
+    return xp.title.startswith("PyTorch on cuda")

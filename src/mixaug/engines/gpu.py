@@ -66,7 +66,7 @@ def images(
 
     like: Array = source if x is None else x
     rows: Array = x if source is None else source
-    n, kernel = parent.shape[1], _kernel("_mix")
+    n, kernel = parent.shape[1], _kernel_for("_mix", like)
     if (
         kernel is None
         or not _known(like, rows, region, channels, dtype)
@@ -125,7 +125,7 @@ def labels(y: Array, source: Array | None, parent: Array, share: Array, num_clas
     rows: Array = y if source is None else source
     if num_classes is None or y.ndim != 1 or y.dtype == torch.bool or share.dtype != torch.float32:
         return None
-    kernel = _kernel("_labels") if all(map(is_bare, (y, rows, parent, share))) else None
+    kernel = _kernel_for("_labels", y) if all(map(is_bare, (y, rows, parent, share))) else None
     if kernel is None:
         return None
     out = torch.empty((len(y), num_classes), dtype=torch.float32, device=y.device)
@@ -144,7 +144,7 @@ def lowest(values: Array, wanted: Array) -> Array | None:
 
     from .._xp.torch import is_bare
 
-    kernel = _kernel("_lowest") if is_bare(values) and is_bare(wanted) else None
+    kernel = _kernel_for("_lowest", values) if is_bare(values) and is_bare(wanted) else None
     if kernel is None:
         return None
     values, out = values.contiguous(), torch.empty(values.shape, dtype=torch.bool, device=values.device)
@@ -181,7 +181,6 @@ def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype
         and 1 <= like.ndim - (1 if channels is None else 2) <= 3
         and prod(like.shape[1:]) <= _MOST
         and not (torch.is_grad_enabled() and any(y.requires_grad for y in (like, rows, *region.arrays().values())))
-        and not (like.is_cuda and torch.cuda.get_device_capability(like.device) < (7, 0))
     )
 
 
@@ -451,7 +450,7 @@ def _labels(
     BLOCK: tl.constexpr,
 ) -> None:
     """Make a block of classes of labels i."""
-    i = tl.program_id(0)
+    i = tl.program_id(0).to(tl.int64)
     which = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     total, known = tl.zeros(which.shape, tl.float32), i >= 0
     for j in tl.static_range(PARENTS):
@@ -483,6 +482,14 @@ def _lowest(out: tl.tensor, values: tl.tensor, wanted: tl.tensor, pixels: tl.ten
 
 
 _PARTS = (_labels, _lowest, _mix, _who, _crosses, _of_channel, _share, _touched, _as, _rint)
+
+
+def _kernel_for(name: str, x: Array) -> Any:
+    """The kernel of that name; None where there is no Triton, or x is on a GPU that it does not know."""
+    import torch
+
+    old = x.is_cuda and torch.cuda.get_device_capability(x.device) < (7, 0)
+    return None if old else _kernel(name)
 
 
 @cache

@@ -24,7 +24,7 @@ class Draw:
 
     xp: Library
     key: Key
-    rows: Array  #: uint32 (n,), the counter of each output
+    rows: Array  #: uint32 (n,), the counter of each output; of NumPy where the host draws the words
     size: Size
 
     @property
@@ -89,8 +89,8 @@ class Recipe(ABC):
             key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
                 PRNG key.
             like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
-                to arrays of every library; what is drawn for a GPU by integers is drawn on the host and brought there
-                in one copy that nothing waits for, but for weights of pixels, which are made there.
+                to arrays of every library; what is drawn for a GPU by integers is drawn on the host and brought there,
+                in PyTorch by one copy that nothing waits for; but weights of pixels are made there.
             parent: int32 (k, n), who is mixed with whom where the parents are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
             first: the number of the first output, where these are a part of a batch: each is drawn what it is drawn in
@@ -108,11 +108,11 @@ class Recipe(ABC):
         made = keys.make(key)
         home = _xp.common(n, parent, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
-        size, source = _checked_size(size), home
+        size, xp, source = _checked_size(size), home, home
         if _on_host(home, made, n, parent, like):
             source = _xp.common()  # NumPy's draws are the quickest
-        far = like is not None and home.is_far(like)
-        xp = home if far and _has_weights(self, len(size), made.epoch) else source
+            far = like is not None and home.is_far(like)
+            xp = home if far and _has_weights(self, len(size), made.epoch) else source
         mix = self.draw_in(xp, source, n, size, made, parent, first)
         return mix if xp is home else mix.to(home)
 
@@ -126,9 +126,9 @@ class Recipe(ABC):
             raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
         if parent is None:
             parent = ring(source, made, draw.n, self.parents)
-            parent = parent if source is xp else _xp.to(xp, parent)
         else:
-            parent = _checked_parent(xp, _xp.to(xp, parent), n, self.parents)
+            parent = _checked_parent(source, _xp.to(source, parent), n, self.parents)
+        parent = parent if source is xp else _xp.to(xp, parent)
         region = self.region(draw)
         return assemble(xp, parent, region, draw.size)
 
@@ -140,10 +140,17 @@ def _on_host(home: Library, key: Key, n: Dim, parent: Array | None, like: Array 
     return there and all(isinstance(word, int) for word in key[:2]) and all(home.concrete(x) is not None for x in given)
 
 
-@lru_cache(maxsize=1024)
 def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
     """Whether it draws a weight a pixel: too many to bring to an accelerator, which makes them quicker."""
-    key = (0, 0) if epoch is None else (0, epoch, 0)
+    key = (0, 0) if epoch is None else (0, int(epoch), 0)
+    try:
+        return _draws_weights(recipe, axes, key)
+    except TypeError:  # a recipe that cannot be hashed
+        return _draws_weights.__wrapped__(recipe, axes, key)
+
+
+@lru_cache(maxsize=1024)
+def _draws_weights(recipe: Recipe, axes: int, key: tuple[int, ...]) -> bool:
     return isinstance(recipe.draw(0, (1,) * axes, key=key).region, Dense)
 
 
