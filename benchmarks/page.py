@@ -221,8 +221,9 @@ def gpu(run: Results) -> str:
         return ""
     lines = [[row.table, row.case, bold(row.name, [row]), cell_or_none(row), remarks([row])] for row in rows]
     text = (
-        "256x224x224x3, uint8 to bfloat16, channels first. *gpu*: between two events; *gpu wall*: on the clock. "
-        + CELLS
+        "256x224x224x3, uint8 to bfloat16, channels first where nothing is said. *gpu*: between two events around a\n"
+        "call that is in the device's queue before the first of them comes, after 256 MB of others were written;\n"
+        "*gpu wall*: on the clock, from asking for it until it is done. " + CELLS
     )
     return f"## On a GPU\n\n{text}\n" + table(["", "", "", "ms", "remarks"], lines, 3)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .timing import Row
+from .timing import COPY, Row
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def with_process(run: Results, process: str, path: Path) -> Results:
     held = json.loads(path.read_text())
     rows = [row for row in run.rows if row.process != process] + [made(row) for row in held["rows"]]
     versions = ", ".join(f"{name} {number}" for name, number in held["versions"].items())
-    return replace(run, rows=rows, about={**run.about, process: f"measured on another machine, {versions}"})
+    device = next((row.remark for row in rows if row.process == process and row.name == COPY), "none")
+    command = f"`python -m benchmarks.contenders.{process} --out FILE`"
+    return replace(run, rows=rows, about={**run.about, process: f"{device}, another machine, {command}, {versions}"})
 
 
 def made(row: dict[str, Any]) -> Row:

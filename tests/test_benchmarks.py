@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -49,3 +50,19 @@ def test_the_page_names_the_machine_and_says_what_p90_is(page):
     assert re.search(r"- versions: .*numpy \d.*torch \d", page)
     assert "**p90** is the 90th percentile" in page
     assert "A short run" in page
+
+
+def test_rows_of_another_machine_take_the_place_of_those_of_this_one(tmp_path):
+    """As those of a GPU, which the machine that writes the page need not have."""
+    row = {"table": "gpu", "case": "CutMix", "process": "gpu", "interval": None}
+    copy = {**row, "name": "copy of the same bytes", "remark": "a GPU", "median": 2.0, "p90": 2.5, "copy": 2.0}
+    ours = {**row, "name": "mixaug", "median": 3.0, "p90": 3.5, "copy": 2.0}
+    results, gpu = tmp_path / "results.json", tmp_path / "gpu.json"
+    results.write_text(json.dumps({"rows": [{**row, "name": "mixaug", "error": "no GPU"}], "about": {}}))
+    gpu.write_text(json.dumps({"rows": [copy, ours], "versions": {"torch": "2"}}))
+    words = ["--page", "--gpu", gpu, "--out", tmp_path, "--results", results]
+    subprocess.run([sys.executable, "-m", "benchmarks.run", *words], cwd=ROOT, check=True, capture_output=True)
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "- gpu: a GPU, another machine, `python -m benchmarks.contenders.gpu --out FILE`, torch 2\n" in page
+    assert "| gpu | CutMix | mixaug | 3 (1.5x; 3.5) |" in page
+    assert "no GPU" not in page
