@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,3 +167,17 @@ def test_weights_of_64_bits_have_shares_too():
         share = ma.Dense(weight).share(ma._xp.of(weight), 4, (5, 6))
     assert share.dtype == jnp.float32
     np.testing.assert_array_equal(share[1], [0.75] * 4)
+
+
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=3), ma.GridMix()], ids=repr)
+def test_a_jitted_step_makes_the_images_in_one_operation(recipe):
+    """XLA gathers, converts, normalises and mixes in one fusion: nothing of the images' size lies between."""
+    x, scale = jnp.zeros((7, 20, 24, 3), jnp.uint8), np.float32([0.1, 0.2, 0.3])
+
+    def run(x, step):
+        return recipe.draw(7, (20, 24), key=(0, 0, step), like=x).images(x, dtype="float32", scale=scale, offset=-scale)
+
+    text = jax.jit(run).lower(x, jnp.int32(0)).compile().as_text()
+    entry = text[text.index("\nENTRY ") :].splitlines()[2:]
+    whole = [line for line in entry if re.search(r"= \w+\[7,20,24,3\]", line) and " parameter(" not in line]
+    assert len(whole) == 1, whole

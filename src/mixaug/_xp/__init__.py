@@ -122,6 +122,14 @@ def _load(root: str) -> str:
     return root
 
 
+def span(start: int, shape: Sequence[int], strides: Sequence[int], itemsize: int) -> tuple[int, int]:
+    """Where the memory of an array begins and ends, of strides in bytes; nowhere if it has no elements."""
+    if 0 in shape:
+        return 0, 0
+    reach = [(length - 1) * stride for length, stride in zip(shape, strides, strict=True)]
+    return start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + itemsize
+
+
 def is_compiling() -> bool:
     """Whether PyTorch's compiler reads this, which knows no loops but its own."""
     torch = sys.modules.get("torch")

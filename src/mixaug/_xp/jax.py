@@ -49,12 +49,11 @@ def constant(x: Any) -> Array:
     return jnp.asarray(x)
 
 
+table = constant
+
+
 def constants(xs: Sequence[Any]) -> list[Array]:
     return [constant(x) for x in xs]
-
-
-def table(x: Any) -> Array:
-    return constant(x)
 
 
 def word(bits: int) -> Array:

@@ -10,7 +10,7 @@ from typing import cast as typed
 
 import numpy as np
 
-from . import Array, Dim, F, Library, loops
+from . import Array, Dim, F, Library, loops, span
 
 name, title, channels = "numpy", "NumPy", "last"
 stack, where, transpose = np.stack, np.where, np.transpose
@@ -38,12 +38,11 @@ def constant(x: Any) -> Array:
     return np.asarray(x)
 
 
+table = constant
+
+
 def constants(xs: Sequence[Any]) -> list[Array]:
     return [constant(x) for x in xs]
-
-
-def table(x: Any) -> Array:
-    return constant(x)
 
 
 def word(bits: int) -> Array:
@@ -84,11 +83,7 @@ def host(x: Array) -> Any:
 
 
 def ends(x: Array) -> tuple[int, int] | None:
-    if not x.size:
-        return 0, 0
-    reach = [(length - 1) * stride for length, stride in zip(x.shape, x.strides, strict=True)]
-    first = x.ctypes.data
-    return first + sum(r for r in reach if r < 0), first + sum(r for r in reach if r > 0) + x.itemsize
+    return span(x.ctypes.data, x.shape, x.strides, x.itemsize)
 
 
 def adopt(x: Any, dtype: str) -> Array:

@@ -39,12 +39,11 @@ def constant(x: Any) -> Array:
     return tf.convert_to_tensor(x)
 
 
+table = constant
+
+
 def constants(xs: Sequence[Any]) -> list[Array]:
     return [constant(x) for x in xs]
-
-
-def table(x: Any) -> Array:
-    return constant(x)
 
 
 def word(bits: int) -> Array:

@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 from torch.utils import _pytree
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from . import TREES, Array, Dim, F
+from . import TREES, Array, Dim, F, span
 
 _MASK = 0xFFFFFFFF
 _ALIGNED = 16  # bytes: what begins there is read at once
@@ -123,8 +123,8 @@ class Torch:
     def ends(self, x: Array) -> tuple[int, int] | None:
         if not is_plain(x) or x.layout != torch.strided or is_traceable_wrapper_subclass(x) or x.is_meta:
             return None
-        last = sum((length - 1) * stride for length, stride in zip(x.shape, x.stride(), strict=True))
-        return (x.data_ptr(), x.data_ptr() + (last + 1) * x.element_size()) if x.numel() else (0, 0)
+        size = x.element_size()
+        return span(x.data_ptr(), x.shape, [stride * size for stride in x.stride()], size)
 
     def adopt(self, x: Any, dtype: str) -> Array:
         if dtype == "bfloat16":
