@@ -330,10 +330,11 @@ def test_labels_are_those_of_the_library(recipe, dtype, classes):
 
 
 def test_labels_of_what_is_none_are_nan():
-    parent = torch.tensor([[0, 1, 2, 3], [1, 0, 3, 9]], dtype=torch.int32, device=DEVICE)
-    share, y = torch.full((2, 4), 0.5, device=DEVICE), torch.tensor([0, 1, 2, 7], device=DEVICE)
+    parent = torch.tensor([[0, 1, 2, 3, 4], [1, 0, 3, 5, -1]], dtype=torch.int32, device=DEVICE)
+    share = torch.full((2, 5), 0.5, device=DEVICE)
+    y = torch.tensor([2, 0, 1, 2, 7, 0, 2], device=DEVICE)[1:6]  # what lies beside it are classes, too
     got = gpu.labels(y, None, parent, share, 3)
-    assert got.isnan().all(1).tolist() == [False, False, True, True]
+    assert got.isnan().all(1).tolist() == [False, False, True, True, True]
     assert got[:2].tolist() == [[0.5, 0.5, 0]] * 2
     assert gpu.labels(y[:0], None, parent[:, :0], share[:, :0], 3).shape == (0, 3)
 

@@ -351,7 +351,7 @@ def test_what_is_traced_cannot_go_to_another_library():
 def test_memory_that_begins_where_the_images_are_is_refused_whatever_its_strides():
     mix, held = ma.CutMix().draw(4, size=(6, 5), key=(0, 0)), np.zeros((8, 6, 5, 3), np.uint8)
     assert mix.images(held[4:], out=held[:4]).base is held
-    for x, out in ((held[:4], held[3:7]), (held[3::-1], held[:4]), (held[:4], held[::2])):
+    for x, out in ((held[:4], held[3:7]), (held[4:0:-1], held[:4]), (held[:4], held[::2])):
         with pytest.raises(ValueError, match="memory of its own"):
             mix.images(x, out=out)
 
