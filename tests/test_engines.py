@@ -34,7 +34,10 @@ BLENDED = [*(ma.MixUp(parents=k) for k in (2, 3, 4, 5, 6)), ma.HMix(), ma.one_of
 MOVED = [ma.Mosaic(), ma.RICAP(), ma.ResizeMix(), ma.one_of(ma.MixUp(), ma.Mosaic(), ma.ResizeMix())]
 COVERED = [ma.Cutout(fill=7), ma.Cutout(fill=300.4), ma.RandomErasing(noise=40, fill=100)]
 MASKED = [ma.FMix(), ma.GridMix(), ma.SmoothMix(), ma.one_of(ma.MixUp(), ma.SmoothMix(), ma.CutMix())]
-RECIPES = [*CUT, *BLENDED, *MOVED, *COVERED, *MASKED]
+JOINED = [ma.one_of(ma.FMix(), ma.ResizeMix(), ma.Cutout(fill=7)), ma.one_of(ma.GridMix(), ma.RandomErasing(noise=40)),
+          ma.one_of(ma.SmoothMix(), ma.Mosaic(), ma.RandomErasing(noise=40, fill=100)),
+          ma.one_of(ma.SmoothMix(), ma.RICAP(), ma.Cutout(fill=300.4))]  # fmt: skip
+RECIPES = [*CUT, *BLENDED, *MOVED, *COVERED, *MASKED, *JOINED]
 FEW = [ma.CutMix(), ma.MixUp(parents=3), ma.HMix(), ma.Cutout(fill=7)]
 
 MAIN = [("uint8", "uint8", False), ("uint8", "float32", True), ("float32", "float32", False)]
@@ -156,13 +159,13 @@ def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     x = pixels((9, 7), pair[0])
-    for recipe in (*FEW, ma.MixUp(parents=4), ma.SmoothMix()):
+    recipes = (*FEW, ma.MixUp(parents=4), ma.RandomErasing(noise=40), ma.SmoothMix(), *JOINED)
+    for recipe in recipes:
         mix = drawn(recipe, (9, 7), step=4)
         want = defined(mix, x, pair)
         for channels in ("last", "first"):
             assert_rounded_once(mix.images(put(x, channels), channels, **units(pair)), put(want, channels), pair)
-    holes = 0 if pair[0] == "bfloat16" else 2  # a filling of bfloat16 is rounded by the library
-    assert ran == ["paste"] * (8 + holes) + ["dense"] * 2
+    assert ran == ["paste"] * 12 + ["dense"] * (2 + 2 * len(JOINED))
 
 
 @pytest.mark.parametrize(("pair", "recipes"), [
@@ -180,7 +183,7 @@ def test_large_outputs_are_those_of_the_definition(pair, recipes):
             assert_rounded_once(mix.images(put(x, channels), channels, **units(pair)), put(want, channels), pair)
 
 
-@pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.ResizeMix(), ma.RandomErasing(noise=40)], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.ResizeMix(), ma.RandomErasing(noise=40), *JOINED], ids=repr)
 def test_large_outputs_of_other_parts_are_those_of_the_library(recipe, generic):
     x, mix = pixels((225, 223), n=16), drawn(recipe, (225, 223), n=16)
     for channels in ("last", "first"):
@@ -499,15 +502,21 @@ BEYOND = [[[-3, 4], [5, 30]], [[6, 99], [-9, 99]], [[9, 12], [2, 4]], [[-8, -2],
 
 
 @pytest.mark.parametrize("moved", [None, 0, -5, 3])
-@pytest.mark.parametrize("blended", [False, True])
-def test_boxes_beyond_the_image_are_cut(moved, blended, generic, ran):
+@pytest.mark.parametrize("form", ["paste", "blended", "dense", "soft"])
+def test_boxes_beyond_the_image_are_cut(moved, form, generic, ran):
     size, box = (8, 8), np.array(BEYOND, np.int32)
     mix, within = drawn(), np.where(np.abs(box) < 2**29, box, 4)
+    own = np.random.default_rng(1).random((N, *size), np.float32)
+    weight = np.stack([own < 0.5, own > 0.6]) if form == "dense" else np.stack([own, 1 - own]) * (own < 0.9)
     for held in (box, within[::-1].copy()):
         crop = (
             (None, None) if moved is None else (None, (within // 2 if not moved else within + np.int32(moved)).copy())
         )
-        region = ma.Paste(mix.region.background if blended else None, (None, held if moved is None else within), crop)
+        boxes = (None, held if moved is None else within)
+        if form in ("dense", "soft"):
+            region = ma.Dense(weight, boxes, crop, np.arange(N, dtype=np.float32))
+        else:
+            region = ma.Paste(mix.region.background if form == "blended" else None, boxes, crop)
         wide = ma.Mix(mix.parent, mix.share, region, size)
         for pair in MAIN:
             x = pixels(size, pair[0])

@@ -49,7 +49,7 @@ def images(
     """
     given = source if x is None else x
     dtype, rows = xp.dtype(given), xp.host(given)
-    if rows is None or not _is_taken(dtype, units.dtype, region) or not _are_numbers(units):
+    if rows is None or not _is_taken(dtype, units.dtype) or not _are_numbers(units):
         return None
     held, layout = _on_host({"parent": parent, **region.arrays()}), _layout(rows, channels)
     if held is None or layout is None or not _fits(held, region.parents, _spatial(rows, channels)):
@@ -68,27 +68,19 @@ def images(
         work = np.empty(max(1, _CHUNK // layout.shape[4]) * layout.shape[4], _computed_in(dtype, units))
         how = (layout.shape, *_units(units, layout, work), work, _buffer(made, own))
         who = (held["parent"], x is None, source is None)
-        scratch = np.empty(loops.TILE, own.dtype)
-        if isinstance(region, Dense):
-            weight = held["weight"].reshape(*held["weight"].shape[:2], -1)
-            loops.dense(
-                made, own, source_, *who, weight, np.empty(len(work) + 2 * layout.shape[4], work.dtype), scratch, *how
-            )
-        else:
-            _paste(loops, made, own, source_, who, held, region.parents, scratch, rows.dtype, how)
+        filling, scratch = _filling(held.get("fill"), layout.shape, dtype, own.dtype), np.empty(loops.TILE, own.dtype)
+        form = _dense if isinstance(region, Dense) else _paste
+        form(loops, (made, own, source_, filling), who, held, region.parents, scratch, how)
     return xp.adopt(into, units.dtype) if out is None else xp.written(out)
 
 
 def _paste(
     loops: Any,
-    made: Host,
-    own: Host,
-    source: Host,
+    pixels: tuple[Host, ...],
     who: tuple[Host, bool, bool],
     held: Mapping[str, Host],
     parents: int,
     scratch: Host,
-    dtype: Any,
     how: tuple[Any, ...],
 ) -> None:
     """Outputs of a Paste, by the arrays that it holds."""
@@ -105,10 +97,7 @@ def _paste(
         parts = [held.get(f"crop_{j}", held[f"box_{j}"]) for j in shown] + [held[name] for name in hole]
         crops = _read_only(stacked(parts, n, 1))
     loops.paste(
-        made,
-        own,
-        source,
-        _filling(held.get("fill") if "hole" in held else None, how[0], dtype, scratch.dtype),
+        *pixels,
         *who,
         _read_only(weight),
         blended,
@@ -119,6 +108,36 @@ def _paste(
         np.empty((len(boxes), how[0][3] if any(moved) else 0), np.int64),
         np.empty((len(boxes), 3, 2), np.int64),
         np.empty(len(boxes), np.int64),
+        *how,
+    )
+
+
+def _dense(
+    loops: Any,
+    pixels: tuple[Host, ...],
+    who: tuple[Host, bool, bool],
+    held: Mapping[str, Host],
+    parents: int,
+    scratch: Host,
+    how: tuple[Any, ...],
+) -> None:
+    """Outputs of a Dense, by the arrays that it holds."""
+    (k, n), shape, work = who[0].shape, how[0], how[-2]
+    moved = tuple(f"crop_{j}" in held for j in range(parents))
+    boxes, crops = [], []
+    if any(moved):
+        unseen = np.zeros_like(next(held[f"crop_{j}"] for j in range(parents) if moved[j]))
+        boxes, crops = ([held.get(f"{part}_{j}", unseen) for j in range(parents)] for part in ("box", "crop"))
+    loops.dense(
+        *pixels,
+        *who,
+        held["weight"].reshape(k, n, -1),
+        np.empty(len(work) + 2 * shape[4], work.dtype),
+        scratch,
+        _which(tuple(range(parents)), moved, False)[1],
+        _read_only(stacked(boxes, n, 1)),
+        _read_only(stacked(crops, n, 1)),
+        np.empty((parents, shape[3] if any(moved) else 0), np.int64),
         *how,
     )
 
@@ -163,12 +182,9 @@ def _are_numbers(units: Units) -> bool:
     return all(number is None or _xp.of(number).host(number) is not None for number in (units.scale, units.offset))
 
 
-def _is_taken(dtype: str, wanted: str, region: Region) -> bool:
-    """Whether the loops know these dtypes and such a region."""
-    known = wanted in ("float32", "float64") if dtype == "float64" else wanted != "float64"
-    if isinstance(region, Dense):
-        return known and region.fill is None and all(crop is None for crop in region.crop)
-    return known and (region.fill is None or dtype != "bfloat16")
+def _is_taken(dtype: str, wanted: str) -> bool:
+    """Whether the loops know these dtypes."""
+    return wanted in ("float32", "float64") if dtype == "float64" else wanted != "float64"
 
 
 def _layout(x: Host, channels: str | None) -> _Layout | None:
@@ -241,12 +257,16 @@ def _which(shown: tuple[int, ...], moved: tuple[bool, ...], hole: bool) -> tuple
     return np.array(shown + (-1,) * hole, np.int64), np.array(moved + (False,) * hole, bool)
 
 
-def _filling(fill: Host | None, shape: tuple[int, ...], dtype: Any, bits: Any) -> Host:
+def _filling(fill: Host | None, shape: tuple[int, ...], dtype: str, bits: Any) -> Host:
     """What is in holes, (n * elements of a line,), or of an image where it differs from pixel to pixel."""
     if fill is None:
         return _read_only(np.zeros(0, bits))
     planes, _, _, width, step = shape
-    rounded = (np.clip(np.rint(fill), 0, 255) if dtype == np.uint8 else fill).astype(dtype)
+    if dtype == "bfloat16":
+        word = fill.view(np.uint32)
+        rounded = ((word + np.uint32(0x7FFF) + (word >> 16 & 1)) >> 16).astype(np.uint16)  # to nearest, ties to even
+    else:
+        rounded = (np.clip(np.rint(fill), 0, 255) if dtype == "uint8" else fill).astype(dtype)
     if fill.ndim == 1:
         filling = np.repeat(rounded, width * step)
     else:

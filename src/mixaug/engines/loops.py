@@ -176,19 +176,9 @@ def _blend(
 
 @compiled
 def _window(
-    g: Any,
-    to: int,
-    x: Any,
-    of: int,
-    plane: int,
-    y: int,
-    start: int,
-    end: int,
-    box: Any,
-    crop: Any,
-    shape: Any,
+    g: Any, to: int, x: Any, of: int, plane: int, y: int, start: int, end: int, box: Any, crop: Any, shape: Any,
     column: Any,
-) -> None:
+) -> None:  # fmt: skip
     """A part of a line of a box that shows a part of its parent: a shifted run, or pixel by pixel."""
     _, depth, height, width, step = shape
     axes = box.shape[0]
@@ -198,7 +188,7 @@ def _window(
         y = _shown(y, box[axes - 2], crop[axes - 2], height)
     of += (plane * height + y) * width * step
     box, crop = box[axes - 1], crop[axes - 1]
-    if _is_shifted(box, crop, width):
+    if _is_shifted(box, crop, start // step, (end - 1) // step + 1, width):
         _move(g, to, x, of + start + (crop[0] - box[0]) * step, end - start)
         return
     while start % step and start < end:
@@ -223,7 +213,7 @@ def _window(
 @compiled
 def _look(column: Any, start: int, end: int, box: Any, crop: Any, width: int, step: int) -> None:
     """Where the pixels of a line are that those of a box show, from start to end; as `_shown`, with one division."""
-    if _is_shifted(box, crop, width):
+    if _is_shifted(box, crop, start, end, width):
         return
     whole, part = 2 * max(crop[1] - crop[0], 1), 2 * max(box[1] - box[0], 1)
     over = (2 * (start - box[0]) + 1) * (whole // 2)
@@ -236,9 +226,10 @@ def _look(column: Any, start: int, end: int, box: Any, crop: Any, width: int, st
 
 
 @inlined
-def _is_shifted(box: Any, crop: Any, width: int) -> bool:
-    """Whether a box shows a run of pixels as they are."""
-    return bool(crop[1] - crop[0] == box[1] - box[0] and crop[0] >= 0 and crop[1] <= width)
+def _is_shifted(box: Any, crop: Any, start: int, end: int, width: int) -> bool:
+    """Whether a box shows a run of pixels as they are, these of its own."""
+    same = crop[1] - crop[0] == box[1] - box[0] and crop[0] >= 0 and crop[1] <= width
+    return bool(same and box[0] <= start and end <= box[1])
 
 
 @compiled
@@ -250,16 +241,21 @@ def _shown(pixel: int, box: Any, crop: Any, length: int) -> int:
 
 @compiled
 def dense(
-    out: Any, own: Any, source: Any, parent: Any, gathered: bool, chained: bool, weight: Any, weights: Any,
-    held: Any, shape: Any, scale: Any, offset: Any, work: Any, buffer: Any,
+    out: Any, own: Any, source: Any, filling: Any, parent: Any, gathered: bool, chained: bool, weight: Any,
+    weights: Any, held: Any, moved: Any, box: Any, crop: Any, column: Any, shape: Any, scale: Any, offset: Any,
+    work: Any, buffer: Any,
 ) -> None:  # fmt: skip
-    """Outputs of a Dense: weight is (k, n, pixels), bool where each pixel is of one parent, else float32."""
-    out, own, source, parent, weight = _lent(out), _lent(own), _lent(source), _lent(parent), _lent(weight)
-    weights, scale, offset, work, buffer = _lent(weights), _lent(scale), _lent(offset), _lent(work), _lent(buffer)
-    held = _lent(held)
+    """Outputs of a Dense: weight is (k, n, pixels), bool where each pixel is of one parent, else float32.
+
+    Where moved[j] parent j is seen through a window: box[j], int32 (n, d, 2), shows the part crop[j] of it. Where all
+    weights are 0 `filling` is seen, as in `paste`; if it is empty there is no such pixel.
+    """
+    out, own, source, filling, parent = _lent(out), _lent(own), _lent(source), _lent(filling), _lent(parent)
+    weight, weights, held, moved = _lent(weight), _lent(weights), _lent(held), _lent(moved)
+    box, crop, column, scale, offset = _lent(box), _lent(crop), _lent(column), _lent(scale), _lent(offset)
+    work, buffer = _lent(work), _lent(buffer)
     planes, depth, height, width, step = shape
-    pixels = depth * height * width
-    size = pixels * step
+    size = depth * height * width * step
     row = planes * size
     order = _order(parent, chained, 0 if gathered else 1, source.shape[0] // row)
     d = _made_in(out, buffer)
@@ -278,6 +274,10 @@ def dense(
                 mine = (parent[0, i] if gathered else i) * row
                 after = order[min(visit // together + 1, order.shape[0] - 1)]
                 then = parent[parent.shape[0] - 1, after] * row  # of a ring the others have been read by then
+                for j in range(parent.shape[0]):
+                    if moved[j]:
+                        across, along = box[j, i, box.shape[2] - 1], crop[j, i, box.shape[2] - 1]
+                        _look(column[j], 0, width, across, along, width, step)
                 first = top
                 while first < bottom:
                     place = i * row + base + first
@@ -288,12 +288,15 @@ def dense(
                         _fetch_rows(source, parent, after, row, base + first, last - first)
                     if _is_binary(weight[0, 0, 0]):
                         to = _gathered_at(o, d, held, scale)
-                        _choose(g, to, own, source, parent, i, mine, row, base, first, last, weight, step)
+                        _choose(
+                            g, to, own, source, filling, parent, i, mine, row, plane, first, last, weight, moved, box,
+                            crop, column, shape,
+                        )  # fmt: skip
                         _convert(d, o, g, to, last - first, scale, offset, units + first % step, work)
                     else:
                         _soft(
-                            d, o, own, source, parent, i, mine, row, base, first, last, weight, weights, step, units,
-                            scale, offset, work,
+                            d, o, own, source, filling, parent, i, mine, row, plane, first, last, weight, weights, held,
+                            moved, box, crop, column, shape, units, scale, offset, work,
                         )  # fmt: skip
                     _flush(out, address, place_before, made_before, buffer, half, source, then + base + first)
                     half, place_before, made_before = piece - half, place, last - first
@@ -303,21 +306,29 @@ def dense(
 
 @inlined
 def _choose(
-    g: Any, to: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int, last: int,
-    weight: Any, step: int,
+    g: Any, to: int, own: Any, source: Any, filling: Any, parent: Any, i: int, mine: int, row: int, plane: int,
+    first: int, last: int, weight: Any, moved: Any, box: Any, crop: Any, column: Any, shape: Any,
 ) -> None:  # fmt: skip
-    """Runs of pixels of one parent each: of the last whose weight is True."""
+    """Runs of pixels of one parent each, of the last whose weight is True, or of a hole."""
+    _, depth, height, width, step = shape
+    line, base, holes = width * step, plane * depth * height * width * step, filling.shape[0] > 0
     start = first
-    who = _who(weight, i, start // step)
+    who = _who(weight, i, start // step, holes)
     while start < last:
         pixel, other = start // step + 1, -1
         while pixel * step < last:
-            other = _who(weight, i, pixel)
+            other = _who(weight, i, pixel, holes)
             if other != who:
                 break
             pixel += 1
         end = min(last, pixel * step)
-        if who == 0:
+        if who < 0:
+            _fill(g, to + start - first, filling, parent.shape[1], i, row, base, start, end, line)
+        elif moved[who]:
+            x = own if who == 0 else source
+            of = mine if who == 0 else parent[who, i] * row
+            _through(g, to + start - first, x, of, plane, start, end, box[who, i], crop[who, i], shape, column[who])
+        elif who == 0:
             _move(g, to + start - first, own, mine + base + start, end - start)
         else:
             _move(g, to + start - first, source, parent[who, i] * row + base + start, end - start)
@@ -325,33 +336,103 @@ def _choose(
 
 
 @inlined
-def _who(weight: Any, i: int, pixel: int) -> int:
-    who = 0
+def _who(weight: Any, i: int, pixel: int, holes: bool) -> int:
+    """Whose a pixel is: -1 where it is nobody's, which is possible where there are holes."""
+    who = -1 if holes and not weight[0, i, pixel] else 0
     for j in range(1, weight.shape[0]):
         if weight[j, i, pixel]:
             who = j
     return who
 
 
+@compiled
+def _through(
+    g: Any, to: int, x: Any, of: int, plane: int, first: int, last: int, box: Any, crop: Any, shape: Any, column: Any
+) -> None:  # fmt: skip
+    """What a window shows of elements of a plane, line by line."""
+    _, depth, height, width, step = shape
+    line = width * step
+    while first < last:
+        y = first // line
+        end = min(last, (y + 1) * line)
+        _window(
+            g, to, x, of, plane * depth + y // height, y % height, first - y * line, end - y * line, box, crop, shape,
+            column,
+        )  # fmt: skip
+        to, first = to + end - first, end
+
+
+@compiled
+def _fill(
+    g: Any, to: int, filling: Any, n: int, i: int, row: int, base: int, first: int, last: int, line: int
+) -> None:  # fmt: skip
+    """What is in a hole, line by line where all lines have the same."""
+    if filling.shape[0] // n > line:
+        _move(g, to, filling, i * row + base + first, last - first)
+        return
+    while first < last:
+        end = min(last, (first // line + 1) * line)
+        _move(g, to, filling, i * line + first % line, end - first)
+        to, first = to + end - first, end
+
+
 @inlined
 def _soft(
-    d: Any, o: int, own: Any, source: Any, parent: Any, i: int, mine: int, row: int, base: int, first: int,
-    last: int, weight: Any, weights: Any, step: int, units: int, scale: Any, offset: Any, work: Any,
+    d: Any, o: int, own: Any, source: Any, filling: Any, parent: Any, i: int, mine: int, row: int, plane: int,
+    first: int, last: int, weight: Any, weights: Any, held: Any, moved: Any, box: Any, crop: Any, column: Any,
+    shape: Any, units: int, scale: Any, offset: Any, work: Any,
 ) -> None:  # fmt: skip
     """A blend with a weight a pixel."""
-    zero, none = work[0], d[0]
-    length, c, to, p = _u(last - first), _u(units + first % step), _u(o), _u(mine + base + first)
+    _, depth, height, width, step = shape
+    base, none = plane * depth * height * width * step, d[0]
+    length, c, to = _u(last - first), _u(units + first % step), _u(o)
+    begin, end = first // step, (last - 1) // step + 1
     of = _u(first % step)  # weights begin with a pixel, but where a piece does not
-    _spread(weights, weight, 0, i, first // step, (last - 1) // step + 1, step)
-    for r in range(length):
-        work[r] = weights[of + r] * _wide(own[p + r], zero)
-    for j in range(1, weight.shape[0]):
-        _spread(weights, weight, j, i, first // step, (last - 1) // step + 1, step)
-        p = _u(parent[j, i] * row + base + first)
+    for j in range(weight.shape[0]):
+        _spread(weights, weight, j, i, begin, end, step)
+        if moved[j]:
+            x = own if j == 0 else source
+            at = mine if j == 0 else parent[j, i] * row
+            _through(held, 0, x, at, plane, first, last, box[j, i], crop[j, i], shape, column[j])
+            _weigh(work, weights, of, held, _u(0), length, j)
+        elif j == 0:
+            _weigh(work, weights, of, own, _u(mine + base + first), length, j)
+        else:
+            _weigh(work, weights, of, source, _u(parent[j, i] * row + base + first), length, j)
+    if filling.shape[0] > 0 and _has_holes(weights, weight, i, begin, end, step):
+        _fill(held, 0, filling, parent.shape[1], i, row, base, first, last, width * step)
+        one = _whole(np.float32(1), work[0])
         for r in range(length):
-            work[r] += weights[of + r] * _wide(source[p + r], zero)
+            if weights[of + r] == 0:
+                work[r] = one * _wide(held[r], work[0])
     for r in range(length):
         d[to + r] = _narrow(_affine(work[r], scale, offset, c + r), none)
+
+
+@inlined
+def _weigh(work: Any, weights: Any, of: int, x: Any, p: int, length: int, j: int) -> None:
+    """Add a parent by its weights, one an element."""
+    zero = work[0]
+    if j == 0:
+        for r in range(length):
+            work[r] = weights[of + r] * _wide(x[p + r], zero)
+    else:
+        for r in range(length):
+            work[r] += weights[of + r] * _wide(x[p + r], zero)
+
+
+@inlined
+def _has_holes(weights: Any, weight: Any, i: int, first: int, last: int, step: int) -> bool:
+    """Whether there are pixels that nobody has; weights are 0 there, and 1 elsewhere."""
+    some, zero, one = False, weights[0] * 0, weights[0] * 0 + 1
+    for pixel in range(last - first):
+        seen = False
+        for j in range(weight.shape[0]):
+            seen |= weight[j, i, first + pixel] > 0
+        some |= not seen
+        for c in range(step):
+            weights[pixel * step + c] = one if seen else zero
+    return some
 
 
 @inlined
