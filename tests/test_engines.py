@@ -159,13 +159,14 @@ def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     x = pixels((9, 7), pair[0])
-    recipes = (*FEW, ma.MixUp(parents=4), ma.RandomErasing(noise=40), ma.SmoothMix(), *JOINED)
+    covered = (ma.RandomErasing(noise=40), ma.Cutout(fill=257))  # 257 lies in the middle of two bfloat16
+    recipes = (*FEW, ma.MixUp(parents=4), *covered, ma.SmoothMix(), *JOINED)
     for recipe in recipes:
         mix = drawn(recipe, (9, 7), step=4)
         want = defined(mix, x, pair)
         for channels in ("last", "first"):
             assert_rounded_once(mix.images(put(x, channels), channels, **units(pair)), put(want, channels), pair)
-    assert ran == ["paste"] * 12 + ["dense"] * (2 + 2 * len(JOINED))
+    assert ran == ["paste"] * 14 + ["dense"] * (2 + 2 * len(JOINED))
 
 
 @pytest.mark.parametrize(("pair", "recipes"), [
@@ -900,10 +901,24 @@ def test_without_a_folder_for_the_cache_loops_are_compiled_all_the_same():
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(), ma.FMix(), ma.SmoothMix()], ids=repr)
 @pytest.mark.parametrize("wrong", [-1, N, 2**31 - 1])
 def test_the_loops_themselves_read_no_row_that_is_not_there(recipe, wrong, monkeypatch):
-    """Rows are looked at before: these are for what comes to the loops by another way."""
-    monkeypatch.setattr("mixaug.apply.rows.check", lambda *_: None)
+    refused = []
+    for name in ("paste", "dense"):
+        real = getattr(loops, name)
+
+        def run(*args, real=real):
+            with pytest.raises(IndexError, match="one that is not there") as caught:
+                real(*args)
+            refused.append(real)
+            raise caught.value
+
+        monkeypatch.setattr(loops, name, run)
     mix, x = recipe.draw(N, (8, 8), key=(0, 0)), np.zeros((N, 8, 8, 3), np.uint8)
-    mix.parent[1, 3] = wrong
-    for own, source in ((x, None), (x, x.copy()), (None, x)):
-        with pytest.raises(IndexError, match="one that is not there"):
-            mix.images(own, source=source)
+    for place in (0, 1):
+        parent = mix.parent.copy()
+        parent[place, 3] = wrong
+        for own, source in ((x, None), (x, x.copy()), (None, x)):
+            out = np.full_like(x, 7)
+            with pytest.raises(ValueError, match=f"parents (up to row|of row 0 or more, got) {wrong}"):
+                ma.Mix(parent, mix.share, mix.region, mix.size).images(own, source=source, out=out)
+            assert (out == 7).all()
+    assert len(refused) == 6

@@ -121,9 +121,6 @@ class Mix:
             raise ValueError("images: expected images or a source, got neither")
         xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
         units = images.in_units(xp, given, channels, dtype, scale, offset)
-        if out is not None:
-            wanted = xp.dtype(given) if units is None else units.dtype
-            images.check_out(xp, out, given, self._library.shape(self.parent)[1], wanted, (x, source))
         return images.mix(xp, x, source, self.parent, self.region, self.size, channels, units, out)
 
     @_xp.opaque

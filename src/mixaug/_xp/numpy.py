@@ -18,8 +18,11 @@ maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.r
 reshape, log1p, absolute, ratio = np.reshape, np.log1p, np.abs, np.true_divide
 
 
+_this = typed(Library, sys.modules[__name__])
+
+
 def at(x: object) -> Library | None:
-    return typed(Library, sys.modules[__name__]) if isinstance(x, (np.ndarray, np.generic)) else None
+    return _this if isinstance(x, (np.ndarray, np.generic)) else None
 
 
 def example() -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .. import _xp, engines
@@ -42,14 +43,17 @@ def mix(
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
     channels, given = placed(xp, channels), source if x is None else x
     units = units or Units(xp.dtype(given))
-    _check(xp, x, source, parent, drawn_for, channels)
+    check = partial(_check, xp, x, source, parent, drawn_for, channels, units, out)
     found = size(xp, given, channels)
     whole = same(drawn_for, found)
+    if not whole or xp.dtype(given) not in DTYPES:
+        check()
     here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
     if whole or all(crop is None for crop in region.crop):
-        made = engines.images(xp, x, source, parent, here, channels, units, out)
+        made = engines.images(xp, x, source, parent, here, channels, units, out, check)
         if made is not None:
             return made
+    check()
     parent, region = _xp.to(xp, parent), to(xp, region)
     here = region if whole else here
     x = xp.take(source, parent[0]) if x is None else x
@@ -78,19 +82,6 @@ def in_units(
         return None
     axis = {"first": 1, "last": -1}.get(placed(xp, channels) or "")
     return checked(xp.dtype(x), dtype, scale, offset, 1 if axis is None else x.shape[axis])
-
-
-def check_out(xp: Library, out: Array, x: Array, n: Dim, dtype: str, others: Sequence[Array | None]) -> None:
-    """Refuse memory that the mixed images do not fit, or that holds what they are made of."""
-    shape = (n, *x.shape[1:])
-    if xp.dtype(out) != dtype or tuple(out.shape) != shape:
-        raise ValueError(f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}")
-    if any(other is not None and (other is out or _overlap(xp.ends(out), xp.ends(other))) for other in others):
-        raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
-
-
-def _overlap(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
-    return one is not None and other is not None and one[0] < other[1] and other[0] < one[1]
 
 
 def used(region: Region) -> list[bool]:
@@ -244,22 +235,49 @@ def per_channel(weight: Array, channels: str | None) -> Array:
 
 
 def _check(
-    xp: Library, x: Array | None, source: Array | None, parent: Array, drawn_for: Size, channels: str | None
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    parent: Array,
+    drawn_for: Size,
+    channels: str | None,
+    units: Units,
+    out: Array | None,
 ) -> None:
     arrays = [array for array in (x, source) if array is not None]
     if xp.dtype(arrays[0]) not in DTYPES:
         raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(arrays[0])}; convert them first")
     for array in arrays:
-        found = size(xp, array, channels)
-        if len(found) != len(drawn_for):
-            raise ValueError(
-                f"images: expected {len(drawn_for)} spatial axes as the size {drawn_for} that the mix was drawn for "
-                f"has, got {found} with channels={channels!r}; draw for this size or name the channels"
-            )
-        other = {"last": "first", "first": "last"}.get(channels or "")
-        if not same(found, drawn_for) and other and same(size(xp, array, other), drawn_for):
-            raise ValueError(
-                f"images: expected the size {drawn_for} that the mix was drawn for, got {found} with "
-                f"channels={channels!r}; they have it with channels={other!r}"
-            )
+        _check_size(xp, array, drawn_for, channels)
     rows.check(xp, x, source, parent, "images")
+    if out is not None:
+        shape = (_xp.of(parent).shape(parent)[1], *arrays[0].shape[1:])
+        _check_out(xp, out, shape, units.dtype, arrays)
+
+
+def _check_size(xp: Library, x: Array, drawn_for: Size, channels: str | None) -> None:
+    """Refuse images of another number of axes than the mix was drawn for, or whose channels lie elsewhere."""
+    found = size(xp, x, channels)
+    if len(found) != len(drawn_for):
+        raise ValueError(
+            f"images: expected {len(drawn_for)} spatial axes as the size {drawn_for} that the mix was drawn for "
+            f"has, got {found} with channels={channels!r}; draw for this size or name the channels"
+        )
+    other = {"last": "first", "first": "last"}.get(channels or "")
+    if not same(found, drawn_for) and other and same(size(xp, x, other), drawn_for):
+        raise ValueError(
+            f"images: expected the size {drawn_for} that the mix was drawn for, got {found} with "
+            f"channels={channels!r}; they have it with channels={other!r}"
+        )
+
+
+def _check_out(xp: Library, out: Array, shape: tuple[Dim, ...], dtype: str, others: Sequence[Array]) -> None:
+    """Refuse memory that the mixed images do not fit, or that holds what they are made of."""
+    if xp.dtype(out) != dtype or tuple(out.shape) != shape:
+        raise ValueError(f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}")
+    if any(other is out or _overlap(xp.ends(out), xp.ends(other)) for other in others):
+        raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
+
+
+def _overlap(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
+    return one is not None and other is not None and one[0] < other[1] and other[0] < one[1]

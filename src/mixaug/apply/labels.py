@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 
@@ -25,11 +25,11 @@ def mix(
     union: bool = False,
 ) -> Array:
     """float32 (n, num_classes), float64 for float64 labels: sum_k share[k] * one_hot(y[parent[k]]), or the greatest."""
-    _check(xp, y, num_classes)
-    rows.check(xp, y, source, parent, "labels")
-    made = None if union else engines.labels(xp, y, source, parent, share, num_classes)
+    check = partial(_check, xp, y, source, parent, num_classes)
+    made = None if union else engines.labels(xp, y, source, parent, share, num_classes, check)
     if made is not None:
         return made
+    check()
     parent, share = _xp.to_each(xp, [parent, share])
     parts = rows.parents(xp, y, source, parent)
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
@@ -48,7 +48,12 @@ def mix(
     return reduce(xp.maximum, there)
 
 
-def _check(xp: Library, y: Array, num_classes: int | None) -> None:
+def _check(xp: Library, y: Array, source: Array | None, parent: Array, num_classes: int | None) -> None:
+    _check_form(xp, y, num_classes)
+    rows.check(xp, y, source, parent, "labels")
+
+
+def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
     """Refuse what is neither class ids, (n,) or (n, 1), nor one column a class, or could be either."""
     dtype, shape = xp.dtype(y), y.shape
     if dtype not in FLOATS and "int" not in dtype and dtype != "bool":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from .. import engines
 from .._xp import Array, Library
 from ..regions import Dense, Paste, Region, Size, inside
-from ..scale import scaled
+from ..scale import same, scaled
 from ..units import Units
 from . import images, labels, rows
 
@@ -29,13 +30,17 @@ def mix(
 ) -> Array:
     """The id of the parent that weighs most at each pixel, of the shape and dtype of m."""
     channels = images.placed(xp, channels, "masks") if with_channel(m, drawn_for) else None
-    _check(xp, m, source, parent, num_classes, ignore_index)
-    here = scaled(xp, region, drawn_for, images.size(xp, m, channels, "masks"))
-    if isinstance(here, Paste) and _is_cut(xp, m, region, here):
-        kept = replace(here, hole=None, fill=None)  # it belongs to nobody: what is covered there is still known
-        made = engines.images(xp, m, source, parent, kept, channels, Units(xp.dtype(m)), None)
+    check = partial(_check, xp, m, source, parent, num_classes, ignore_index)
+    found = images.size(xp, m, channels, "masks")
+    if num_classes is not None or ignore_index is not None or not same(drawn_for, found):
+        check()
+    here = scaled(xp, region, drawn_for, found)
+    if _is_cut(xp, m, region, here):
+        kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here  # what is covered is known
+        made = engines.images(xp, m, source, parent, kept, channels, Units(xp.dtype(m)), None, check)
         if made is not None:
             return made
+    check()
     parents = rows.parents(xp, m, source, parent, images.used(region))
     seen = images.views(xp, parents, region, drawn_for, channels)
     if isinstance(here, Dense):
@@ -46,10 +51,13 @@ def mix(
     return xp.copy(m) if out is m else out
 
 
-def _is_cut(xp: Library, m: Array, region: Region, here: Paste) -> bool:
-    """Whether pixels of a mask are copied by boxes alone, as those of images are."""
-    cut = here.background is None and xp.dtype(m) != "bool"
-    return cut and (here is region or all(crop is None for crop in here.crop))
+def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
+    """Whether pixels of a mask are copied as those of images are, each from one parent."""
+    whole = here is region or all(crop is None for crop in here.crop)
+    copied = whole and xp.dtype(m) in DTYPES and xp.dtype(m) != "bool"
+    if isinstance(here, Dense):
+        return copied and here.fill is None and xp.dtype(here.weight) == "bool"
+    return copied and here.background is None
 
 
 def _paste(

@@ -2,11 +2,13 @@
 and of the one thing in a draw that takes many passes over its pixels.
 
 `cpu` (Numba) takes arrays that lie on the host, `gpu` (Triton) PyTorch's on a GPU. What they do not take, traced arrays
-above all, is done by the library of the arrays, from the same definition.
+above all, is done by the library of the arrays, from the same definition. The loops look at what they are given
+themselves and take only what is right; for a GPU that is checked before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from .. import _xp
@@ -27,21 +29,30 @@ def images(
     channels: str | None,
     units: Units,
     out: Array | None,
+    check: Callable[[], None],
 ) -> Array | None:
-    """The mixed images, made where they lie; None where no engine takes them."""
-    if _is_on_gpu(xp):
-        return gpu.mixed(x, source, _xp.to(xp, parent), to(xp, region), channels, units, out)
-    return cpu.images(xp, x, source, parent, region, channels, units, out)
+    """The mixed images, made where they lie; None where no engine takes them. `check` raises where they are wrong."""
+    if not _is_on_gpu(xp):
+        return cpu.images(xp, x, source, parent, region, channels, units, out)
+    check()
+    return gpu.mixed(x, source, _xp.to(xp, parent), to(xp, region), channels, units, out)
 
 
 def labels(
-    xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None
+    xp: Library,
+    y: Array,
+    source: Array | None,
+    parent: Array,
+    share: Array,
+    num_classes: int | None,
+    check: Callable[[], None],
 ) -> Array | None:
-    """Mixed labels of class ids (n,); None where no engine takes them, or the host sees ids that are none."""
-    if _is_on_gpu(xp):
-        parent, share = _xp.to_each(xp, [parent, share])
-        return gpu.labels(y, source, parent, share, num_classes)
-    return cpu.labels(xp, y, source, parent, share, num_classes)
+    """Mixed labels of class ids (n,); None where no engine takes them. `check` raises where they are wrong."""
+    if not _is_on_gpu(xp):
+        return cpu.labels(xp, y, source, parent, share, num_classes)
+    check()
+    parent, share = _xp.to_each(xp, [parent, share])
+    return gpu.labels(y, source, parent, share, num_classes)
 
 
 def lowest(xp: Library, values: Array, wanted: Array) -> Array | None:

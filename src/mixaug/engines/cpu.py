@@ -1,11 +1,15 @@
-"""Mixes on the CPU by the loops that Numba compiles, through views of the arrays' own memory."""
+"""Mixes on the CPU by the loops that Numba compiles, through views of the arrays' own memory.
+
+The loops take only what is right: what is not is left to `apply`, which says what is wrong with it. Whether it is, and
+how it is done, follows from the forms of the arrays, and is worked out once for each of these: the `_plan`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,6 +20,9 @@ from ..regions import Dense, Region, stacked
 from ..units import Units
 from .memory import memory
 
+Host: TypeAlias = np.ndarray[Any, Any]
+Shape: TypeAlias = tuple[int, ...]
+
 _LOOPS = "mixaug.engines.loops"
 _BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
 _CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
@@ -23,14 +30,36 @@ _PIECE = 6144  # bytes that are read and written at a time, where outputs are wr
 _ROUND = 64  # elements that a piece is a multiple of: whole lines of memory
 _STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them
 
-Host = np.ndarray[Any, Any]
+
+class _Form(NamedTuple):
+    """What is known of images without a look at their pixels."""
+
+    name: str  #: of the dtype, in their library
+    dtype: Any  #: NumPy's, of the same bits
+    shape: Shape
+    lies: str  #: "plain", "moved" where channels that are named first lie last, as in channels_last, or "gaps"
+    aligned: bool
+    writeable: bool
 
 
-class _Layout(NamedTuple):
-    """How images lie in memory, without gaps."""
+class _Plan(NamedTuple):
+    """How images of such forms are mixed."""
 
-    shape: tuple[int, ...]  #: (planes, depth, height, width, step) of one, as the loops have it
-    moved: bool  #: whether channels that are named first lie last, as PyTorch's channels_last
+    out: Shape  #: the shape of the outputs
+    shape: Shape  #: (planes, depth, height, width, step) of one in memory, as the loops have it
+    moved: bool  #: whether channels that are named first lie last
+    name: str  #: the dtype of the images
+    given: Any  #: that of their bits
+    made: Any  #: that of the bits of the outputs
+    computed: Any  #: the dtype that is computed in
+    chunk: int  #: elements that are computed at once
+    piece: int  #: elements that are written past the caches at once; 0: outputs are written through them
+    boxes: tuple[str, ...]  #: the names of the boxes
+    crops: tuple[str, ...]  #: those of what they show; none where each shows what lies there
+    who: Host  #: whose each box is, -1 that of a hole
+    windows: Host  #: whether it shows another part of its parent
+    unblended: tuple[Host, Host]  #: weights where nothing is blended, and which outputs are blends
+    unfilled: Host  #: what is in holes, where there are none
 
 
 def images(
@@ -43,120 +72,145 @@ def images(
     units: Units,
     out: Array | None,
 ) -> Array | None:
-    """The mixed images; None where they are traced, need a gradient, or are of a form that the loops do not take.
+    """The mixed images; None where they are traced, need a gradient, are wrong, or of a form that no loop takes.
 
     x None: the own samples are the rows parent[0] of the source. The region is of the images' size, its crops too.
     """
-    given = source if x is None else x
-    dtype, rows = xp.dtype(given), xp.host(given)
-    if rows is None or not _is_taken(dtype, units.dtype) or not _are_numbers(units):
+    given: Array = source if x is None else x
+    rows, into = xp.host(given), None if out is None else xp.host(out)
+    others = rows if source is None or source is given else xp.host(source)
+    if rows is None or others is None or (out is not None and into is None) or _xp.is_compiling():
         return None
-    held, layout = _on_host({"parent": parent, **region.arrays()}), _layout(rows, channels)
-    if held is None or layout is None or not _fits(held, region.parents, _spatial(rows, channels)):
+    held = _on_host({"parent": parent, **region.arrays()})
+    if held is None:
         return None
-    others = rows if source is given or source is None else xp.host(source)
-    into = _fresh(rows, held["parent"].shape[1], units.dtype, layout) if out is None else xp.host(out)
-    if any(a is None or _layout(a, channels) != layout for a in (others, into) if a is not rows):
+    plan = _plan(
+        type(region).__name__,
+        region.parents,
+        channels,
+        _form(xp, given, rows),
+        None if others is rows else _form(xp, source, others),
+        None if into is None else _form(xp, out, into),
+        units.dtype,
+        units.scale is None,
+        x is None,
+        tuple([(name, array.dtype, array.shape) for name, array in held.items()]),
+    )
+    loops = None if plan is None else _xp.loops(_LOOPS)
+    converted = plan and _converted(units, plan)
+    if plan is None or loops is None or converted is None:
         return None
-    loops = _xp.loops(_LOOPS)
-    if loops is None or not into.flags.writeable:
+    if into is None:
+        into = _fresh(plan, units.dtype)
+    elif np.may_share_memory(into, rows) or np.may_share_memory(into, others):
         return None
-    if into.size:
-        own, made = _flat(rows, layout, dtype), _flat(into, layout, units.dtype)
-        source_ = own if others is rows else _flat(others, layout, dtype)
-        made.flags.writeable = True
-        work = np.empty(max(1, _CHUNK // layout.shape[4]) * layout.shape[4], _computed_in(dtype, units))
-        how = (layout.shape, *_units(units, layout, work), work, _buffer(made, own))
-        who = (held["parent"], x is None, source is None)
-        filling, scratch = _filling(held.get("fill"), layout.shape, dtype, own.dtype), np.empty(loops.TILE, own.dtype)
-        form = _dense if isinstance(region, Dense) else _paste
-        form(loops, (made, own, source_, filling), who, held, region.parents, scratch, how)
+    own = _line(rows, plan, plan.given)
+    own.flags.writeable = False
+    pixels = (
+        _line(into, plan, plan.made),
+        own,
+        own if others is rows else _read_only(_line(others, plan, plan.given)),
+        _filling(held["fill"], plan) if "fill" in held else plan.unfilled,
+    )
+    who, scratch = (held["parent"], x is None, source is None), np.empty(loops.TILE, plan.given)
+    buffer = np.empty(2 * plan.piece, plan.made) if plan.piece else None
+    how = (plan.shape, *converted, np.empty(plan.chunk, plan.computed), buffer)
+    try:
+        (_dense if isinstance(region, Dense) else _paste)(loops, plan, pixels, who, held, scratch, how)
+    except IndexError:  # parents that are no rows
+        return None
     return xp.adopt(into, units.dtype) if out is None else xp.written(out)
 
 
 def _paste(
     loops: Any,
+    plan: _Plan,
     pixels: tuple[Host, ...],
     who: tuple[Host, bool, bool],
     held: Mapping[str, Host],
-    parents: int,
     scratch: Host,
     how: tuple[Any, ...],
 ) -> None:
     """Outputs of a Paste, by the arrays that it holds."""
-    (k, n), work = who[0].shape, how[-2]
-    weight, blended = np.zeros((k, 0), work.dtype), np.zeros(n, bool)
-    if "background" in held and k > 1:
-        weight, blended = _weights(held["background"], work.dtype), held["background"][0] != 1
-    shown = tuple(j for j in range(parents) if f"box_{j}" in held)
-    moved = tuple(f"crop_{j}" in held for j in shown)
-    hole = ("hole",) if "hole" in held else ()
-    boxes = _read_only(stacked([held[name] for name in (*(f"box_{j}" for j in shown), *hole)], n, 1))
-    crops = boxes
-    if any(moved):
-        parts = [held.get(f"crop_{j}", held[f"box_{j}"]) for j in shown] + [held[name] for name in hole]
-        crops = _read_only(stacked(parts, n, 1))
+    count, n = len(plan.boxes), plan.out[0]
+    weight, blended = plan.unblended
+    if "background" in held and len(who[0]) > 1:
+        weight = _read_only(_weights(held["background"], plan.computed))
+        blended = _read_only(held["background"][0] != 1)
+    boxes = crops = _stacked(held, plan.boxes, n)
+    if plan.crops:
+        crops = _stacked(held, plan.crops, n)
     loops.paste(
         *pixels,
         *who,
-        _read_only(weight),
+        weight,
         blended,
         scratch,
         boxes,
-        *_which(shown, moved, bool(hole)),
+        plan.who,
+        plan.windows,
         crops,
-        np.empty((len(boxes), how[0][3] if any(moved) else 0), np.int64),
-        np.empty((len(boxes), 3, 2), np.int64),
-        np.empty(len(boxes), np.int64),
+        np.empty((count, plan.shape[3] if plan.crops else 0), np.int64),
+        np.empty((count, 3, 2), np.int64),
+        np.empty(count, np.int64),
         *how,
     )
 
 
 def _dense(
     loops: Any,
+    plan: _Plan,
     pixels: tuple[Host, ...],
     who: tuple[Host, bool, bool],
     held: Mapping[str, Host],
-    parents: int,
     scratch: Host,
     how: tuple[Any, ...],
 ) -> None:
     """Outputs of a Dense, by the arrays that it holds."""
-    (k, n), shape, work = who[0].shape, how[0], how[-2]
-    moved = tuple(f"crop_{j}" in held for j in range(parents))
-    boxes, crops = [], []
-    if any(moved):
-        unseen = np.zeros_like(next(held[f"crop_{j}"] for j in range(parents) if moved[j]))
-        boxes, crops = ([held.get(f"{part}_{j}", unseen) for j in range(parents)] for part in ("box", "crop"))
+    k, n = who[0].shape
     loops.dense(
         *pixels,
         *who,
         held["weight"].reshape(k, n, -1),
-        np.empty(len(work) + 2 * shape[4], work.dtype),
+        np.empty(plan.chunk + 2 * plan.shape[4], plan.computed),
         scratch,
-        _which(tuple(range(parents)), moved, False)[1],
-        _read_only(stacked(boxes, n, 1)),
-        _read_only(stacked(crops, n, 1)),
-        np.empty((parents, shape[3] if any(moved) else 0), np.int64),
+        plan.windows,
+        _stacked(held, plan.boxes, n),
+        _stacked(held, plan.crops, n),
+        np.empty((len(plan.boxes), plan.shape[3]), np.int64),
         *how,
     )
+
+
+def _stacked(held: Mapping[str, Host], names: tuple[str, ...], n: int) -> Host:
+    """Boxes as the loops take them; of one that is not held nothing is looked at."""
+    some = next((held[name] for name in names if name in held), None)
+    return _read_only(stacked([held.get(name, some) for name in names], n, 1))
 
 
 def labels(
     xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None
 ) -> Array | None:
-    """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or not all in range."""
-    if num_classes is None or len(y.shape) != 1 or "int" not in xp.dtype(y):
+    """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or anything is wrong."""
+    ids = len(y.shape) == 1 and "int" in xp.dtype(y)
+    if type(num_classes) is not int or num_classes < 1 or not ids or _xp.is_compiling():
         return None
     held = _on_host({"own": y, "source": y if source is None else source, "parent": parent, "share": share})
     loops = None if held is None else _xp.loops(_LOOPS)
-    if held is None or loops is None or held["share"].shape != held["parent"].shape:
-        return None
-    if held["share"].dtype != np.float32 or held["parent"].dtype != np.int32:
+    if held is None or loops is None or not _are_labels(held):
         return None
     made = np.zeros((len(held["own"]), num_classes), np.float32)
-    known = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
-    return xp.adopt(made, "float32") if known else None
+    right = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
+    return xp.adopt(made, "float32") if right else None
+
+
+def _are_labels(held: Mapping[str, Host]) -> bool:
+    own, source, parent, share = held.values()
+    return (
+        (parent.shape, parent.dtype, share.dtype) == (share.shape, np.int32, np.float32)
+        and own.shape == parent.shape[1:]
+        and (source.ndim, source.dtype) == (1, own.dtype)
+    )
 
 
 def _on_host(arrays: Mapping[str, Array]) -> dict[str, Host] | None:
@@ -177,38 +231,97 @@ def _read_only(x: Host) -> Host:
     return view
 
 
-def _are_numbers(units: Units) -> bool:
-    """Whether scale and offset are known, and no gradient follows them."""
-    return all(number is None or _xp.of(number).host(number) is not None for number in (units.scale, units.offset))
+def _form(xp: Library, x: Array, view: Host) -> _Form:
+    flags, lies = view.flags, "plain"
+    if not flags.c_contiguous:
+        lies = "moved" if view.ndim > 2 and np.moveaxis(view, 1, -1).flags.c_contiguous else "gaps"
+    return _Form(xp.dtype(x), view.dtype, view.shape, lies, flags.aligned, flags.writeable)
 
 
-def _is_taken(dtype: str, wanted: str) -> bool:
-    """Whether the loops know these dtypes."""
-    return wanted in ("float32", "float64") if dtype == "float64" else wanted != "float64"
+@lru_cache(maxsize=1024)
+def _plan(
+    kind: str,
+    parents: int,
+    channels: str | None,
+    own: _Form,
+    source: _Form | None,
+    out: _Form | None,
+    wanted: str,
+    plain: bool,
+    gathered: bool,
+    arrays: tuple[tuple[str, Any, Shape], ...],
+) -> _Plan | None:
+    """The plan for images of these forms, a source and an `out` if there are some; None where they do not fit.
 
-
-def _layout(x: Host, channels: str | None) -> _Layout | None:
-    """How images lie in memory; None where they do with gaps, or have more than three spatial axes."""
-    moved = not x.flags.c_contiguous
-    if moved and (channels != "first" or not np.moveaxis(x, 1, -1).flags.c_contiguous):
+    Args:
+        kind: the name of the region's class.
+        parents: how many parents the region has.
+        channels: where the channels are.
+        own: the form of the batch, or of the source where it is gathered from that alone.
+        source: None where the parents are rows of that as well.
+        out: None where the outputs shall have fresh memory.
+        wanted: the dtype of the outputs.
+        plain: whether they stay in their units.
+        gathered: whether the own samples are rows of the source.
+        arrays: name, dtype and shape of those that the region holds, and of the parents.
+    """
+    held = {name: (dtype, shape) for name, dtype, shape in arrays}
+    n, size = held["parent"][1][-1], _spatial(own.shape, channels)
+    made = (n, *own.shape[1:])
+    if (
+        not _fits(held, parents, size)
+        or not (1 <= len(size) <= 3 and 0 not in made)
+        or not (gathered or own.shape[0] == n)
+        or not all(_lies_like(form, own, channels) for form in (own, source or own, out or own))
+        or not (source is None or source[:2] == own[:2])
+        or not (out is None or (out.name, out.shape, out.writeable) == (wanted, made, True))
+        or not (wanted in ("float32", "float64") if own.name == "float64" else wanted != "float64")
+    ):
         return None
-    shape = x.shape[1:]
-    planes = shape[0] if channels == "first" and not moved else 1
-    step = shape[0] if moved else shape[-1] if channels == "last" else 1
-    size = _spatial(x, channels)
-    if len(size) > 3 or not x.flags.aligned or not x.dtype.isnative:
-        return None
-    return _Layout((planes, *(1,) * (3 - len(size)), *size, step), moved)
+    given, into = (_BITS.get(name) or np.dtype(name) for name in (own.name, wanted))
+    computed: Any = np.float64 if own.name == "float64" else np.float32
+    if own.name == wanted == "uint8" and plain:
+        computed = np.int32
+    moved, first = own.lies == "moved", channels == "first"
+    step = own.shape[1] if moved else own.shape[-1] if channels == "last" else 1
+    piece = _PIECE // (into.itemsize + given.itemsize) // _ROUND * _ROUND
+    shown = tuple(j for j in range(parents) if f"box_{j}" in held or kind == "Dense")
+    windows, hole = [f"crop_{j}" in held for j in shown], ("hole",) * ("hole" in held)
+    boxes = (*(f"box_{j}" for j in shown), *hole) if kind == "Paste" or any(windows) else ()
+    crops = tuple(crop if (crop := name.replace("box", "crop")) in held else name for name in boxes)
+    return _Plan(
+        out=made,
+        shape=(own.shape[1] if first and not moved else 1, *(1,) * (3 - len(size)), *size, step),
+        moved=moved,
+        name=own.name,
+        given=given,
+        made=into,
+        computed=computed,
+        chunk=max(1, _CHUNK // step) * step,
+        piece=piece if prod(made) * into.itemsize >= _STREAM else 0,
+        boxes=boxes,
+        crops=crops if any(windows) else (),
+        who=np.array([*shown, *(-1 for _ in hole)], np.int64),
+        windows=np.array([*windows, *(False for _ in hole)], bool),
+        unblended=(_read_only(np.zeros((parents, 0), computed)), _read_only(np.zeros(n, bool))),
+        unfilled=_read_only(np.zeros(0, given)),
+    )
 
 
-def _spatial(x: Host, channels: str | None) -> tuple[int, ...]:
-    size: dict[str | None, tuple[int, ...]] = {"first": x.shape[2:], "last": x.shape[1:-1], None: x.shape[1:]}
-    return size[channels]
+def _lies_like(form: _Form, own: _Form, channels: str | None) -> bool:
+    """Whether images can be read or written by the loops beside the own ones."""
+    known = form.lies == "plain" or (form.lies == "moved" and channels == "first")
+    same = form.shape[1:] == own.shape[1:] and form.lies == own.lies
+    return known and same and form.aligned and bool(form.dtype.isnative)
 
 
-def _fits(held: Mapping[str, Host], parents: int, size: tuple[int, ...]) -> bool:
+def _spatial(shape: Shape, channels: str | None) -> Shape:
+    return {"first": shape[2:], "last": shape[1:-1], None: shape[1:]}[channels]
+
+
+def _fits(held: Mapping[str, tuple[Any, Shape]], parents: int, size: Shape) -> bool:
     """Whether arrays are of the shapes and dtypes that a region has: the loops look no further."""
-    k, n = held["parent"].shape
+    k, n = held["parent"][1]
     box = ((n, len(size), 2),)
     shapes = {"parent": ((k, n),), "background": ((k, n),), "weight": ((k, n, *size),), "fill": ((n,), (n, *size))}
     known = {"background": "f", "weight": "fb", "fill": "f"}
@@ -216,30 +329,23 @@ def _fits(held: Mapping[str, Host], parents: int, size: tuple[int, ...]) -> bool
         k == parents > 0
         and ("fill" in held or "hole" not in held)
         and all(
-            x.shape in shapes.get(name, box) and x.dtype.itemsize in (4, 1) and x.dtype.kind in known.get(name, "i")
-            for name, x in held.items()
+            shape in shapes.get(name, box) and dtype.itemsize in (4, 1) and dtype.kind in known.get(name, "i")
+            for name, (dtype, shape) in held.items()
         )
     )
 
 
-def _fresh(like: Host, n: int, dtype: str, layout: _Layout) -> Host:
-    """Memory for n images that lie as those do."""
-    shape = (n, *(np.moveaxis(like, 1, -1) if layout.moved else like).shape[1:])
-    kind = _BITS["bfloat16"] if dtype == "bfloat16" else np.dtype(dtype)
+def _fresh(plan: _Plan, dtype: str) -> Host:
+    """Memory for the outputs, which lie as the images do."""
+    shape = (plan.out[0], *plan.out[2:], plan.out[1]) if plan.moved else plan.out
+    kind = plan.made if dtype == "bfloat16" else np.dtype(dtype)
     made = memory(prod(shape) * kind.itemsize).view(kind).reshape(shape)
-    return np.moveaxis(made, -1, 1) if layout.moved else made
+    return np.moveaxis(made, -1, 1) if plan.moved else made
 
 
-def _flat(x: Host, layout: _Layout, dtype: str) -> Host:
-    """All elements in one line, read-only."""
-    line = (np.moveaxis(x, 1, -1) if layout.moved else x).reshape(-1)
-    return _read_only(line.view(_BITS[dtype]) if dtype in _BITS else line)
-
-
-def _computed_in(dtype: str, units: Units) -> Any:
-    if dtype == "uint8" and units.keep(dtype):
-        return np.int32
-    return np.float64 if dtype == "float64" else np.float32
+def _line(x: Host, plan: _Plan, bits: Any) -> Host:
+    """All elements in one line."""
+    return (np.moveaxis(x, 1, -1) if plan.moved else x).reshape(-1).view(bits)
 
 
 def _weights(background: Host, dtype: Any) -> Host:
@@ -251,36 +357,30 @@ def _weights(background: Host, dtype: Any) -> Host:
     return whole
 
 
-@lru_cache(maxsize=256)
-def _which(shown: tuple[int, ...], moved: tuple[bool, ...], hole: bool) -> tuple[Host, Host]:
-    """Whose each box is, -1 that of a hole, and whether it shows another part of its parent."""
-    return np.array(shown + (-1,) * hole, np.int64), np.array(moved + (False,) * hole, bool)
-
-
-def _filling(fill: Host | None, shape: tuple[int, ...], dtype: str, bits: Any) -> Host:
-    """What is in holes, (n * elements of a line,), or of an image where it differs from pixel to pixel."""
-    if fill is None:
-        return _read_only(np.zeros(0, bits))
-    planes, _, _, width, step = shape
-    if dtype == "bfloat16":
+def _filling(fill: Host, plan: _Plan) -> Host:
+    """What is in holes, (n * elements of a line,), or of a plane where it differs from pixel to pixel."""
+    if plan.name == "bfloat16":
         word = fill.view(np.uint32)
         rounded = ((word + np.uint32(0x7FFF) + (word >> 16 & 1)) >> 16).astype(np.uint16)  # to nearest, ties to even
     else:
-        rounded = (np.clip(np.rint(fill), 0, 255) if dtype == "uint8" else fill).astype(dtype)
-    if fill.ndim == 1:
-        filling = np.repeat(rounded, width * step)
-    else:
-        filling = np.tile(np.repeat(rounded.reshape(len(fill), 1, -1), step, axis=2), (1, planes, 1))
-    return _read_only(filling.reshape(-1).view(bits))
+        rounded = (np.clip(np.rint(fill), 0, 255) if plan.name == "uint8" else fill).astype(plan.name)
+    *_, width, step = plan.shape
+    return _read_only(np.repeat(rounded.reshape(-1), width * step if fill.ndim == 1 else step).view(plan.given))
 
 
-def _units(units: Units, layout: _Layout, work: Host) -> tuple[Host | None, Host | None]:
-    """Scale and offset along a run of pixels, for each plane."""
+def _converted(units: Units, plan: _Plan) -> tuple[Host | None, Host | None] | None:
+    """Scale and offset along a run of pixels, for each plane; None where the host does not see them."""
     if units.scale is None:
         return None, None
-    planes, step, length = layout.shape[0], layout.shape[4], len(work)
-    scale = _pattern(np.asarray(units.scale, work.dtype).tobytes(), planes, step, length, work.dtype)
-    return scale, _pattern(np.asarray(units.offset, work.dtype).tobytes(), planes, step, length, work.dtype)
+    numbers = [_xp.of(number).host(number) for number in (units.scale, units.offset)]
+    if any(number is None for number in numbers):
+        return None
+    planes, step = plan.shape[0], plan.shape[4]
+    scale, offset = (
+        _pattern(np.asarray(number, plan.computed).tobytes(), planes, step, plan.chunk, plan.computed)
+        for number in numbers
+    )
+    return scale, offset
 
 
 @lru_cache(maxsize=64)
@@ -290,11 +390,3 @@ def _pattern(numbers: bytes, planes: int, step: int, length: int, dtype: Any) ->
     made = np.repeat(each, along) if planes > 1 else np.resize(each, along)
     made.flags.writeable = False
     return made
-
-
-def _buffer(made: Host, own: Host) -> Host | None:
-    """Where pieces are made before they are written past the caches, two; None where these are to hold them."""
-    if made.nbytes < _STREAM or made.ctypes.data % made.itemsize:
-        return None
-    piece = _PIECE // (made.itemsize + own.itemsize) // _ROUND * _ROUND
-    return np.empty(2 * piece, made.dtype)

@@ -42,7 +42,7 @@ def paste(
     """Outputs of a Paste: the own sample, or where blended[i] the blend of all by weight (k, n); over it the boxes.
 
     Box b, int32 (boxes, n, d, 2), shows parent who[b], and where moved[b] the part crop[b] of it; where who[b] is -1,
-    `filling`, which has as many elements a row as an image or as a line of it.
+    `filling`, which has as many elements a row as a channel's plane of an image or as a line of it.
     """
     out, own, source, filling, parent = _lent(out), _lent(own), _lent(source), _lent(filling), _lent(parent)
     weight, blended, box, who, crop = _lent(weight), _lent(blended), _lent(box), _lent(who), _lent(crop)
@@ -52,8 +52,7 @@ def paste(
     line = width * step
     size = height * line
     row = planes * depth * size
-    noise = filling.shape[0] // parent.shape[1] > line
-    order = _order(parent, chained, 0 if gathered else 1, source.shape[0] // row)
+    order = _order(parent, chained, source.shape[0] // row)
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
@@ -107,8 +106,8 @@ def paste(
                             if composed and at < start:
                                 _move(g, to + at, own, mine + base + at, start - at)
                             if who[b] < 0:
-                                of = i * row + base + start if noise else i * line + start - y * line
-                                _move(g, to + start, filling, of, end - start)
+                                slab = plane % depth * size
+                                _fill(g, to + start, filling, order.shape[0], i, slab + start, slab + end, line)
                             elif moved[b]:
                                 of = mine if who[b] == 0 else parent[who[b], i] * row
                                 x = own if who[b] == 0 else source
@@ -257,7 +256,7 @@ def dense(
     planes, depth, height, width, step = shape
     size = depth * height * width * step
     row = planes * size
-    order = _order(parent, chained, 0 if gathered else 1, source.shape[0] // row)
+    order = _order(parent, chained, source.shape[0] // row)
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
@@ -323,7 +322,7 @@ def _choose(
             pixel += 1
         end = min(last, pixel * step)
         if who < 0:
-            _fill(g, to + start - first, filling, parent.shape[1], i, row, base, start, end, line)
+            _fill(g, to + start - first, filling, parent.shape[1], i, start, end, line)
         elif moved[who]:
             x = own if who == 0 else source
             of = mine if who == 0 else parent[who, i] * row
@@ -363,12 +362,11 @@ def _through(
 
 
 @compiled
-def _fill(
-    g: Any, to: int, filling: Any, n: int, i: int, row: int, base: int, first: int, last: int, line: int
-) -> None:  # fmt: skip
-    """What is in a hole, line by line where all lines have the same."""
-    if filling.shape[0] // n > line:
-        _move(g, to, filling, i * row + base + first, last - first)
+def _fill(g: Any, to: int, filling: Any, n: int, i: int, first: int, last: int, line: int) -> None:
+    """What is in a hole, of these elements of a plane: line by line where all lines have the same."""
+    each = filling.shape[0] // n
+    if each > line:
+        _move(g, to, filling, i * each + first, last - first)
         return
     while first < last:
         end = min(last, (first // line + 1) * line)
@@ -400,7 +398,7 @@ def _soft(
         else:
             _weigh(work, weights, of, source, _u(parent[j, i] * row + base + first), length, j)
     if filling.shape[0] > 0 and _has_holes(weights, weight, i, begin, end, step):
-        _fill(held, 0, filling, parent.shape[1], i, row, base, first, last, width * step)
+        _fill(held, 0, filling, parent.shape[1], i, first, last, width * step)
         one = _whole(np.float32(1), work[0])
         for r in range(length):
             if weights[of + r] == 0:
@@ -469,26 +467,27 @@ def _weight(weights: Any, weight: Any, j: int, i: int, pixel: int) -> Any:
 
 @compiled
 def labels(out: Any, own: Any, source: Any, parent: Any, share: Any) -> bool:
-    """Add up the shares of each class, of ids (n,); whether all ids are in range."""
-    known = True
+    """Add up the shares of each class, of ids (n,); whether all ids are in range, and all parents rows."""
     for i in range(out.shape[0]):
         for j in range(parent.shape[0]):
-            label = np.int64(own[i] if j == 0 else source[parent[j, i]])
-            if 0 <= label < out.shape[1]:
-                out[i, label] += share[j, i]
-            else:
-                known = False
-    return known
+            row = np.int64(parent[j, i])
+            if not 0 <= row < source.shape[0]:
+                return False
+            label = np.int64(own[i] if j == 0 else source[row])
+            if not 0 <= label < out.shape[1]:
+                return False
+            out[i, label] += share[j, i]
+    return True
 
 
 @compiled
-def _order(parent: Any, chained: bool, others: int, rows: int) -> Any:
+def _order(parent: Any, chained: bool, rows: int) -> Any:
     """The outputs, each followed by its first partner where that is one of them and still to come.
 
-    The parents from `others` on are rows of a source: what is none is found here, before memory is read for it.
+    Parents that are no rows of the source are found here, before memory is read for one.
     """
     n = parent.shape[1]
-    for one in parent[others:].flat:
+    for one in parent.flat:
         if not 0 <= one < rows:
             raise IndexError("parents: expected rows of the source, got one that is not there")
     order = np.arange(n)
