@@ -579,21 +579,36 @@ def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> An
         count = builder.mul(args[4], index(to.dtype.bitwidth // 8))
         last = builder.sub(count, index(_VECTOR))
         short = builder.icmp_unsigned("<", last, index(_LONG))
-        with builder.if_else(short, likely=True) as (by_vectors, by_call):
+        with builder.if_else(short, likely=True) as (by_vectors, by_other):
             with by_vectors:
                 with cgutils.for_range_slice(builder, index(0), last, index(_VECTOR), index) as (done, _):
-                    _move_vector(builder, write, read, done)
-                _move_vector(builder, write, read, last)
-            with by_call:
-                cgutils.raw_memcpy(builder, write, read, count, 1)
+                    _move_vector(builder, write, read, done, _VECTOR)
+                _move_vector(builder, write, read, last, _VECTOR)
+            with by_other:
+                with builder.if_else(builder.icmp_signed(">=", last, index(0))) as (by_call, by_few):
+                    with by_call:
+                        cgutils.raw_memcpy(builder, write, read, count, 1)
+                    with by_few:
+                        _move_few(builder, write, read, count, _VECTOR // 2)
         return context.get_dummy_value()
 
     return types.void(to, types.int64, x, types.int64, types.int64), generate
 
 
-def _move_vector(builder: Any, write: Any, read: Any, at: Any) -> None:
+def _move_few(builder: Any, write: Any, read: Any, count: Any, half: int) -> None:
+    """Write the instructions for less than a vector: its first and its last part, which may overlap."""
+    with builder.if_else(builder.icmp_signed(">=", count, count.type(half))) as (by_two, by_less):
+        with by_two:
+            _move_vector(builder, write, read, count.type(0), half)
+            _move_vector(builder, write, read, builder.sub(count, count.type(half)), half)
+        with by_less:
+            if half > 1:
+                _move_few(builder, write, read, count, half // 2)
+
+
+def _move_vector(builder: Any, write: Any, read: Any, at: Any, size: int) -> None:
     """Write the instructions for it."""
-    vector = ir.VectorType(ir.IntType(8), _VECTOR).as_pointer()
+    vector = ir.VectorType(ir.IntType(8), size).as_pointer()
     to, of = (builder.bitcast(builder.gep(place, [at]), vector) for place in (write, read))
     builder.store(builder.load(of, align=1), to, align=1)
 
