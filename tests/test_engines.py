@@ -787,6 +787,15 @@ def test_noise_is_put_into_holes_by_the_loops(ran):
     assert ran == ["paste"]
 
 
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.Mosaic(), ma.Cutout(), ma.FMix(), ma.GridMix()], ids=repr)
+def test_masks_of_one_parent_a_pixel_are_made_by_the_loops(recipe, generic, ran):
+    mix = drawn(recipe, (13, 11))
+    for dtype in ("uint8", "int16", "int32", "int64"):
+        m = np.random.default_rng(1).integers(0, 99, (N, 13, 11)).astype(dtype)
+        np.testing.assert_array_equal(mix.masks(m), generic(mix.masks, m))
+    assert len(ran) == 4
+
+
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_a_scale_may_be_followed_by_a_gradient(library):
     x, scale = pixels((8, 8), "float32"), np.ones(3, np.float32)

@@ -97,7 +97,7 @@ def _is_key(x: object) -> bool:
 def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
     words = (*key[:2], *_split(number))
-    if all(isinstance(word, int) for word in words):
+    if {*map(type, words)} == {int}:
         fold = _fold if _xp.is_compiling() else _folded
         return Key(*fold(*words), key.epoch)
     xp = _xp.common(*words)

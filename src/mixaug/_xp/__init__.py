@@ -112,8 +112,9 @@ def tree(cls: C) -> C:
 @constant
 def meet() -> None:
     """Let those libraries that the program has loaded know the trees."""
-    for root in TITLES.keys() & sys.modules.keys():
-        _load(root)
+    for root in TITLES:
+        if root in sys.modules:
+            _load(root)
 
 
 def _load(root: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from .. import _xp
 from .._xp import Array, Library
 from ..keys import GRID
-from ..regions import Dense, Region, stacked
+from ..regions import Region, stacked
 from ..units import Units
 from .memory import memory
 
@@ -35,10 +35,10 @@ class _Form(NamedTuple):
     """What is known of images without a look at their pixels."""
 
     name: str  #: of the dtype, in their library
-    dtype: Any  #: NumPy's, of the same bits
+    bits: str  #: NumPy's word for what they lie there as; its own dtypes are new ones in each array, and slow to hash
     shape: Shape
     lies: str  #: "plain", "moved" where channels that are named first lie last, as in channels_last, or "gaps"
-    aligned: bool
+    sound: bool  #: whether numbers are aligned, and their bytes in the order of this machine
     writeable: bool
 
 
@@ -82,9 +82,7 @@ def images(
     if rows is None or others is None or (out is not None and into is None) or _xp.is_compiling():
         return None
     held = _on_host({"parent": parent, **region.arrays()})
-    if held is None:
-        return None
-    plan = _plan(
+    plan = held and _plan(
         type(region).__name__,
         region.parents,
         channels,
@@ -94,32 +92,45 @@ def images(
         units.dtype,
         units.scale is None,
         x is None,
-        tuple([(name, array.dtype, array.shape) for name, array in held.items()]),
+        tuple([(name, array.dtype.char, array.shape) for name, array in held.items()]),
     )
-    loops = None if plan is None else _xp.loops(_LOOPS)
     converted = plan and _converted(units, plan)
-    if plan is None or loops is None or converted is None:
+    if not held or not plan or not converted:
         return None
     if into is None:
         into = _fresh(plan, units.dtype)
     elif np.may_share_memory(into, rows) or np.may_share_memory(into, others):
         return None
-    own = _line(rows, plan, plan.given)
-    own.flags.writeable = False
-    pixels = (
-        _line(into, plan, plan.made),
-        own,
-        own if others is rows else _read_only(_line(others, plan, plan.given)),
-        _filling(held["fill"], plan) if "fill" in held else plan.unfilled,
-    )
-    who, scratch = (held["parent"], x is None, source is None), np.empty(loops.TILE, plan.given)
+    who = held["parent"], x is None, source is None
+    if not _run(plan, into, rows, others, who, held, converted):
+        return None
+    return xp.adopt(into, units.dtype) if out is None else xp.written(out)
+
+
+def _run(
+    plan: _Plan,
+    into: Host,
+    rows: Host,
+    others: Host,
+    who: tuple[Host, bool, bool],
+    held: Mapping[str, Host],
+    converted: tuple[Host | None, Host | None],
+) -> bool:
+    """Whether the outputs have been made: nothing is written where parents are no rows, or there is no Numba."""
+    loops = _xp.loops(_LOOPS)
+    if loops is None:
+        return False
+    own = _read_only(_line(rows, plan, plan.given))
+    source = own if others is rows else _read_only(_line(others, plan, plan.given))
+    filling = _filling(held["fill"], plan) if "fill" in held else plan.unfilled
+    pixels, scratch = (_line(into, plan, plan.made), own, source, filling), np.empty(loops.TILE, plan.given)
     buffer = np.empty(2 * plan.piece, plan.made) if plan.piece else None
     how = (plan.shape, *converted, np.empty(plan.chunk, plan.computed), buffer)
     try:
-        (_dense if isinstance(region, Dense) else _paste)(loops, plan, pixels, who, held, scratch, how)
-    except IndexError:  # parents that are no rows
-        return None
-    return xp.adopt(into, units.dtype) if out is None else xp.written(out)
+        (_dense if "weight" in held else _paste)(loops, plan, pixels, who, held, scratch, how)
+    except IndexError:
+        return False
+    return True
 
 
 def _paste(
@@ -188,12 +199,9 @@ def _stacked(held: Mapping[str, Host], names: tuple[str, ...], n: int) -> Host:
     return _read_only(stacked([held.get(name, some) for name in names], n, 1))
 
 
-def labels(
-    xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None
-) -> Array | None:
+def labels(xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: Any) -> Array | None:
     """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or anything is wrong."""
-    ids = len(y.shape) == 1 and "int" in xp.dtype(y)
-    if type(num_classes) is not int or num_classes < 1 or not ids or _xp.is_compiling():
+    if len(y.shape) != 1 or "int" not in xp.dtype(y) or not _is_count(num_classes) or _xp.is_compiling():
         return None
     held = _on_host({"own": y, "source": y if source is None else source, "parent": parent, "share": share})
     loops = None if held is None else _xp.loops(_LOOPS)
@@ -202,6 +210,11 @@ def labels(
     made = np.zeros((len(held["own"]), num_classes), np.float32)
     right = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
     return xp.adopt(made, "float32") if right else None
+
+
+def _is_count(num_classes: Any) -> bool:
+    whole = isinstance(num_classes, (int, np.integer)) and not isinstance(num_classes, bool)
+    return whole and num_classes > 0
 
 
 def _are_labels(held: Mapping[str, Host]) -> bool:
@@ -232,10 +245,10 @@ def _read_only(x: Host) -> Host:
 
 
 def _form(xp: Library, x: Array, view: Host) -> _Form:
-    flags, lies = view.flags, "plain"
+    flags, dtype, lies = view.flags, view.dtype, "plain"
     if not flags.c_contiguous:
         lies = "moved" if view.ndim > 2 and np.moveaxis(view, 1, -1).flags.c_contiguous else "gaps"
-    return _Form(xp.dtype(x), view.dtype, view.shape, lies, flags.aligned, flags.writeable)
+    return _Form(xp.dtype(x), dtype.str, view.shape, lies, flags.aligned and dtype.isnative, flags.writeable)
 
 
 @lru_cache(maxsize=1024)
@@ -249,7 +262,7 @@ def _plan(
     wanted: str,
     plain: bool,
     gathered: bool,
-    arrays: tuple[tuple[str, Any, Shape], ...],
+    arrays: tuple[tuple[str, str, Shape], ...],
 ) -> _Plan | None:
     """The plan for images of these forms, a source and an `out` if there are some; None where they do not fit.
 
@@ -265,7 +278,7 @@ def _plan(
         gathered: whether the own samples are rows of the source.
         arrays: name, dtype and shape of those that the region holds, and of the parents.
     """
-    held = {name: (dtype, shape) for name, dtype, shape in arrays}
+    held = {name: (np.dtype(char), shape) for name, char, shape in arrays}
     n, size = held["parent"][1][-1], _spatial(own.shape, channels)
     made = (n, *own.shape[1:])
     if (
@@ -312,7 +325,7 @@ def _lies_like(form: _Form, own: _Form, channels: str | None) -> bool:
     """Whether images can be read or written by the loops beside the own ones."""
     known = form.lies == "plain" or (form.lies == "moved" and channels == "first")
     same = form.shape[1:] == own.shape[1:] and form.lies == own.lies
-    return known and same and form.aligned and bool(form.dtype.isnative)
+    return known and same and form.sound
 
 
 def _spatial(shape: Shape, channels: str | None) -> Shape:

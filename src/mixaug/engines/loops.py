@@ -29,8 +29,10 @@ _LINE = 64  # bytes that are written past the caches at once
 _GRID = 65536
 _VECTOR = 32  # bytes that are copied at once
 _LONG = 4096  # bytes of a run that the system copies as fast
+_WORD = 8  # bytes that are compared at once
 
 _u = np.uint64
+_ONES = _u(0x0101010101010101)  # a word of True
 
 
 @compiled
@@ -316,6 +318,9 @@ def _choose(
     while start < last:
         pixel, other = start // step + 1, -1
         while pixel * step < last:
+            if pixel % _WORD == 0 and (pixel + _WORD) * step <= last and _goes_on(weight, i, pixel, holes):
+                pixel += _WORD
+                continue
             other = _who(weight, i, pixel, holes)
             if other != who:
                 break
@@ -342,6 +347,16 @@ def _who(weight: Any, i: int, pixel: int, holes: bool) -> int:
         if weight[j, i, pixel]:
             who = j
     return who
+
+
+@inlined
+def _goes_on(weight: Any, i: int, pixel: int, holes: bool) -> bool:
+    """Whether as many pixels as a word has bytes are whose the one before them is, by their weights."""
+    alike = True
+    for j in range(0 if holes else 1, weight.shape[0]):
+        word = _word(weight, (j * weight.shape[1] + i) * weight.shape[2] + pixel)
+        alike &= word == (_ONES if weight[j, i, pixel - 1] else _u(0))
+    return alike
 
 
 @compiled
@@ -584,12 +599,11 @@ def _move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> An
                 with cgutils.for_range_slice(builder, index(0), last, index(_VECTOR), index) as (done, _):
                     _move_vector(builder, write, read, done, _VECTOR)
                 _move_vector(builder, write, read, last, _VECTOR)
-            with by_other:
-                with builder.if_else(builder.icmp_signed(">=", last, index(0))) as (by_call, by_few):
-                    with by_call:
-                        cgutils.raw_memcpy(builder, write, read, count, 1)
-                    with by_few:
-                        _move_few(builder, write, read, count, _VECTOR // 2)
+            with by_other, builder.if_else(builder.icmp_signed(">=", last, index(0))) as (by_call, by_few):
+                with by_call:
+                    cgutils.raw_memcpy(builder, write, read, count, 1)
+                with by_few:
+                    _move_few(builder, write, read, count, _VECTOR // 2)
         return context.get_dummy_value()
 
     return types.void(to, types.int64, x, types.int64, types.int64), generate
@@ -611,6 +625,18 @@ def _move_vector(builder: Any, write: Any, read: Any, at: Any, size: int) -> Non
     vector = ir.VectorType(ir.IntType(8), size).as_pointer()
     to, of = (builder.bitcast(builder.gep(place, [at]), vector) for place in (write, read))
     builder.store(builder.load(of, align=1), to, align=1)
+
+
+@intrinsic
+def _word(context: Any, x: Any, at: Any) -> Any:
+    """The word of bytes from an element on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        bytes_ = builder.bitcast(data, ir.IntType(8).as_pointer())
+        return builder.load(builder.bitcast(builder.gep(bytes_, [args[1]]), ir.IntType(64).as_pointer()), align=1)
+
+    return types.uint64(x, types.int64), generate
 
 
 @intrinsic

@@ -136,8 +136,8 @@ class Recipe(ABC):
 def _on_host(home: Library, key: Key, n: Dim, parent: Array | None, like: Array | None) -> bool:
     """Whether the host knows all that a draw depends on; a like= on an accelerator only says where it shall be."""
     there = like is None or home.is_far(like) or home.concrete(like) is not None
-    given = (x for x in (n, parent) if _xp.find(x) == home)
-    return there and all(isinstance(word, int) for word in key[:2]) and all(home.concrete(x) is not None for x in given)
+    known = there and {*map(type, key[:2])} == {int}
+    return known and all(home.concrete(x) is not None for x in (n, parent) if _xp.find(x) == home)
 
 
 def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
