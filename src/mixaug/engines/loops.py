@@ -67,7 +67,7 @@ def paste(
                 i, plane = order[visit // together], group + visit % together
                 if plane >= planes * depth:
                     continue
-                base, units = plane * size, _units(scale, plane // depth, planes)
+                base, slab, units = plane * size, plane % depth * size, _units(scale, plane // depth, planes)
                 after = order[min(visit // together + 1, order.shape[0] - 1)]
                 then = parent[parent.shape[0] - 1, after] * row  # of a ring the others have been read by then
                 low, high = _place(turn, ends, box, i, shape, plane % depth, top // line, (bottom - 1) // line + 1)
@@ -107,20 +107,10 @@ def paste(
                                 continue
                             if composed and at < start:
                                 _move(g, to + at, own, mine + base + at, start - at)
-                            if who[b] < 0:
-                                slab = plane % depth * size
-                                _fill(g, to + start, filling, order.shape[0], i, slab + start, slab + end, line)
-                            elif moved[b]:
-                                of = mine if who[b] == 0 else parent[who[b], i] * row
-                                x = own if who[b] == 0 else source
-                                _window(
-                                    g, to + start, x, of, plane, y, start - y * line, end - y * line, box[b, i],
-                                    crop[b, i], shape, column[b],
-                                )  # fmt: skip
-                            elif who[b] == 0:
-                                _move(g, to + start, own, mine + base + start, end - start)
-                            else:
-                                _move(g, to + start, source, parent[who[b], i] * row + base + start, end - start)
+                            _show(
+                                g, to + start, own, source, filling, parent, i, mine, row, plane // depth, slab + start,
+                                slab + end, who[b], b, moved, box, crop, column, shape,
+                            )  # fmt: skip
                             if blended[i]:
                                 c = phase if start == first else units
                                 _convert(d, o + start - first, g, to + start, end - start, scale, offset, c, work)
@@ -311,8 +301,7 @@ def _choose(
     first: int, last: int, weight: Any, moved: Any, box: Any, crop: Any, column: Any, shape: Any,
 ) -> None:  # fmt: skip
     """Runs of pixels of one parent each, of the last whose weight is True, or of a hole."""
-    _, depth, height, width, step = shape
-    line, base, holes = width * step, plane * depth * height * width * step, filling.shape[0] > 0
+    step, holes = shape[4], filling.shape[0] > 0
     start = first
     who = _who(weight, i, start // step, holes)
     while start < last:
@@ -326,17 +315,30 @@ def _choose(
                 break
             pixel += 1
         end = min(last, pixel * step)
-        if who < 0:
-            _fill(g, to + start - first, filling, parent.shape[1], i, start, end, line)
-        elif moved[who]:
-            x = own if who == 0 else source
-            of = mine if who == 0 else parent[who, i] * row
-            _through(g, to + start - first, x, of, plane, start, end, box[who, i], crop[who, i], shape, column[who])
-        elif who == 0:
-            _move(g, to + start - first, own, mine + base + start, end - start)
-        else:
-            _move(g, to + start - first, source, parent[who, i] * row + base + start, end - start)
+        _show(
+            g, to + start - first, own, source, filling, parent, i, mine, row, plane, start, end, who, who, moved, box,
+            crop, column, shape,
+        )  # fmt: skip
         start, who = end, other
+
+
+@inlined
+def _show(
+    g: Any, to: int, own: Any, source: Any, filling: Any, parent: Any, i: int, mine: int, row: int, plane: int,
+    first: int, last: int, who: int, b: int, moved: Any, box: Any, crop: Any, column: Any, shape: Any,
+) -> None:  # fmt: skip
+    """Elements of a plane as one parent shows them, where moved[b] through its window; or what is in a hole."""
+    _, depth, height, width, step = shape
+    base = plane * depth * height * width * step
+    if who < 0:
+        _fill(g, to, filling, parent.shape[1], i, first, last, width * step)
+    elif moved[b]:
+        x, of = own if who == 0 else source, mine if who == 0 else parent[who, i] * row
+        _through(g, to, x, of, plane, first, last, box[b, i], crop[b, i], shape, column[b])
+    elif who == 0:
+        _move(g, to, own, mine + base + first, last - first)
+    else:
+        _move(g, to, source, parent[who, i] * row + base + first, last - first)
 
 
 @inlined
