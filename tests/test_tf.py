@@ -144,10 +144,38 @@ def test_zipped_element_i_is_made_of_element_i_of_each(recipe):
     assert len(out) == N
     for i, (images, labels) in enumerate(out):
         np.testing.assert_allclose(tf.reduce_mean(images, axis=(0, 1)), labels, atol=1e-6)
-        share = recipe.draw(1, (5, 4), key=(3, 4, i), parent=np.array([[0], [1]])[: recipe.parents]).share[:, 0]
+        parent = np.array([[0], [1]])[: recipe.parents]
+        share = recipe.draw(1, (5, 4), key=ma.keys.make((3, 4)), parent=parent, first=i).share[:, 0]
         expected = np.zeros(N)
         np.add.at(expected, [own[i], other[i]][: len(share)], share)
         np.testing.assert_allclose(labels, expected, atol=1e-6)
+
+
+def test_zipped_samples_are_the_same_in_blocks_in_a_graph_and_one_by_one():
+    """Of more of them than are mixed in one go, and of sizes that are known or not."""
+    x, y = np.random.default_rng(0).integers(0, 256, (150, 6, 4, 1), np.uint8), np.arange(150) % 5
+    pair = [tf.data.Dataset.from_tensor_slices((part, y)) for part in (x, x[::-1].copy())]
+    unsized = [tf.data.Dataset.from_generator(lambda ds=ds: iter(ds), output_signature=(
+        tf.TensorSpec([None, None, 1], tf.uint8), tf.TensorSpec([], y.dtype))) for ds in pair]  # fmt: skip
+    options = {"recipe": ma.one_of(ma.CutMix(), ma.MixUp()), "num_classes": 5, "seed": 2, "epoch": 1}
+    blocks, graph, single = (
+        ma.tf.mixed_zip(*pair, **options), ma.tf.mixed_zip(*pair, **options, graph=True),
+        ma.tf.mixed_zip(*unsized, **options, batched=False),
+    )  # fmt: skip
+    assert blocks.cardinality() == 150
+    assert [spec.shape.as_list() for spec in blocks.element_spec] == [[6, 4, 1], [5]]
+    for one, two, three in zip(blocks, graph, single, strict=True):
+        for got, *others in zip(one, two, three, strict=True):
+            for other in others:
+                np.testing.assert_array_equal(got, other)
+
+
+def test_zipped_samples_of_sizes_of_their_own():
+    samples = [(np.full((3 + i, 4, 1), 40 * i, np.uint8), i) for i in range(4)]
+    ds = tf.data.Dataset.from_generator(lambda: iter(samples), output_signature=(
+        tf.TensorSpec([None, 4, 1], tf.uint8), tf.TensorSpec([], tf.int64)))  # fmt: skip
+    out = list(ma.tf.mixed_zip(ds, ds, ma.CutMix(), num_classes=4, batched=False))
+    assert [(images.shape[0], int(tf.argmax(labels))) for images, labels in out] == [(3 + i, i) for i in range(4)]
 
 
 def test_zipped_batches():
@@ -204,6 +232,11 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
             lambda: ma.tf.mixed_zip(batched(), batched(), ma.MixUp(parents=3)),
             ValueError,
             "a recipe of two parents, one a dataset",
+        ),
+        (
+            lambda: ma.tf.mixed_zip(*copies(), RECIPE, fields=("images", ma.Parts())),
+            TypeError,
+            "expected labels of one array for single samples, got Parts",
         ),
         (
             lambda: ma.tf.mixed_zip(batched(), batched().map(lambda x, _: x), RECIPE),

@@ -18,6 +18,7 @@ from . import by_hand_tf, keras_, ours
 Passes = Callable[[], Iterable[Any]]
 UNMIXED = "tf.data, not mixed"
 UNCLIPPED = "labels are not corrected where a box is clipped"
+TWICE = "reads every image twice"
 
 
 def rows(short: bool) -> Iterator[Row]:
@@ -101,6 +102,9 @@ def pipelines(data: Pipelines) -> list[Contender]:
             found.append(
                 Contender(name, lambda recipe=recipe, graph=graph: our_pipeline(data, recipe, graph), ours=True)
             )
+    for method, recipe in (("CutMix a sample", ma.CutMix()), ("MixUp a sample", ma.MixUp())):
+        name = f"mixaug mixed_zip, {method}: two shuffled datasets"
+        found.append(Contender(name, lambda recipe=recipe: zipped(data, recipe), ours=True, remark=TWICE))
     return found + peer_pipelines(data) + by_hand(data)
 
 
@@ -129,12 +133,12 @@ def by_hand(data: Pipelines) -> list[Contender]:
         Contender(
             "tf.data by hand, CutMix a sample: two shuffled datasets, crop and pad",
             lambda: by_hand_tf.zipped_samples(data),
-            remark="reads every image twice",
+            remark=TWICE,
         ),
         Contender(
             "tf.data by hand, MixUp: two shuffled datasets",
             lambda: by_hand_tf.zipped_batches(data),
-            remark="reads every image twice",
+            remark=TWICE,
         ),
         Contender(
             "tf.data by hand, CutMix: a Python loop over the batch, tf.concat",
@@ -165,6 +169,15 @@ def our_pipeline(data: Pipelines, recipe: ma.Recipe, graph: bool) -> Passes:
     """The same pipeline with `ma.tf.mixed` in the place of its map."""
     mixed = ma.tf.mixed(recipe, num_classes=data.classes, fields=ours.normalised_fields(), graph=graph)
     made = shuffled(data, data.y).apply(mixed).prefetch(2)
+    return lambda: made
+
+
+def zipped(data: Pipelines, recipe: ma.Recipe) -> Passes:
+    """`ma.tf.mixed_zip` of single samples, shuffled as those by hand are."""
+    samples = tf.data.Dataset.from_tensor_slices((data.x, data.y))
+    pair = (samples.shuffle(by_hand_tf.NEAR) for _ in range(2))
+    made = ma.tf.mixed_zip(*pair, recipe, num_classes=data.classes, fields=ours.normalised_fields())
+    made = made.batch(data.batch_size, drop_remainder=True).prefetch(2)
     return lambda: made
 
 

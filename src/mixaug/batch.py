@@ -84,7 +84,7 @@ def mix_from(
     parent: Array | None,
     *,
     key: Sequence[Any],
-    first: int = 0,
+    first: Any = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
     pairing: Pairing | None = None,

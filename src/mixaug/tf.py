@@ -7,6 +7,7 @@ parallel, and it is the mix that every other library draws under that key.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
@@ -14,10 +15,11 @@ import tensorflow as tf
 
 from . import _xp, keys, tree
 from .batch import Batch, Options, mix_batch, mix_from
-from .fields import Fields
+from .fields import Fields, Parts, resolve
 from .recipes import Recipe, check_recipe
 
 _UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
+_BLOCK = 64  # single samples that are mixed in one go
 _FLOATS = (tf.float16, tf.float32, tf.float64)
 _as_is = tf.autograph.experimental.do_not_convert
 
@@ -73,13 +75,15 @@ def mixed(
             at, batch = element
             return mix_batch(recipe, batch, key=keys.fold_in(epoch_key, at), **options)
 
-        made = mix if graph else _on_host(mix, ds.element_spec, options)
+        bank = options.get("bank")
+        held = options | {"bank": None if bank is None else tf.nest.map_structure(np.asarray, bank)}
+        made = mix if graph else _on_host(mix, partial(mix, options=held), ds.element_spec)
         return _keyed(ds, seed, epoch, made, num_parallel_calls)
 
     return transform
 
 
-def _on_host(mix: Callable[..., Batch], spec: Any, options: Options) -> Callable[..., Batch]:
+def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -> Callable[..., Batch]:
     """The same function of NumPy's arrays, in one operation; itself where NumPy has no such arrays, or no loops."""
     specs = tf.nest.flatten(spec)
     if _xp.loops("mixaug.engines.loops") is None or not all(map(_is_numeric, specs)):
@@ -90,12 +94,10 @@ def _on_host(mix: Callable[..., Batch], spec: Any, options: Options) -> Callable
         return mix(keys.Key(low, high, epoch), (at, batch))
 
     made = tf.function(_as_is(traced)).get_concrete_function(*scalars, spec).structured_outputs
-    bank = options.get("bank")
-    options = options | {"bank": None if bank is None else tf.nest.map_structure(np.asarray, bank)}
 
     def run(low: Any, high: Any, epoch: Any, at: Any, *arrays: Any) -> list[Any]:
         key = keys.Key(int(low), int(high), int(epoch))
-        mixed: list[Any] = tf.nest.flatten(mix(key, (int(at), tf.nest.pack_sequence_as(spec, arrays)), options))
+        mixed: list[Any] = tf.nest.flatten(same(key, (int(at), tf.nest.pack_sequence_as(spec, arrays))))
         return mixed
 
     def mapped(key: keys.Key, element: tuple[Any, Batch]) -> Batch:
@@ -123,11 +125,13 @@ def mixed_zip(
     epoch: int | tf.Variable | None = None,
     fields: Fields | None = None,
     batched: bool | None = None,
+    graph: bool = False,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
 ) -> tf.data.Dataset:
     """Mix element i of one dataset with element i of another, as pipelines of two shuffled copies do.
 
-        element i = mix of (a[i], b[i]) under the key (seed, epoch, i); the own sample is a[i]
+        batch i = mix of (a[i], b[i]) under the key (seed, epoch, i); the own samples are a[i]
+        sample i = output i of one mix of all (a, b) under the key (seed, epoch)
 
     Args:
         ds_a: the own samples: pairs, triples or dicts, single samples or batches.
@@ -138,6 +142,7 @@ def mixed_zip(
         epoch: as for `mixed`.
         fields: as for `ma.mix_batch`.
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
+        graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one.
         num_parallel_calls: as for `Dataset.map`.
 
     Returns:
@@ -166,20 +171,42 @@ def mixed_zip(
     if batched is None:
         batched = _are_batched(ds_a)
 
+    both = tf.data.Dataset.zip((ds_a, ds_b))
+    of_two = partial(_of_two, recipe, num_classes=num_classes, fields=fields)
+
     def mix(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
         at, (a, b) = element
-        if not batched:
-            a, b = (tf.nest.map_structure(lambda x: x[None], batch) for batch in (a, b))
-        n, other = (tf.shape(next(iter(tree.leaves(batch).values())))[0] for batch in (a, b))
-        tf.debugging.assert_equal(n, other, _UNEQUAL)
-        joined = tf.nest.map_structure(lambda x, y: tf.concat([x, y], axis=0), a, b)
-        parent = tf.stack([tf.range(n) + j * n for j in range(recipe.parents)])
-        out = mix_from(
-            recipe, a, joined, parent, key=keys.fold_in(epoch_key, at), num_classes=num_classes, fields=fields
-        )
-        return out if batched else tf.nest.map_structure(lambda x: x[0], out)
+        return of_two(a, b, key=keys.fold_in(epoch_key, at))
 
-    return _keyed(tf.data.Dataset.zip((ds_a, ds_b)), seed, epoch, mix, num_parallel_calls)
+    if batched:
+        made = mix if graph else _on_host(mix, mix, both.element_spec)
+        return _keyed(both, seed, epoch, made, num_parallel_calls)
+    if any(isinstance(kind, Parts) for kind in resolve(ds_a.element_spec, fields, num_classes).values()):
+        raise TypeError("mixed_zip: expected labels of one array for single samples, got Parts; batch() them first")
+    sized = all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(both.element_spec))
+    block = _BLOCK if sized else 1  # samples of one size are mixed side by side
+
+    def mix_rows(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
+        at, (a, b) = element
+        return of_two(a, b, key=epoch_key, first=at * block)
+
+    blocks = both.batch(block)
+    made = _on_host(mix_rows, mix_rows, blocks.element_spec) if sized and not graph else mix_rows
+    return _long_as(both, _keyed(blocks, seed, epoch, made, num_parallel_calls).unbatch())
+
+
+def _of_two(recipe: Recipe, a: Batch, b: Batch, **options: Any) -> Batch:
+    """Row i of one batch mixed with row i of the other."""
+    own, others = (next(iter(tree.leaves(batch).values())) for batch in (a, b))
+    xp = _xp.of(own)
+    n, other = xp.shape(own)[0], xp.shape(others)[0]
+    if not (isinstance(n, int) and isinstance(other, int)):
+        tf.debugging.assert_equal(n, other, _UNEQUAL)
+    elif n != other:
+        raise ValueError(f"{_UNEQUAL}, got {n} and {other}")
+    joined = tf.nest.map_structure(lambda x, y: xp.concat([x, y]), a, b)
+    parent = xp.stack([xp.arange(n) + j * n for j in range(recipe.parents)])
+    return mix_from(recipe, a, joined, parent, **options)
 
 
 def _keyed(
@@ -194,7 +221,11 @@ def _keyed(
     passes = tf.data.Dataset.from_tensors(0).map(_as_is(lambda _: _of_epoch(seed, read())))  # runs once a pass
     forever = passes.flat_map(_as_is(lambda key: tf.data.Dataset.from_tensors(key).repeat()))
     elements = tf.data.Dataset.zip((forever, ds.enumerate()))
-    out = elements.map(_as_is(function), num_parallel_calls)
+    return _long_as(ds, elements.map(_as_is(function), num_parallel_calls))
+
+
+def _long_as(ds: tf.data.Dataset, out: tf.data.Dataset) -> tf.data.Dataset:
+    """The second dataset, known to be as long as the first."""
     length = ds.cardinality()
     return out if length == tf.data.UNKNOWN_CARDINALITY else out.apply(tf.data.experimental.assert_cardinality(length))
 

@@ -77,7 +77,7 @@ class Recipe(ABC):
         key: Sequence[Any],
         like: Array | None = None,
         parent: Array | None = None,
-        first: int = 0,
+        first: Dim = 0,
     ) -> Mix:
         """Draw what n outputs are made of.
 
@@ -93,8 +93,9 @@ class Recipe(ABC):
                 in PyTorch by one copy that nothing waits for; but weights of pixels are made there.
             parent: int32 (k, n), who is mixed with whom where the parents are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
-            first: the number of the first output, where these are a part of a batch: each is drawn what it is drawn in
-                the whole. Its parents have to be said, for they may be in another part.
+            first: the number of the first output, where these are a part of a batch, an int or a scalar integer tensor:
+                each is drawn what it is drawn in the whole. Its parents have to be said, for they may be in another
+                part.
 
         Raises:
             TypeError, ValueError: a key, a size, a number or a shape of parents that is none.
@@ -106,10 +107,10 @@ class Recipe(ABC):
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
         made = keys.make(key)
-        home = _xp.common(n, parent, *made[:2]) if like is None else _xp.of(like, "like")
+        home = _xp.common(n, parent, first, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
         size, xp, source = _checked_size(size), home, home
-        if _on_host(home, made, n, parent, like):
+        if _on_host(home, made, (n, parent, first), like):
             source = _xp.common()  # NumPy's draws are the quickest
             far = like is not None and home.is_far(like)
             xp = home if far and _has_weights(self, len(size), made.epoch) else source
@@ -117,13 +118,17 @@ class Recipe(ABC):
         return mix if xp is home else mix.to(home)
 
     def draw_in(
-        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, parent: Array | None, first: int
+        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, parent: Array | None, first: Dim
     ) -> Mix:
         """Draw by the functions of one library, from words of another or the same."""
-        rows = source.arange(_checked_count(n)) + check_whole("first", first, 0)
-        draw = Draw(xp, made, source.cast(rows, "uint32"), size)
-        if parent is None and first:
+        first = check_whole("first", first, 0) if isinstance(first, np.integer) or not _xp.find(first) else first
+        later = not isinstance(first, int) or first > 0
+        if parent is None and later:
             raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
+        rows = source.cast(source.arange(_checked_count(n)), "uint32")
+        if later:
+            rows = source.add(rows, source.cast(source.constant(first), "uint32"))
+        draw = Draw(xp, made, rows, size)
         if parent is None:
             parent = ring(source, made, draw.n, self.parents)
         else:
@@ -133,11 +138,11 @@ class Recipe(ABC):
         return assemble(xp, parent, region, draw.size)
 
 
-def _on_host(home: Library, key: Key, n: Dim, parent: Array | None, like: Array | None) -> bool:
+def _on_host(home: Library, key: Key, given: tuple[Array | None, ...], like: Array | None) -> bool:
     """Whether the host knows all that a draw depends on; a like= on an accelerator only says where it shall be."""
     there = like is None or home.is_far(like) or home.concrete(like) is not None
     known = there and {*map(type, key[:2])} == {int}
-    return known and all(home.concrete(x) is not None for x in (n, parent) if _xp.find(x) == home)
+    return known and all(home.concrete(x) is not None for x in given if _xp.find(x) == home)
 
 
 def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
