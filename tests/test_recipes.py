@@ -201,3 +201,29 @@ def test_recipes_are_frozen_values_that_travel_to_workers(recipe):
     field = "recipes" if hasattr(recipe, "recipes") else "recipe" if hasattr(recipe, "recipe") else "alpha"
     with pytest.raises(AttributeError):
         setattr(recipe, field, None)
+
+
+@pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=3), ma.FMix()], ids=repr)
+def test_a_part_of_a_batch_is_drawn_what_it_is_in_the_whole(recipe, way):
+    """Its number may be a tensor that is known when it runs."""
+    parent = (np.arange(9, dtype=np.int32)[None] + np.arange(recipe.parents, dtype=np.int32)[:, None]) % 9
+    whole = recipe.draw(9, (6, 5), key=(1, 2), parent=parent)
+
+    def part(firsts):
+        mix = recipe.draw(4, (6, 5), key=(1, 2), parent=parent[:, 5:], first=firsts[0], like=firsts)
+        return mix.share
+
+    ways.assert_same(way(part, np.int32([5])), whole.share[:, 5:], ways.array_of(way))
+
+
+def test_a_part_whose_number_is_none_or_whose_parents_are_not_said_is_refused():
+    for first, sentence in (
+        (-1, "first: expected a whole number of 0 or more, got -1"),
+        (1.5, "got 1.5"),
+        ("5", "'5'"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            ma.CutMix().draw(2, (4, 4), key=(0, 0), first=first, parent=np.zeros((2, 2), np.int32))
+    with pytest.raises(ValueError, match="expected parent= beside first=3"):
+        ma.CutMix().draw(2, (4, 4), key=(0, 0), first=3)
