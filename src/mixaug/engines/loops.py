@@ -361,7 +361,7 @@ def _goes_on(weight: Any, i: int, pixel: int, holes: bool) -> bool:
     return alike
 
 
-@compiled
+@inlined
 def _through(
     g: Any, to: int, x: Any, of: int, plane: int, first: int, last: int, box: Any, crop: Any, shape: Any, column: Any
 ) -> None:  # fmt: skip
