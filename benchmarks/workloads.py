@@ -100,7 +100,7 @@ def works(short: bool) -> list[Work]:
     return [
         Work("A", 128, (32, 32), 10, cases, Pace(15, 30, head=2)),
         Work("B", 64, (224, 224), 1000, cases, Pace(15)),
-        Work("C", 8, (512, 512), 21, masked, Pace(15), with_masks=True),
+        Work("C", 8, (512, 512), 21, masked, Pace(45), with_masks=True),
     ]
 
 

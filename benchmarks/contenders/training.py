@@ -19,7 +19,7 @@ Seconds = np.ndarray  #: float64 (blocks, steps)
 
 def pace(short: bool) -> Pace:
     """Blocks, and steps in each."""
-    return Pace(2, 2, head=1, seconds=9, slow=9) if short else Pace(8, 5, head=3, seconds=60, slow=60)
+    return Pace(2, 2, head=1, seconds=9, slow=9) if short else Pace(16, 5, head=3, seconds=60, slow=60)
 
 
 def measure(

@@ -438,16 +438,21 @@ def _weigh(work: Any, weights: Any, of: int, x: Any, p: int, length: int, j: int
 
 @inlined
 def _has_holes(weights: Any, weight: Any, i: int, first: int, last: int, step: int) -> bool:
-    """Whether there are pixels that nobody has; weights are 0 there, and 1 elsewhere."""
-    some, zero, one = False, weights[0] * 0, weights[0] * 0 + 1
-    for pixel in range(last - first):
-        seen = False
-        for j in range(weight.shape[0]):
-            seen |= weight[j, i, first + pixel] > 0
-        some |= not seen
-        for c in range(step):
-            weights[pixel * step + c] = one if seen else zero
-    return some
+    """Whether there are pixels that nobody has; then weights are 0 there, and above 0 elsewhere."""
+    count, none = _u(last - first), weights[0] * 0
+    for j in range(weight.shape[0]):
+        for pixel in range(count):
+            seen = none + (weight[j, i, _u(first) + pixel] > 0)
+            weights[pixel] = seen if j == 0 else weights[pixel] + seen
+    holes = 0
+    for pixel in range(count):
+        holes += weights[pixel] == 0
+    if holes and step > 1:
+        for pixel in range(last - first - 1, -1, -1):  # from the last on, for none is read when it is written over
+            value = weights[pixel]
+            for c in range(step):
+                weights[pixel * step + c] = value
+    return holes > 0
 
 
 @inlined
