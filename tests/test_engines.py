@@ -860,6 +860,67 @@ def test_regions_of_other_shapes_are_not_for_the_loops(ran):
     np.testing.assert_array_equal(got, mix.images(x))
 
 
+class Soft(ma.Dense):
+    """A user's own."""
+
+
+class Pasted(ma.Paste):
+    """Likewise."""
+
+
+def test_a_region_is_known_by_what_it_holds(ran):
+    mix, x = ma.SmoothMix().draw(N, (8, 8), key=(0, 1)), pixels((8, 8))
+    soft = ma.Mix(mix.parent, mix.share, Soft(mix.region.weight), mix.size)
+    np.testing.assert_array_equal(soft.images(x), mix.images(x))
+    mix = drawn(ma.ResizeMix())
+    pasted = ma.Mix(mix.parent, mix.share, Pasted(None, mix.region.box, mix.region.crop), mix.size)
+    np.testing.assert_array_equal(pasted.images(x), mix.images(x))
+    assert ran == ["dense"] * 2 + ["paste"] * 2
+
+
+@pytest.mark.parametrize("kind", [lambda *views: ma.Paste(None, *views),
+                                  lambda *views: ma.Dense(np.ones((2, N, 8, 8), bool), *views)])  # fmt: skip
+def test_a_crop_without_its_box_is_refused(kind):
+    box = np.zeros((N, 2, 2), np.int32)
+    with pytest.raises(ValueError, match="box: expected one for the crop of parent 1, got None"):
+        kind((box, None), (None, box))
+    with pytest.raises(ValueError, match="crop: expected one for each of 2 boxes, or None, got 3"):
+        kind((None, box), (None, box, None))
+
+
+def test_more_boxes_than_parents_are_not_for_the_loops(ran):
+    mix, box = ma.GridMix().draw(N, (8, 8), key=(0, 1)), np.zeros((N, 2, 2), np.int32)
+    more = ma.Mix(mix.parent, mix.share, ma.Dense(mix.region.weight, (None, None, box), (None, None, box)), mix.size)
+    with pytest.raises(ValueError, match="zip"):
+        more.images(pixels((8, 8)))
+    assert ran == []
+
+
+def test_a_hole_beside_a_weight_that_is_no_number():
+    weight = np.float32([[[[np.nan, 0, 1, 1]]], [[[np.nan, 0, 0, 0]]]])
+    mix = ma.Mix(np.int32([[0], [0]]), np.float32([[1], [0]]), ma.Dense(weight, fill=np.float32([1])), (1, 4))
+    assert mix.images(np.full((1, 1, 4), 5, np.float32), None)[0, 0, 1:].tolist() == [1, 5, 5]
+
+
+def test_labels_of_a_number_of_classes_that_has_an_index(ran):
+    mix, y = drawn(), np.arange(N)
+    for count in (np.int64(N), np.array(N), torch.tensor(N)):
+        np.testing.assert_array_equal(mix.labels(y, count), mix.labels(y, N))
+    np.testing.assert_array_equal(mix.labels(y, torch.tensor(N), union=True), mix.labels(y, N, union=True))
+    assert ran == ["labels"] * 6
+
+
+@pytest.mark.parametrize(
+    "size", [(32, 32), (9, 7), (5,), (3, 4, 2), (40, 40)], ids=str
+)  # of the last no image is small
+def test_channels_that_come_first_have_their_scale_in_one_run(size):
+    for pair in MAIN:
+        x, mix = pixels(size, pair[0]), drawn(ma.MixUp(parents=3), size)
+        for options in (units(pair), {"dtype": "float32", "scale": 2.0}):
+            want = mix.images(x, "last", **options)
+            np.testing.assert_array_equal(mix.images(put(x, "first"), "first", **options), put(want, "first"))
+
+
 def test_a_hole_without_a_filling_is_refused():
     with pytest.raises(ValueError, match="fill: expected what is in the hole, got none"):
         ma.Paste(None, (None, None), hole=np.zeros((N, 2, 2), np.int32))

@@ -225,5 +225,9 @@ def test_a_part_whose_number_is_none_or_whose_parents_are_not_said_is_refused():
     ):
         with pytest.raises(ValueError, match=sentence):
             ma.CutMix().draw(2, (4, 4), key=(0, 0), first=first, parent=np.zeros((2, 2), np.int32))
+    for make in ways.MAKE.values():
+        for first in (-1, 1.5, True, [1, 2]):
+            with pytest.raises(ValueError, match="first: expected a whole number"):
+                ma.CutMix().draw(2, (4, 4), key=(0, 0), first=make(np.array(first)), parent=np.zeros((2, 2), np.int32))
     with pytest.raises(ValueError, match="expected parent= beside first=3"):
         ma.CutMix().draw(2, (4, 4), key=(0, 0), first=3)

@@ -170,6 +170,21 @@ def test_zipped_samples_are_the_same_in_blocks_in_a_graph_and_one_by_one():
                 np.testing.assert_array_equal(got, other)
 
 
+def test_few_large_zipped_samples_are_asked_for_at_a_time():
+    made = []
+
+    def samples():
+        for i in range(40):
+            made.append(i)
+            yield np.zeros((512, 512, 1), np.float32), 0
+
+    signature = tf.TensorSpec([512, 512, 1], tf.float32), tf.TensorSpec([], tf.int64)
+    a, b = (tf.data.Dataset.from_generator(samples, output_signature=signature) for _ in range(2))
+    out = ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=1, num_parallel_calls=None)
+    next(iter(out))
+    assert len(made) <= 8
+
+
 def test_zipped_samples_of_sizes_of_their_own():
     samples = [(np.full((3 + i, 4, 1), 40 * i, np.uint8), i) for i in range(4)]
     ds = tf.data.Dataset.from_generator(lambda: iter(samples), output_signature=(

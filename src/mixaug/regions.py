@@ -41,6 +41,7 @@ class Paste:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "crop", self.crop or (None,) * len(self.box))
+        _check_views(self.box, self.crop)
         if self.hole is not None and self.fill is None:
             raise ValueError("fill: expected what is in the hole, got none; pass zeros (n,) for black")
 
@@ -134,7 +135,8 @@ class Dense:
     def __post_init__(self) -> None:
         if not self.box:
             object.__setattr__(self, "box", (None,) * self.parents)
-            object.__setattr__(self, "crop", (None,) * self.parents)
+            object.__setattr__(self, "crop", self.crop or (None,) * self.parents)
+        _check_views(self.box, self.crop)
 
     @property
     def parents(self) -> int:
@@ -229,6 +231,15 @@ def to(xp: Library, region: Region) -> Region:
 def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
     """The region that a mix can hold: Paste or Dense."""
     return region.settle(xp, n, size) if isinstance(region, Chosen) else region
+
+
+def _check_views(box: Sequence[Array | None], crop: Sequence[Array | None]) -> None:
+    """Refuse crops without the boxes that they are seen through."""
+    if len(box) != len(crop):
+        raise ValueError(f"crop: expected one for each of {len(box)} boxes, or None, got {len(crop)}")
+    for j, (to, of) in enumerate(zip(box, crop, strict=True)):
+        if to is None and of is not None:
+            raise ValueError(f"box: expected one for the crop of parent {j}, got None; say where it is seen")
 
 
 def inside(xp: Library, box: Array, size: Size) -> Array:

@@ -1,7 +1,7 @@
 """TensorFlow: datasets whose batches are mixed, `ds.apply(ma.tf.mixed(...))`.
 
-Element i of a pass is mixed under the key (seed, epoch, i), so its mix does not depend on how many calls run in
-parallel, and it is the mix that every other library draws under that key.
+Batch i of a pass is mixed under the key (seed, epoch, i), and single samples are outputs of one mix under the key
+(seed, epoch). So mixes do not depend on how many calls run in parallel, and are those of every other library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .fields import Fields, Parts, resolve
 from .recipes import Recipe, check_recipe
 
 _UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
-_BLOCK = 64  # single samples that are mixed in one go
+_BLOCK, _BYTES = 64, 4 << 20  # single samples that are mixed in one go: so many, or of so many bytes
 _FLOATS = (tf.float16, tf.float32, tf.float64)
 _as_is = tf.autograph.experimental.do_not_convert
 
@@ -142,14 +142,15 @@ def mixed_zip(
         epoch: as for `mixed`.
         fields: as for `ma.mix_batch`.
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
-        graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one.
+        graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one. Others are mixed
+            side by side, up to 64 and 4 MiB at a time: by a recipe that is `per_batch` all of a pass are mixed alike.
         num_parallel_calls: as for `Dataset.map`.
 
     Returns:
         A dataset of elements of the form of ds_a, as long as the shorter one.
 
     Raises:
-        TypeError, ValueError: datasets of different elements, a recipe of more parents.
+        TypeError, ValueError: datasets of different elements, a recipe of more parents, `ma.Parts` of single samples.
 
     Example:
         >>> import mixaug as ma, tensorflow as tf
@@ -183,16 +184,23 @@ def mixed_zip(
         return _keyed(both, seed, epoch, made, num_parallel_calls)
     if any(isinstance(kind, Parts) for kind in resolve(ds_a.element_spec, fields, num_classes).values()):
         raise TypeError("mixed_zip: expected labels of one array for single samples, got Parts; batch() them first")
-    sized = all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(both.element_spec))
-    block = _BLOCK if sized else 1  # samples of one size are mixed side by side
+    block = _together(tf.nest.flatten(both.element_spec))
 
     def mix_rows(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
         at, (a, b) = element
         return of_two(a, b, key=epoch_key, first=at * block)
 
     blocks = both.batch(block)
-    made = _on_host(mix_rows, mix_rows, blocks.element_spec) if sized and not graph else mix_rows
+    made = mix_rows if graph or block == 1 else _on_host(mix_rows, mix_rows, blocks.element_spec)
     return _long_as(both, _keyed(blocks, seed, epoch, made, num_parallel_calls).unbatch())
+
+
+def _together(specs: list[Any]) -> int:
+    """How many single samples are mixed side by side: few large ones, one where sizes may differ."""
+    if not all(spec.shape.is_fully_defined() for spec in specs):
+        return 1
+    each = int(sum(spec.shape.num_elements() * spec.dtype.size for spec in specs))
+    return max(1, min(_BLOCK, _BYTES // max(1, each)))
 
 
 def _of_two(recipe: Recipe, a: Batch, b: Batch, **options: Any) -> Batch:

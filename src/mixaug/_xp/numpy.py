@@ -17,7 +17,6 @@ stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
 reshape, log1p, absolute, ratio = np.reshape, np.log1p, np.abs, np.true_divide
 
-
 _this = typed(Library, sys.modules[__name__])
 
 

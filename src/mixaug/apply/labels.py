@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial, reduce
+from operator import index
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def mix(
     if made is not None:
         return made
     check()
+    num_classes = None if num_classes is None else check_count(num_classes)
     parent, share = _xp.to_each(xp, [parent, share])
     parts = rows.parents(xp, y, source, parent)
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
@@ -80,7 +82,7 @@ def check_count(num_classes: int) -> int:
         raise TypeError(f"num_classes: expected a whole number, got {num_classes!r}")
     if num_classes < 1:
         raise ValueError(f"num_classes: expected 1 or more, got {num_classes!r}")
-    return num_classes
+    return index(num_classes)
 
 
 def _check_kind(dtype: str, num_classes: int | None) -> None:

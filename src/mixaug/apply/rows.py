@@ -14,6 +14,8 @@ def check(xp: Library, x: Array | None, source: Array | None, parent: Array, wha
     x None: the own samples are rows of the source too.
     """
     home = _xp.of(parent)
+    if len(parent.shape) != 2:
+        raise ValueError(f"{what}: expected parents of the shape (k, n), got {len(parent.shape)} axes")
     n = home.shape(parent)[1]
     rows = (n,) if x is None else xp.shape(x)[:1]
     if not rows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
+from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 _LOOPS = "mixaug.engines.loops"
 _BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
+_SMALL = 4096  # elements of an image that is one run, whatever its channels, where it has no boxes
 _CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
 _PIECE = 6144  # bytes that are read and written at a time, where outputs are written past the caches
 _ROUND = 64  # elements that a piece is a multiple of: whole lines of memory
@@ -45,8 +47,10 @@ class _Form(NamedTuple):
 class _Plan(NamedTuple):
     """How images of such forms are mixed."""
 
+    dense: bool  #: whether by weights of pixels
     out: Shape  #: the shape of the outputs
     shape: Shape  #: (planes, depth, height, width, step) of one in memory, as the loops have it
+    spread: int  #: elements in a row that have the scale of a channel
     moved: bool  #: whether channels that are named first lie last
     name: str  #: the dtype of the images
     given: Any  #: that of their bits
@@ -54,7 +58,7 @@ class _Plan(NamedTuple):
     computed: Any  #: the dtype that is computed in
     chunk: int  #: elements that are computed at once
     piece: int  #: elements that are written past the caches at once; 0: outputs are written through them
-    boxes: tuple[str, ...]  #: the names of the boxes
+    boxes: tuple[str, ...]  #: the names of the boxes; beside weights of pixels, where some show a crop, one a parent
     crops: tuple[str, ...]  #: those of what they show; none where each shows what lies there
     who: Host  #: whose each box is, -1 that of a hole
     windows: Host  #: whether it shows another part of its parent
@@ -83,7 +87,6 @@ def images(
         return None
     held = _on_host({"parent": parent, **region.arrays()})
     plan = held and _plan(
-        type(region).__name__,
         region.parents,
         channels,
         _form(xp, given, rows),
@@ -127,7 +130,7 @@ def _run(
     buffer = np.empty(2 * plan.piece, plan.made) if plan.piece else None
     how = (plan.shape, *converted, np.empty(plan.chunk, plan.computed), buffer)
     try:
-        (_dense if "weight" in held else _paste)(loops, plan, pixels, who, held, scratch, how)
+        (_dense if plan.dense else _paste)(loops, plan, pixels, who, held, scratch, how)
     except IndexError:
         return False
     return True
@@ -194,27 +197,29 @@ def _dense(
 
 
 def _stacked(held: Mapping[str, Host], names: tuple[str, ...], n: int) -> Host:
-    """Boxes as the loops take them; of one that is not held nothing is looked at."""
+    """Boxes as the loops take them; those of a parent that has none are of another, and not looked at."""
     some = next((held[name] for name in names if name in held), None)
     return _read_only(stacked([held.get(name, some) for name in names], n, 1))
 
 
 def labels(xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: Any) -> Array | None:
     """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or anything is wrong."""
-    if len(y.shape) != 1 or "int" not in xp.dtype(y) or not _is_count(num_classes) or _xp.is_compiling():
+    classes = _count(num_classes)
+    if not classes or len(y.shape) != 1 or "int" not in xp.dtype(y) or _xp.is_compiling():
         return None
     held = _on_host({"own": y, "source": y if source is None else source, "parent": parent, "share": share})
     loops = None if held is None else _xp.loops(_LOOPS)
     if held is None or loops is None or not _are_labels(held):
         return None
-    made = np.zeros((len(held["own"]), num_classes), np.float32)
+    made = np.zeros((len(held["own"]), classes), np.float32)
     right = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
     return xp.adopt(made, "float32") if right else None
 
 
-def _is_count(num_classes: Any) -> bool:
-    whole = isinstance(num_classes, (int, np.integer)) and not isinstance(num_classes, bool)
-    return whole and num_classes > 0
+def _count(num_classes: Any) -> int:
+    """How many classes there are; 0 of what is no number of some."""
+    whole = hasattr(num_classes, "__index__") and not isinstance(num_classes, bool)
+    return max(0, index(num_classes)) if whole else 0
 
 
 def _are_labels(held: Mapping[str, Host]) -> bool:
@@ -253,7 +258,6 @@ def _form(xp: Library, x: Array, view: Host) -> _Form:
 
 @lru_cache(maxsize=1024)
 def _plan(
-    kind: str,
     parents: int,
     channels: str | None,
     own: _Form,
@@ -267,7 +271,6 @@ def _plan(
     """The plan for images of these forms, a source and an `out` if there are some; None where they do not fit.
 
     Args:
-        kind: the name of the region's class.
         parents: how many parents the region has.
         channels: where the channels are.
         own: the form of the batch, or of the source where it is gathered from that alone.
@@ -282,7 +285,7 @@ def _plan(
     n, size = held["parent"][1][-1], _spatial(own.shape, channels)
     made = (n, *own.shape[1:])
     if (
-        not _fits(held, parents, size)
+        not _fits(held, parents, n, size)
         or not (1 <= len(size) <= 3 and 0 not in made)
         or not (gathered or own.shape[0] == n)
         or not all(_lies_like(form, own, channels) for form in (own, source or own, out or own))
@@ -295,16 +298,24 @@ def _plan(
     computed: Any = np.float64 if own.name == "float64" else np.float32
     if own.name == wanted == "uint8" and plain:
         computed = np.int32
-    moved, first = own.lies == "moved", channels == "first"
+    moved = own.lies == "moved"
+    planes = own.shape[1] if channels == "first" and not moved else 1
     step = own.shape[1] if moved else own.shape[-1] if channels == "last" else 1
+    shape, spread = (planes, *(1,) * (3 - len(size)), *size, step), 1
+    if planes > 1 and held.keys() <= {"parent", "background"} and prod(made[1:]) <= _SMALL:
+        step, spread = prod(made[1:]), prod(size)
+        shape = (1, 1, 1, 1, step)
     piece = _PIECE // (into.itemsize + given.itemsize) // _ROUND * _ROUND
-    shown = tuple(j for j in range(parents) if f"box_{j}" in held or kind == "Dense")
+    dense = "weight" in held
+    shown = tuple(j for j in range(parents) if f"box_{j}" in held or dense)
     windows, hole = [f"crop_{j}" in held for j in shown], ("hole",) * ("hole" in held)
-    boxes = (*(f"box_{j}" for j in shown), *hole) if kind == "Paste" or any(windows) else ()
+    boxes = (*(f"box_{j}" for j in shown), *hole) if any(windows) or not dense else ()
     crops = tuple(crop if (crop := name.replace("box", "crop")) in held else name for name in boxes)
     return _Plan(
+        dense=dense,
         out=made,
-        shape=(own.shape[1] if first and not moved else 1, *(1,) * (3 - len(size)), *size, step),
+        shape=shape,
+        spread=spread,
         moved=moved,
         name=own.name,
         given=given,
@@ -332,14 +343,15 @@ def _spatial(shape: Shape, channels: str | None) -> Shape:
     return {"first": shape[2:], "last": shape[1:-1], None: shape[1:]}[channels]
 
 
-def _fits(held: Mapping[str, tuple[Any, Shape]], parents: int, size: Shape) -> bool:
+def _fits(held: Mapping[str, tuple[Any, Shape]], parents: int, n: int, size: Shape) -> bool:
     """Whether arrays are of the shapes and dtypes that a region has: the loops look no further."""
-    k, n = held["parent"][1]
-    box = ((n, len(size), 2),)
-    shapes = {"parent": ((k, n),), "background": ((k, n),), "weight": ((k, n, *size),), "fill": ((n,), (n, *size))}
+    each, box = ((parents, n),), ((n, len(size), 2),)
+    shapes = {"parent": each, "background": each, "weight": ((parents, n, *size),), "fill": ((n,), (n, *size))}
     known = {"background": "f", "weight": "fb", "fill": "f"}
+    views = {f"{part}_{j}" for part in ("box", "crop") for j in range(parents)}
     return (
-        k == parents > 0
+        parents > 0
+        and held.keys() <= shapes.keys() | views | {"hole"}
         and ("fill" in held or "hole" not in held)
         and all(
             shape in shapes.get(name, box) and dtype.itemsize in (4, 1) and dtype.kind in known.get(name, "i")
@@ -388,18 +400,18 @@ def _converted(units: Units, plan: _Plan) -> tuple[Host | None, Host | None] | N
     numbers = [_xp.of(number).host(number) for number in (units.scale, units.offset)]
     if any(number is None for number in numbers):
         return None
-    planes, step = plan.shape[0], plan.shape[4]
+    planes, step = plan.shape[0], plan.shape[4] // plan.spread
     scale, offset = (
-        _pattern(np.asarray(number, plan.computed).tobytes(), planes, step, plan.chunk, plan.computed)
+        _pattern(np.asarray(number, plan.computed).tobytes(), planes, step, plan.spread, plan.chunk, plan.computed)
         for number in numbers
     )
     return scale, offset
 
 
 @lru_cache(maxsize=64)
-def _pattern(numbers: bytes, planes: int, step: int, length: int, dtype: Any) -> Host:
-    each = np.broadcast_to(np.frombuffer(numbers, dtype), planes if planes > 1 else step)
-    along = length + step
+def _pattern(numbers: bytes, planes: int, step: int, spread: int, length: int, dtype: Any) -> Host:
+    each = np.repeat(np.broadcast_to(np.frombuffer(numbers, dtype), planes if planes > 1 else step), spread)
+    along = length + step * spread
     made = np.repeat(each, along) if planes > 1 else np.resize(each, along)
     made.flags.writeable = False
     return made

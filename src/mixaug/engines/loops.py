@@ -439,7 +439,7 @@ def _weigh(work: Any, weights: Any, of: int, x: Any, p: int, length: int, j: int
 @inlined
 def _has_holes(weights: Any, weight: Any, i: int, first: int, last: int, step: int) -> bool:
     """Whether there are pixels that nobody has; then weights are 0 there, and above 0 elsewhere."""
-    count, none = _u(last - first), weights[0] * 0
+    count, none = _u(last - first), _whole(np.float32(0), weights[0])
     for j in range(weight.shape[0]):
         for pixel in range(count):
             seen = none + (weight[j, i, _u(first) + pixel] > 0)

@@ -237,6 +237,9 @@ def sometimes(p: float, recipe: Recipe) -> Recipe:
 def per_batch(recipe: Recipe) -> Recipe:
     """Draw once for all rows, as most papers do: one weight, one box; parents still differ from row to row.
 
+    Where single samples are mixed (`ma.tf.mixed_zip`, `ma.grain`, `ma.torch.MixedDataset`) all of an epoch are the rows
+    of one draw: mix batches instead.
+
     Args:
         recipe: what to draw once.
 

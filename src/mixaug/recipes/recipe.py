@@ -121,13 +121,14 @@ class Recipe(ABC):
         self, xp: Library, source: Library, n: Dim, size: Size, made: Key, parent: Array | None, first: Dim
     ) -> Mix:
         """Draw by the functions of one library, from words of another or the same."""
-        first = check_whole("first", first, 0) if isinstance(first, np.integer) or not _xp.find(first) else first
+        first = _checked_first(first)
         later = not isinstance(first, int) or first > 0
         if parent is None and later:
             raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
         rows = source.cast(source.arange(_checked_count(n)), "uint32")
         if later:
-            rows = source.add(rows, source.cast(source.constant(first), "uint32"))
+            number = source.word(first) if isinstance(first, int) else source.cast(first, "uint32")
+            rows = source.add(rows, number)
         draw = Draw(xp, made, rows, size)
         if parent is None:
             parent = ring(source, made, draw.n, self.parents)
@@ -223,6 +224,17 @@ def _checked_count(n: Dim) -> Dim:
     if isinstance(n, (bool, int, float, str)) or _xp.find(n) is None:
         raise ValueError(f"n: expected how many outputs, a whole number, got {n!r}")
     return n
+
+
+def _checked_first(first: Dim) -> Dim:
+    """An int, or a scalar whose value is known when it runs; rows are counted mod 2^32."""
+    xp = _xp.find(first)
+    if xp is None or isinstance(first, np.integer):
+        return check_whole("first", first, 0) % 2**32
+    if "int" not in xp.dtype(first) or len(first.shape):
+        raise ValueError(f"first: expected a whole number, got {xp.dtype(first)} of the shape {tuple(first.shape)}")
+    held = xp.concrete(first)
+    return first if held is None else check_whole("first", int(held), 0) % 2**32
 
 
 def _check_traced(xp: Library, key: Key) -> None:
