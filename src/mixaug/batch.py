@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from . import _xp, keys, tree
-from ._xp import Array
+from ._xp import Array, Dim
 from .apply import rows
 from .fields import Boxes, Field, Fields, Images, Labels, Parts, Values, arrays, is_list, resolve
 from .keys import Key
@@ -84,7 +84,7 @@ def mix_from(
     parent: Array | None,
     *,
     key: Sequence[Any],
-    first: Any = 0,
+    first: Dim = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
     pairing: Pairing | None = None,

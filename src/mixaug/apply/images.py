@@ -46,7 +46,7 @@ def mix(
     check = partial(_check, xp, x, source, parent, drawn_for, channels, units, out)
     found = size(xp, given, channels)
     whole = same(drawn_for, found)
-    if not whole or xp.dtype(given) not in DTYPES:
+    if not whole or xp.dtype(given) not in DTYPES:  # only what is right can be scaled; engines know dtypes of masks too
         check()
     here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
     if whole or all(crop is None for crop in region.crop):

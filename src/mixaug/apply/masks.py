@@ -36,7 +36,8 @@ def mix(
         check()
     here = scaled(xp, region, drawn_for, found)
     if _is_cut(xp, m, region, here):
-        kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here  # what is covered is known
+        # a hole belongs to nobody: what is covered there is still known
+        kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here
         made = engines.images(xp, m, source, parent, kept, channels, Units(xp.dtype(m)), None, check)
         if made is not None:
             return made

@@ -119,7 +119,7 @@ def _run(
     held: Mapping[str, Host],
     converted: tuple[Host | None, Host | None],
 ) -> bool:
-    """Whether the outputs have been made: nothing is written where parents are no rows, or there is no Numba."""
+    """Make the outputs; False where parents are no rows, or there is no Numba: then nothing has been written."""
     loops = _xp.loops(_LOOPS)
     if loops is None:
         return False
@@ -129,71 +129,36 @@ def _run(
     pixels, scratch = (_line(into, plan, plan.made), own, source, filling), np.empty(loops.TILE, plan.given)
     buffer = np.empty(2 * plan.piece, plan.made) if plan.piece else None
     how = (plan.shape, *converted, np.empty(plan.chunk, plan.computed), buffer)
+    loop, parts = (loops.dense, _dense) if plan.dense else (loops.paste, _paste)
     try:
-        (_dense if plan.dense else _paste)(loops, plan, pixels, who, held, scratch, how)
+        loop(*pixels, *who, *parts(plan, held, scratch), *how)
     except IndexError:
         return False
     return True
 
 
-def _paste(
-    loops: Any,
-    plan: _Plan,
-    pixels: tuple[Host, ...],
-    who: tuple[Host, bool, bool],
-    held: Mapping[str, Host],
-    scratch: Host,
-    how: tuple[Any, ...],
-) -> None:
-    """Outputs of a Paste, by the arrays that it holds."""
+def _paste(plan: _Plan, held: Mapping[str, Host], scratch: Host) -> tuple[Host, ...]:
+    """What the loop of a Paste has beside pixels and parents, by the arrays that the region holds."""
     count, n = len(plan.boxes), plan.out[0]
     weight, blended = plan.unblended
-    if "background" in held and len(who[0]) > 1:
+    if "background" in held and len(held["parent"]) > 1:
         weight = _read_only(_weights(held["background"], plan.computed))
         blended = _read_only(held["background"][0] != 1)
     boxes = crops = _stacked(held, plan.boxes, n)
     if plan.crops:
         crops = _stacked(held, plan.crops, n)
-    loops.paste(
-        *pixels,
-        *who,
-        weight,
-        blended,
-        scratch,
-        boxes,
-        plan.who,
-        plan.windows,
-        crops,
-        np.empty((count, plan.shape[3] if plan.crops else 0), np.int64),
-        np.empty((count, 3, 2), np.int64),
-        np.empty(count, np.int64),
-        *how,
-    )
+    column = np.empty((count, plan.shape[3] if plan.crops else 0), np.int64)
+    ends, turn = np.empty((count, 3, 2), np.int64), np.empty(count, np.int64)
+    return weight, blended, scratch, boxes, plan.who, plan.windows, crops, column, ends, turn
 
 
-def _dense(
-    loops: Any,
-    plan: _Plan,
-    pixels: tuple[Host, ...],
-    who: tuple[Host, bool, bool],
-    held: Mapping[str, Host],
-    scratch: Host,
-    how: tuple[Any, ...],
-) -> None:
-    """Outputs of a Dense, by the arrays that it holds."""
-    k, n = who[0].shape
-    loops.dense(
-        *pixels,
-        *who,
-        held["weight"].reshape(k, n, -1),
-        np.empty(plan.chunk + 2 * plan.shape[4], plan.computed),
-        scratch,
-        plan.windows,
-        _stacked(held, plan.boxes, n),
-        _stacked(held, plan.crops, n),
-        np.empty((len(plan.boxes), plan.shape[3]), np.int64),
-        *how,
-    )
+def _dense(plan: _Plan, held: Mapping[str, Host], scratch: Host) -> tuple[Host, ...]:
+    """Likewise of a Dense."""
+    k, n = held["parent"].shape
+    weight, weights = held["weight"].reshape(k, n, -1), np.empty(plan.chunk + 2 * plan.shape[4], plan.computed)
+    boxes, crops = (_stacked(held, names, n) for names in (plan.boxes, plan.crops))
+    column = np.empty((len(plan.boxes), plan.shape[3]), np.int64)
+    return weight, weights, scratch, plan.windows, boxes, crops, column
 
 
 def _stacked(held: Mapping[str, Host], names: tuple[str, ...], n: int) -> Host:
