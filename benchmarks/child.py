@@ -17,7 +17,7 @@ Rows = Callable[[bool], Iterable[Row]]
 
 
 def main(process: str, rows: Rows, packages: Sequence[str]) -> None:
-    """Measure the rows of this process, and write them where the parent asked for them."""
+    """Measure the rows of this process, and write them where the source asked for them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--out", type=Path, required=True)

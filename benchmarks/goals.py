@@ -83,7 +83,7 @@ def small_batches() -> Iterator[Goal]:
             f"the draw of 128 rows, {method}",
             0.010,
             "ms",
-            lambda run, method=method: whole(run.find("parts", method, "draw", "numpy")),
+            lambda run, method=method: whole(run.find("per_source", method, "draw", "numpy")),
         )
     yield Goal("A, faster than torchvision", 2.5, "x", lambda run: least_gain(run, is_torchvision), at_least=True)
     yield Goal(

@@ -154,7 +154,7 @@ def remarks(rows: Sequence[Row]) -> str:
 
 def parts_of_a_batch(run: Results) -> str:
     """Where the time of a small batch goes."""
-    rows = run.of("parts")
+    rows = run.of("per_source")
     if not rows:
         return ""
     cases = unique(row.case for row in rows)

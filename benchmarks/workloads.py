@@ -13,7 +13,7 @@ from .timing import Pace
 
 MEAN, STD = np.float32([0.4914, 0.4822, 0.4465]), np.float32([0.2470, 0.2435, 0.2616])
 SCALE, OFFSET = 1 / (255 * STD), -MEAN / STD  #: normalised = SCALE * pixel + OFFSET, a channel
-RECIPES = {"CutMix": ma.CutMix(alpha=1.0), "MixUp": ma.MixUp(alpha=1.0), "5-way MixUp": ma.MixUp(alpha=1.0, parents=5)}
+RECIPES = {"CutMix": ma.CutMix(alpha=1.0), "MixUp": ma.MixUp(alpha=1.0), "5-way MixUp": ma.MixUp(alpha=1.0, sources=5)}
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="these are
 KEY, N, SIZE, CLASSES = (2**65 + 7, 3, 11), 6, (37, 24), 9
 RECIPES = [
     *(ma.recipe(entry.defaults) for entry in ma.recipes()),
-    ma.MixUp(parents=5),
-    ma.one_of(ma.CutMix(), ma.MixUp(parents=3)),
+    ma.MixUp(sources=5),
+    ma.one_of(ma.CutMix(), ma.MixUp(sources=3)),
     ma.one_of(ma.FMix(), ma.ResizeMix(), ma.RandomErasing(noise=3)),
     ma.per_batch(ma.CowMix()),
     ma.schedule({0: ma.CutMix(), 3: ma.GridMix()}),
@@ -51,7 +51,7 @@ def apart(recipe):
 def assert_same_mix(got, want, atol=0.0):
     (structure, arrays), (expected, wanted) = got.flatten(), want.flatten()
     assert structure == expected
-    for name, array, host in zip(("parent", "share", *structure[1]), arrays, wanted, strict=True):
+    for name, array, host in zip(("index", "lam", *structure[1]), arrays, wanted, strict=True):
         held = array.cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
         assert held.dtype == host.dtype
         np.testing.assert_allclose(held, host, rtol=0, atol=atol, err_msg=name)
@@ -240,5 +240,5 @@ def test_jax_draws_the_same_mix_there(recipe):
 def test_the_library_of_an_array_there_is_far():
     x = torch.zeros(1, device="cuda")
     xp = _xp.of(x)
-    assert xp.is_far(x)
-    assert not _xp.of(x.cpu()).is_far(x.cpu())
+    assert xp.on_accelerator(x)
+    assert not _xp.of(x.cpu()).on_accelerator(x.cpu())

@@ -31,10 +31,10 @@ RECIPES = [
     ma.identity(),
     ma.CutMix(),
     ma.MixUp(),
-    ma.MixUp(parents=5),
+    ma.MixUp(sources=5),
     ma.HMix(),
-    ma.NWayCutMix(parents=4),
-    ma.one_of(ma.CutMix(), ma.MixUp(parents=3)),
+    ma.NWayCutMix(sources=4),
+    ma.one_of(ma.CutMix(), ma.MixUp(sources=3)),
     ma.FMix(),
     ma.SmoothMix(),
     ma.Cutout(side=0.6, fill=77.5),
@@ -92,7 +92,7 @@ def run(x, source, mix, channels, dtype, scale=None, offset=None, out=None):
     if DEVICE == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
-        return gpu.images(x, source, mix.parent, mix.region, channels, dtype, scale, offset, out)
+        return gpu.images(x, source, mix.index, mix.region, channels, dtype, scale, offset, out)
     finally:
         if DEVICE == "cuda":
             torch.cuda.set_sync_debug_mode("default")
@@ -105,9 +105,9 @@ def host(x):
 def defined(x, source, mix, channels, dtype, scale=None, offset=None):
     """The output, and what an error of float32 is a part of, both float64."""
     like = source if x is None else x
-    source, parent = host(like if source is None else source), mix.parent.cpu().numpy()
-    own = source[parent[0]] if x is None else host(x)
-    weights = host(mix.dense())
+    source, index = host(like if source is None else source), mix.index.cpu().numpy()
+    own = source[index[0]] if x is None else host(x)
+    weights = host(mix.pixel_weights())
     fill = mix.region.fill
     if fill is not None:
         fill = (fill.round().clamp(0, 255) if like.dtype == U8 else fill).to(like.dtype)
@@ -118,7 +118,7 @@ def defined(x, source, mix, channels, dtype, scale=None, offset=None):
         weights = np.rint(weights * 65536)
         weights[0] = 65536 - weights[1:].sum(0)
     weights = np.stack([placed(weight, channels) for weight in weights])
-    parts = np.stack([own, *(source[rows] for rows in parent[1:]), *([] if fill is None else [fill])])
+    parts = np.stack([own, *(source[rows] for rows in index[1:]), *([] if fill is None else [fill])])
     total, size = (weights * parts).sum(0), np.abs(weights * parts).sum(0)
     if (like.dtype, dtype, scale, offset) == (U8, U8, None, None):
         return (total.astype(np.int64) + 2**15 >> 16).astype(np.float64), None
@@ -165,7 +165,7 @@ def test_the_kernel_is_the_definition(case):
     units = {name: torch.rand(c, device=DEVICE) * 2 - 0.5 for name in asked.split()}
     mix = drawn(recipe, n, size, seed=case)
     if source is not None:
-        mix = replace(mix, parent=torch.cat([mix.parent[:1], 6 - mix.parent[1:]]))  # other rows, as distinct
+        mix = replace(mix, index=torch.cat([mix.index[:1], 6 - mix.index[1:]]))  # other rows, as distinct
     own = None if case % 4 == 3 else x
     before = [y.clone() for y in (x, x if source is None else source)]
     got = run(own, source, mix, channels, to, **units)
@@ -182,8 +182,8 @@ def test_an_image_of_several_blocks_at_their_full_size():
 
 
 def test_the_own_sample_has_what_whole_numbers_leave():
-    """Weights that are no whole numbers of 2^-16, for each of which a parent is rounded."""
-    mix, x = drawn(ma.MixUp(parents=5), 5, (40, 30)), pixels((5, 3, 40, 30), U8)
+    """Weights that are no whole numbers of 2^-16, for each of which a source is rounded."""
+    mix, x = drawn(ma.MixUp(sources=5), 5, (40, 30)), pixels((5, 3, 40, 30), U8)
     weight = (
         torch.from_numpy(np.random.default_rng(0).dirichlet([1] * 5, (5, 40, 30))).float().movedim(-1, 0).to(DEVICE)
     )
@@ -196,7 +196,7 @@ def test_the_own_sample_has_what_whole_numbers_leave():
 @pytest.mark.parametrize("dtype", INTS)
 @pytest.mark.parametrize(
     "recipe",
-    [ma.CutMix(), ma.NWayCutMix(parents=3), ma.FMix(), ma.one_of(ma.HMix(), ma.CutMix()), ma.identity()],
+    [ma.CutMix(), ma.NWayCutMix(sources=3), ma.FMix(), ma.one_of(ma.HMix(), ma.CutMix()), ma.identity()],
     ids=repr,
 )
 def test_pixels_of_one_parent_are_copied_bit_for_bit(recipe, dtype):
@@ -209,29 +209,29 @@ def test_pixels_of_one_parent_are_copied_bit_for_bit(recipe, dtype):
     bits = bits.to(DEVICE)
     mix = drawn(recipe, 5, (7, 9), seed=3)
     got = run(bits.view(dtype), None, mix, "first", dtype).view(wide)
-    weights, checked = mix.dense().float(), 0
-    for j, parent in enumerate(mix.parent):
+    weights, checked = mix.pixel_weights().float(), 0
+    for j, index in enumerate(mix.index):
         alone = (weights[j] == 1)[:, None].expand(bits.shape)
-        assert torch.equal(got[alone], bits[parent.long()][alone])
+        assert torch.equal(got[alone], bits[index.long()][alone])
         checked += int(alone.sum())
     assert checked > bits.numel() / 4
 
 
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize(
-    "recipe", [ma.one_of(ma.CutMix(), ma.MixUp(parents=3)), ma.one_of(ma.FMix(), ma.SmoothMix())], ids=repr
+    "recipe", [ma.one_of(ma.CutMix(), ma.MixUp(sources=3)), ma.one_of(ma.FMix(), ma.SmoothMix())], ids=repr
 )
 @pytest.mark.parametrize("channels", ["last", "first"])
 def test_a_parent_without_weight_adds_nothing(recipe, channels):
     """Neither as padding nor where it is not seen, though it is NaN there."""
     mix = drawn(recipe, 4, (6, 11))
-    rows = torch.arange(mix.parent.numel(), dtype=torch.int32, device=DEVICE).reshape(mix.parent.shape)
-    mix = replace(mix, parent=rows)  # each parent has a row of its own
-    weights = torch.stack([placed(weight, channels) for weight in mix.dense().float()])
+    rows = torch.arange(mix.index.numel(), dtype=torch.int32, device=DEVICE).reshape(mix.index.shape)
+    mix = replace(mix, index=rows)  # each source has a row of its own
+    weights = torch.stack([placed(weight, channels) for weight in mix.pixel_weights().float()])
     source = pixels(shaped(len(rows) * 4, (6, 11), channels, 2), F32)
     poisoned = torch.where(weights.reshape(len(source), *weights.shape[2:]) > 0, source, float("nan"))
     assert (weights == 0).any()
-    assert mix.region.arrays().keys() == {"weight"} or (mix.share == 0).any()  # padding
+    assert mix.region.arrays().keys() == {"weight"} or (mix.lam == 0).any()  # padding
     for dtype in (F32, F16):
         got = run(None, poisoned, mix, channels, dtype)
         assert torch.equal(got, run(None, source, mix, channels, dtype))
@@ -256,12 +256,12 @@ def test_each_pixel_that_is_seen_is_read_once(recipe, monkeypatch):
     x, mix = pixels((4, 2, 6, 11), F32), drawn(recipe, 4, (6, 11))
     run(x, None, mix, "first", F32)
     of_x = np.concatenate([at[(at >= x.data_ptr()) & (at < x.data_ptr() + x.nbytes)] for at in read])
-    assert len(of_x) == 2 * (mix.dense() > 0).sum()
+    assert len(of_x) == 2 * (mix.pixel_weights() > 0).sum()
 
 
 def test_the_own_samples_are_those_of_x():
     x, source = pixels((3, 8), F32), pixels((3, 8), F32, seed=1)
-    mix = replace(drawn(ma.identity(), 3, (8,)), parent=torch.tensor([[2, 0, 1]], dtype=torch.int32, device=DEVICE))
+    mix = replace(drawn(ma.identity(), 3, (8,)), index=torch.tensor([[2, 0, 1]], dtype=torch.int32, device=DEVICE))
     assert torch.equal(run(x, source, mix, None, F32), x)
     assert torch.equal(run(None, source, mix, None, F32), source[[2, 0, 1]])
 
@@ -304,7 +304,7 @@ def test_a_row_that_is_not_there_is_taken_for_the_nearest():
     x = pixels((9, 5, 6), U8, seed=1)
     rows = torch.tensor([[3, 3, 3, 3], [2, -1, 9, 2**31 - 1]], dtype=torch.int32, device=DEVICE)
     region = ma.Dense(torch.full((2, 4, 5, 6), 0.5, device=DEVICE))
-    got = run(None, x, replace(drawn(ma.MixUp(), 4, (5, 6)), parent=rows, region=region), None, F32)
+    got = run(None, x, replace(drawn(ma.MixUp(), 4, (5, 6)), index=rows, region=region), None, F32)
     assert torch.equal(got, (x[3].float() + x[[2, 0, 8, 8]].float()) / 2)
 
 
@@ -312,17 +312,17 @@ def test_a_row_that_is_not_there_is_taken_for_the_nearest():
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
-@pytest.mark.parametrize("recipe", [ma.identity(), ma.CutMix(), ma.MixUp(parents=5)], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.identity(), ma.CutMix(), ma.MixUp(sources=5)], ids=repr)
 @pytest.mark.parametrize("classes", [1, 5, 64, 3000])
 def test_labels_are_those_of_the_library(recipe, dtype, classes):
     y = torch.arange(7, device=DEVICE).mul(3).remainder(min(classes, 200)).to(dtype)
     mix, source = drawn(recipe, 7, (8, 8)), y.flip(0)
     want = mix.to(ma._xp.common()) if DEVICE == "cpu" else None
     for other in (None, source):
-        got = gpu.labels(y, other, mix.parent, mix.share, classes)
-        parts = [y, *((y if other is None else other)[rows.long()] for rows in mix.parent[1:])]
+        got = gpu.labels(y, other, mix.index, mix.lam, classes)
+        parts = [y, *((y if other is None else other)[rows.long()] for rows in mix.index[1:])]
         hot = [torch.nn.functional.one_hot(part.long(), classes) for part in parts]
-        assert torch.equal(got, sum(share[:, None] * one for share, one in zip(mix.share, hot, strict=True)))
+        assert torch.equal(got, sum(lam[:, None] * one for lam, one in zip(mix.lam, hot, strict=True)))
         assert (
             want is None
             or (got.numpy() == want.labels(y.numpy(), classes, source=None if other is None else other.numpy())).all()
@@ -330,23 +330,23 @@ def test_labels_are_those_of_the_library(recipe, dtype, classes):
 
 
 def test_labels_of_what_is_none_are_nan():
-    parent = torch.tensor([[0, 1, 2, 3, 4], [1, 0, 3, 5, -1]], dtype=torch.int32, device=DEVICE)
-    share = torch.full((2, 5), 0.5, device=DEVICE)
+    index = torch.tensor([[0, 1, 2, 3, 4], [1, 0, 3, 5, -1]], dtype=torch.int32, device=DEVICE)
+    lam = torch.full((2, 5), 0.5, device=DEVICE)
     y = torch.tensor([2, 0, 1, 2, 7, 0, 2], device=DEVICE)[1:6]  # what lies beside it are classes, too
-    got = gpu.labels(y, None, parent, share, 3)
+    got = gpu.labels(y, None, index, lam, 3)
     assert got.isnan().all(1).tolist() == [False, False, True, True, True]
     assert got[:2].tolist() == [[0.5, 0.5, 0]] * 2
-    assert gpu.labels(y[:0], None, parent[:, :0], share[:, :0], 3).shape == (0, 3)
+    assert gpu.labels(y[:0], None, index[:, :0], lam[:, :0], 3).shape == (0, 3)
 
 
 def test_labels_that_are_for_others():
     mix = drawn(ma.CutMix(), 4, (8, 8))
     y = torch.arange(4, device=DEVICE)
-    assert gpu.labels(y[:, None], None, mix.parent, mix.share, 4) is None
-    assert gpu.labels(y, None, mix.parent, mix.share, None) is None
-    assert gpu.labels(y > 1, None, mix.parent, mix.share, 2) is None
-    assert gpu.labels(y, None, mix.parent, mix.share.double(), 4) is None
-    assert gpu.labels(y, None, mix.parent, mix.share.requires_grad_(), 4) is None
+    assert gpu.labels(y[:, None], None, mix.index, mix.lam, 4) is None
+    assert gpu.labels(y, None, mix.index, mix.lam, None) is None
+    assert gpu.labels(y > 1, None, mix.index, mix.lam, 2) is None
+    assert gpu.labels(y, None, mix.index, mix.lam.double(), 4) is None
+    assert gpu.labels(y, None, mix.index, mix.lam.requires_grad_(), 4) is None
 
 
 @pytest.mark.parametrize("size", [(1,), (5, 7), (120, 101)])
@@ -388,19 +388,19 @@ for recipe, size, dtype, to, channels, scale in [
     (ma.CutMix(), (64, 64), u8, u8, "last", None),
     (ma.NWayCutMix(), (64, 64), u8, bf16, "first", scale),
     (ma.one_of(ma.MixUp(), ma.CutMix()), (64, 64), f32, f32, "first", None),
-    (ma.MixUp(parents=5), (1024,), u8, u8, "last", None),
+    (ma.MixUp(sources=5), (1024,), u8, u8, "last", None),
     (ma.one_of(ma.SmoothMix(), ma.RandomErasing(noise=1)), (64, 64), bf16, bf16, "last", None),
     (ma.FMix(), (4, 8, 16), f32, u8, "first", scale),
     (ma.Cutout(), (1, 1), f32, f32, "first", None),
 ]:
     x = torch.zeros((4, 3, *size) if channels == "first" else (4, *size, 3), dtype=dtype)
     mix = recipe.draw(4, size=size, key=(0, 0), like=x)
-    assert gpu.images(x, None, mix.parent, mix.region, channels, to, scale, None) is not None
+    assert gpu.images(x, None, mix.index, mix.region, channels, to, scale, None) is not None
     assert "fma" not in made[-1]
     assert ("cvt.rn.bf16" in made[-1]) == (to == bf16)
     wider = "st" if to.itemsize > dtype.itemsize else "ld"
     assert re.search(wider + r"\.global[.:\w]*\.v4\.b32", made[-1]) or size == (1, 1)
-assert gpu.labels(torch.arange(4), None, mix.parent, mix.share, 10) is not None
+assert gpu.labels(torch.arange(4), None, mix.index, mix.lam, 10) is not None
 assert gpu.lowest(torch.zeros((4, 30, 40), dtype=torch.int32), torch.ones(4)) is not None
 assert "ld.global.v4.b32" in made[-1]
 assert len(made) == 9

@@ -120,10 +120,10 @@ def test_laws_of_the_metrics(rows):
 
 
 def test_it_is_the_mean_of_the_labels_of_the_predicted_parent():
-    """A network that always knows the own sample has the mean of its share."""
+    """A network that always knows the base sample has the mean of its share."""
     mix = ma.CutMix().draw(8, (16, 16), key=(0, 0))
     mixed = metrics.mixed_accuracy(np.eye(8, dtype=np.float32), mix.labels(np.arange(8), 8))
-    np.testing.assert_array_equal(mixed, mix.share[0])
+    np.testing.assert_array_equal(mixed, mix.lam[0])
 
 
 @per_library

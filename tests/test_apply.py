@@ -14,21 +14,19 @@ from mixaug.regions import Dense, Paste
 tf = ways.tf
 
 
-def blend(*columns: tuple[float, ...], parent=None) -> ma.Mix:
+def blend(*columns: tuple[float, ...], index=None) -> ma.Mix:
     """A MixUp of known weights: one tuple of shares an output."""
     background = np.array(columns, np.float32).T
     k, n = background.shape
-    parent = (
-        np.stack([(np.arange(n) + j) % n for j in range(k)]).astype(np.int32) if parent is None else np.int32(parent)
-    )
-    return assemble(ma._xp.common(), parent, Paste(background, (None,) * k), (2, 2))
+    index = np.stack([(np.arange(n) + j) % n for j in range(k)]).astype(np.int32) if index is None else np.int32(index)
+    return assemble(ma._xp.common(), index, Paste(background, (None,) * k), (2, 2))
 
 
 def boxes(*rows: list[list[int]], size=(4, 4)) -> ma.Mix:
     """A CutMix of known boxes: [[top, bottom], [left, right]] an output."""
     box, n = np.array(rows, np.int32), len(rows)
-    parent = np.stack([np.arange(n), (np.arange(n) + 1) % n]).astype(np.int32)
-    return assemble(ma._xp.common(), parent, Paste(None, (None, box)), size)
+    index = np.stack([np.arange(n), (np.arange(n) + 1) % n]).astype(np.int32)
+    return assemble(ma._xp.common(), index, Paste(None, (None, box)), size)
 
 
 def test_a_box_by_hand():
@@ -38,9 +36,9 @@ def test_a_box_by_hand():
     expected[1:3] = 9
     np.testing.assert_array_equal(mix.images(x)[0, :, :, 0], expected)
     np.testing.assert_array_equal(mix.images(x)[1], x[1])
-    np.testing.assert_array_equal(mix.share, [[0.5, 1], [0.5, 0]])
+    np.testing.assert_array_equal(mix.lam, [[0.5, 1], [0.5, 0]])
     np.testing.assert_array_equal(mix.labels(np.array([0, 1]), 2), [[0.5, 0.5], [0, 1]])
-    np.testing.assert_array_equal(mix.parent, [[0, 1], [1, 1]])
+    np.testing.assert_array_equal(mix.index, [[0, 1], [1, 1]])
 
 
 def test_a_blend_by_hand():
@@ -48,9 +46,9 @@ def test_a_blend_by_hand():
     mix = blend((0.5, 0.25, 0.25), (1, 0, 0), (0, 0.5, 0.5))
     np.testing.assert_array_equal(mix.images(x, channels=None)[:, 0, 0], [75, 100, 50])
     np.testing.assert_array_equal(mix.values(np.array([0, 100, 200])), np.float32([75, 100, 50]))
-    parts, share = mix.parts(np.array([7, 8, 9]))
+    parts, lam = mix.per_source(np.array([7, 8, 9]))
     np.testing.assert_array_equal(parts, [[7, 8, 9], [8, 8, 7], [9, 8, 8]])
-    np.testing.assert_array_equal(share, mix.share)
+    np.testing.assert_array_equal(lam, mix.lam)
 
 
 def test_images_are_fresh_memory_even_when_nothing_is_mixed():
@@ -124,7 +122,7 @@ def test_an_id_that_no_host_sees_shows_as_nan(jit):
 
     rows = tf.function(run, jit_compile=jit)(tf.constant([0, 7, 2])).numpy()
     mix = ma.MixUp(alpha=1.0).draw(3, (2, 2), key=(0, 0))
-    touched = ((mix.parent == 1) & (mix.share > 0)).any(axis=0)
+    touched = ((mix.index == 1) & (mix.lam > 0)).any(axis=0)
     np.testing.assert_array_equal(np.isnan(rows).all(axis=1), touched)
     assert touched.any()
     assert not touched.all()
@@ -163,15 +161,15 @@ def test_a_source_of_other_rows():
     rng = np.random.default_rng(0)
     data, ids = rng.normal(size=(50, 6, 6, 1)).astype(np.float32), np.arange(50)
     own = np.array([4, 30, 7])
-    parent = np.array([own, [9, 9, 49]], np.int32)
-    mix = ma.CutMix().draw(3, (6, 6), key=(0, 0), parent=parent)
-    expected = (mix.dense()[..., None] * data[mix.parent]).sum(axis=0)
+    index = np.array([own, [9, 9, 49]], np.int32)
+    mix = ma.CutMix().draw(3, (6, 6), key=(0, 0), index=index)
+    expected = (mix.pixel_weights()[..., None] * data[mix.index]).sum(axis=0)
     np.testing.assert_array_equal(mix.images(data[own], source=data), expected)
     labels = mix.labels(ids[own], 50, source=ids)
-    np.testing.assert_array_equal(labels[np.arange(3), own], mix.share[0])
-    np.testing.assert_array_equal(mix.parts(ids[own], source=ids)[0], mix.parent)
-    np.testing.assert_allclose(mix.values(ids[own], source=ids), (mix.share * mix.parent).sum(axis=0), rtol=1e-6)
-    with pytest.raises(ValueError, match="takes parents up to row 49, but there are only 3 rows; pass the array"):
+    np.testing.assert_array_equal(labels[np.arange(3), own], mix.lam[0])
+    np.testing.assert_array_equal(mix.per_source(ids[own], source=ids)[0], mix.index)
+    np.testing.assert_allclose(mix.values(ids[own], source=ids), (mix.lam * mix.index).sum(axis=0), rtol=1e-6)
+    with pytest.raises(ValueError, match="takes sources up to row 49, but there are only 3 rows; pass the array"):
         mix.images(data[own])
     with pytest.raises(TypeError, match=r"expected a source like the batch, float32 with rows .*, got float64"):
         mix.images(data[own], source=data.astype(np.float64))
@@ -179,11 +177,11 @@ def test_a_source_of_other_rows():
         mix.images(data[own], source=data.repeat(3, axis=-1))
     with pytest.raises(ValueError, match=r"expected class ids in 0\.\.48, got 9\.\.49"):
         mix.labels(ids[own], 49, source=ids)
-    for wrong in (parent - 5, parent + 0.5):
-        with pytest.raises(ValueError, match="parent: expected rows of the source, whole numbers of 0 or more"):
-            ma.CutMix().draw(3, (6, 6), key=(0, 0), parent=wrong)
-    with pytest.raises(ValueError, match=r"parent: expected the shape \(2, 4\), got \(2, 3\)"):
-        ma.CutMix().draw(4, (6, 6), key=(0, 0), parent=parent)
+    for wrong in (index - 5, index + 0.5):
+        with pytest.raises(ValueError, match="index: expected rows of the source, whole numbers of 0 or more"):
+            ma.CutMix().draw(3, (6, 6), key=(0, 0), index=wrong)
+    with pytest.raises(ValueError, match=r"index: expected the shape \(2, 4\), got \(2, 3\)"):
+        ma.CutMix().draw(4, (6, 6), key=(0, 0), index=index)
 
 
 def test_values_keep_their_float_dtype():
@@ -199,7 +197,7 @@ def test_gradients_flow_through_a_mix():
         out = tf.reduce_sum(mix.images(x))
     gradient = tape.gradient(out, x)
     weights = np.zeros((4, 6, 6))
-    for rows, dense in zip(mix.parent.numpy(), mix.dense().numpy(), strict=True):
+    for rows, dense in zip(mix.index.numpy(), mix.pixel_weights().numpy(), strict=True):
         np.add.at(weights, rows, dense)
     np.testing.assert_allclose(np.asarray(gradient)[..., 0], weights, atol=1e-6)
 
@@ -268,7 +266,7 @@ def test_a_traced_mix_cannot_be_saved(tmp_path):
 # --- the library of the mix, and that of the arrays ---
 
 
-SERVED = [ma.MixUp(parents=3), ma.CutMix(), ma.Mosaic(), ma.RandomErasing(), ma.SmoothMix(), ma.GridMix()]
+SERVED = [ma.MixUp(sources=3), ma.CutMix(), ma.Mosaic(), ma.RandomErasing(), ma.SmoothMix(), ma.GridMix()]
 
 
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
@@ -282,7 +280,7 @@ def test_a_mix_of_numpy_serves_arrays_of_every_library(way, recipe):
 
     def mixed(x, small, ids, values, masks):
         images = mix.images(x, "last"), mix.images(small, "last")
-        return *images, mix.labels(ids, 5), mix.values(values), mix.masks(masks), *mix.parts(ids)
+        return *images, mix.labels(ids, 5), mix.values(values), mix.masks(masks), *mix.per_source(ids)
 
     got, want = way(mixed, x, small, ids, values, masks), mixed(x, small, ids, values, masks)
     for one, expected in zip(got, want, strict=True):
@@ -307,7 +305,7 @@ def test_objects_of_every_library_are_mixed_by_a_mix_of_numpy():
 
 @pytest.mark.parametrize("apply", [
     lambda mix, x: mix.images(x), lambda mix, x: mix.labels(x, 2), lambda mix, x: mix.values(x),
-    lambda mix, x: mix.masks(x), lambda mix, x: mix.parts(x), lambda mix, x: mix.boxes(x),
+    lambda mix, x: mix.masks(x), lambda mix, x: mix.per_source(x), lambda mix, x: mix.boxes(x),
     lambda mix, x: mix.keypoints(x), lambda mix, x: mix.instances(x), lambda mix, x: mix.visible(x),
 ])  # fmt: skip
 def test_a_mix_of_another_library_serves_its_own_arrays_alone(apply):
@@ -321,10 +319,10 @@ def test_a_mix_of_another_library_serves_its_own_arrays_alone(apply):
 def test_rows_that_are_not_there_are_refused_while_pytorch_compiles_too():
     """The loops read where they are told."""
     mix = ma.CutMix().draw(4, (8, 8), key=(0, 1))
-    far = ma.Mix(np.stack([mix.parent[0], mix.parent[1] + 50]), mix.share, mix.region, mix.size)
+    far = ma.Mix(np.stack([mix.index[0], mix.index[1] + 50]), mix.lam, mix.region, mix.size)
     ways.torch._dynamo.reset()
     for apply, x in ((far.images, np.zeros((4, 8, 8, 3), np.float32)), (lambda y: far.labels(y, 3), np.zeros(4, int))):
-        with pytest.raises(ValueError, match=r"the mix takes parents up to row 5\d, but there are only 4 rows"):
+        with pytest.raises(ValueError, match=r"the mix takes sources up to row 5\d, but there are only 4 rows"):
             ways.torch.compile(apply, backend="eager")(x)
 
 
@@ -332,7 +330,9 @@ def test_the_parts_of_texts_have_shares_of_the_library_of_the_batch():
     for make in ways.MAKE.values():
         images = make(np.zeros((3, 4, 4, 1), np.float32))
         batch = {"images": images, "caption": ["a", "b", "c"]}
-        mixed = ma.mix_batch(ma.MixUp(), batch, key=(0, 0), fields={"images": ma.Images("last"), "caption": "parts"})
+        mixed = ma.mix_batch(
+            ma.MixUp(), batch, key=(0, 0), fields={"images": ma.Images("last"), "caption": "per_source"}
+        )
         assert type(mixed["caption"][1]) is type(images)
 
 

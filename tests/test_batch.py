@@ -150,7 +150,7 @@ def test_the_library_is_that_of_the_images_whatever_the_key_is_made_of():
     def run(step):
         with pytest.raises(TypeError, match="got traced numbers of TensorFlow; pass like= an array of that library"):
             ma.CutMix().draw(N, (8, 8), key=(0, step), like=IMAGES)
-        return ma.CutMix().draw(N, (8, 8), key=(0, step)).share
+        return ma.CutMix().draw(N, (8, 8), key=(0, step)).lam
 
     assert isinstance(run(tf.constant(3)), tf.Tensor)
 
@@ -158,13 +158,15 @@ def test_the_library_is_that_of_the_images_whatever_the_key_is_made_of():
 CLASSES = 2 * N + 3
 BATCH = (ways.own_class_everywhere(CLASSES, (6, 5))[:N], LABELS)  # image i is of class i
 BANK = (ways.own_class_everywhere(CLASSES, (6, 5))[N:], np.arange(N, CLASSES))  # longer, and of other classes
-MORE = ma.one_of(ma.MixUp(parents=3), ma.CutMix(), ma.RICAP())
+MORE = ma.one_of(ma.MixUp(sources=3), ma.CutMix(), ma.RICAP())
 
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), MORE, ma.GridMix(), ma.Cutout()], ids=repr)
 def test_keep_clean_puts_the_batch_before_its_mixes(recipe):
     weights = WEIGHTS.astype(np.float64)
-    images, labels, kept = ma.mix_batch(recipe, (IMAGES, LABELS, weights), key=(1, 2), num_classes=N, keep_clean=True)
+    images, labels, kept = ma.mix_batch(
+        recipe, (IMAGES, LABELS, weights), key=(1, 2), num_classes=N, include_clean=True
+    )
     mixed = ma.mix_batch(recipe, (IMAGES, LABELS, weights), key=(1, 2), num_classes=N)
     assert len(images) == len(labels) == len(kept) == 2 * N
     np.testing.assert_array_equal(images[:N], IMAGES)
@@ -177,8 +179,8 @@ def test_keep_clean_puts_the_batch_before_its_mixes(recipe):
 
 @pytest.mark.parametrize("clean", [False, True])
 def test_repeat_draws_each_copy_anew(clean):
-    options = {"num_classes": CLASSES, "keep_clean": clean}
-    images, labels = ma.mix_batch(MORE, BATCH, key=(1, 2), repeat=3, **options)
+    options = {"num_classes": CLASSES, "include_clean": clean}
+    images, labels = ma.mix_batch(MORE, BATCH, key=(1, 2), copies=3, **options)
     one = ma.mix_batch(MORE, BATCH, key=(1, 2), **options)
     assert len(images) == len(labels) == (3 + clean) * N
     np.testing.assert_array_equal(images[: len(one[0])], one[0])
@@ -192,54 +194,54 @@ def test_copies_say_nothing_of_each_other():
     """Whether a row is mixed in its second copy depends on nothing that its first one drew."""
     n = 4000
     recipe, batch = ma.one_of(ma.identity(), ma.MixUp()), (np.zeros((n, 1, 1), np.float32), np.arange(n) % 2)
-    _, labels = ma.mix_batch(recipe, batch, key=(0, 0), num_classes=2, repeat=2, pairing=ma.pairing.Roll())
+    _, labels = ma.mix_batch(recipe, batch, key=(0, 0), num_classes=2, copies=2, pairing=ma.pairing.Roll())
     first, second = 1 - labels[np.arange(2 * n), np.arange(2 * n) % 2].reshape(2, n)  # the share of the other class
     assert stats.spearmanr(first, second).pvalue > 1e-3
     assert stats.ks_2samp(first[second > 0], first[second == 0]).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("options", [{"keep_clean": True}, {"repeat": 2}])
+@pytest.mark.parametrize("options", [{"include_clean": True}, {"copies": 2}])
 def test_labels_apart_cannot_be_joined(options):
     with pytest.raises(
-        TypeError, match="labels: expected labels of one array for keep_clean or repeat, got Parts; mix"
+        TypeError, match="labels: expected labels of one array for include_clean or copies, got PerSource; mix"
     ):
-        ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=(0, 0), fields={"labels": ma.Parts()}, **options)
+        ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=(0, 0), fields={"labels": ma.PerSource()}, **options)
 
 
-@pytest.mark.parametrize("recipe", [ma.CutMix(), MORE, ma.MixUp(alpha=9.0, parents=4), ma.GridMix()], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), MORE, ma.MixUp(alpha=9.0, sources=4), ma.GridMix()], ids=repr)
 @pytest.mark.parametrize("size", [1, 2, len(BANK[0])])
 def test_other_parents_come_from_the_bank_alone(recipe, size):
     bank = tuple(x[:size] for x in BANK)
     for step in range(10):
         images, labels = ma.mix_batch(recipe, BATCH, key=(0, step), num_classes=CLASSES, bank=bank)
         ways.assert_label_is_the_pixels(images, labels)
-        assert not labels[:, :N][~np.eye(N, dtype=bool)].any()  # of the batch only the own sample
-        assert ((labels[:, N:] > 0).sum(axis=1) <= min(size, recipe.parents - 1)).all()
+        assert not labels[:, :N][~np.eye(N, dtype=bool)].any()  # of the batch only the base sample
+        assert ((labels[:, N:] > 0).sum(axis=1) <= min(size, recipe.sources - 1)).all()
     assert labels[:, N:].any()
 
 
 def test_parents_of_a_bank_are_distinct_and_equally_likely():
     counts = np.zeros(len(BANK[0]))
     for step in range(2000):
-        _, labels = ma.mix_batch(ma.MixUp(alpha=99.0, parents=4), BATCH, key=(0, step), num_classes=CLASSES, bank=BANK)
+        _, labels = ma.mix_batch(ma.MixUp(alpha=99.0, sources=4), BATCH, key=(0, step), num_classes=CLASSES, bank=BANK)
         assert ((labels > 0).sum(axis=1) == 4).all()
         counts += labels[0, N:] > 0
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_a_bank_moves_no_box_and_no_share():
-    fields = {"labels": ma.Parts()}
+    fields = {"labels": ma.PerSource()}
     _, (_, plain) = ma.mix_batch(MORE, BATCH, key=(3, 4), fields=fields)
-    _, (parts, share) = ma.mix_batch(MORE, BATCH, key=(3, 4), fields=fields, bank=BANK)
-    np.testing.assert_array_equal(share, plain)
-    assert (parts[1:][share[1:] > 0] >= N).all()
+    _, (parts, lam) = ma.mix_batch(MORE, BATCH, key=(3, 4), fields=fields, bank=BANK)
+    np.testing.assert_array_equal(lam, plain)
+    assert (parts[1:][lam[1:] > 0] >= N).all()
 
 
 @pytest.mark.parametrize("library", ways.MAKE)
 def test_a_bank_of_any_library_gives_what_numpys_gives(library):
     make = ways.MAKE[library]
     batch, bank = (tuple(map(make, pair)) for pair in (BATCH, BANK))
-    options = {"key": (5, 6), "num_classes": CLASSES, "keep_clean": True, "repeat": 2}
+    options = {"key": (5, 6), "num_classes": CLASSES, "include_clean": True, "copies": 2}
     images, labels = ma.mix_batch(ma.CutMix(), batch, bank=bank, fields={"images": ma.Images("last")}, **options)
     want = ma.mix_batch(ma.CutMix(), BATCH, bank=BANK, **options)
     np.testing.assert_array_equal(ways.values(images), want[0])
@@ -263,10 +265,10 @@ def test_a_bank_of_any_library_gives_what_numpys_gives(library):
         (
             {"bank": (IMAGES, LABELS), "pairing": ma.pairing.Roll()},
             TypeError,
-            "bank: expected no pairing and no dataset beside it; it says where parents come from",
+            "bank: expected no pairing and no dataset beside it; it says where sources come from",
         ),
-        ({"repeat": 0}, ValueError, "repeat: expected a whole number of 1 or more, got 0"),
-        ({"repeat": 1.5}, ValueError, "repeat: expected a whole number of 1 or more, got 1.5"),
+        ({"copies": 0}, ValueError, "copies: expected a whole number of 1 or more, got 0"),
+        ({"copies": 1.5}, ValueError, "copies: expected a whole number of 1 or more, got 1.5"),
     ],
 )  # fmt: skip
 def test_options_that_are_refused(options, error, sentence):
@@ -280,7 +282,7 @@ def planar(batch):
 
 
 def through_mixed(options):
-    return next(ma.mixed([BATCH], MORE, num_classes=CLASSES, **options))
+    return next(ma.mixed(MORE, [BATCH], num_classes=CLASSES, **options))
 
 
 def through_tf(options):
@@ -309,22 +311,24 @@ def through_lightning(options):
     bank = {"bank": planar(options["bank"])} if "bank" in options else {}
     trainer = SimpleNamespace(current_epoch=0, distributed_sampler_kwargs=None)
     batch = list(planar(BATCH))
-    ma.lightning.Mix(MORE, num_classes=CLASSES, **{**options, **bank}).on_train_batch_start(trainer, None, batch, 0)
+    ma.lightning.MixCallback(MORE, num_classes=CLASSES, **{**options, **bank}).on_train_batch_start(
+        trainer, None, batch, 0
+    )
     return batch[0].movedim(1, -1), batch[1]
 
 
 def through_batches(options):
-    return next(ma.batches(*BATCH, N, MORE, num_classes=CLASSES, **options))
+    return next(ma.batches(MORE, *BATCH, N, num_classes=CLASSES, **options))
 
 
 def through_keras_dataset(options):
-    return ma.keras.MixedDataset(*BATCH, N, MORE, num_classes=CLASSES, **options)[0]
+    return ma.keras.MixedDataset(MORE, *BATCH, N, num_classes=CLASSES, **options)[0]
 
 
 def through_keras_layer(options):
     layer = ma.keras.MixLayer(MORE, num_classes=CLASSES, **options)
-    assert type(layer).from_config(layer.get_config()).repeat == layer.repeat
-    assert type(layer).from_config(layer.get_config()).keep_clean == layer.keep_clean
+    assert type(layer).from_config(layer.get_config()).copies == layer.copies
+    assert type(layer).from_config(layer.get_config()).include_clean == layer.include_clean
     plain = layer({"images": BATCH[0], "labels": LABELS}, training=False)
     np.testing.assert_array_equal(plain["images"], BATCH[0])
     return tuple(layer({"images": BATCH[0], "labels": LABELS, "step": np.int64(0)}).values())
@@ -332,25 +336,25 @@ def through_keras_layer(options):
 
 def through_torch_loader(options):
     pairs = list(zip(*planar(BATCH), strict=True))
-    images, labels = next(iter(ma.torch.loader(pairs, MORE, N, num_classes=CLASSES, shuffle=False, **options)))
+    images, labels = next(iter(ma.torch.loader(MORE, pairs, N, num_classes=CLASSES, shuffle=False, **options)))
     return images.movedim(1, -1), labels
 
 
 def rows_of(options) -> int:
-    return N * (options.get("repeat", 1) + options.get("keep_clean", False))
+    return N * (options.get("copies", 1) + options.get("include_clean", False))
 
 
 DOORS = {
     through_mixed: (0, 0, 0), through_tf: (0, 0, 0), through_torch: (0, 0), through_collate: (0, 0, 0),
     through_lightning: (0, 0, 0),
 }  # fmt: skip
-COPIES = [{"keep_clean": True}, {"repeat": 3}, {"keep_clean": True, "repeat": 2}]
+COPIES = [{"include_clean": True}, {"copies": 3}, {"include_clean": True, "copies": 2}]
 
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
     "options",
-    [*COPIES, {"pairing": ma.pairing.OtherClass()}, {"bank": BANK}, {"bank": BANK, "keep_clean": True, "repeat": 2}],
+    [*COPIES, {"pairing": ma.pairing.OtherClass()}, {"bank": BANK}, {"bank": BANK, "include_clean": True, "copies": 2}],
     ids=lambda options: "-".join(options),
 )
 def test_every_adapter_takes_the_options(door, options):
@@ -369,5 +373,5 @@ def test_the_others_take_copies(door, options):
     ways.assert_label_is_the_pixels(images, labels)
     copies = labels.reshape(-1, N, CLASSES)
     assert all((copies[i] != copies[j]).any() for i in range(len(copies)) for j in range(i))
-    if "keep_clean" in options:
+    if "include_clean" in options:
         np.testing.assert_array_equal(copies[0][copies[0].argmax(axis=1).argsort()], np.eye(N, CLASSES))

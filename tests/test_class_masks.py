@@ -1,4 +1,4 @@
-"""Masks of class ids, images of other sizes, labels by what is visible: by hand, by a slow reference, and as laws."""
+"""Masks of class ids: by hand, by a slow reference, as invariants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import ways
 from mixaug.mix import assemble
 from mixaug.regions import Dense, Paste
 from test_apply import blend, boxes
-from test_laws import CASES, KEY, is_soft
+from test_invariants import CASES, KEY, is_soft
 
 tf = ways.tf
 INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -33,14 +33,14 @@ def homes(size: tuple[int, ...], of: tuple[int, ...]) -> np.ndarray:
 
 def chosen(mix: ma.Mix, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Which row each pixel of a field of that size is of, and how far the winner is ahead, by the definition."""
-    dense = np.asarray(mix.dense(), np.float64)
+    dense = np.asarray(mix.pixel_weights(), np.float64)
     places = homes(size, mix.size)
     rows = np.zeros((dense.shape[1], *size), int)
     ahead = np.ones((dense.shape[1], *size))
     for i in range(dense.shape[1]):
         for pixel in np.ndindex(*size):
             weights = dense[(slice(None), i, *places[pixel])]
-            rows[(i, *pixel)] = values_of(mix.parent)[int(weights.argmax()), i]  # all 0 in a hole: the own one
+            rows[(i, *pixel)] = values_of(mix.index)[int(weights.argmax()), i]  # all 0 in a hole: the own one
             ahead[(i, *pixel)] = np.ptp(np.sort(weights)[-2:]) if len(weights) > 1 else 1
     return rows, ahead
 
@@ -53,7 +53,7 @@ def values_of(x):
 
 
 FORMS = [
-    ma.CutMix(), ma.MixUp(parents=3), ma.RICAP(), ma.SmoothMix(),
+    ma.CutMix(), ma.MixUp(sources=3), ma.RICAP(), ma.SmoothMix(),
     ma.one_of(ma.RICAP(), ma.Cutout(), ma.MixUp()), ma.one_of(ma.ResizeMix(), ma.GridMix(), ma.Cutout()),
 ]  # fmt: skip
 QUICK = (ways.numpy, ways.numpy_read_only, ways.tf_eager, ways.torch_eager)
@@ -90,13 +90,13 @@ def test_image_and_mask_agree(recipe, way, shape):
     soft, images = values_of(soft), values_of(images)
     soft = np.moveaxis(soft, 1, -1) if "torch" in way.__name__ else soft
     assert soft.dtype == np.float32
-    hole = np.asarray(mix.dense(), np.float64).sum(axis=0) < 0.5
+    hole = np.asarray(mix.pixel_weights(), np.float64).sum(axis=0) < 0.5
     own = ways.own_class_everywhere(n, size)
     np.testing.assert_allclose(soft, np.where(hole[..., None], own, images), atol=1e-6)
 
 
 def has_places(recipe: ma.Recipe) -> bool:
-    """Whether each pixel of an output is one pixel of one parent: a blend has no places."""
+    """Whether each pixel of an output is one pixel of one source: a blend has no places."""
     region = recipe.draw(6, (12, 10), key=KEY).region
     return region.arrays().get("background") is None and not is_soft(recipe)
 
@@ -107,7 +107,7 @@ def test_a_mask_of_the_pixels_own_places_moves_as_the_image_does(recipe):
     n, size = 6, (12, 10)
     ids = np.arange(n * 120).reshape(n, *size)
     mix = recipe.draw(n, size, key=KEY)
-    seen = np.asarray(mix.dense(), np.float64).sum(axis=0) > 0.5
+    seen = np.asarray(mix.pixel_weights(), np.float64).sum(axis=0) > 0.5
     mixed, image = mix.masks(ids), mix.images(ids.astype(np.float64), channels=None)
     np.testing.assert_array_equal(mixed[seen], image[seen])
     np.testing.assert_array_equal(mixed[~seen], ids[~seen])
@@ -129,20 +129,20 @@ def test_masks_of_any_size_follow_the_formula(recipe, size, data, n, step):
     mixed = mix.masks(np.ascontiguousarray(rows))
     np.testing.assert_array_equal(mixed[ahead > 1e-5], expected[ahead > 1e-5])
     x = np.pad(ways.own_class_everywhere(n, other), [(0, 0)] * (1 + len(other)) + [(0, 23 - n)])  # no side is as long
-    dense = np.asarray(mix.dense(), np.float64)
+    dense = np.asarray(mix.pixel_weights(), np.float64)
     at = tuple(np.moveaxis(homes(other, size), -1, 0))
     want = np.zeros((n, *other, 23))
     for j in range(dense.shape[0]):
         for i in range(n):
-            want[i, ..., mix.parent[j, i]] += dense[(j, i, *at)]
+            want[i, ..., mix.index[j, i]] += dense[(j, i, *at)]
     seen = want.sum(axis=-1) > 0.5
     np.testing.assert_allclose(mix.images(x, "last")[seen], want[seen], atol=1e-6)
 
 
 def test_windows_of_a_finer_field_keep_its_detail():
     """A crop of the same size as its box moves by whole image pixels: a field twice as fine moves by twice as many."""
-    box, crop = np.int32([[[0, 2], [0, 4]]]), np.int32([[[2, 4], [0, 4]]])
-    mix = assemble(ma._xp.common(), np.int32([[0], [0]]), Paste(None, (None, box), (None, crop)), (4, 4))
+    box, source_box = np.int32([[[0, 2], [0, 4]]]), np.int32([[[2, 4], [0, 4]]])
+    mix = assemble(ma._xp.common(), np.int32([[0], [0]]), Paste(None, (None, box), (None, source_box)), (4, 4))
     fine = np.arange(64).reshape(1, 8, 8)
     expected = fine.copy()
     expected[0, :4] = fine[0, 4:]
@@ -174,7 +174,7 @@ def test_the_heavier_image_wins_and_the_first_at_a_tie():
 
 def test_two_shares_of_the_same_image_count_as_one():
     """Of 0.4 own and 0.3 + 0.3 of another, the other is heavier."""
-    mix = blend((0.4, 0.3, 0.3), (1, 0, 0), parent=[[0, 1], [1, 0], [1, 0]])
+    mix = blend((0.4, 0.3, 0.3), (1, 0, 0), index=[[0, 1], [1, 0], [1, 0]])
     m = np.int64([5, 6])[:, None, None] * np.ones((1, 2, 2), np.int64)
     np.testing.assert_array_equal(mix.masks(m)[:, 0, 0], [6, 6])
 
@@ -242,8 +242,8 @@ def test_masks_are_fresh_memory():
 
 def test_parents_from_a_source():
     source = np.arange(5, dtype=np.int16)[:, None, None] * np.ones((1, 4, 4), np.int16)
-    parent = np.int32([[3, 1], [4, 0]])
-    mix = assemble(ma._xp.common(), parent, Paste(None, (None, np.int32([[[0, 2], [0, 4]]] * 2))), (4, 4))
+    index = np.int32([[3, 1], [4, 0]])
+    mix = assemble(ma._xp.common(), index, Paste(None, (None, np.int32([[[0, 2], [0, 4]]] * 2))), (4, 4))
     mixed = mix.masks(source[[3, 1]], source=source)
     np.testing.assert_array_equal(mixed[:, 0, 0], [4, 0])
     np.testing.assert_array_equal(mixed[:, 3, 0], [3, 1])
@@ -333,10 +333,10 @@ def test_visible_by_hand():
     foreground[2, 2:4] = True  # rows 2, 3: hidden by the box of output 2
     foreground[3, 0:2] = True  # its rows 2, 3 are empty
     seen = mix.visible(foreground)
-    np.testing.assert_array_equal(seen.share[:, 0], [0.5, 0.5])  # own row 2, and row 0 of image 1: 4 pixels each
-    np.testing.assert_array_equal(seen.share[:, 1], [0, 1])  # the own object is hidden, that of image 2 is whole
-    np.testing.assert_array_equal(seen.share[:, 2], [0.5, 0.5])  # nothing is visible: the plain shares
-    np.testing.assert_array_equal(seen.share[:, 3], [0.5, 0.5])
+    np.testing.assert_array_equal(seen.lam[:, 0], [0.5, 0.5])  # own row 2, and row 0 of image 1: 4 pixels each
+    np.testing.assert_array_equal(seen.lam[:, 1], [0, 1])  # the own object is hidden, that of image 2 is whole
+    np.testing.assert_array_equal(seen.lam[:, 2], [0.5, 0.5])  # nothing is visible: the plain shares
+    np.testing.assert_array_equal(seen.lam[:, 3], [0.5, 0.5])
     np.testing.assert_array_equal(seen.nothing, [False, False, True, False])
     np.testing.assert_array_equal(seen.unseen, [[False, False, True, False], [False, False, True, False]])
     labels = mix.labels(np.arange(4), 4, visible=foreground)
@@ -347,7 +347,7 @@ def test_visible_by_hand():
 def test_foreground_everywhere_gives_the_plain_labels(recipe):
     mix = recipe.draw(6, (9, 7), key=KEY)
     seen = mix.visible(np.ones((6, 9, 7), bool))
-    np.testing.assert_allclose(seen.share, mix.share, atol=1e-6)
+    np.testing.assert_allclose(seen.lam, mix.lam, atol=1e-6)
     assert not seen.unseen.any()
 
 

@@ -69,7 +69,7 @@ def test_help_names_what_there_is(arguments, said):
 
 
 def test_preview_writes_a_picture(tmp_path):
-    for recipe in ("cutmix", "one_of(mixup(alpha=1.0, parents=3), gridmix)"):
+    for recipe in ("cutmix", "one_of(mixup(alpha=1.0, sources=3), gridmix)"):
         done = mixaug("preview", "--recipe", recipe, "--rows", 3, "--out", tmp_path / "new" / "sheet.png")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == f"wrote {tmp_path / 'new' / 'sheet.png'}\n"
@@ -268,7 +268,7 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         ),
         (["preview", "--out", ""], "expected the name of a file, got '.'"),
         (["preview", "--image-size", "99999"], "expected an image size of 1 to 1024 pixels"),
-        (["preview", "--recipe", "mixup(parents=99)"], "expected a recipe of 16 parents at most, got 99"),
+        (["preview", "--recipe", "mixup(sources=99)"], "expected a recipe of 16 sources at most, got 99"),
         (["preview", "--data", "folder:"], "expected folder:PATH, got no path"),
         (["preview", "--data", "folder:{}/mine.txt"], "got {}/mine.txt: a file: name the folder that holds"),
         (["compare", "--resume", "{}"], "expected a run folder, got {}, which has no config.json"),

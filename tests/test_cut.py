@@ -53,31 +53,31 @@ def mean_area(size: tuple[int, ...], clip: bool) -> float:
 def test_a_box_inside_has_the_area_that_was_drawn(alpha):
     mix = ma.InsideCutMix(alpha=alpha).draw(N, LARGE, key=(0, 0))
     assert lies_inside(mix.region.box[1], LARGE)
-    assert stats.kstest(mix.share[1], stats.beta(alpha, alpha).cdf).pvalue > 1e-3
-    assert stats.kstest(mix.share[1], stats.beta(alpha, alpha * 1.25).cdf).pvalue < 1e-3  # the test can fail
+    assert stats.kstest(mix.lam[1], stats.beta(alpha, alpha).cdf).pvalue > 1e-3
+    assert stats.kstest(mix.lam[1], stats.beta(alpha, alpha * 1.25).cdf).pvalue < 1e-3  # the test can fail
     assert_anywhere_inside(mix.region.box[1], LARGE)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (224, 160)])
 @pytest.mark.parametrize(("recipe", "clip"), [(ma.InsideCutMix(), False), (ma.CutMix(), True)], ids=repr)
 def test_the_mean_area_is_what_integration_gives(recipe, clip, size):
-    share = recipe.draw(N, size, key=(0, 0)).share[1].astype(np.float64)
-    assert abs(share.mean() - mean_area(size, clip)) < 4 * share.std() / np.sqrt(N)
+    lam = recipe.draw(N, size, key=(0, 0)).lam[1].astype(np.float64)
+    assert abs(lam.mean() - mean_area(size, clip)) < 4 * lam.std() / np.sqrt(N)
 
 
 def test_a_clipped_box_keeps_more_of_the_own_sample():
     """The figures of InsideCutMix's docstring: s(1 - s/4) is what a centre leaves of a side s, on the mean."""
     s = np.sqrt((np.arange(10_000) + 0.5) / 10_000)
     assert round(1 - ((s * (1 - s / 4)) ** 2).mean(), 2) == 0.68
-    assert abs(ma.CutMix().draw(N, LARGE, key=(0, 0)).share[0].mean() - 0.68) < 0.01
-    assert abs(ma.InsideCutMix().draw(N, LARGE, key=(0, 0)).share[0].mean() - 0.5) < 0.01
+    assert abs(ma.CutMix().draw(N, LARGE, key=(0, 0)).lam[0].mean() - 0.68) < 0.01
+    assert abs(ma.InsideCutMix().draw(N, LARGE, key=(0, 0)).lam[0].mean() - 0.5) < 0.01
 
 
 @pytest.mark.parametrize("recipe", [ma.InsideCutMix(alpha=0.7), ma.EvenCutMix(alpha=0.7)], ids=repr)
 def test_a_box_is_what_its_words_say(recipe):
     """By hand: the box of each row from the row's own words, in whole numbers."""
     n, size = 200, (37, 50)
-    words = keys.words(NUMPY, keys.make((0, 0)), np.arange(n, dtype=np.uint32), 3)
+    words = keys.random_bits(NUMPY, keys.make((0, 0)), np.arange(n, dtype=np.uint32), 3)
     box = box_of(recipe, size, n)
     for row in range(n):
         lam = stats.beta(0.7, 0.7).ppf((int(words[0, row]) // 2**16 + 0.5) / 2**16)
@@ -95,7 +95,7 @@ def test_a_box_is_what_its_words_say(recipe):
 def covered(recipe: ma.Recipe, size: tuple[int, int]) -> float:
     """The p-value of all pixels being pasted equally often: each row answers for one pixel, so that all are apart."""
     pixels, n = size[0] * size[1], 60_000
-    pasted = recipe.draw(n, size, key=(0, 0)).dense()[1].reshape(n, pixels)[np.arange(n), np.arange(n) % pixels]
+    pasted = recipe.draw(n, size, key=(0, 0)).pixel_weights()[1].reshape(n, pixels)[np.arange(n), np.arange(n) % pixels]
     counts = np.bincount(np.arange(n) % pixels, pasted, pixels)
     return float(stats.chi2_contingency([counts, n / pixels - counts]).pvalue)
 
@@ -121,9 +121,9 @@ def test_boxmix_has_even_areas_and_log_aspects():
     box = mix.region.box[1]
     height, width = (sides(box) / LARGE).T
     assert lies_inside(box, LARGE)
-    assert stats.kstest(mix.share[1], stats.uniform(0.1, 0.2).cdf).pvalue > 1e-3
+    assert stats.kstest(mix.lam[1], stats.uniform(0.1, 0.2).cdf).pvalue > 1e-3
     assert stats.kstest(np.log(height / width), stats.uniform(-np.log(3), 2 * np.log(3)).cdf).pvalue > 1e-3
-    assert stats.pearsonr(mix.share[1], height / width).pvalue > 1e-3
+    assert stats.pearsonr(mix.lam[1], height / width).pvalue > 1e-3
     assert_anywhere_inside(box, LARGE)
 
 
@@ -144,29 +144,29 @@ def test_boxmix_stretches_the_last_two_axes_and_cuts_what_is_too_long():
 
 
 @given(
-    parents=st.integers(2, 6),
+    sources=st.integers(2, 6),
     alpha=st.sampled_from([0.1, 1.0, 5.0]),
     size=st.lists(st.integers(1, 12), min_size=1, max_size=3).map(tuple),
     step=st.integers(0, 1000),
 )
-def test_n_way_boxes_are_inside_and_none_lies_over_another(parents, alpha, size, step):
-    boxes = ma.NWayCutMix(alpha=alpha, parents=parents).draw(20, size, key=(0, step)).region.box
+def test_n_way_boxes_are_inside_and_none_lies_over_another(sources, alpha, size, step):
+    boxes = ma.NWayCutMix(alpha=alpha, sources=sources).draw(20, size, key=(0, step)).region.box
     assert boxes[0] is None
     assert all(lies_inside(box, size) for box in boxes[1:])
     assert sum(inside(NUMPY, box, size).astype(int) for box in boxes[1:]).max() <= 1
 
 
-@pytest.mark.parametrize("parents", [3, 5])
+@pytest.mark.parametrize("sources", [3, 5])
 @pytest.mark.parametrize("alpha", [0.7, 1.0, 3.0])
-def test_n_way_areas_are_dirichlet(parents, alpha):
-    share = ma.NWayCutMix(alpha=alpha, parents=parents).draw(N, LARGE, key=(0, 0)).share.astype(np.float64)
-    for areas in share:
-        assert stats.kstest(areas, stats.beta(alpha, alpha * (parents - 1)).cdf).pvalue > 1e-3
-    np.testing.assert_allclose(np.cov(share), stats.dirichlet(np.full(parents, alpha)).cov(), atol=0.006)
+def test_n_way_areas_are_dirichlet(sources, alpha):
+    lam = ma.NWayCutMix(alpha=alpha, sources=sources).draw(N, LARGE, key=(0, 0)).lam.astype(np.float64)
+    for areas in lam:
+        assert stats.kstest(areas, stats.beta(alpha, alpha * (sources - 1)).cdf).pvalue > 1e-3
+    np.testing.assert_allclose(np.cov(lam), stats.dirichlet(np.full(sources, alpha)).cov(), atol=0.006)
 
 
 def test_n_way_strips_lie_along_either_axis_and_boxes_anywhere_in_theirs():
-    region = ma.NWayCutMix(parents=3).draw(N, LARGE, key=(0, 0)).region
+    region = ma.NWayCutMix(sources=3).draw(N, LARGE, key=(0, 0)).region
     one, other = region.box[1:]
     along = one[:, :, 1] <= other[:, :, 0]  # the first strip comes first
     assert (along.any(axis=1)).all()
@@ -179,27 +179,27 @@ def test_n_way_strips_lie_along_either_axis_and_boxes_anywhere_in_theirs():
 
 
 def test_n_way_of_two_parents_is_a_box_inside():
-    two, one = ma.NWayCutMix(alpha=0.8, parents=2).draw(N, LARGE, key=(0, 0)), ma.InsideCutMix(alpha=0.8)
+    two, one = ma.NWayCutMix(alpha=0.8, sources=2).draw(N, LARGE, key=(0, 0)), ma.InsideCutMix(alpha=0.8)
     one = one.draw(N, LARGE, key=(0, 0))
     np.testing.assert_array_equal(sides(two.region.box[1]), sides(one.region.box[1]))
-    np.testing.assert_array_equal(two.share, one.share)
+    np.testing.assert_array_equal(two.lam, one.lam)
     assert_anywhere_inside(two.region.box[1], LARGE)
 
 
 @pytest.mark.parametrize("size", [LARGE, (64, 48), (5, 3)])
 @pytest.mark.parametrize(("alpha", "ratio"), [(1.0, 0.5), (1.0, 1.0), (0.5, 0.5), (3.0, 0.9)])
 def test_the_share_of_hmix_is_beta_whatever_is_clipped(alpha, ratio, size):
-    share = ma.HMix(alpha=alpha, ratio=ratio).draw(N, size, key=(0, 0)).share[0]
-    assert stats.kstest(share, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
-    word = keys.words(NUMPY, keys.make((0, 0)), np.arange(N, dtype=np.uint32), 1)[0]
+    lam = ma.HMix(alpha=alpha, ratio=ratio).draw(N, size, key=(0, 0)).lam[0]
+    assert stats.kstest(lam, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
+    word = keys.random_bits(NUMPY, keys.make((0, 0)), np.arange(N, dtype=np.uint32), 1)[0]
     lam = keys.beta_quantiles(alpha, alpha)[word >> 16]
-    np.testing.assert_allclose(share, lam, atol=2**-16)
+    np.testing.assert_allclose(lam, lam, atol=2**-16)
 
 
 def test_hmix_of_ratio_0_is_mixup():
     h = ma.HMix(alpha=0.6, ratio=0).draw(500, (9, 7), key=(0, 0))
-    assert (h.dense() == h.dense()[:, :, :1, :1]).all()
-    np.testing.assert_allclose(h.share[0], ma.MixUp(alpha=0.6).draw(500, (9, 7), key=(0, 0)).share[1], atol=2**-16)
+    assert (h.pixel_weights() == h.pixel_weights()[:, :, :1, :1]).all()
+    np.testing.assert_allclose(h.lam[0], ma.MixUp(alpha=0.6).draw(500, (9, 7), key=(0, 0)).lam[1], atol=2**-16)
 
 
 def test_hmix_of_ratio_1_is_cutmix_where_no_box_is_clipped():
@@ -208,15 +208,15 @@ def test_hmix_of_ratio_1_is_cutmix_where_no_box_is_clipped():
     np.testing.assert_array_equal(h.region.box[1], box)
     whole = ((box[..., 0] > 0) & (box[..., 1] < LARGE)).all(axis=1)
     assert abs(whole.mean() - 1 / 6) < 0.01  # the mean of (1 - s)^2
-    np.testing.assert_allclose(h.share[:, whole], cut.share[:, whole], atol=1e-4)
-    assert (h.share[1, ~whole] > cut.share[1, ~whole] - 1e-4).all()
+    np.testing.assert_allclose(h.lam[:, whole], cut.lam[:, whole], atol=1e-4)
+    assert (h.lam[1, ~whole] > cut.lam[1, ~whole] - 1e-4).all()
 
 
 def test_hmix_blends_outside_of_a_box_of_its_ratio():
     h = ma.HMix(ratio=0.3).draw(300, (40, 30), key=(0, 0))
-    word = keys.words(NUMPY, keys.make((0, 0)), np.arange(300, dtype=np.uint32), 1)[0]
+    word = keys.random_bits(NUMPY, keys.make((0, 0)), np.arange(300, dtype=np.uint32), 1)[0]
     lam = keys.beta_quantiles(1, 1)[word >> 16]
-    box, dense = h.region.box[1], h.dense()
+    box, dense = h.region.box[1], h.pixel_weights()
     side = np.floor(np.sqrt(np.float32(0.3) * (1 - lam))[:, None] * (40, 30))
     whole = ((box[..., 0] > 0) & (box[..., 1] < (40, 30))).all(axis=1)
     assert (abs(sides(box) - side)[whole] <= 1).all()
@@ -239,7 +239,7 @@ def test_a_table_of_sides_is_the_root_of_what_lam_leaves():
         (lambda: ma.BoxMix(low=0), "BoxMix low: expected a finite number above 0 and at most 1, got 0"),
         (lambda: ma.BoxMix(low=0.5, high=0.4), "BoxMix high: expected a finite number of 0.5 or more and at most 1"),
         (lambda: ma.BoxMix(aspect=0.5), "BoxMix aspect: expected a finite number of 1 or more, got 0.5"),
-        (lambda: ma.NWayCutMix(parents=1), "NWayCutMix parents: expected a whole number of 2 or more, got 1"),
+        (lambda: ma.NWayCutMix(sources=1), "NWayCutMix sources: expected a whole number of 2 or more, got 1"),
         (lambda: ma.NWayCutMix(alpha=-1), "NWayCutMix alpha: expected a finite number above 0"),
         (lambda: ma.HMix(alpha=float("nan")), "HMix alpha: expected a finite number above 0, got nan"),
         (lambda: ma.HMix(ratio=1.5), "HMix ratio: expected a finite number of 0 or more and at most 1, got 1.5"),

@@ -29,10 +29,10 @@ def test_label_is_the_pasted_fraction(size):
 
 
 def test_label_is_not_the_partners_alone():
-    """Elsewhere: the label becomes the partner's, though nearly all pixels are the own sample's."""
+    """Elsewhere: the label becomes the partner's, though nearly all pixels are the base sample's."""
     x, y = truth(64, (32, 32))
     mix = CUT.draw(64, (32, 32), key=(0, 0))
-    mostly_own = mix.share[0] > 0.9
+    mostly_own = mix.lam[0] > 0.9
     assert mostly_own.any()
     assert (mix.labels(y, 64)[mostly_own, y[mostly_own]] > 0.9).all()
     assert (mix.images(x).mean(axis=(1, 2))[mostly_own, y[mostly_own]] > 0.9).all()
@@ -42,7 +42,7 @@ def test_share_zero_is_the_own_samples():
     """Elsewhere: lambda is the partner's share."""
     x, _ = truth(64)
     mix = BLEND.draw(64, (9, 7), key=(0, 0))
-    np.testing.assert_allclose(mix.images(x)[np.arange(64), 0, 0, np.arange(64)], mix.share[0], atol=1e-6)
+    np.testing.assert_allclose(mix.images(x)[np.arange(64), 0, 0, np.arange(64)], mix.lam[0], atol=1e-6)
 
 
 def test_soft_masks_do_not_swap_labels():
@@ -110,7 +110,7 @@ def test_every_sample_has_its_own_box_and_weight():
     """Elsewhere: one box position, or one label, for the whole batch."""
     box = CUT.draw(128, (64, 64), key=(0, 0)).region.box[1]
     assert len({tuple(b.ravel()) for b in box}) > 100
-    assert len(set(BLEND.draw(128, (1,), key=(0, 0)).share[0])) > 120
+    assert len(set(BLEND.draw(128, (1,), key=(0, 0)).lam[0])) > 120
 
 
 def test_uint8_is_rounded_to_nearest_without_bias():
@@ -124,7 +124,7 @@ def test_uint8_is_rounded_to_nearest_without_bias():
 
 
 def test_uint8_images_leave_the_labels_alone():
-    """Elsewhere: lambda takes the images' dtype, so with uint8 every own weight becomes 0."""
+    """Elsewhere: lambda takes the images' dtype, so with uint8 every weight of the base sample becomes 0."""
     x, y = truth(16, dtype="uint8")
     for recipe in (BLEND, CUT):
         _, labels = ma.mix_batch(recipe, (x * 255, y), key=(0, 0), num_classes=16)
@@ -184,7 +184,7 @@ def test_a_second_image_is_mixed_by_the_same_mix():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
-@pytest.mark.parametrize("recipe", [BLEND, CUT, ma.MixUp(parents=4)], ids=repr)
+@pytest.mark.parametrize("recipe", [BLEND, CUT, ma.MixUp(sources=4)], ids=repr)
 def test_any_batch_size(n, recipe):
     """Elsewhere: odd batches, batches of one, and the short last batch raise."""
     x, y = truth(n)
@@ -204,28 +204,26 @@ def test_donors_are_not_overwritten():
 
 def test_the_seed_and_the_epoch_matter_and_nothing_else_does():
     """Elsewhere: seeds that do not reach the sampler; draws from a global generator; the same draws each epoch."""
-    draws = {
-        key: CUT.draw(32, (64, 64), key=key).share.tobytes() for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
-    }
+    draws = {key: CUT.draw(32, (64, 64), key=key).lam.tobytes() for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]}
     assert len(set(draws.values())) == 4
     np.random.seed(7)
     tf.random.set_seed(7)
     state = np.random.get_state()[1].tobytes()
-    assert CUT.draw(32, (64, 64), key=(0, 0, 0)).share.tobytes() == draws[0, 0, 0]
+    assert CUT.draw(32, (64, 64), key=(0, 0, 0)).lam.tobytes() == draws[0, 0, 0]
     assert np.random.get_state()[1].tobytes() == state
 
 
 def test_partners_are_drawn_and_not_the_neighbours():
     """Elsewhere: roll(1) or flip(0), so a sorted batch is always mixed within a class."""
     steps = np.arange(2000)
-    offsets = [int((CUT.draw(8, (4, 4), key=(0, s)).parent[1][0]) % 8) for s in steps]
-    counts = np.bincount(offsets, minlength=8)[1:]  # 0: an empty box has no parent
+    offsets = [int((CUT.draw(8, (4, 4), key=(0, s)).index[1][0]) % 8) for s in steps]
+    counts = np.bincount(offsets, minlength=8)[1:]  # 0: an empty box has no source
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_small_alpha_gives_numbers():
     """Elsewhere: gamma samples of 0 / 0."""
-    assert np.isfinite(ma.MixUp(alpha=1e-4, parents=5).draw(500, (1,), key=(0, 0)).share).all()
+    assert np.isfinite(ma.MixUp(alpha=1e-4, sources=5).draw(500, (1,), key=(0, 0)).lam).all()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
@@ -248,7 +246,7 @@ def test_a_blend_of_masks_makes_no_class_up():
     soft = mix.masks(masks, 255, num_classes=5, soft=True)
     assert set(np.flatnonzero(soft.sum(axis=(0, 1, 2)))) == {2, 4}
     np.testing.assert_allclose(soft.sum(axis=-1)[soft.any(axis=-1)], 1, atol=1e-6)
-    assert (~soft.any(axis=-1) == ((masks == 255) & (masks[mix.parent[1]] == 255))).all()
+    assert (~soft.any(axis=-1) == ((masks == 255) & (masks[mix.index[1]] == 255))).all()
 
 
 def test_masks_and_images_share_one_draw():

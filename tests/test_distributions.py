@@ -24,36 +24,36 @@ def distance(whole: np.ndarray, distribution: stats.rv_continuous) -> float:
 
 @pytest.mark.parametrize("alpha", [0.1, 0.2, 1.0, 4.0])
 def test_mixup_weights_are_beta(alpha):
-    share = ma.MixUp(alpha=alpha).draw(N, (1,), key=(0, 0)).share
-    whole = share[0].astype(np.float64) * 65536
+    lam = ma.MixUp(alpha=alpha).draw(N, (1,), key=(0, 0)).lam
+    whole = lam[0].astype(np.float64) * 65536
     assert (whole == np.rint(whole)).all()
     assert distance(whole, stats.beta(alpha, alpha)) < SURE
     assert distance(whole, stats.beta(alpha * 1.25, alpha)) > SURE  # the test can fail
 
 
-@pytest.mark.parametrize("parents", [3, 5])
+@pytest.mark.parametrize("sources", [3, 5])
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 3.0])
-def test_n_way_weights_are_dirichlet(parents, alpha):
-    share = ma.MixUp(alpha=alpha, parents=parents).draw(N, (1,), key=(0, 0)).share.astype(np.float64)
-    marginal = stats.beta(alpha, alpha * (parents - 1))
-    for weights in share:
+def test_n_way_weights_are_dirichlet(sources, alpha):
+    lam = ma.MixUp(alpha=alpha, sources=sources).draw(N, (1,), key=(0, 0)).lam.astype(np.float64)
+    marginal = stats.beta(alpha, alpha * (sources - 1))
+    for weights in lam:
         assert distance(weights * 65536, marginal) < SURE + 0.3  # each stick adds half a grid step of rounding
-    covariance = np.cov(share)
-    np.testing.assert_allclose(covariance, stats.dirichlet(np.full(parents, alpha)).cov(), atol=0.006)
+    covariance = np.cov(lam)
+    np.testing.assert_allclose(covariance, stats.dirichlet(np.full(sources, alpha)).cov(), atol=0.006)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.001])
 def test_small_alpha_gives_no_nan(alpha):
     for recipe in (
         ma.MixUp(alpha=alpha),
-        ma.MixUp(alpha=alpha, parents=4),
+        ma.MixUp(alpha=alpha, sources=4),
         ma.CutMix(alpha=alpha),
         ma.GridMix(alpha=alpha),
     ):
-        share = recipe.draw(2000, (16, 16), key=(0, 0)).share
-        assert np.isfinite(share).all()
-        np.testing.assert_allclose(share.sum(axis=0), 1)
-    assert (ma.MixUp(alpha=alpha).draw(2000, (1,), key=(0, 0)).share.max(axis=0) > 0.99).mean() > 0.9
+        lam = recipe.draw(2000, (16, 16), key=(0, 0)).lam
+        assert np.isfinite(lam).all()
+        np.testing.assert_allclose(lam.sum(axis=0), 1)
+    assert (ma.MixUp(alpha=alpha).draw(2000, (1,), key=(0, 0)).lam.max(axis=0) > 0.99).mean() > 0.9
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
@@ -96,18 +96,18 @@ def test_cutmix_area_has_the_mean_that_integration_gives():
     lam = (np.arange(4000) + 0.5) / 4000
     s = np.sqrt(1 - lam)
     overlap = s * (1 - s / 4)  # mean over a uniform centre of the clipped length, for s <= 1
-    share = ma.CutMix(alpha=1.0).draw(N, (size, size), key=(0, 0)).share[1]
-    assert abs(share.mean() - (overlap**2).mean()) < 0.006
+    lam = ma.CutMix(alpha=1.0).draw(N, (size, size), key=(0, 0)).lam[1]
+    assert abs(lam.mean() - (overlap**2).mean()) < 0.006
 
 
 def test_every_other_row_is_equally_likely_as_a_parent():
-    n, parents, draws = 7, 4, 6000
-    counts = np.zeros((parents, n, n))
+    n, sources, draws = 7, 4, 6000
+    counts = np.zeros((sources, n, n))
     for step in range(draws):
-        parent = ma.MixUp(alpha=100.0, parents=parents).draw(n, (1,), key=(0, step)).parent
-        counts[np.arange(parents)[:, None], np.arange(n), parent] += 1
+        index = ma.MixUp(alpha=100.0, sources=sources).draw(n, (1,), key=(0, step)).index
+        counts[np.arange(sources)[:, None], np.arange(n), index] += 1
     assert (counts[0] == draws * np.eye(n)).all()
-    for j in range(1, parents):
+    for j in range(1, sources):
         assert counts[j].trace() == 0
         others = counts[j][~np.eye(n, dtype=bool)]
         assert stats.chisquare(others).pvalue > 1e-3
@@ -115,30 +115,30 @@ def test_every_other_row_is_equally_likely_as_a_parent():
 
 def test_one_of_chooses_by_weight_and_rows_choose_apart():
     recipe = ma.one_of(ma.identity(), ma.MixUp(alpha=100.0), weights=(3, 1))
-    mixed = recipe.draw(N, (1,), key=(0, 0)).share[1] > 0
+    mixed = recipe.draw(N, (1,), key=(0, 0)).lam[1] > 0
     assert stats.binomtest(int(mixed.sum()), N, 0.25).pvalue > 1e-3
     assert stats.binomtest(int((mixed[1:] & mixed[:-1]).sum()), N - 1, 1 / 16).pvalue > 1e-4
 
 
 def test_sometimes_mixes_with_chance_p():
     for p in (0.0, 0.3, 1.0):
-        mixed = ma.sometimes(p, ma.MixUp(alpha=100.0)).draw(N, (1,), key=(5, 0)).share[1] > 0
+        mixed = ma.sometimes(p, ma.MixUp(alpha=100.0)).draw(N, (1,), key=(5, 0)).lam[1] > 0
         assert stats.binomtest(int(mixed.sum()), N, p).pvalue > 1e-3
 
 
 def test_gridmix_cells_are_bernoulli_and_whole():
-    dense = ma.GridMix(alpha=50.0, cells=4).draw(4000, (8, 12), key=(0, 0)).dense()[1]
+    dense = ma.GridMix(alpha=50.0, cells=4).draw(4000, (8, 12), key=(0, 0)).pixel_weights()[1]
     cells = dense.reshape(4000, 4, 2, 4, 3)
     assert (cells == cells[:, :, :1, :, :1]).all()
     counts = cells[:, :, 0, :, 0].sum(axis=0).ravel()
     assert stats.chisquare(counts).pvalue > 1e-3
-    weights = ma.GridMix(alpha=1.0, cells=64).draw(2000, (64, 64), key=(0, 0)).share[1]
+    weights = ma.GridMix(alpha=1.0, cells=64).draw(2000, (64, 64), key=(0, 0)).lam[1]
     assert stats.kstest(weights, "uniform").pvalue > 1e-3  # with many cells the share is 1 - lam ~ Beta(1, 1)
 
 
 def test_smoothmix_spots_have_the_paper_s_sigma_and_a_uniform_centre():
     size = (61, 61)
-    own = ma.SmoothMix().draw(3000, size, key=(0, 0)).dense()[0]
+    own = ma.SmoothMix().draw(3000, size, key=(0, 0)).pixel_weights()[0]
     top = own.reshape(3000, -1).argmax(axis=1)
     row, column = np.divmod(top, 61)
     for centre in (row, column):
@@ -158,10 +158,10 @@ def test_rows_and_steps_share_no_word():
     for step in range(50):
         key = keys.make((0, step))
         seen += [
-            keys.words(xp, key, np.arange(50, dtype=np.uint32), 6),
-            keys.rank_word(xp, key, np.arange(50, dtype=np.uint32))[None],
+            keys.random_bits(xp, key, np.arange(50, dtype=np.uint32), 6),
+            keys.rank_bits(xp, key, np.arange(50, dtype=np.uint32))[None],
         ]
-        seen.append(np.stack(Draw(xp, key, np.arange(50, dtype=np.uint32), (1,)).child(0).words(2)))
+        seen.append(np.stack(Draw(xp, key, np.arange(50, dtype=np.uint32), (1,)).child(0).random_bits(2)))
     values = np.concatenate([words.ravel() for words in seen])
     assert len(values) - len(np.unique(values)) < 10  # the birthday bound for 22,500 words of 32 bits is 0.06
 
@@ -171,7 +171,7 @@ def test_a_box_is_what_its_words_say():
     from mixaug import _xp, keys
 
     n, size = 300, (37, 50)
-    words = keys.words(_xp.common(), keys.make((3, 4)), np.arange(n, dtype=np.uint32), 3)
+    words = keys.random_bits(_xp.common(), keys.make((3, 4)), np.arange(n, dtype=np.uint32), 3)
     box = ma.CutMix(alpha=0.7).draw(n, size, key=(3, 4)).region.box[1]
     for row in range(n):
         lam = stats.beta(0.7, 0.7).ppf((int(words[0, row]) // 2**16 + 0.5) / 2**16)
@@ -183,11 +183,11 @@ def test_a_box_is_what_its_words_say():
 
 
 def test_what_a_branch_draws_depends_neither_on_the_choice_nor_on_its_siblings():
-    share = ma.sometimes(0.5, ma.MixUp(alpha=1.0)).draw(N, (1,), key=(0, 0)).share
-    mixed = share[:, share[1] > 0]
+    lam = ma.sometimes(0.5, ma.MixUp(alpha=1.0)).draw(N, (1,), key=(0, 0)).lam
+    mixed = lam[:, lam[1] > 0]
     assert stats.kstest(mixed[0], "uniform").pvalue > 1e-3
     one, other = (
-        ma.one_of(ma.MixUp(), ma.MixUp(), weights=weights).draw(N, (1,), key=(0, 0)).share[0]
+        ma.one_of(ma.MixUp(), ma.MixUp(), weights=weights).draw(N, (1,), key=(0, 0)).lam[0]
         for weights in ((1, 0), (0, 1))
     )
     assert stats.pearsonr(one, other).pvalue > 1e-3
@@ -195,8 +195,8 @@ def test_what_a_branch_draws_depends_neither_on_the_choice_nor_on_its_siblings()
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0])
 def test_mixup_of_images_alone_has_the_same_expectation(alpha):
-    """Huszar 2017: the loss of a blend against both labels is, on the mean over pairs, that of a blend whose own weight
-    is Beta(alpha + 1, alpha) against the own label alone."""
+    """Huszar 2017: the loss of a blend against both labels is, on the mean over pairs, that of a blend whose weight of
+    the base sample is Beta(alpha + 1, alpha) against the own label alone."""
     rng = np.random.default_rng(0)
     n, classes = N, 3
     y = rng.integers(0, classes, n)
@@ -206,8 +206,8 @@ def test_mixup_of_images_alone_has_the_same_expectation(alpha):
         return np.log1p(np.exp(np.outer(x, [1.0, -2.0, 0.5]) + np.array([0, 1, -1])))[np.arange(n), label]
 
     mix = ma.MixUp(alpha=alpha).draw(n, (1,), key=(0, 0))
-    other = x[mix.parent[1]], y[mix.parent[1]]
-    own = mix.share[0].astype(np.float64)
+    other = x[mix.index[1]], y[mix.index[1]]
+    own = mix.lam[0].astype(np.float64)
     blend = own * x + (1 - own) * other[0]
     both = own * loss(blend, y) + (1 - own) * loss(blend, other[1])
 
@@ -225,7 +225,7 @@ def test_mixup_of_images_alone_has_the_same_expectation(alpha):
 @pytest.mark.parametrize("alpha", [0.4, 1.0, 3.0])
 def test_an_own_weight_seen_as_often_as_it_weighs_is_beta_of_alpha_plus_one(alpha):
     """The same on MixUp's own draws: E[2 w f(w)] = E[f(v)], w ~ Beta(alpha, alpha), v ~ Beta(alpha + 1, alpha)."""
-    w = ma.MixUp(alpha=alpha).draw(10 * N, (1,), key=(0, 0)).share[0].astype(np.float64)
+    w = ma.MixUp(alpha=alpha).draw(10 * N, (1,), key=(0, 0)).lam[0].astype(np.float64)
     for power in (1, 2, 5):
         seen = 2 * w * w**power
         assert abs(seen.mean() - stats.beta(alpha + 1, alpha).moment(power)) < 4 * seen.std() / np.sqrt(len(w))

@@ -1,4 +1,4 @@
-"""The fused engines on the host, as laws: what they make, where they are used, whose memory they write to."""
+"""The fused engines on the host, as invariants: what they make, where they are used, whose memory they write to."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SIZES = [(37,), (13, 11), (3, 5, 4)]
 SCALE, OFFSET = np.float32([0.25, 0.5, 2.0]), np.float32([-3.0, 0.0, 1.0])
 UNITS = {"dtype": "float32", "scale": SCALE, "offset": OFFSET}
 
-CUT = [ma.CutMix(), ma.NWayCutMix(parents=5), ma.identity()]
-BLENDED = [*(ma.MixUp(parents=k) for k in (2, 3, 4, 5, 6)), ma.HMix(), ma.one_of(ma.MixUp(), ma.CutMix())]
+CUT = [ma.CutMix(), ma.NWayCutMix(sources=5), ma.identity()]
+BLENDED = [*(ma.MixUp(sources=k) for k in (2, 3, 4, 5, 6)), ma.HMix(), ma.one_of(ma.MixUp(), ma.CutMix())]
 MOVED = [ma.Mosaic(), ma.RICAP(), ma.ResizeMix(), ma.one_of(ma.MixUp(), ma.Mosaic(), ma.ResizeMix())]
 COVERED = [ma.Cutout(fill=7), ma.Cutout(fill=300.4), ma.RandomErasing(noise=40, fill=100)]
 MASKED = [ma.FMix(), ma.GridMix(), ma.SmoothMix(), ma.one_of(ma.MixUp(), ma.SmoothMix(), ma.CutMix())]
@@ -38,7 +38,7 @@ JOINED = [ma.one_of(ma.FMix(), ma.ResizeMix(), ma.Cutout(fill=7)), ma.one_of(ma.
           ma.one_of(ma.SmoothMix(), ma.Mosaic(), ma.RandomErasing(noise=40, fill=100)),
           ma.one_of(ma.SmoothMix(), ma.RICAP(), ma.Cutout(fill=300.4))]  # fmt: skip
 RECIPES = [*CUT, *BLENDED, *MOVED, *COVERED, *MASKED, *JOINED]
-FEW = [ma.CutMix(), ma.MixUp(parents=3), ma.HMix(), ma.Cutout(fill=7)]
+FEW = [ma.CutMix(), ma.MixUp(sources=3), ma.HMix(), ma.Cutout(fill=7)]
 
 MAIN = [("uint8", "uint8", False), ("uint8", "float32", True), ("float32", "float32", False)]
 PAIRS = [
@@ -75,8 +75,8 @@ def units(pair, channels="last"):
 
 def defined(mix, x, pair):
     """The mixed images in float64, before they are rounded: from `dense`, in NumPy, by hand; channels last."""
-    weight = mix.dense().astype(np.float64)[..., None]
-    seen = ways.seen_through(mix, x[mix.parent]).astype(np.float64)
+    weight = mix.pixel_weights().astype(np.float64)[..., None]
+    seen = ways.seen_through(mix, x[mix.index]).astype(np.float64)
     hole = ~weight.any(axis=0)
     if pair == ("uint8", "uint8", False):
         whole = np.rint(weight * 65536)
@@ -147,11 +147,11 @@ def test_images_are_those_of_the_definition(recipe, size, ran):
 
 @pytest.mark.parametrize("form", ["paste", "dense"])
 def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
-    size, mix = (64, 64), drawn(ma.MixUp(parents=5), (64, 64))
-    share = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # no whole ones of 2^-16
-    weight = np.ascontiguousarray(np.broadcast_to(share[:, :, None, None], (5, N, *size)))
-    region = ma.Paste(share, (None,) * 5) if form == "paste" else ma.Dense(weight)
-    by_hand, x = ma.Mix(mix.parent, share, region, size), pixels(size)
+    size, mix = (64, 64), drawn(ma.MixUp(sources=5), (64, 64))
+    lam = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # no whole ones of 2^-16
+    weight = np.ascontiguousarray(np.broadcast_to(lam[:, :, None, None], (5, N, *size)))
+    region = ma.Paste(lam, (None,) * 5) if form == "paste" else ma.Dense(weight)
+    by_hand, x = ma.Mix(mix.index, lam, region, size), pixels(size)
     assert_rounded_once(by_hand.images(x), defined(by_hand, x, MAIN[0]), MAIN[0])
     assert ran == [form]
 
@@ -160,7 +160,7 @@ def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
 def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     x = pixels((9, 7), pair[0])
     covered = (ma.RandomErasing(noise=40), ma.Cutout(fill=257))  # 257 lies in the middle of two bfloat16
-    recipes = (*FEW, ma.MixUp(parents=4), *covered, ma.SmoothMix(), *JOINED)
+    recipes = (*FEW, ma.MixUp(sources=4), *covered, ma.SmoothMix(), *JOINED)
     for recipe in recipes:
         mix = drawn(recipe, (9, 7), step=4)
         want = defined(mix, x, pair)
@@ -170,8 +170,8 @@ def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
 
 
 @pytest.mark.parametrize(("pair", "recipes"), [
-    (MAIN[1], [ma.CutMix(), ma.MixUp(), ma.MixUp(parents=4), ma.HMix(), ma.Cutout(fill=7)]),
-    (MAIN[2], [ma.MixUp(parents=3), ma.CutMix()]),
+    (MAIN[1], [ma.CutMix(), ma.MixUp(), ma.MixUp(sources=4), ma.HMix(), ma.Cutout(fill=7)]),
+    (MAIN[2], [ma.MixUp(sources=3), ma.CutMix()]),
 ], ids=["uint8 to float32", "float32"])  # fmt: skip
 def test_large_outputs_are_those_of_the_definition(pair, recipes):
     x = pixels((225, 223), pair[0], n=16)  # rows that no tile holds and that begin within a line; past the caches
@@ -221,7 +221,7 @@ def test_an_engine_gives_what_its_library_gives(make, generic, ran):
 
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 def test_every_way_converts_as_the_engine_does(way):
-    recipe, x = ma.one_of(ma.MixUp(parents=3), ma.CutMix()), pixels((8, 8))
+    recipe, x = ma.one_of(ma.MixUp(sources=3), ma.CutMix()), pixels((8, 8))
 
     def run(x):
         mix = recipe.draw(ways.count(x), (8, 8), key=(0, 1), like=x)
@@ -248,11 +248,11 @@ def test_ids_out_of_range_are_refused_by_the_sentence_of_the_library(ran):
 def gradient(mix, c):
     """Of sum(c * mix.images(x)), by hand."""
     made = np.zeros_like(c)
-    np.add.at(made, mix.parent, mix.dense().astype(np.float64)[..., None] * c)
+    np.add.at(made, mix.index, mix.pixel_weights().astype(np.float64)[..., None] * c)
     return made
 
 
-@pytest.mark.parametrize("recipe", [ma.MixUp(parents=3), ma.CutMix(), ma.SmoothMix()], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.MixUp(sources=3), ma.CutMix(), ma.SmoothMix()], ids=repr)
 def test_gradients_go_through_the_library(recipe, ran):
     x, c = pixels((8, 8), "float32"), np.random.default_rng(1).random((N, 8, 8, 3))
     mix = drawn(recipe)
@@ -349,7 +349,7 @@ def test_channels_last_stays_channels_last(recipe, ran):
 
 @pytest.mark.parametrize(("n", "size"), [(0, (9, 7)), (1, (9, 7)), (2, (9, 7)), (3, (1, 1)), (2, (1,))], ids=str)
 def test_few_rows_and_few_pixels(n, size, generic):
-    for recipe in (ma.CutMix(), ma.MixUp(parents=4), ma.FMix(), ma.Cutout(), ma.RICAP()):
+    for recipe in (ma.CutMix(), ma.MixUp(sources=4), ma.FMix(), ma.Cutout(), ma.RICAP()):
         x, mix = pixels(size, n=n), drawn(recipe, size, n)
         want = generic(mix.images, x, **UNITS)
         for make in ways.MAKE.values():
@@ -438,31 +438,31 @@ def test_neither_images_nor_a_source_is_refused():
 # --- whole datasets ---
 
 
-@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=4), ma.SmoothMix(), ma.Mosaic()], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=4), ma.SmoothMix(), ma.Mosaic()], ids=repr)
 def test_rows_are_taken_from_a_whole_dataset(recipe, generic):
     data = pixels((8, 8), n=50)
-    parent = np.random.default_rng(1).permutation(50)[: recipe.parents * N].reshape(recipe.parents, N)
-    mix = recipe.draw(N, (8, 8), key=(0, 1), parent=parent)
+    index = np.random.default_rng(1).permutation(50)[: recipe.sources * N].reshape(recipe.sources, N)
+    mix = recipe.draw(N, (8, 8), key=(0, 1), index=index)
     for make in ways.MAKE.values():
         of, source = mix.to(_xp.of(make(data))), make(data)
         for options in ({}, UNITS):
-            want = mix.images(data[mix.parent[0]], source=data, **options)
+            want = mix.images(data[mix.index[0]], source=data, **options)
             ways.assert_same(of.images(None, "last", source=source, **options), want, type(source))
             np.testing.assert_array_equal(generic(mix.images, None, source=data, **options), want)
 
 
 @pytest.mark.parametrize("recipe", [ma.MixUp(), ma.FMix()], ids=repr)
 def test_a_source_that_lies_otherwise_than_the_images(recipe, ran):
-    data, parent = pixels((8, 8), n=20), np.random.default_rng(2).permutation(20)[: 2 * N].reshape(2, N)
-    mix = recipe.draw(N, (8, 8), key=(0, 1), parent=parent)
-    x = data[mix.parent[0]]
+    data, index = pixels((8, 8), n=20), np.random.default_rng(2).permutation(20)[: 2 * N].reshape(2, N)
+    mix = recipe.draw(N, (8, 8), key=(0, 1), index=index)
+    x = data[mix.index[0]]
     want = mix.images(x, source=data)
     ran.clear()
     for source in (np.asfortranarray(data), np.repeat(data, 2, axis=2)[:, :, ::2]):
         np.testing.assert_array_equal(mix.images(x, source=source), want)
     planes, points = torch.from_numpy(put(x, "first")), torch.from_numpy(data).movedim(-1, 1)
     like = mix.to(_xp.of(planes))
-    for images, source in ((planes, points), (points[mix.parent[0]], points.contiguous())):
+    for images, source in ((planes, points), (points[mix.index[0]], points.contiguous())):
         np.testing.assert_array_equal(like.images(images, source=source).movedim(1, -1), want)
     assert ran == []
 
@@ -471,9 +471,9 @@ def test_a_source_that_lies_otherwise_than_the_images(recipe, ran):
 def test_batches_are_converted_as_by_hand(recipe):
     x, y = pixels((8, 8), n=20), np.arange(20) % 4
     fields = {"images": ma.Images(**UNITS)}
-    plain = list(ma.batches(x, y, 6, recipe, epochs=2, num_classes=4))
-    converted = ma.batches(x, y, 6, recipe, epochs=2, num_classes=4, fields=fields)
-    ds = ma.keras.MixedDataset(x, y, 6, recipe, num_classes=4, fields=fields)
+    plain = list(ma.batches(recipe, x, y, 6, epochs=2, num_classes=4))
+    converted = ma.batches(recipe, x, y, 6, epochs=2, num_classes=4, fields=fields)
+    ds = ma.keras.MixedDataset(recipe, x, y, 6, num_classes=4, fields=fields)
     for i, ((images, labels), (got, shares)) in enumerate(zip(plain, converted, strict=True)):
         ds.epoch = i // len(ds)
         for made, weights in ((got, shares), ds[i % len(ds)]):
@@ -488,10 +488,10 @@ def test_parents_that_are_no_rows_are_refused():
     mix, x = drawn(), pixels((8, 8))
     for row, place, sentence in ((N, 1, f"up to row {N}, but there are only {N}"), (-1, 1, "row 0 or more, got -1"),
                                  (2**31 - 1, 0, "there are only"), (-(2**31), 0, "row 0 or more")):  # fmt: skip
-        parent = mix.parent.copy()
-        parent[place, 3] = row
+        index = mix.index.copy()
+        index[place, 3] = row
         for make in ways.MAKE.values():
-            wrong = ma.Mix(parent, mix.share, mix.region, mix.size).to(_xp.of(make(x)))
+            wrong = ma.Mix(index, mix.lam, mix.region, mix.size).to(_xp.of(make(x)))
             with pytest.raises(ValueError, match=sentence):
                 wrong.images(make(x), "last")
             with pytest.raises(ValueError, match=sentence):
@@ -510,15 +510,15 @@ def test_boxes_beyond_the_image_are_cut(moved, form, generic, ran):
     own = np.random.default_rng(1).random((N, *size), np.float32)
     weight = np.stack([own < 0.5, own > 0.6]) if form == "dense" else np.stack([own, 1 - own]) * (own < 0.9)
     for held in (box, within[::-1].copy()):
-        crop = (
+        source_box = (
             (None, None) if moved is None else (None, (within // 2 if not moved else within + np.int32(moved)).copy())
         )
         boxes = (None, held if moved is None else within)
         if form in ("dense", "soft"):
-            region = ma.Dense(weight, boxes, crop, np.arange(N, dtype=np.float32))
+            region = ma.Dense(weight, boxes, source_box, np.arange(N, dtype=np.float32))
         else:
-            region = ma.Paste(mix.region.background if form == "blended" else None, boxes, crop)
-        wide = ma.Mix(mix.parent, mix.share, region, size)
+            region = ma.Paste(mix.region.background if form == "blended" else None, boxes, source_box)
+        wide = ma.Mix(mix.index, mix.lam, region, size)
         for pair in MAIN:
             x = pixels(size, pair[0])
             for channels in ("last", "first"):
@@ -591,8 +591,8 @@ def test_outputs_that_are_kept_stay_what_they_are(make, generic):
 def test_nothing_is_copied_between_a_library_and_the_loops(like):
     xp, lent = _xp.of(like), memory.memory(1 << 20).view(np.float32)
     lent[:] = 3
-    given = xp.adopt(lent, "float32")
-    for seen in (xp.host(given), xp.concrete(given)):
+    given = xp.from_numpy(lent, "float32")
+    for seen in (xp.as_numpy(given), xp.concrete(given)):
         assert seen.ctypes.data == lent.ctypes.data
 
 
@@ -682,12 +682,12 @@ class Keeper(keras.Model):
 def test_four_workers_and_a_slow_consumer_that_keeps_every_batch():
     x, y = pixels((64, 64), n=80), np.arange(80) % 4
     options = {"num_classes": 4, "fields": {"images": ma.Images(**UNITS)}}
-    ds = ma.keras.MixedDataset(x, y, 32, ma.MixUp(), workers=4, max_queue_size=8, **options)
+    ds = ma.keras.MixedDataset(ma.MixUp(), x, y, 32, workers=4, max_queue_size=8, **options)
     model = Keeper()
     model(x[:1])
     model.compile(run_eagerly=True, jit_compile=False)
     model.fit(ds, epochs=5, verbose=0, shuffle=False)
-    wanted = list(ma.batches(x, y, 32, ma.MixUp(), epochs=5, **options))
+    wanted = list(ma.batches(ma.MixUp(), x, y, 32, epochs=5, **options))
     assert len(model.kept) == 15
     for batch, want in zip(model.kept, wanted, strict=True):
         for got, array in zip(batch, want, strict=True):
@@ -757,10 +757,10 @@ import mixaug as ma
 x, made = np.arange(6 * 9 * 7 * 3, dtype=np.uint8).reshape(6, 9, 7, 3), []
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    for step, recipe in enumerate([ma.CutMix(), ma.MixUp(parents=3), ma.HMix(), ma.RICAP(), ma.FMix(), ma.Cutout()]):
+    for step, recipe in enumerate([ma.CutMix(), ma.MixUp(sources=3), ma.HMix(), ma.RICAP(), ma.FMix(), ma.Cutout()]):
         mix = recipe.draw(6, (9, 7), key=(0, step))
         made += [mix.images(x), mix.images(x, dtype="float32", scale=0.5, offset=1.0), mix.labels(np.arange(6), 6)]
-        made += [mix.parent, mix.share]
+        made += [mix.index, mix.lam]
     made += [labels for _, labels in ma.batches(x, np.arange(6), 4, ma.CutMix(), epochs=2, num_classes=6)]
 print([str(one.message) for one in said if issubclass(one.category, RuntimeWarning)])
 print(hashlib.sha256(b"".join(array.tobytes() for array in made)).hexdigest(), "numba" in sys.modules)
@@ -850,11 +850,11 @@ def test_the_loops_are_in_the_cache_on_disk():
 
 
 def test_regions_of_other_shapes_are_not_for_the_loops(ran):
-    mix, x = ma.MixUp(parents=3).draw(N, (8, 8), key=(0, 1)), pixels((8, 8))
-    fewer = ma.Mix(mix.parent, mix.share, ma.Paste(mix.region.background[:2], (None,) * 3), mix.size)
+    mix, x = ma.MixUp(sources=3).draw(N, (8, 8), key=(0, 1)), pixels((8, 8))
+    fewer = ma.Mix(mix.index, mix.lam, ma.Paste(mix.region.background[:2], (None,) * 3), mix.size)
     with pytest.raises(IndexError):
         fewer.images(x)
-    wide = ma.Mix(mix.parent.astype(np.int64), mix.share, mix.region, mix.size)
+    wide = ma.Mix(mix.index.astype(np.int64), mix.lam, mix.region, mix.size)
     got = wide.images(x)
     assert ran == []
     np.testing.assert_array_equal(got, mix.images(x))
@@ -870,10 +870,10 @@ class Pasted(ma.Paste):
 
 def test_a_region_is_known_by_what_it_holds(ran):
     mix, x = ma.SmoothMix().draw(N, (8, 8), key=(0, 1)), pixels((8, 8))
-    soft = ma.Mix(mix.parent, mix.share, Soft(mix.region.weight), mix.size)
+    soft = ma.Mix(mix.index, mix.lam, Soft(mix.region.weight), mix.size)
     np.testing.assert_array_equal(soft.images(x), mix.images(x))
     mix = drawn(ma.ResizeMix())
-    pasted = ma.Mix(mix.parent, mix.share, Pasted(None, mix.region.box, mix.region.crop), mix.size)
+    pasted = ma.Mix(mix.index, mix.lam, Pasted(None, mix.region.box, mix.region.source_box), mix.size)
     np.testing.assert_array_equal(pasted.images(x), mix.images(x))
     assert ran == ["dense"] * 2 + ["paste"] * 2
 
@@ -882,7 +882,7 @@ def test_a_region_is_known_by_what_it_holds(ran):
                                   lambda *views: ma.Dense(np.ones((2, N, 8, 8), bool), *views)])  # fmt: skip
 def test_a_crop_without_its_box_is_refused(kind):
     box = np.zeros((N, 2, 2), np.int32)
-    with pytest.raises(ValueError, match="box: expected one for the crop of parent 1, got None"):
+    with pytest.raises(ValueError, match="box: expected one for the crop of source 1, got None"):
         kind((box, None), (None, box))
     with pytest.raises(ValueError, match="crop: expected one for each of 2 boxes, or None, got 3"):
         kind((None, box), (None, box, None))
@@ -890,7 +890,7 @@ def test_a_crop_without_its_box_is_refused(kind):
 
 def test_more_boxes_than_parents_are_not_for_the_loops(ran):
     mix, box = ma.GridMix().draw(N, (8, 8), key=(0, 1)), np.zeros((N, 2, 2), np.int32)
-    more = ma.Mix(mix.parent, mix.share, ma.Dense(mix.region.weight, (None, None, box), (None, None, box)), mix.size)
+    more = ma.Mix(mix.index, mix.lam, ma.Dense(mix.region.weight, (None, None, box), (None, None, box)), mix.size)
     with pytest.raises(ValueError, match="zip"):
         more.images(pixels((8, 8)))
     assert ran == []
@@ -915,7 +915,7 @@ def test_labels_of_a_number_of_classes_that_has_an_index(ran):
 )  # of the last no image is small
 def test_channels_that_come_first_have_their_scale_in_one_run(size):
     for pair in MAIN:
-        x, mix = pixels(size, pair[0]), drawn(ma.MixUp(parents=3), size)
+        x, mix = pixels(size, pair[0]), drawn(ma.MixUp(sources=3), size)
         for options in (units(pair), {"dtype": "float32", "scale": 2.0}):
             want = mix.images(x, "last", **options)
             np.testing.assert_array_equal(mix.images(put(x, "first"), "first", **options), put(want, "first"))
@@ -939,7 +939,7 @@ def test_labels_of_other_byte_orders_and_shares_of_other_dtypes():
     np.testing.assert_array_equal(mix.labels(ids.astype(">i4"), N), mix.labels(ids, N))
     tensor = mix.to(_xp.of(torch.zeros(1)))
     for dtype, apart in ((torch.bfloat16, 0.01), (torch.float16, 0.001)):
-        coarse = ma.Mix(tensor.parent, tensor.share.to(dtype), tensor.region, tensor.size)
+        coarse = ma.Mix(tensor.index, tensor.lam.to(dtype), tensor.region, tensor.size)
         np.testing.assert_allclose(coarse.labels(torch.arange(N), N), mix.labels(ids, N), atol=apart)
 
 
@@ -962,10 +962,10 @@ def test_idle_memory_is_bounded():
 def test_without_a_folder_for_the_cache_loops_are_compiled_all_the_same():
     code = (
         "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
-        "import mixaug as ma; print(ma.CutMix().draw(4, (8, 8), key=(0, 1)).share.tolist())"
+        "import mixaug as ma; print(ma.CutMix().draw(4, (8, 8), key=(0, 1)).lam.tolist())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.strip() == str(ma.CutMix().draw(4, (8, 8), key=(0, 1)).share.tolist())
+    assert out.strip() == str(ma.CutMix().draw(4, (8, 8), key=(0, 1)).lam.tolist())
 
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(), ma.FMix(), ma.SmoothMix()], ids=repr)
@@ -984,11 +984,11 @@ def test_the_loops_themselves_read_no_row_that_is_not_there(recipe, wrong, monke
         monkeypatch.setattr(loops, name, run)
     mix, x = recipe.draw(N, (8, 8), key=(0, 0)), np.zeros((N, 8, 8, 3), np.uint8)
     for place in (0, 1):
-        parent = mix.parent.copy()
-        parent[place, 3] = wrong
+        index = mix.index.copy()
+        index[place, 3] = wrong
         for own, source in ((x, None), (x, x.copy()), (None, x)):
             out = np.full_like(x, 7)
-            with pytest.raises(ValueError, match=f"parents (up to row|of row 0 or more, got) {wrong}"):
-                ma.Mix(parent, mix.share, mix.region, mix.size).images(own, source=source, out=out)
+            with pytest.raises(ValueError, match=f"sources (up to row|of row 0 or more, got) {wrong}"):
+                ma.Mix(index, mix.lam, mix.region, mix.size).images(own, source=source, out=out)
             assert (out == 7).all()
     assert len(refused) == 6

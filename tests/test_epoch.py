@@ -1,4 +1,4 @@
-"""Orders and parents over a whole dataset, and the batches made of them."""
+"""Orders and sources over a whole dataset, and the batches made of them."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def test_small_permutations_reach_all_orders():
     assert max(orders.values()) < 290
 
 
-@pytest.mark.parametrize(("n", "parents"), [(10, 3), (257, 5), (2, 4), (1, 2)])
-def test_parents_of_an_epoch(n, parents):
+@pytest.mark.parametrize(("n", "sources"), [(10, 3), (257, 5), (2, 4), (1, 2)])
+def test_parents_of_an_epoch(n, sources):
     this = Epoch(n, seed=3, epoch=1)
     rows = this.rows(0, n)
     np.testing.assert_array_equal(np.sort(rows), np.arange(n))
-    parent = this.parents(0, n, parents)
-    np.testing.assert_array_equal(parent[0], rows)
-    for j in range(1, parents):
-        np.testing.assert_array_equal(np.sort(parent[j]), np.arange(n))  # each row is parent j once an epoch
+    index = this.sources(0, n, sources)
+    np.testing.assert_array_equal(index[0], rows)
+    for j in range(1, sources):
+        np.testing.assert_array_equal(np.sort(index[j]), np.arange(n))  # each row is source j once an epoch
         if j < n:
-            assert (parent[j] != rows).all()
+            assert (index[j] != rows).all()
 
 
 def test_parents_come_from_the_whole_dataset():
     this = Epoch(1000, seed=0, epoch=0)
-    own, other = this.parents(0, 50, 2)
+    own, other = this.sources(0, 50, 2)
     assert len(set(own) & set(other)) < 12  # 2.5 are expected by chance
     assert stats.kstest(other / 1000, "uniform").pvalue > 1e-3
 
@@ -64,10 +64,10 @@ def test_parents_come_from_the_whole_dataset():
 def test_an_epoch_is_the_same_however_it_is_cut():
     """Longer than a block, and cut across its border."""
     this = Epoch(20_000, seed=1, epoch=2)
-    whole = this.parents(0, 20_000, 3)
+    whole = this.sources(0, 20_000, 3)
     np.testing.assert_array_equal(np.sort(whole[0]), np.arange(20_000))
     for start, stop in ((0, 7), (8190, 8200), (8192, 16384), (100, 19_000), (19_990, 20_010)):
-        np.testing.assert_array_equal(this.parents(start, stop, 3), whole[:, start:stop])
+        np.testing.assert_array_equal(this.sources(start, stop, 3), whole[:, start:stop])
         np.testing.assert_array_equal(this.rows(start, stop), whole[0, start:stop])
 
 
@@ -77,33 +77,33 @@ def dataset(n=23, classes=23):
     return x, np.arange(n) % classes
 
 
-@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=3), ma.GridMix(), ma.identity()], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.GridMix(), ma.identity()], ids=repr)
 def test_labels_are_the_pixels_in_every_batch(recipe):
     x, y = dataset()
-    for images, labels in ma.batches(x, y, 5, recipe, epochs=2, num_classes=23):
+    for images, labels in ma.batches(recipe, x, y, 5, epochs=2, num_classes=23):
         np.testing.assert_allclose(images.mean(axis=(1, 2)), labels, atol=1e-6)
 
 
 def test_each_sample_is_first_parent_once_an_epoch_and_epochs_differ():
     x, y = dataset()
     epochs = [
-        np.concatenate([labels for _, labels in ma.batches(x, y, 5, ma.identity(), epochs=1, seed=s, num_classes=23)])
+        np.concatenate([labels for _, labels in ma.batches(ma.identity(), x, y, 5, epochs=1, seed=s, num_classes=23)])
         for s in (0, 1)
     ]
     for labels in epochs:
         np.testing.assert_array_equal(labels.sum(axis=0), 1)
-    two = np.concatenate([labels for _, labels in ma.batches(x, y, 5, ma.CutMix(), epochs=2, num_classes=23)])
+    two = np.concatenate([labels for _, labels in ma.batches(ma.CutMix(), x, y, 5, epochs=2, num_classes=23)])
     assert (two[:23] != two[23:]).any()
     assert (epochs[0] != epochs[1]).any()
 
 
 def test_batches_are_draws_under_the_key_of_their_place():
     x, y = dataset()
-    got = list(islice(ma.batches(x, y, 5, ma.CutMix(), seed=9, num_classes=23), 12))
+    got = list(islice(ma.batches(ma.CutMix(), x, y, 5, seed=9, num_classes=23), 12))
     assert [len(labels) for _, labels in got] == [5, 5, 5, 5, 3] * 2 + [5, 5]
     this = Epoch(23, seed=9, epoch=1)
     rows = this.rows(20, 25)
-    mix = ma.CutMix().draw(3, (4, 6), key=(9, 1, 4), parent=this.parents(20, 25, 2))
+    mix = ma.CutMix().draw(3, (4, 6), key=(9, 1, 4), index=this.sources(20, 25, 2))
     np.testing.assert_array_equal(got[9][0], mix.images(x[rows], source=x))
     np.testing.assert_array_equal(got[9][1], mix.labels(y[rows], 23, source=y))
 
@@ -112,7 +112,7 @@ def test_mixed_counts_its_batches():
     x, y = dataset(8, 8)
     loader = [(x[:5], y[:5]), (x[5:], y[5:])]
     for epoch in (0, 1):
-        for step, (images, labels) in enumerate(ma.mixed(loader, ma.CutMix(), seed=4, epoch=epoch, num_classes=8)):
+        for step, (images, labels) in enumerate(ma.mixed(ma.CutMix(), loader, seed=4, epoch=epoch, num_classes=8)):
             expected = ma.mix_batch(ma.CutMix(), loader[step], key=(4, epoch, step), num_classes=8)
             np.testing.assert_array_equal(images, expected[0])
             np.testing.assert_array_equal(labels, expected[1])

@@ -32,8 +32,8 @@ def test_a_hole_by_hand():
     np.testing.assert_array_equal(
         mix.images(x, None)[0], [[0, 1, 2, 3], [-5, -5, 6, 7], [-5, -5, 10, 11], [12, 13, 14, 15]]
     )
-    np.testing.assert_array_equal(mix.share, [[1]])
-    assert mix.dense()[0, 0].sum() == 12
+    np.testing.assert_array_equal(mix.lam, [[1]])
+    assert mix.pixel_weights()[0, 0].sum() == 12
 
 
 def test_a_fill_for_each_pixel_by_hand():
@@ -46,12 +46,12 @@ def test_a_fill_for_each_pixel_by_hand():
 
 
 def test_shares_beside_a_hole_are_parts_of_what_is_seen():
-    """Half of the image is a hole; of the other eight pixels two are the other parent's, or a quarter of a blend."""
+    """Half of the image is a hole; of the other eight pixels two are the other source's, or a quarter of a blend."""
     hole, box = np.int32([[[0, 2], [0, 4]]] * 2), np.int32([[[2, 3], [0, 2]], [[0, 0], [0, 0]]])
     background = np.float32([[1, 0.75], [0, 0.25]])
     region = Paste(background, (None, box), hole=hole, fill=np.float32([0, 0]))
     mix = assemble(NUMPY, np.int32([[0, 1], [1, 0]]), region, (4, 4))
-    np.testing.assert_array_equal(mix.share, [[0.75, 0.75], [0.25, 0.25]])
+    np.testing.assert_array_equal(mix.lam, [[0.75, 0.75], [0.25, 0.25]])
     x = ways.own_class_everywhere(2, (4, 4))
     ways.assert_label_is_the_pixels(mix.images(x), mix.labels(np.arange(2), 2))
 
@@ -60,14 +60,14 @@ def test_shares_beside_a_hole_are_parts_of_what_is_seen():
 @pytest.mark.parametrize("size", [(32, 32), (9, 14), (20,)])
 def test_cutout_is_what_its_words_say(side, size):
     n = 300
-    words = keys.words(NUMPY, keys.make((0, 0)), np.arange(n, dtype=np.uint32), len(size))
+    words = keys.random_bits(NUMPY, keys.make((0, 0)), np.arange(n, dtype=np.uint32), len(size))
     mix = ma.Cutout(side=side).draw(n, size, key=(0, 0))
     for row in range(n):
         for axis, length in enumerate(size):
             long = int(side * length)
             start = int(words[axis, row]) // 2**8 * length // 2**24 - long // 2
             assert mix.region.hole[row, axis].tolist() == [max(start, 0), min(start + long, length)]
-    np.testing.assert_array_equal(mix.share, np.ones((1, n)))
+    np.testing.assert_array_equal(mix.lam, np.ones((1, n)))
 
 
 def test_cutout_hides_as_much_as_integration_gives():
@@ -178,7 +178,7 @@ def test_labels_are_what_is_seen_where_holes_and_boxes_are_mixed(recipe):
 def test_values_of_a_sample_with_a_hole_are_its_own():
     mix = ma.Cutout().draw(5, (8, 8), key=(0, 0))
     np.testing.assert_array_equal(mix.values(np.arange(5.0)), np.arange(5.0))
-    assert mix.parts(np.arange(5))[0].shape == (1, 5)
+    assert mix.per_source(np.arange(5))[0].shape == (1, 5)
 
 
 @pytest.mark.parametrize(

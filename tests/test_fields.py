@@ -102,39 +102,39 @@ def test_labels_by_the_foreground_beside_them():
 def test_texts_are_kept_or_handed_on_by_parent(make):
     words = [f"row {i}" for i in range(N)]
     batch = {"images": make(IMAGES), "caption": words, "id": make(IDS), "text": np.array(words), "all": words}
-    fields = {"images": ma.Images("last"), "caption": "own", "id": "own", "text": ma.Parts(), "all": "parts"}
+    fields = {"images": ma.Images("last"), "caption": "keep", "id": "keep", "text": ma.PerSource(), "all": "per_source"}
     mixed = ma.mix_batch(RECIPE, batch, key=KEY, fields=fields)
-    parent = RECIPE.draw(N, SIZE, key=KEY).parent
+    index = RECIPE.draw(N, SIZE, key=KEY).index
     assert mixed["caption"] == words
     assert mixed["caption"] is not words
     assert type(mixed["id"]) is type(batch["id"])
     np.testing.assert_array_equal(ways.values(mixed["id"]), IDS)
     for name in ("text", "all"):
-        parts, share = mixed[name]
-        assert [list(map(str, part)) for part in parts] == [[words[row] for row in rows] for rows in parent]
-        assert share.shape == (2, N)
+        parts, lam = mixed[name]
+        assert [list(map(str, part)) for part in parts] == [[words[row] for row in rows] for rows in index]
+        assert lam.shape == (2, N)
 
 
 def test_tensors_of_texts():
     words = tf.constant(["a", "b", "c", "d", "e", "f"])
     batch = {"images": tf.constant(IMAGES), "caption": words, "again": words}
-    mixed = ma.mix_batch(RECIPE, batch, key=KEY, fields={"caption": "own", "again": "parts"})
+    mixed = ma.mix_batch(RECIPE, batch, key=KEY, fields={"caption": "keep", "again": "per_source"})
     assert mixed["caption"].numpy().tolist() == words.numpy().tolist()
-    parent = RECIPE.draw(N, SIZE, key=KEY).parent
-    np.testing.assert_array_equal(mixed["again"][0], words.numpy()[parent])
+    index = RECIPE.draw(N, SIZE, key=KEY).index
+    np.testing.assert_array_equal(mixed["again"][0], words.numpy()[index])
 
 
 def test_copies_of_a_batch_with_texts_and_a_bank_of_them():
     words = [f"row {i}" for i in range(N)]
     batch = {"images": IMAGES, "masks": MASKS, "caption": words}
-    options = {"key": KEY, "fields": {"caption": "own"}}
-    twice = ma.mix_batch(RECIPE, batch, keep_clean=True, repeat=2, **options)
+    options = {"key": KEY, "fields": {"caption": "keep"}}
+    twice = ma.mix_batch(RECIPE, batch, include_clean=True, copies=2, **options)
     assert twice["caption"] == words * 3
     np.testing.assert_array_equal(twice["masks"][:N], MASKS)
     for part in range(3):
         assert_agree(twice["images"][part * N :][:N], twice["masks"][part * N :][:N])
     bank = {"images": IMAGES[:2], "masks": MASKS[:2], "caption": ["x", "y"]}
-    mixed = ma.mix_batch(RECIPE, batch, bank=bank, key=KEY, fields={"caption": "parts"})
+    mixed = ma.mix_batch(RECIPE, batch, bank=bank, key=KEY, fields={"caption": "per_source"})
     assert set(mixed["caption"][0][1]) <= {*words, "x", "y"}
     assert set(np.unique(mixed["masks"][mixed["masks"] != MASKS])) <= {0, 1}
     assert_agree(mixed["images"], mixed["masks"])
@@ -144,7 +144,7 @@ def test_parts_of_a_source_are_its_rows():
     words, place = ["a", "b", "c"], np.array([[2, 0], [1, 1]])
     batch = {"images": IMAGES[[2, 0]], "caption": ["c", "a"]}
     source = {"images": IMAGES[:3], "caption": words}
-    mixed = ma.batch.mix_from(ma.MixUp(), batch, source, place, key=KEY, fields={"caption": "parts"})
+    mixed = ma.batch.mix_from(ma.MixUp(), batch, source, place, key=KEY, fields={"caption": "per_source"})
     assert mixed["caption"][0] == [["c", "a"], ["b", "b"]]
 
 
@@ -165,7 +165,7 @@ def test_parts_of_a_source_are_its_rows():
         ),
         ({"image": IMAGES, "masks": MASKS.astype(float)}, {}, TypeError, "masks: expected class ids of an integer"),
         ({"image": IMAGES, "labels": ["a"] * N}, {"num_classes": 2}, TypeError, "labels: expected an array"),
-        ({"image": IMAGES, "t": ["a"] * 3}, {"fields": {"t": "own"}}, ValueError, "got 3 in 't' and 6 in 'image'"),
+        ({"image": IMAGES, "t": ["a"] * 3}, {"fields": {"t": "keep"}}, ValueError, "got 3 in 't' and 6 in 'image'"),
     ],
 )  # fmt: skip
 def test_fields_that_are_refused(batch, options, error, sentence):
@@ -174,16 +174,18 @@ def test_fields_that_are_refused(batch, options, error, sentence):
 
 
 def test_a_list_has_no_parents_where_they_are_traced():
-    with pytest.raises(TypeError, match="parts: expected an array, or a mix on the host, got a list and a traced mix"):
+    with pytest.raises(
+        TypeError, match="per_source: expected an array, or a mix on the host, got a list and a traced mix"
+    ):
         tf.function(
-            lambda x: ma.mix_batch(RECIPE, {"images": x, "t": ["a"] * N}, key=KEY, fields={"t": "parts"})["images"]
+            lambda x: ma.mix_batch(RECIPE, {"images": x, "t": ["a"] * N}, key=KEY, fields={"t": "per_source"})["images"]
         )(tf.constant(IMAGES))
 
 
 def test_fields_in_a_configuration_file():
     fields = {"a": "images", "b": ma.Masks(soft=True, num_classes=3), "c": ma.Labels(2, union=True)}
     assert read(json.loads(json.dumps(written(fields)))) == fields
-    assert read(json.loads(json.dumps(written(("images", ma.Own()))))) == ["images", ma.Own()]
+    assert read(json.loads(json.dumps(written(("images", ma.Keep()))))) == ["images", ma.Keep()]
     assert read(written(None)) is None
 
 
@@ -215,7 +217,7 @@ def test_boxes_by_keras_names():
     }  # fmt: skip
     assert_boxes_agree(mixed["images"], mixed["bounding_boxes"])
     capped = ma.mix_batch(
-        ma.MixUp(parents=3),
+        ma.MixUp(sources=3),
         {"images": IMAGES, "bounding_boxes": BOXES},
         key=KEY,
         fields={"bounding_boxes": ma.Boxes(max_boxes=2)},
@@ -240,7 +242,7 @@ def test_boxes_of_any_number_a_sample():
 
 def test_clean_and_mixed_boxes_have_as_many_slots():
     mixed = ma.mix_batch(
-        ma.NWayCutMix(parents=3), {"images": IMAGES, "bounding_boxes": BOXES}, key=KEY, keep_clean=True
+        ma.NWayCutMix(sources=3), {"images": IMAGES, "bounding_boxes": BOXES}, key=KEY, include_clean=True
     )
     assert mixed["bounding_boxes"]["boxes"].shape == (2 * N, 3, 4)
     assert_boxes_agree(mixed["images"], mixed["bounding_boxes"])
@@ -260,8 +262,8 @@ def test_keypoints_say_which_are_hidden():
     points = np.broadcast_to(np.float32([2, 5, 2]), (N, 1, 3)).copy()
     mixed = ma.mix_batch(RECIPE, {"images": IMAGES, "keypoints": points}, key=KEY)
     owner = mixed["images"].argmax(-1)[:, 5, 2]
-    parent = RECIPE.draw(N, SIZE, key=KEY).parent
-    np.testing.assert_array_equal(mixed["keypoints"][..., 2], np.where(owner[:, None] == parent.T, 2, 0))
+    index = RECIPE.draw(N, SIZE, key=KEY).index
+    np.testing.assert_array_equal(mixed["keypoints"][..., 2], np.where(owner[:, None] == index.T, 2, 0))
 
 
 @pytest.mark.parametrize(
@@ -291,9 +293,9 @@ class Detection(torch.utils.data.Dataset):
 
 def test_boxes_in_every_adapter():
     fields = ("images", ma.Boxes(ragged=True))
-    for images, targets in ma.torch.loader(Detection(), RECIPE, 4, fields=fields, num_workers=2):
+    for images, targets in ma.torch.loader(RECIPE, Detection(), 4, fields=fields, num_workers=2):
         assert_boxes_agree(images, [{k: x.numpy() for k, x in row.items()} for row in targets], 1)
-    image, target = ma.torch.MixedDataset(Detection(), RECIPE, fields=fields)[4]
+    image, target = ma.torch.MixedDataset(RECIPE, Detection(), fields=fields)[4]
     assert_boxes_agree(image[None], [{k: x.numpy() for k, x in target.items()}], 1)
     images, targets = ma.torch.MixingCollate(RECIPE, fields=fields)([Detection()[i] for i in range(N)])
     assert_boxes_agree(images, [{k: x.numpy() for k, x in row.items()} for row in targets], 1)
@@ -303,10 +305,10 @@ def test_boxes_in_every_adapter():
     layer = ma.keras.MixLayer(RECIPE)
     out = layer({"images": IMAGES, "bounding_boxes": BOXES})
     assert_boxes_agree(out["images"], out["bounding_boxes"])
-    for inputs, outputs in ma.keras.MixedDataset({"images": IMAGES}, {"bounding_boxes": BOXES}, 4, RECIPE):
+    for inputs, outputs in ma.keras.MixedDataset(RECIPE, {"images": IMAGES}, {"bounding_boxes": BOXES}, 4):
         assert_boxes_agree(inputs["images"], outputs["bounding_boxes"])
     samples = [{"image": IMAGES[i], "bounding_boxes": {k: x[i] for k, x in BOXES.items()}} for i in range(N)]
-    for element in ma.grain.mixed(grain.MapDataset.source(samples), RECIPE).batch(3):
+    for element in ma.grain.mixed(RECIPE, grain.MapDataset.source(samples)).batch(3):
         assert_boxes_agree(element["image"], element["bounding_boxes"])
     run = ways.jax.jit(lambda batch: ma.mix_batch(RECIPE, batch, key=KEY))
     out = run({"images": jnp.asarray(IMAGES), "bounding_boxes": {k: jnp.asarray(x) for k, x in BOXES.items()}})
@@ -323,16 +325,16 @@ def test_tensorflow_datasets():
         assert_agree(element["image"], element["targets"]["views"][0])
     pairs = tf.data.Dataset.from_tensor_slices((IMAGES, MASKS))
     shuffled = pairs.shuffle(N, seed=1)
-    zipped = ma.tf.mixed_zip(pairs, shuffled, RECIPE, fields=("images", "masks"), batched=False)
+    zipped = ma.tf.mixed_zip(RECIPE, pairs, shuffled, fields=("images", "masks"), batched=False)
     for images, masks in zipped.batch(3):
         assert_agree(images, masks)
 
 
 def test_arrays_in_memory_and_keras():
-    for images, masks in ma.batches(IMAGES, MASKS, 4, RECIPE, epochs=1, fields=("images", "masks")):
+    for images, masks in ma.batches(RECIPE, IMAGES, MASKS, 4, epochs=1, fields=("images", "masks")):
         assert_agree(images, masks)
     targets = {"mask": MASKS, "label": IDS}
-    ds = ma.keras.MixedDataset({"image": IMAGES}, targets, 4, RECIPE, num_classes=N)
+    ds = ma.keras.MixedDataset(RECIPE, {"image": IMAGES}, targets, 4, num_classes=N)
     for inputs, outputs in ds:
         assert_agree(inputs["image"], outputs["mask"])
         ways.assert_label_is_the_pixels(inputs["image"], outputs["label"])
@@ -357,13 +359,13 @@ class Samples(torch.utils.data.Dataset):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_torch(workers):
-    options = {"num_classes": N, "fields": {"name": "own"}}
-    for images, targets in ma.torch.loader(Samples(), RECIPE, 4, num_workers=workers, parents="dataset", **options):
+    options = {"num_classes": N, "fields": {"name": "keep"}}
+    for images, targets in ma.torch.loader(RECIPE, Samples(), 4, num_workers=workers, partners="dataset", **options):
         assert_agree(images, targets["mask"], 1)
         own = [int(name.removeprefix("row ")) for name in targets["name"]]
         ways.assert_label_is_the_pixels(images, targets["label"], 1)
         assert (targets["label"].numpy()[range(len(own)), own] >= 0).all()
-    image, targets = ma.torch.MixedDataset(Samples(), RECIPE, **options)[3]
+    image, targets = ma.torch.MixedDataset(RECIPE, Samples(), **options)[3]
     assert_agree(image[None], targets["mask"][None], 1)
     assert targets["name"] == "row 3"
     batch = torch.utils.data.default_collate([Samples()[i] for i in range(N)])
@@ -386,7 +388,7 @@ def test_torch_compiled_and_jax_jitted():
 
 def test_grain():
     samples = [{"image": IMAGES[i], "more": {"mask": MASKS[i], "label": i}} for i in range(N)]
-    ds = ma.grain.mixed(grain.MapDataset.source(samples), RECIPE, num_classes=N).batch(3)
+    ds = ma.grain.mixed(RECIPE, grain.MapDataset.source(samples), num_classes=N).batch(3)
     for element in ds:
         assert_agree(element["image"], element["more"]["mask"])
         ways.assert_label_is_the_pixels(element["image"], element["more"]["label"])

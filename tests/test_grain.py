@@ -1,4 +1,4 @@
-"""Grain: element i of each epoch is mixed with its parents, for threads and processes."""
+"""Grain: element i of each epoch is mixed with its sources, for threads and processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mixaug.epoch import Epoch
 
 N = 11
 X, Y = ways.own_class_everywhere(N, (5, 4)), np.arange(N)
-RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix())
+RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix())
 
 
 class Source:
@@ -29,7 +29,7 @@ class Source:
 
 def mixed(recipe=RECIPE, source=None, **options):
     ds = grain.MapDataset.source(source or Source())
-    return ma.grain.mixed(ds, recipe, num_classes=N, **options)
+    return ma.grain.mixed(recipe, ds, num_classes=N, **options)
 
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
@@ -41,8 +41,8 @@ def test_elements_are_made_of_their_parents(recipe):
         element = ds[index]
         assert (element["image"].dtype, element["label"].dtype) == (np.float32, np.float32)
         ways.assert_label_is_the_pixels(element["image"], element["label"])
-        parent = Epoch(N, 4, epoch, shuffle=False).parents(row, row + 1, recipe.parents)
-        mix = recipe.draw(1, (5, 4), key=ma.keys.make((4, epoch)), parent=parent, first=row)
+        index = Epoch(N, 4, epoch, shuffle=False).sources(row, row + 1, recipe.sources)
+        mix = recipe.draw(1, (5, 4), key=ma.keys.make((4, epoch)), index=index, first=row)
         np.testing.assert_allclose(element["label"], mix.labels(Y[[row]], N, source=Y)[0], atol=1e-7)
 
 
@@ -56,7 +56,7 @@ def test_the_form_stays_and_slices_are_datasets(form):
 
 
 def test_a_shuffle_before_it_shuffles_each_epoch_anew():
-    ds = ma.grain.mixed(grain.MapDataset.source(Source()).shuffle(seed=3), ma.identity(), num_classes=N).repeat(2)
+    ds = ma.grain.mixed(ma.identity(), grain.MapDataset.source(Source()).shuffle(seed=3), num_classes=N).repeat(2)
     orders = [[int(ds[epoch * N + i]["label"].argmax()) for i in range(N)] for epoch in range(2)]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(N))
     assert orders[0] != orders[1]
@@ -95,15 +95,15 @@ def test_batches_mixed_within_themselves():
 @pytest.mark.parametrize(
     ("make", "error", "sentence"),
     [
-        (lambda: ma.grain.mixed([1], RECIPE), TypeError, "mixed: expected a grain.MapDataset, .* got list; mix the"),
+        (lambda: ma.grain.mixed(RECIPE, [1]), TypeError, "mixed: expected a grain.MapDataset, .* got list; mix the"),
         (
-            lambda: ma.grain.mixed(grain.MapDataset.source(Source()).repeat(), RECIPE),
+            lambda: ma.grain.mixed(RECIPE, grain.MapDataset.source(Source()).repeat()),
             ValueError,
             "mixed: expected a dataset of 1 element or more, got [0-9]+; repeat it after it is mixed",
         ),
         (lambda: mixed("cutmix"), TypeError, "expected a recipe, got 'cutmix'"),
         (
-            lambda: ma.grain.mixed(grain.MapDataset.source(Source()).filter(lambda _: False), RECIPE)[0],
+            lambda: ma.grain.mixed(RECIPE, grain.MapDataset.source(Source()).filter(lambda _: False))[0],
             ValueError,
             "expected an element at every index, got one filtered out; filter the source first",
         ),

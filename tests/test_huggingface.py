@@ -33,7 +33,7 @@ N, BATCH, CLASSES = 22, 4, 10  # six batches an epoch, the last one of two
 SPLIT = load("fashion-mnist-sample", train_size=N).train
 X, Y = torch.from_numpy(SPLIT.images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(SPLIT.targets)
 HOT = torch.stack([functional.one_hot(Y, CLASSES), functional.one_hot((Y * 3 + 1) % CLASSES, CLASSES)]).amax(0)
-RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix(alpha=1.0))
+RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix(alpha=1.0))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -466,7 +466,7 @@ MULTI = {"problem_type": "multi_label_classification"}
         (
             Y,
             {},
-            {"fields": {"labels": ma.Parts()}},
+            {"fields": {"labels": ma.PerSource()}},
             r"labels: expected a weight a class \(n, 10\) for this loss, got tuple",
         ),
         (

@@ -13,7 +13,7 @@ import mixaug as ma
 import ways
 
 N, SIZE = 6, (8, 7)
-RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix())
+RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix())
 X, Y = ways.own_class_everywhere(N, SIZE), np.arange(N)
 
 
@@ -31,9 +31,9 @@ def test_a_prng_key_is_taken_by_its_words():
         words = [int(word) for word in (jax.random.key_data(key) if key.shape == () else key)]
         got = mix_under(key, jnp.zeros(1))
         assert_mixes_equal(got, mix_under(ma.keys.Key(*words)))
-        assert isinstance(got.share, jax.Array)
+        assert isinstance(got.lam, jax.Array)
         assert_mixes_equal(mix_under((key, 3)), mix_under(ma.keys.fold_in(ma.keys.Key(*words), 3)))
-    assert (mix_under(jax.random.key(5)).share != mix_under(jax.random.key(6)).share).any()
+    assert (mix_under(jax.random.key(5)).lam != mix_under(jax.random.key(6)).lam).any()
 
 
 def test_other_keys_are_refused():
@@ -87,9 +87,9 @@ def test_vmap_over_keys_is_the_loop():
 
 def test_scan_over_steps_is_the_loop():
     x = jnp.asarray(X)
-    _, shares = jax.lax.scan(lambda carry, step: (carry, mix_under((1, step), x).share), None, jnp.arange(3))
+    _, shares = jax.lax.scan(lambda carry, step: (carry, mix_under((1, step), x).lam), None, jnp.arange(3))
     for step in range(3):
-        np.testing.assert_array_equal(shares[step], mix_under((1, step)).share)
+        np.testing.assert_array_equal(shares[step], mix_under((1, step)).lam)
 
 
 def test_gradients_flow():
@@ -98,7 +98,7 @@ def test_gradients_flow():
     gradient = jax.grad(lambda x: recipe.draw(N, SIZE, key=(0, 0), like=x).images(x).sum())(x)
     mix = recipe.draw(N, SIZE, key=(0, 0))
     weights = np.zeros((N, *SIZE))
-    for rows, dense in zip(mix.parent, mix.dense(), strict=True):
+    for rows, dense in zip(mix.index, mix.pixel_weights(), strict=True):
         np.add.at(weights, rows, dense)
     np.testing.assert_allclose(gradient[..., 1], weights, atol=1e-6)
 
@@ -121,26 +121,26 @@ def test_ids_out_of_range_are_refused_eagerly_and_nan_under_jit():
     with pytest.raises(ValueError, match=r"expected class ids in 0\.\.2, got 0\.\.7"):
         run(jnp.array([0, 7, 2]))
     rows, mix = jax.jit(run)(jnp.array([0, 7, 2])), ma.MixUp().draw(3, (2, 2), key=(0, 0))
-    touched = ((mix.parent == 1) & (mix.share > 0)).any(axis=0)
+    touched = ((mix.index == 1) & (mix.lam > 0)).any(axis=0)
     np.testing.assert_array_equal(np.isnan(rows).all(axis=1), touched)
 
 
 @pytest.mark.parametrize("size", [(513, 377), (97, 89)])
 def test_soft_shares_of_large_images_need_no_float64(size):
-    share = ma.SmoothMix().draw(3, size, key=(0, 0), like=jnp.zeros(1)).share
-    np.testing.assert_allclose(share, ma.SmoothMix().draw(3, size, key=(0, 0)).share, atol=1e-6)
+    lam = ma.SmoothMix().draw(3, size, key=(0, 0), like=jnp.zeros(1)).lam
+    np.testing.assert_allclose(lam, ma.SmoothMix().draw(3, size, key=(0, 0)).lam, atol=1e-6)
 
 
 @pytest.mark.parametrize("recipe", [ma.SmoothMix(), ma.GridMix(), ma.CutMix()], ids=repr)
 def test_a_batch_of_no_rows(recipe):
     mix = recipe.draw(0, SIZE, key=(0, 0), like=jnp.zeros(1))
-    assert mix.share.shape == (2, 0)
+    assert mix.lam.shape == (2, 0)
     assert mix.images(jnp.zeros((0, *SIZE, 3))).shape == (0, *SIZE, 3)
 
 
 def test_the_streams_take_jax_arrays():
     loader = [(jnp.asarray(X), jnp.asarray(Y))] * 2
-    for step, (images, labels) in enumerate(ma.mixed(loader, RECIPE, seed=3, epoch=1, num_classes=N)):
+    for step, (images, labels) in enumerate(ma.mixed(RECIPE, loader, seed=3, epoch=1, num_classes=N)):
         want = ma.mix_batch(RECIPE, (X, Y), key=(3, 1, step), num_classes=N)
         ways.assert_same(images, want[0], jax.Array, atol=1e-6)
         ways.assert_same(labels, want[1], jax.Array, atol=1e-7)
@@ -164,12 +164,12 @@ def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
 def test_weights_of_64_bits_have_shares_too():
     with jax.enable_x64(True):
         weight = jnp.stack([jnp.full((4, 5, 6), 0.25, jnp.float64), jnp.full((4, 5, 6), 0.75, jnp.float64)])
-        share = ma.Dense(weight).share(ma._xp.of(weight), 4, (5, 6))
-    assert share.dtype == jnp.float32
-    np.testing.assert_array_equal(share[1], [0.75] * 4)
+        lam = ma.Dense(weight).lam(ma._xp.of(weight), 4, (5, 6))
+    assert lam.dtype == jnp.float32
+    np.testing.assert_array_equal(lam[1], [0.75] * 4)
 
 
-@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=3), ma.GridMix()], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.GridMix()], ids=repr)
 def test_a_jitted_step_makes_the_images_in_one_operation(recipe):
     """XLA gathers, converts, normalises and mixes in one fusion: nothing of the images' size lies between."""
     x, scale = jnp.zeros((7, 20, 24, 3), jnp.uint8), np.float32([0.1, 0.2, 0.3])

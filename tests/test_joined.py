@@ -28,7 +28,7 @@ class Swirl(ma.Recipe):
     """Swirl nothing."""
 
     strength: float = 1.0
-    parents: ClassVar[int] = 1
+    sources: ClassVar[int] = 1
 
     def region(self, draw):
         return ma.Paste(None, (None,))
@@ -80,7 +80,7 @@ def test_the_package_of_the_docs_joins(tmp_path):
     asked = f"from mixaug.lab.config import Config; print(Config(arms={arms!r}).recipes)"
     assert run(sys.executable, "-c", asked) == "(identity(), BandMix(alpha=1.0))\n"
     check = re.search(r'^    python -c "(.*)"$', PAGE, re.MULTILINE)[1]
-    assert "laws.check" in check
+    assert "testing.check" in check
     assert run(sys.executable, "-c", check) == ""
     read = "import mixaug as ma; r = ma.recipe('sometimes(0.5, BAND_mix(alpha=2))'); print(r, ma.recipe(repr(r)) == r)"
     assert run(sys.executable, "-c", read) == "sometimes(0.5, BandMix(alpha=2)) True\n"
@@ -123,7 +123,7 @@ def test_nothing_is_imported_before_it_is_asked_for(joined):
         ("swirl = swirls:make", RECIPE + "def make(): return Swirl()", "expected a class made from ma.Recipe"),
         (
             "swirl = swirls:Swirl",
-            "import mixaug as ma\nclass Swirl(ma.Recipe):\n    parents = 1\n    region = None",
+            "import mixaug as ma\nclass Swirl(ma.Recipe):\n    sources = 1\n    region = None",
             "expected a frozen dataclass in swirls:Swirl of swirls, got the class Swirl; mend swirls",
         ),
         (

@@ -58,12 +58,12 @@ def fed(dataset, epochs: int = 3, shuffle: bool = False, callbacks=(), **options
 
 
 def expected(epoch: int, seed: int = 0) -> list[np.ndarray]:
-    stream = list(ma.batches(X, Y, BATCH, ma.CutMix(), seed=seed, epochs=epoch + 1, num_classes=N))[-6:]
+    stream = list(ma.batches(ma.CutMix(), X, Y, BATCH, seed=seed, epochs=epoch + 1, num_classes=N))[-6:]
     return [np.concatenate([labels, images.reshape(len(labels), -1)], axis=1) for images, labels in stream]
 
 
 def dataset(**options) -> ma.keras.MixedDataset:
-    return ma.keras.MixedDataset(X, Y, BATCH, ma.CutMix(), num_classes=N, **options)
+    return ma.keras.MixedDataset(ma.CutMix(), X, Y, BATCH, num_classes=N, **options)
 
 
 def assert_epochs(got, epochs) -> None:
@@ -133,7 +133,7 @@ class Generator(keras.utils.PyDataset):
 
 def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
     inner = Generator()
-    ds = ma.keras.MixedDataset(inner, recipe=ma.MixUp(parents=3), num_classes=N, seed=2)
+    ds = ma.keras.MixedDataset(inner, recipe=ma.MixUp(sources=3), num_classes=N, seed=2)
     assert len(ds) == 2
     seen = fed(ds, epochs=2)
     assert inner.ended == 3  # Keras' call before the first epoch reaches it as it would without us
@@ -141,7 +141,7 @@ def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
         for index in range(2):
             rows = slice(index * 5, index * 5 + 5)
             mixed = ma.mix_batch(
-                ma.MixUp(parents=3), (X[rows] // (epoch + 2), Y[rows]), key=(2, epoch, index), num_classes=N
+                ma.MixUp(sources=3), (X[rows] // (epoch + 2), Y[rows]), key=(2, epoch, index), num_classes=N
             )
             np.testing.assert_array_equal(seen[epoch][index][:, :N], mixed[1])
             np.testing.assert_array_equal(seen[epoch][index][:, N:], mixed[0].reshape(5, -1))
@@ -162,12 +162,12 @@ def test_keras_own_image_generator_is_wrapped():
     [
         (lambda: ma.keras.MixedDataset(X, Y, BATCH), TypeError, "recipe: expected a recipe, got None"),
         (
-            lambda: ma.keras.MixedDataset(list(X), Y, BATCH, ma.CutMix()),
+            lambda: ma.keras.MixedDataset(ma.CutMix(), list(X), Y, BATCH),
             TypeError,
             "x: expected a NumPy array with rows, got list",
         ),
-        (lambda: ma.keras.MixedDataset(X, Y[:3], BATCH, ma.CutMix()), ValueError, "got 22 and 3"),
-        (lambda: ma.keras.MixedDataset(X, Y, None, ma.CutMix()), ValueError, "batch_size: expected a whole number"),
+        (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y[:3], BATCH), ValueError, "got 22 and 3"),
+        (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y, None), ValueError, "batch_size: expected a whole number"),
         (
             lambda: ma.keras.MixedDataset(Generator(), Y, recipe=ma.CutMix()),
             ValueError,
@@ -226,7 +226,7 @@ DTYPES = ["uint8", "float16", "float32", *([] if keras.backend.backend() == "jax
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 @pytest.mark.parametrize("shape", ways.SIZES[::2], ids=str)
 def test_the_layer_mixes_as_numpy_does(recipe, shape):
-    """The laws' row for Keras: the backend's tensors, the mix of every other library."""
+    """The invariants' row for Keras: the backend's tensors, the mix of every other library."""
     n, size = shape
     x, y = ways.own_class_everywhere(n, size), np.arange(n)
     out = ma.keras.MixLayer(recipe, num_classes=n, seed=3)({"images": x, "labels": y, "step": np.int32(5)})

@@ -82,7 +82,7 @@ def test_traced_numbers_are_checked_too(wrong):
 
 def test_words_are_the_ciphers_of_row_and_block():
     key = keys.make((1, 2))
-    words = keys.words(NUMPY, key, np.array([0, 5], np.uint32), 3)
+    words = keys.random_bits(NUMPY, key, np.array([0, 5], np.uint32), 3)
     for place, row in enumerate((0, 5)):
         assert tuple(words[:2, place]) == keys.threefry(keys._Ints, key, (row, 0))
         assert words[2, place] == keys.threefry(keys._Ints, key, (row, 1))[0]

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 N, BATCH, CLASSES = 22, 4, 10  # six batches an epoch, the last one short
 SPLIT = load("fashion-mnist-sample", train_size=N).train
 X, Y = torch.from_numpy(SPLIT.images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(SPLIT.targets)
-RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix(alpha=1.0))
+RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix(alpha=1.0))
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's, about runs as small as these
 
@@ -110,8 +110,8 @@ def trainer(*callbacks, pl=lightning, **options):
     return pl.Trainer(accelerator="cpu", callbacks=list(callbacks), num_sanity_val_steps=2, **options)
 
 
-def mix(**options) -> ma.lightning.Mix:
-    return ma.lightning.Mix(RECIPE, num_classes=CLASSES, **options)
+def mix(**options) -> ma.lightning.MixCallback:
+    return ma.lightning.MixCallback(RECIPE, num_classes=CLASSES, **options)
 
 
 def pairs(**options) -> data.DataLoader:
@@ -230,7 +230,7 @@ def test_a_training_step_that_takes_the_iterator_is_refused():
 
 def test_what_is_no_recipe_is_refused():
     with pytest.raises(TypeError, match="recipe: expected a recipe, got 'cutmix'"):
-        ma.lightning.Mix("cutmix")
+        ma.lightning.MixCallback("cutmix")
 
 
 RANKS = """
@@ -260,7 +260,7 @@ def test_ranks_draw_different_mixes(tmp_path):
 
 def test_a_schedule_follows_the_epochs():
     net, late = recorder(lightning), ma.schedule({0: ma.identity(), 1: ma.MixUp(alpha=50.0)})
-    trainer(ma.lightning.Mix(late, num_classes=CLASSES), max_epochs=2).fit(net, pairs())
+    trainer(ma.lightning.MixCallback(late, num_classes=CLASSES), max_epochs=2).fit(net, pairs())
     for epoch, _, (images, _), (fed, _) in net.fed:
         assert torch.equal(images, fed) == (epoch == 0)
     assert len(net.fed) == 12

@@ -29,7 +29,7 @@ LABELS = np.float32([[1, 0, 0, 0], [0.25, 0.75, 0, 0], [0.5, 0.25, 0.125, 0.125]
 HOTS = np.float32([[1, 0, 1, 0], [0.25, 0.75, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1], [0.5, 0, 0, 0.5]])
 LOSSES = {"cross_entropy": (losses.cross_entropy, LABELS), "binary": (losses.binary_cross_entropy, HOTS)}
 AUTOGRAD = ["tensorflow", "torch", "jax"]
-BATCH_IDS = np.array([0, 1, 1, 2, 0, 2])  # parents of equal class are frequent
+BATCH_IDS = np.array([0, 1, 1, 2, 0, 2])  # sources of equal class are frequent
 
 per_way = pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 per_loss = pytest.mark.parametrize("name", LOSSES)
@@ -85,15 +85,15 @@ def test_a_loss_on_parts_by_hand():
     def distance(prediction, ids):
         return abs(prediction - ids)
 
-    parts, share = np.array([[0, 4], [3, 4]]), np.float32([[0.75, 1], [0.25, 0]])
-    np.testing.assert_array_equal(losses.on_parts(distance, np.float32([1, 1]), parts, share), [1.25, 3])
+    parts, lam = np.array([[0, 4], [3, 4]]), np.float32([[0.75, 1], [0.25, 0]])
+    np.testing.assert_array_equal(losses.mixed_criterion(distance, np.float32([1, 1]), parts, lam), [1.25, 3])
 
 
 def test_a_loss_on_parts_keeps_the_axes_of_the_loss():
     parts = np.random.default_rng(0).random((2, 3, 4), np.float32)
-    share = np.float32([[0.75, 1, 0.5], [0.25, 0, 0.5]])
-    loss = losses.on_parts(lambda x, y: (x - y) ** 2, np.zeros((3, 4), np.float32), parts, share)
-    np.testing.assert_allclose(loss, (share[..., None] * parts**2).sum(0), rtol=1e-6)
+    lam = np.float32([[0.75, 1, 0.5], [0.25, 0, 0.5]])
+    loss = losses.mixed_criterion(lambda x, y: (x - y) ** 2, np.zeros((3, 4), np.float32), parts, lam)
+    np.testing.assert_allclose(loss, (lam[..., None] * parts**2).sum(0), rtol=1e-6)
 
 
 @per_loss
@@ -106,15 +106,15 @@ def test_every_library_gives_the_loss(way, name):
 
 @per_way
 def test_every_library_gives_the_loss_on_parts_and_smooths(way):
-    mix = ma.MixUp(alpha=1.0, parents=3).draw(5, (2, 2), key=(0, 0))
-    parts, share = mix.parts(np.eye(4, dtype=np.float32)[[0, 1, 1, 2, 3]])
+    mix = ma.MixUp(alpha=1.0, sources=3).draw(5, (2, 2), key=(0, 0))
+    parts, lam = mix.per_source(np.eye(4, dtype=np.float32)[[0, 1, 1, 2, 3]])
 
-    def run(logits, first, second, third, share):
+    def run(logits, first, second, third, lam):
         xp = ma._xp.of(logits)
         parts = losses.smooth(xp.stack([first, second, third]), 0.1)
-        return losses.on_parts(losses.cross_entropy, logits, parts, xp.transpose(share))
+        return losses.mixed_criterion(losses.cross_entropy, logits, parts, xp.transpose(lam))
 
-    got = way(run, LOGITS, *parts, share.T.copy())
+    got = way(run, LOGITS, *parts, lam.T.copy())
     dense = 0.9 * mix.labels(np.array([0, 1, 1, 2, 3]), 4) + 0.1 / 4
     want = defined("cross_entropy", LOGITS, dense).astype(np.float32)
     ways.assert_same(got, want, ways.array_of(way), atol=4e-6)
@@ -189,8 +189,8 @@ def test_the_gradient_of_binary_cross_entropy_is_sigmoid_minus_labels(library):
 def test_the_gradient_of_a_loss_on_parts_is_that_of_the_mixed_labels(library):
     mix = ma.CutMix().draw(6, (8, 8), key=(0, 0))
     hot, logits = np.eye(4, dtype=np.float32)[BATCH_IDS], np.concatenate([LOGITS, LOGITS[:1]])
-    on_parts = functools.partial(losses.on_parts, losses.cross_entropy)
-    got = gradient(library, on_parts, logits, *mix.parts(hot))
+    mixed_criterion = functools.partial(losses.mixed_criterion, losses.cross_entropy)
+    got = gradient(library, mixed_criterion, logits, *mix.per_source(hot))
     np.testing.assert_allclose(got, gradient(library, losses.cross_entropy, logits, mix.labels(hot)), atol=1e-6)
 
 
@@ -223,17 +223,21 @@ def test_pixels_have_their_losses():
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_parts_give_the_loss_of_the_mixed_labels(recipe):
-    """Also where parents have one class, and where the batch is smaller than the number of parents."""
+    """Also where sources have one class, and where the batch is smaller than the number of sources."""
     generator = np.random.default_rng(0)
     for ids in (BATCH_IDS, np.array([2, 2, 2]), np.array([1, 0]), np.array([1])):
         mix = recipe.draw(len(ids), (8, 6), key=(0, 0))
         hot, logits = np.eye(3, dtype=np.float32)[ids], generator.normal(0, 3, (len(ids), 3)).astype(np.float32)
         dense = losses.cross_entropy(logits, mix.labels(ids, 3))
-        np.testing.assert_allclose(losses.on_parts(losses.cross_entropy, logits, *mix.parts(hot)), dense, atol=4e-6)
+        np.testing.assert_allclose(
+            losses.mixed_criterion(losses.cross_entropy, logits, *mix.per_source(hot)), dense, atol=4e-6
+        )
         logits = ways.tensor(logits)
         mix = recipe.draw(len(ids), (8, 6), key=(0, 0), like=logits)
         rows = functools.partial(torch.nn.functional.cross_entropy, reduction="none")
-        np.testing.assert_allclose(losses.on_parts(rows, logits, *mix.parts(ways.tensor(ids))), dense, atol=4e-6)
+        np.testing.assert_allclose(
+            losses.mixed_criterion(rows, logits, *mix.per_source(ways.tensor(ids))), dense, atol=4e-6
+        )
 
 
 def test_other_losses_of_class_ids_on_parts():
@@ -244,7 +248,7 @@ def test_other_losses_of_class_ids_on_parts():
     ):
         mix = ma.MixUp(alpha=1.0).draw(5, (2, 2), key=(0, 0), like=like)
         ids = ma._xp.of(like).constant(np.array([0, 1, 1, 2, 3]))
-        got = losses.on_parts(loss, like, *mix.parts(ids))
+        got = losses.mixed_criterion(loss, like, *mix.per_source(ids))
         np.testing.assert_allclose(got, losses.cross_entropy(like, mix.labels(ids, 4)), atol=4e-6)
 
 
@@ -303,24 +307,24 @@ def test_a_train_step_of_keras_takes_parts():
         def train_step(self, batch):
             with tf.GradientTape() as tape:
                 logits = self(batch["images"], training=True)
-                rows = losses.on_parts(ids_loss, logits, *batch["labels"])
+                rows = losses.mixed_criterion(ids_loss, logits, *batch["labels"])
                 loss = tf.reduce_mean(rows)
             weights = self.trainable_variables
             self.optimizer.apply(tape.gradient(loss, weights), weights)
-            return {"on_parts": loss}
+            return {"mixed_criterion": loss}
 
     def ids_loss(logits, ids):
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=logits)
 
     images = np.random.default_rng(0).random((6, 4, 4, 1), np.float32)
-    fields = {"labels": ma.Parts()}
+    fields = {"labels": ma.PerSource()}
     batch = ma.mix_batch(ma.CutMix(), {"images": images, "labels": BATCH_IDS}, key=(0, 0), fields=fields)
     dense = ma.mix_batch(ma.CutMix(), (images, BATCH_IDS), key=(0, 0), num_classes=3)
     theirs = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, kernel_initializer="zeros")])
     theirs.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False)
     ours, quiet = OnParts(), {"verbose": 0, "shuffle": False}
     ours.compile("sgd", jit_compile=False)
-    got = ours.fit(tf.data.Dataset.from_tensors(batch), epochs=3, **quiet).history["on_parts"]
+    got = ours.fit(tf.data.Dataset.from_tensors(batch), epochs=3, **quiet).history["mixed_criterion"]
     want = theirs.fit(tf.data.Dataset.from_tensors(dense), epochs=3, **quiet).history["loss"]
     np.testing.assert_allclose(got, want, rtol=1e-5)
     assert got[-1] < got[0] - 0.001
@@ -411,20 +415,26 @@ def test_what_the_losses_refuse(name, logits, labels, error, sentence):
 
 
 @pytest.mark.parametrize(
-    ("loss", "parts", "share", "error", "sentence"),
+    ("loss", "parts", "lam", "error", "sentence"),
     [
         (
             None,
             np.zeros((2, 5)),
             np.zeros((3, 5)),
             ValueError,
-            r"expected \(k, n, ...\) and \(k, n\), .*mix.parts\(y\)",
+            r"expected \(k, n, ...\) and \(k, n\), .*mix.per_source\(y\)",
         ),
         (None, np.zeros((2, 5)), np.zeros((2, 4)), ValueError, r"got \(2, 5\) and \(2, 4\)"),
         (None, np.zeros((2, 5)), np.zeros(2), ValueError, r"got \(2, 5\) and \(2,\)"),
         (None, np.zeros(2), np.zeros((2, 5)), ValueError, r"got \(2,\) and \(2, 5\)"),
         (None, np.zeros((0, 5)), np.zeros((0, 5)), ValueError, "k known and at least 1"),
-        (None, np.zeros((2, 5)), tf.zeros((2, 5)), TypeError, "one library, got NumPy for 'parts' and TensorFlow for"),
+        (
+            None,
+            np.zeros((2, 5)),
+            tf.zeros((2, 5)),
+            TypeError,
+            "one library, got NumPy for 'per_source' and TensorFlow for",
+        ),
         (
             mean,
             N[:2],
@@ -434,26 +444,26 @@ def test_what_the_losses_refuse(name, logits, labels, error, sentence):
         ),
         (lambda *xy: xy[1][:3], N[:2], N[:2], ValueError, r"loss: expected a value a row, \(4,\), got \(3,\)"),
         (lambda *_: 0.5, N[:2], N[:2], TypeError, "loss: expected an array of NumPy, .* got float"),
-        (lambda *_: tf.zeros(4), N[:2], N[:2], TypeError, "got TensorFlow for 'loss' and NumPy for 'share'"),
+        (lambda *_: tf.zeros(4), N[:2], N[:2], TypeError, "got TensorFlow for 'loss' and NumPy for 'lam'"),
         (
             losses.cross_entropy,
             np.zeros((2, 5), int),
             np.zeros((2, 5)),
             ValueError,
-            "a loss of class ids, with on_parts",
+            "a loss of class ids, with mixed_criterion",
         ),
     ],
 )
-def test_what_a_loss_on_parts_refuses(loss, parts, share, error, sentence):
+def test_what_a_loss_on_parts_refuses(loss, parts, lam, error, sentence):
     with pytest.raises(error, match=sentence):
-        losses.on_parts(loss, N, parts, share)
+        losses.mixed_criterion(loss, N, parts, lam)
 
 
 @pytest.mark.parametrize("library", ways.MAKE)
 def test_a_mean_is_refused_in_every_library(library):
     make = ways.MAKE[library]
     with pytest.raises(ValueError, match="a mean of the batch cannot be shared out"):
-        losses.on_parts(mean, None, make(N), make(N))
+        losses.mixed_criterion(mean, None, make(N), make(N))
 
 
 @pytest.mark.parametrize(
@@ -485,7 +495,7 @@ def test_what_is_unknown_until_run_time_is_refused_or_taken():
     with pytest.raises(ValueError, match="expected a tensor of known rank"):
         traced(losses.cross_entropy, unknown, unknown)
     with pytest.raises(ValueError, match="k known and at least 1"):
-        traced(lambda p, s: losses.on_parts(losses.cross_entropy, p[0], p, s), *[tf.TensorSpec([None, 5])] * 2)
+        traced(lambda p, s: losses.mixed_criterion(losses.cross_entropy, p[0], p, s), *[tf.TensorSpec([None, 5])] * 2)
     wide = tf.TensorSpec([None, None], tf.float32)
     loss = traced(losses.binary_cross_entropy, wide, wide)(tf.constant(LOGITS), tf.constant(HOTS))
     np.testing.assert_allclose(loss, defined("binary", LOGITS, HOTS), atol=4e-6)

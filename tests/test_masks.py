@@ -28,7 +28,7 @@ def draw_of(n: int, size: tuple[int, ...], key: tuple[int, ...] = KEY) -> Draw:
 def landscapes(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:
     """The noise that a recipe cuts its masks from, (n, *size)."""
     draw = draw_of(n, size)
-    return recipe._height(draw, draw.words(1 + draw_words(recipe, size))[1:]).astype(np.float64)
+    return recipe._height(draw, draw.random_bits(1 + draw_words(recipe, size))[1:]).astype(np.float64)
 
 
 def draw_words(recipe: ma.Recipe, size: tuple[int, ...]) -> int:
@@ -37,7 +37,7 @@ def draw_words(recipe: ma.Recipe, size: tuple[int, ...]) -> int:
 
 
 def masks(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:
-    return recipe.draw(n, size, key=KEY).dense()[1]
+    return recipe.draw(n, size, key=KEY).pixel_weights()[1]
 
 
 def under(height: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -70,32 +70,32 @@ def distance(pixels: np.ndarray, distribution: stats.rv_continuous, of: int) -> 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 @pytest.mark.parametrize("make", [ma.FMix, lambda alpha: ma.TokenMix(alpha, token=1)], ids=["FMix", "TokenMix"])
 def test_areas_are_beta(make, alpha):
-    pixels = make(alpha).draw(N, (39, 41), key=KEY).share[1] * 39 * 41
+    pixels = make(alpha).draw(N, (39, 41), key=KEY).lam[1] * 39 * 41
     assert distance(pixels, stats.beta(alpha, alpha), 39 * 41) < SURE
     assert distance(pixels, stats.beta(alpha * 1.25, alpha), 39 * 41) > SURE  # the test can fail
 
 
 def test_areas_of_cowmix_are_uniform():
-    share = ma.CowMix().draw(N, (39, 41), key=KEY).share[1]
-    assert stats.kstest(share, stats.uniform(0.2, 0.6).cdf).pvalue > 1e-3
-    assert stats.kstest(share, stats.uniform(0.25, 0.75).cdf).pvalue < 1e-3  # the range of the paper's erasing
+    lam = ma.CowMix().draw(N, (39, 41), key=KEY).lam[1]
+    assert stats.kstest(lam, stats.uniform(0.2, 0.6).cdf).pvalue > 1e-3
+    assert stats.kstest(lam, stats.uniform(0.25, 0.75).cdf).pvalue < 1e-3  # the range of the paper's erasing
 
 
 @pytest.mark.parametrize("recipe", [ma.FMix(alpha=0.7), ma.TokenMix(alpha=0.7, token=1)], ids=repr)
 @pytest.mark.parametrize("size", [(31, 23), (7,), (4, 3, 5)])
 def test_an_area_is_what_its_word_says(recipe, size):
     """By hand: round((1 - lam) * pixels), with the lam that the row's first word points at."""
-    words, pixels = draw_of(200, size).words(1)[0], math.prod(size)
+    words, pixels = draw_of(200, size).random_bits(1)[0], math.prod(size)
     lam = stats.beta(0.7, 0.7).ppf((words // 2**16 + 0.5) / 2**16)
     wanted = np.rint((1 - lam) * pixels)
-    np.testing.assert_array_equal(np.rint(recipe.draw(200, size, key=KEY).share[1] * pixels), wanted)
+    np.testing.assert_array_equal(np.rint(recipe.draw(200, size, key=KEY).lam[1] * pixels), wanted)
 
 
 def test_small_alpha_gives_numbers():
     for recipe in (ma.FMix(alpha=0.001), ma.TokenMix(alpha=0.001), ma.GMix(alpha=0.001)):
-        share = recipe.draw(500, (16, 16), key=KEY).share
-        assert np.isfinite(share).all()
-        assert (share.max(axis=0) > 0.99).mean() > 0.9
+        lam = recipe.draw(500, (16, 16), key=KEY).lam
+        assert np.isfinite(lam).all()
+        assert (lam.max(axis=0) > 0.99).mean() > 0.9
 
 
 def test_lowest_by_hand():
@@ -184,7 +184,7 @@ def test_a_landscape_of_fmix_by_hand():
     """On a line: the sum over frequencies of normal / frequency^decay times cosine and sine, but for rounding."""
     n, length, decay = 50, 90, 1.0
     draw = draw_of(n, (length,))
-    words = draw.words(10)[1:]
+    words = draw.random_bits(10)[1:]
     normal = stats.norm.ppf((np.concatenate([words >> 16, words & 0xFFFF]) + 0.5) / 2**16)[:17].T
     angle = 2 * np.pi * np.arange(length) * np.arange(1, 9)[:, None] / length
     waves = np.stack([np.cos(angle), np.sin(angle)], axis=1) / np.arange(1, 9)[:, None, None] ** decay
@@ -265,7 +265,7 @@ def test_cowmix_masks_look_as_smoothed_noise(sigma):
 
 
 def test_cowmix_sigmas_are_log_uniform():
-    turned = noise._turned(0.125, 0.5)[draw_of(N, (1,)).words(2)[1] >> 16]
+    turned = noise._turned(0.125, 0.5)[draw_of(N, (1,)).random_bits(2)[1] >> 16]
     sigma = noise.TURN / (turned * noise._period(0.125))
     assert stats.kstest(np.log(sigma), stats.uniform(np.log(0.125), np.log(4)).cdf).pvalue > 1e-3
 
@@ -273,7 +273,7 @@ def test_cowmix_sigmas_are_log_uniform():
 def test_cowmix_sigmas_differ_from_row_to_row():
     """Rows of small sigma have more borders: the row's own word says which."""
     recipe, size = ma.CowMix(low=0.05, high=0.5, least=0.5, most=0.5), (64, 64)
-    order = noise._turned(0.05, 0.5)[draw_of(300, size).words(2)[1] >> 16]
+    order = noise._turned(0.05, 0.5)[draw_of(300, size).random_bits(2)[1] >> 16]
     assert stats.spearmanr(order, borders(masks(recipe, 300, size))).statistic > 0.85
 
 
@@ -297,7 +297,7 @@ def test_every_token_has_one_parent(size, token):
         cell = mask[(slice(None), *[slice(c * token, (c + 1) * token) for c in corner])].reshape(50, -1)
         assert (cell == cell[:, :1]).all()
     mix = ma.TokenMix(token=token).draw(50, size, key=KEY)
-    np.testing.assert_allclose(mix.share[1], mask.reshape(50, -1).mean(axis=1), atol=2**-24)
+    np.testing.assert_allclose(mix.lam[1], mask.reshape(50, -1).mean(axis=1), atol=2**-24)
 
 
 def test_tokens_are_chosen_alike_and_apart():
@@ -321,9 +321,9 @@ def test_tokens_of_any_lattice_differ():
 def test_gmix_spots_by_hand():
     """In float64, with the lam and the centre of each row's own words."""
     n, size = 300, (20, 33)
-    words = draw_of(n, size).words(3)
+    words = draw_of(n, size).random_bits(3)
     lam = stats.beta(0.8, 0.8).ppf((words[0] // 2**16 + 0.5) / 2**16)
-    own = ma.GMix(alpha=0.8).draw(n, size, key=KEY).dense()[0]
+    own = ma.GMix(alpha=0.8).draw(n, size, key=KEY).pixel_weights()[0]
     for row in range(n):
         less = min(lam[row], 1 - lam[row])
         centre = [int(words[1 + a, row]) // 2**8 * size[a] // 2**24 for a in (0, 1)]
@@ -336,16 +336,16 @@ def test_gmix_spots_by_hand():
 def test_gmix_spots_have_the_part_for_their_integral(size):
     """Where the border cuts nothing off, shares are lam and 1 - lam."""
     n = 1500
-    words = draw_of(n, size).words(1 + len(size))
+    words = draw_of(n, size).random_bits(1 + len(size))
     lam = stats.beta(0.5, 0.5).ppf((words[0] // 2**16 + 0.5) / 2**16)
-    share = ma.GMix(alpha=0.5).draw(n, size, key=KEY).share
+    lam = ma.GMix(alpha=0.5).draw(n, size, key=KEY).lam
     less = np.minimum(lam, 1 - lam)
     whole = less * math.prod(size) > 4
     for axis, length in enumerate(size):
         centre, side = np.floor((words[1 + axis] >> 8) / 2**24 * length), length * less ** (1 / len(size))
         whole &= (np.minimum(centre, length - 1 - centre) > 1.2 * side) & (side > 2)
     assert whole.sum() > 20
-    np.testing.assert_allclose(share[0, whole], lam[whole], rtol=0.015)
+    np.testing.assert_allclose(lam[0, whole], lam[whole], rtol=0.015)
 
 
 def test_gmix_spots_have_the_images_aspect():
@@ -367,7 +367,7 @@ def spread(profile: np.ndarray) -> np.ndarray:
 
 
 def test_gmix_centres_are_uniform_and_the_smaller_part_is_the_spot():
-    own = ma.GMix().draw(N, (21, 13), key=KEY).dense()[0]
+    own = ma.GMix().draw(N, (21, 13), key=KEY).pixel_weights()[0]
     small = own.mean(axis=(1, 2)) < 0.5
     assert stats.binomtest(int(small.sum()), N).pvalue > 1e-3
     spot = np.where(small[:, None, None], own, 1 - own)
@@ -393,23 +393,23 @@ def test_products_of_whole_numbers_are_exact(way):
 
 @pytest.mark.parametrize("recipe", [*NOISE, ma.FMix(alpha=0.3, decay=0.0)], ids=repr)
 def test_large_masks_are_the_same_in_every_library(recipe):
-    """The laws' sizes are small; here sums are long, and lengths unknown until run time."""
+    """The invariants' sizes are small; here sums are long, and lengths unknown until run time."""
     n, size = 3, (131, 77)
     expected = recipe.draw(n, size, key=KEY)
     for like in ways.LIKES.values():
         mix = recipe.draw(n, size, key=KEY, like=like)
         np.testing.assert_array_equal(ways.values(mix.region.weight), expected.region.weight)
-        np.testing.assert_array_equal(ways.values(mix.share), expected.share)
+        np.testing.assert_array_equal(ways.values(mix.lam), expected.lam)
     tf = ways.tf
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None))])
     def of_unknown_size(x):
         mix = recipe.draw(tf.shape(x)[0], (tf.shape(x)[1], tf.shape(x)[2]), key=KEY, like=x)
-        return mix.region.weight, mix.share
+        return mix.region.weight, mix.lam
 
-    weight, share = of_unknown_size(tf.zeros((n, *size)))
+    weight, lam = of_unknown_size(tf.zeros((n, *size)))
     np.testing.assert_array_equal(weight, expected.region.weight)
-    np.testing.assert_array_equal(share, expected.share)
+    np.testing.assert_array_equal(lam, expected.lam)
 
 
 @pytest.mark.parametrize("recipe", NOISE, ids=repr)

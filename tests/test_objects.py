@@ -1,4 +1,4 @@
-"""Boxes, keypoints, instance masks: by hand, against counted pixels and the definition, as laws, in every library."""
+"""Boxes, keypoints, instance masks: by hand, against the definition, as invariants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import ways
 from mixaug.apply.objects import FORMATS, SEEN
 from mixaug.mix import assemble
 from mixaug.regions import Dense, Paste
-from test_laws import KEY
+from test_invariants import KEY
 
 jax, tf, torch = ways.jax, ways.tf, ways.torch
 NUMPY = ma._xp.common()
@@ -27,20 +27,20 @@ def recipe(request: pytest.FixtureRequest) -> ma.Recipe:
     return request.param
 
 
-def pasted(*boxes, size=(8, 8), background=None, crop=(), hole=None, parent=None) -> ma.Mix:
-    """A mix of one output and known boxes, [[top, bottom], [left, right]] or None, one a parent."""
+def pasted(*boxes, size=(8, 8), background=None, source_box=(), hole=None, index=None) -> ma.Mix:
+    """A mix of one output and known boxes, [[top, bottom], [left, right]] or None, one a source."""
     k = len(boxes)
     row = [None if box is None else np.array([box], np.int32) for box in boxes]
-    crops = tuple(None if box is None else np.array([box], np.int32) for box in crop)
+    source_boxes = tuple(None if box is None else np.array([box], np.int32) for box in source_box)
     weights = None if background is None else np.array(background, np.float32)[:, None]
-    parent = np.arange(k, dtype=np.int32)[:, None] if parent is None else np.int32(parent)[:, None]
+    index = np.arange(k, dtype=np.int32)[:, None] if index is None else np.int32(index)[:, None]
     hole = None if hole is None else np.array([hole], np.int32)
     fill = None if hole is None else np.zeros(1, np.float32)
-    return assemble(NUMPY, parent, Paste(weights, tuple(row), crops, hole, fill), size)
+    return assemble(NUMPY, index, Paste(weights, tuple(row), source_boxes, hole, fill), size)
 
 
 def one(mix: ma.Mix, *source, **options):
-    """The boxes of a mix of one output, whose parents have one box each; weights as numbers."""
+    """The boxes of a mix of one output, whose sources have one box each; weights as numbers."""
     source = np.array(source, np.float32)[:, None]
     out = mix.boxes(source[:1], source=source, **options)
     return out.boxes[0].tolist(), out.weight[0].tolist()
@@ -64,23 +64,23 @@ def edges(boxes: np.ndarray) -> np.ndarray:
 
 
 def window(mix: ma.Mix, i: int, j: int) -> tuple[list, list] | None:
-    """The box and the crop through which an output's parent is seen, where there is one."""
-    box, crop = mix.region.box[j], mix.region.crop[j]
-    if crop is None or (box[i] == crop[i]).all() or (box[i, :, 0] == box[i, :, 1]).any():
+    """The box and the crop through which an output's source is seen, where there is one."""
+    box, source_box = mix.region.box[j], mix.region.source_box[j]
+    if source_box is None or (box[i] == source_box[i]).all() or (box[i, :, 0] == box[i, :, 1]).any():
         return None
-    return box[i].tolist(), crop[i].tolist()
+    return box[i].tolist(), source_box[i].tolist()
 
 
 def weights_of(mix: ma.Mix) -> np.ndarray:
-    """(k, n, *size): the weight of each parent; of the same row several times the first has that of all.
+    """(k, n, *size): the weight of each source; of the same row several times the first has that of all.
 
     But through windows: there each shows other places.
     """
-    weights = mix.region.dense(NUMPY, mix.parent.shape[1], mix.size).astype(np.float64)
+    weights = mix.region.pixel_weights(NUMPY, mix.index.shape[1], mix.size).astype(np.float64)
     for i in range(weights.shape[1]):
         for j in range(len(weights)):
             for first in range(j):
-                same = mix.parent[first, i] == mix.parent[j, i] and not window(mix, i, j) and not window(mix, i, first)
+                same = mix.index[first, i] == mix.index[j, i] and not window(mix, i, j) and not window(mix, i, first)
                 if same:
                     weights[first, i] += weights[j, i]
                     weights[j, i] = 0
@@ -94,14 +94,14 @@ def counted(mix: ma.Mix, corners: np.ndarray, min_visibility: float):
     masks = np.zeros((n, *mix.size, m))
     for i, q in np.ndindex(n, m):
         masks[(i, *(slice(*ends) for ends in corners[i, q]), q)] = 1
-    shown, weights = ways.seen_through(mix, masks[mix.parent]), weights_of(mix)
-    k = len(mix.parent)
+    shown, weights = ways.seen_through(mix, masks[mix.index]), weights_of(mix)
+    k = len(mix.index)
     out, fraction = np.full((n, k * m, len(mix.size), 2), -1.0), np.zeros((n, k * m))
     for i, j, q in np.ndindex(n, k, m):
         pixels = shown[j, i, ..., q] * (weights[j, i] > 0)
         through = window(mix, i, j)
         scale = prod(Fraction(b - a, d - c) for (a, b), (c, d) in zip(*through, strict=True)) if through else 1
-        drawn = masks[mix.parent[j, i], ..., q].sum() * float(scale)
+        drawn = masks[mix.index[j, i], ..., q].sum() * float(scale)
         part = (pixels * weights[j, i]).sum() / drawn
         if part > SEEN and part >= min_visibility * weights[j, i].max() - 1e-6:
             places = np.argwhere(pixels)
@@ -112,13 +112,13 @@ def counted(mix: ma.Mix, corners: np.ndarray, min_visibility: float):
 
 def defined(mix: ma.Mix, boxes: np.ndarray):
     """By the definition, pixel by pixel, in exact numbers: boxes' edges and weights of all that is to be seen."""
-    n, m, k = *boxes.shape[:2], len(mix.parent)
+    n, m, k = *boxes.shape[:2], len(mix.index)
     weights = weights_of(mix)
     out, fraction = np.full((n, k * m, len(mix.size), 2), -1.0), np.zeros((n, k * m))
     for i, j, q in np.ndindex(n, k, m):
         place = [
             [min(max(Fraction(float(v)), 0), length) for v in ends]
-            for ends, length in zip(edges(boxes)[mix.parent[j, i], q], mix.size, strict=True)
+            for ends, length in zip(edges(boxes)[mix.index[j, i], q], mix.size, strict=True)
         ]
         if any(b <= a for a, b in place):
             continue
@@ -183,22 +183,22 @@ def test_a_hole_hides_boxes_of_all():
 
 def test_a_window_moves_and_clips_a_box():
     """The whole other sample, half as large, in the lower right quarter; and a crop of it, as large."""
-    mix = pasted(None, [[4, 8], [4, 8]], crop=(None, [[0, 8], [0, 8]]))
+    mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 8], [0, 8]]))
     assert one(mix, [0, 0, 4, 4], [2, 4, 6, 8]) == ([[0, 0, 4, 4], [5, 6, 7, 8]], [1, 1])
-    mix = pasted(None, [[4, 8], [4, 8]], crop=(None, [[0, 4], [2, 6]]))
+    mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 4], [2, 6]]))
     assert one(mix, [0, 0, 4, 4], [2, 2, 6, 6]) == ([[0, 0, 4, 4], [4, 6, 8, 8]], [1, 0.5])
 
 
 def test_a_sample_in_two_windows_has_its_box_in_both():
-    mix = pasted([[0, 4], [0, 8]], [[4, 8], [0, 8]], crop=([[0, 8], [0, 8]],) * 2, parent=(0, 0))
+    mix = pasted([[0, 4], [0, 8]], [[4, 8], [0, 8]], source_box=([[0, 8], [0, 8]],) * 2, index=(0, 0))
     boxes = mix.boxes(np.float32([[[2, 2, 6, 6]]]))
     assert boxes.boxes[0].tolist() == [[2, 1, 6, 3], [2, 5, 6, 7]]
 
 
 def test_a_sample_mixed_with_itself_has_its_box_once():
-    mix = pasted(None, [[0, 8], [0, 4]], parent=(0, 0))
+    mix = pasted(None, [[0, 8], [0, 4]], index=(0, 0))
     assert mix.boxes(np.float32([[[2, 2, 6, 6]]])).weight.tolist() == [[1, 0]]
-    mix = pasted(None, None, background=(0.25, 0.75), parent=(0, 0))
+    mix = pasted(None, None, background=(0.25, 0.75), index=(0, 0))
     assert mix.boxes(np.float32([[[2, 2, 6, 6]]])).weight.tolist() == [[1, 0]]
 
 
@@ -244,7 +244,7 @@ def test_keypoints_with_visibility_by_hand():
 
 
 def test_keypoints_move_with_their_window():
-    mix = pasted(None, [[4, 8], [4, 8]], crop=(None, [[0, 8], [2, 6]]))
+    mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 8], [2, 6]]))
     points = np.float32([[[5, 5]], [[3, 2]], [[1, 2]]])
     assert mix.keypoints(points[:1], source=points[:2]).points.tolist() == [[[5, 5], [5, 5]]]
     assert mix.keypoints(points[:1], source=points[:2]).weight.tolist() == [[0, 1]]
@@ -255,7 +255,7 @@ def test_keypoints_move_with_their_window():
 
 def test_points_that_are_none_stay_where_they_are():
     """A window moves no padding: -1 does not come to lie in the image."""
-    mix = pasted(None, [[4, 8], [4, 8]], crop=(None, [[0, 4], [0, 4]]))
+    mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 4], [0, 4]]))
     nan = float("nan")
     points = np.float32([[[-1, -1, 2], [0, 0, 0], [nan, nan, 2], [1, 1, 2], [1, 8, 2]]])
     out = mix.keypoints(points, source=np.concatenate([points, points]))
@@ -284,7 +284,7 @@ def test_instances_through_a_window():
     """Half of the mask is in the crop, and a quarter of what is shown of it lies under nothing: all is seen."""
     masks = np.zeros((2, 1, 8, 8), bool)
     masks[1, 0, 2:4, 0:8] = True
-    mix = pasted(None, [[4, 8], [4, 8]], crop=(None, [[0, 4], [4, 8]]))
+    mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 4], [4, 8]]))
     out = mix.instances(masks[:1], source=masks)
     assert out.weight.tolist() == [[0, 0.5]]
     assert np.argwhere(out.masks[0, 1]).tolist() == [[y, x] for y in (6, 7) for x in range(4, 8)]
@@ -303,7 +303,7 @@ def test_whole_corners_are_as_counted(recipe, n, size, min_visibility):
     want, fraction = counted(mix, corners, min_visibility)
     scaled = [
         [bool(w) and any(b - a != d - c for (a, b), (c, d) in zip(*w, strict=True)) for w in row]
-        for row in [[window(mix, i, j) for j in range(recipe.parents)] for i in range(n)]
+        for row in [[window(mix, i, j) for j in range(recipe.sources)] for i in range(n)]
     ]
     exact = ~np.repeat(np.array(scaled), 6, axis=1)
     np.testing.assert_allclose(got.weight[exact], fraction[exact], atol=2e-6)
@@ -344,39 +344,39 @@ def test_in_a_window_that_halves_whole_pixels_are_as_counted():
 
 @pytest.mark.parametrize(("n", "size"), [(5, (9, 7)), (2, (13,)), (10, (8, 8)), (4, (3, 5, 2))], ids=str)
 def test_instances_and_keypoints_are_as_defined(recipe, n, size):
-    """A mask is where its parent is seen and it is shown; a point weighs what its parent does at its pixel."""
+    """A mask is where its source is seen and it is shown; a point weighs what its source does at its pixel."""
     mix, rng = recipe.draw(n, size, key=KEY), np.random.default_rng(1)
     masks = rng.random((n, 3, *size)) < 0.3
     out, weights = mix.instances(masks, min_visibility=0), weights_of(mix)
-    shown = ways.seen_through(mix, np.moveaxis(masks, 1, -1)[mix.parent])
+    shown = ways.seen_through(mix, np.moveaxis(masks, 1, -1)[mix.index])
     points = rng.uniform(-1, max(size) + 1, (n, 3, len(size)))
     placed = mix.keypoints(points)
-    for i, j, q in np.ndindex(n, recipe.parents, 3):
+    for i, j, q in np.ndindex(n, recipe.sources, 3):
         slot = (i, j * 3 + q)
         pixels = shown[j, i, ..., q] & (weights[j, i] > 0)
-        through, drawn = window(mix, i, j), masks[mix.parent[j, i], q]
-        crop = tuple(slice(*ends) for ends in through[1]) if through else ...
+        through, drawn = window(mix, i, j), masks[mix.index[j, i], q]
+        source_box = tuple(slice(*ends) for ends in through[1]) if through else ...
         box = tuple(slice(*ends) for ends in through[0]) if through else ...
         if pixels.any():
-            part = drawn[crop].sum() / drawn.sum()
+            part = drawn[source_box].sum() / drawn.sum()
             weight = (pixels * weights[j, i]).sum() / shown[j, i, ..., q][box].sum() * part
             np.testing.assert_allclose(out.weight[slot], weight, atol=2e-6)
             np.testing.assert_array_equal(out.masks[slot], pixels)
         else:
             assert not out.masks[slot].any()
             assert out.weight[slot] == 0
-        place = points[mix.parent[j, i], q][::-1]
+        place = points[mix.index[j, i], q][::-1]
         is_point = ((place >= 0) & (place < size)).all()
         if through and is_point:
-            (box, crop) = (np.array(ends, float).T for ends in through)
-            place = box[0] + (place - crop[0]) * (box[1] - box[0]) / (crop[1] - crop[0])
+            (box, source_box) = (np.array(ends, float).T for ends in through)
+            place = box[0] + (place - source_box[0]) * (box[1] - box[0]) / (source_box[1] - source_box[0])
         pixel = tuple(int(np.floor(v)) for v in place)
         lies = is_point and all(0 <= p < length for p, length in zip(pixel, size, strict=True))
         np.testing.assert_allclose(placed.weight[slot], weights[(j, i, *pixel)] if lies else 0, atol=2e-6)
         np.testing.assert_allclose(placed.points[slot], place[::-1], atol=1e-9)
 
 
-# --- as laws ---
+# --- as invariants ---
 
 FRACTIONS = st.floats(0, 7, width=32)
 
@@ -437,18 +437,18 @@ def test_a_larger_paste_hides_more(box, ends, more):
 @pytest.mark.parametrize("recipe", PASTES, ids=repr)
 @pytest.mark.parametrize(("n", "size"), [(5, (9, 7)), (12, (16, 16)), (3, (13,)), (4, (3, 5, 2))], ids=str)
 def test_the_closed_form_is_the_dense_one(recipe, n, size):
-    """Of every Paste, also where rows are fewer than parents, and at any corners."""
+    """Of every Paste, also where rows are fewer than sources, and at any corners."""
     mix, rng = recipe.draw(n, size, key=KEY), np.random.default_rng(2)
     whole = np.stack([np.zeros((n, len(size)), np.int32), np.broadcast_to(size, (n, len(size)))], axis=-1).astype(
         np.int32
     )
-    box, crop = [], []
-    for to, of in zip(mix.region.box, mix.region.crop, strict=True):
+    box, source_box = [], []
+    for to, of in zip(mix.region.box, mix.region.source_box, strict=True):
         some = None if of is None else (to[..., 1] > to[..., 0]).all(axis=1)[:, None, None]
         box.append(None if of is None else np.where(some, to, whole))
-        crop.append(None if of is None else np.where(some, of, whole))
-    weight = mix.region.dense(NUMPY, n, size)
-    dense = ma.Mix(mix.parent, mix.share, Dense(weight, tuple(box), tuple(crop), mix.region.fill), size)
+        source_box.append(None if of is None else np.where(some, of, whole))
+    weight = mix.region.pixel_weights(NUMPY, n, size)
+    dense = ma.Mix(mix.index, mix.lam, Dense(weight, tuple(box), tuple(source_box), mix.region.fill), size)
     boxes = rng.uniform(-1, np.tile(size[::-1], 2) + 1, (n, 40, 2 * len(size))).astype(np.float32)
     boxes[:, ::2] = np.rint(boxes[:, ::2])
     a, b = mix.boxes(boxes), dense.boxes(boxes)
@@ -465,7 +465,7 @@ def test_the_closed_form_is_the_dense_one(recipe, n, size):
 # --- every library, eager and compiled ---
 
 FEW = (ma.SmoothMix(), ma.one_of(ma.ResizeMix(), ma.Cutout(), ma.MixUp()))
-SOME = (*FEW, ma.CutMix(), ma.GridMix(), ma.HMix(), ma.MixUp(alpha=0.3, parents=3))
+SOME = (*FEW, ma.CutMix(), ma.GridMix(), ma.HMix(), ma.MixUp(alpha=0.3, sources=3))
 SLOW = {ways.tf_xla: FEW, ways.torch_compiled: FEW, ways.jax_jit: FEW, ways.tf_graph: SOME, ways.jax_eager: SOME}
 WAYS = [(way, recipe) for way in ways.WAYS[1:] for recipe in SLOW.get(way, ways.RECIPE_ROWS)]
 
@@ -594,8 +594,8 @@ def test_no_rows(library, recipe):
     boxes, ids, masks = np.zeros((0, 3, 4), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, 3, 8, 8), bool)
     out = mix.boxes(make(boxes), {"ids": make(ids), "masks": make(masks)}, max_boxes=2)
     assert [tuple(x.shape) for x in (out.boxes, out.labels["ids"], out.weight)] == [(0, 2, 4), (0, 2), (0, 2)]
-    assert tuple(mix.instances(make(masks)).masks.shape) == (0, 3 * len(mix.parent), 8, 8)
-    assert tuple(mix.keypoints(make(boxes[..., :2])).points.shape) == (0, 3 * len(mix.parent), 2)
+    assert tuple(mix.instances(make(masks)).masks.shape) == (0, 3 * len(mix.index), 8, 8)
+    assert tuple(mix.keypoints(make(boxes[..., :2])).points.shape) == (0, 3 * len(mix.index), 2)
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -671,7 +671,7 @@ def test_labels_stay_beside_their_boxes_as_keras_does_not():
     mix = ma.MixUp(alpha=1.0).draw(4, (8, 8), key=KEY)
     out = mix.boxes(boxes, labels)
     assert (out.boxes.shape, out.labels.shape) == ((4, 4, 4), (4, 4))
-    np.testing.assert_array_equal(out.labels, labels[mix.parent].transpose(1, 0, 2).reshape(4, 4))
+    np.testing.assert_array_equal(out.labels, labels[mix.index].transpose(1, 0, 2).reshape(4, 4))
 
 
 def test_a_mosaic_has_no_phantom_boxes_as_kornias_has():

@@ -19,10 +19,10 @@ BY_CLASS = [SameClass(), OtherClass(), Balanced()]
 LABELS = np.array([0, 1, 0, 2, 1, 0, 3, 0], np.int32)  # 3 is alone
 
 
-def partners(pairing: Pairing, seen: np.ndarray, parents: int = 2, keys: int = 1, seed: int = 0) -> np.ndarray:
-    """int (keys, parents - 1, n): the parents beside the own sample under several keys."""
+def partners(pairing: Pairing, seen: np.ndarray, sources: int = 2, keys: int = 1, seed: int = 0) -> np.ndarray:
+    """int (keys, sources - 1, n): the sources beside the base sample under several keys."""
     n = len(seen)
-    drawn = [pairing.parent(n, parents, key=(seed, step), seen=seen)[1:] for step in range(keys)]
+    drawn = [pairing.index(n, sources, key=(seed, step), seen=seen)[1:] for step in range(keys)]
     return np.stack(drawn)
 
 
@@ -34,10 +34,10 @@ CASES += [(way, HOT) for way in (ways.tf_eager, ways.torch_eager, ways.jax_jit)]
 @pytest.mark.parametrize(("way", "seen"), CASES, ids=[f"{way.__name__}-{seen.ndim}" for way, seen in CASES])
 def test_every_library_pairs_as_numpy_does(way, seen):
     def run(y):
-        return tuple(pairing.parent(ways.count(y), 4, key=KEY, like=y, seen=y) for pairing in PAIRINGS)
+        return tuple(pairing.index(ways.count(y), 4, key=KEY, like=y, seen=y) for pairing in PAIRINGS)
 
     for pairing, got in zip(PAIRINGS, way(run, seen), strict=True):
-        expected = pairing.parent(len(seen), 4, key=KEY, seen=seen)
+        expected = pairing.index(len(seen), 4, key=KEY, seen=seen)
         assert expected.dtype == np.int32
         ways.assert_same(got, expected, ways.array_of(way))
 
@@ -47,28 +47,28 @@ def test_every_library_pairs_as_numpy_does(way, seen):
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_any_number_of_rows(pairing, library, n):
     seen = ways.MAKE[library](np.arange(n, dtype=np.int32) % 2)
-    parent = ways.values(pairing.parent(n, 4, key=(0, 0), like=seen, seen=seen))
-    assert parent.shape == (4, n)
-    np.testing.assert_array_equal(parent[0], np.arange(n))
-    assert ((parent >= 0) & (parent < max(n, 1))).all()
+    index = ways.values(pairing.index(n, 4, key=(0, 0), like=seen, seen=seen))
+    assert index.shape == (4, n)
+    np.testing.assert_array_equal(index[0], np.arange(n))
+    assert ((index >= 0) & (index < max(n, 1))).all()
 
 
 def test_the_default_is_a_pairing_too():
-    for parents in (2, 4):
-        drawn = ma.MixUp(alpha=9.0, parents=parents).draw(7, (2,), key=KEY).parent
-        np.testing.assert_array_equal(Cyclic().parent(7, parents, key=KEY), drawn)
+    for sources in (2, 4):
+        drawn = ma.MixUp(alpha=9.0, sources=sources).draw(7, (2,), key=KEY).index
+        np.testing.assert_array_equal(Cyclic().index(7, sources, key=KEY), drawn)
 
 
 def test_roll_and_flip_by_hand():
-    np.testing.assert_array_equal(Roll().parent(4, 3, key=(0, 0)), [[0, 1, 2, 3], [3, 0, 1, 2], [2, 3, 0, 1]])
-    np.testing.assert_array_equal(Roll(3).parent(5, 2, key=(0, 0))[1], np.roll(np.arange(5), 3))
-    np.testing.assert_array_equal(Roll(7).parent(5, 2, key=(0, 0))[1], np.roll(np.arange(5), 7))
-    np.testing.assert_array_equal(Flip().parent(4, 3, key=(0, 0)), [[0, 1, 2, 3], [3, 2, 1, 0], [0, 3, 2, 1]])
-    np.testing.assert_array_equal(Flip().parent(5, 2, key=(0, 0))[1], [4, 3, 2, 1, 0])
+    np.testing.assert_array_equal(Roll().index(4, 3, key=(0, 0)), [[0, 1, 2, 3], [3, 0, 1, 2], [2, 3, 0, 1]])
+    np.testing.assert_array_equal(Roll(3).index(5, 2, key=(0, 0))[1], np.roll(np.arange(5), 3))
+    np.testing.assert_array_equal(Roll(7).index(5, 2, key=(0, 0))[1], np.roll(np.arange(5), 7))
+    np.testing.assert_array_equal(Flip().index(4, 3, key=(0, 0)), [[0, 1, 2, 3], [3, 2, 1, 0], [0, 3, 2, 1]])
+    np.testing.assert_array_equal(Flip().index(5, 2, key=(0, 0))[1], [4, 3, 2, 1, 0])
 
 
 def test_replacement_takes_any_row_again_and_again():
-    drawn = partners(Replacement(), np.zeros(6), parents=3, keys=3000)
+    drawn = partners(Replacement(), np.zeros(6), sources=3, keys=3000)
     for j in range(2):
         for row in range(6):
             assert stats.chisquare(np.bincount(drawn[:, j, row], minlength=6)).pvalue > 1e-3
@@ -79,40 +79,40 @@ LABEL_LISTS = st.lists(st.integers(0, 4), min_size=1, max_size=12).map(np.array)
 
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
-def test_same_class_is_the_class_as_long_as_there_are_rows_of_it(labels, parents, step):
-    drawn = SameClass().parent(len(labels), parents, key=(0, step), seen=labels)
+def test_same_class_is_the_class_as_long_as_there_are_rows_of_it(labels, sources, step):
+    drawn = SameClass().index(len(labels), sources, key=(0, step), seen=labels)
     assert (labels[drawn] == labels).all()
     for row, column in enumerate(drawn.T):
         others = int((labels == labels[row]).sum()) - 1
         found = column[1:][column[1:] != row]
-        assert len(set(found)) == len(found) == min(others, parents - 1)
+        assert len(set(found)) == len(found) == min(others, sources - 1)
 
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
-def test_other_class_is_another_as_long_as_there_are_rows_of_one(labels, parents, step):
-    drawn = OtherClass().parent(len(labels), parents, key=(0, step), seen=labels)
+def test_other_class_is_another_as_long_as_there_are_rows_of_one(labels, sources, step):
+    drawn = OtherClass().index(len(labels), sources, key=(0, step), seen=labels)
     for row, column in enumerate(drawn.T):
         others = int((labels != labels[row]).sum())
         found = column[1:][column[1:] != row]
         assert (labels[found] != labels[row]).all()
-        assert len(set(found)) == len(found) == min(others, parents - 1)
+        assert len(set(found)) == len(found) == min(others, sources - 1)
 
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
-def test_balanced_parents_are_distinct(labels, parents, step):
-    drawn = Balanced().parent(len(labels), parents, key=(0, step), seen=labels)
+def test_balanced_parents_are_distinct(labels, sources, step):
+    drawn = Balanced().index(len(labels), sources, key=(0, step), seen=labels)
     for row, column in enumerate(drawn.T):
         found = column[1:][column[1:] != row]
         assert len(set(found)) == len(found)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=9).map(np.array), st.integers(2, 5), st.integers(0, 1000))
-def test_near_parents_are_distinct_and_never_oneself(values, parents, step):
+def test_near_parents_are_distinct_and_never_oneself(values, sources, step):
     n = len(values)
-    drawn = Near(0.7).parent(n, parents, key=(0, step), seen=values)
+    drawn = Near(0.7).index(n, sources, key=(0, step), seen=values)
     for row, column in enumerate(drawn.T):
         found = column[1:][column[1:] != row]
-        assert len(set(found)) == len(found) == min(n - 1, parents - 1)
+        assert len(set(found)) == len(found) == min(n - 1, sources - 1)
 
 
 def test_classes_by_hand():
@@ -132,7 +132,7 @@ def test_classes_by_hand():
 
 @pytest.mark.parametrize("pairing", [SameClass(), OtherClass()], ids=repr)
 def test_every_row_that_may_be_is_equally_likely(pairing):
-    drawn = partners(pairing, LABELS, parents=3, keys=4000)
+    drawn = partners(pairing, LABELS, sources=3, keys=4000)
     for j in range(2):
         for row in range(len(LABELS)):
             allowed = (LABELS[row] == LABELS) == isinstance(pairing, SameClass)
@@ -145,12 +145,12 @@ def test_every_row_that_may_be_is_equally_likely(pairing):
 
 def test_balanced_takes_each_class_as_often():
     labels = np.repeat([7, 3, 5], [300, 30, 3])
-    drawn = np.stack([Balanced().parent(333, 3, key=(0, step), seen=labels)[1:] for step in range(40)])
+    drawn = np.stack([Balanced().index(333, 3, key=(0, step), seen=labels)[1:] for step in range(40)])
     for j in range(2):
         for own in (7, 3, 5):
             found = labels[drawn[:, j][:, labels == own]]
             assert stats.chisquare([(found == c).sum() for c in (7, 3, 5)]).pvalue > 1e-3
-    plain = np.stack([Cyclic().parent(333, 2, key=(0, step))[1] for step in range(40)])
+    plain = np.stack([Cyclic().index(333, 2, key=(0, step))[1] for step in range(40)])
     assert ((labels[plain] == 5).mean()) < 0.02  # without it a rare class is rare
 
 
@@ -166,8 +166,8 @@ def test_balanced_takes_each_row_of_a_class_as_often():
 
 
 def test_balanced_leaves_a_row_unmixed_where_its_own_class_is_drawn_and_it_is_alone_in_it():
-    """By hand: two rows of two classes; a second parent is the other row only where the first one is not."""
-    drawn = partners(Balanced(), np.array([0, 1]), parents=3, keys=4000)
+    """By hand: two rows of two classes; a second source is the other row only where the first one is not."""
+    drawn = partners(Balanced(), np.array([0, 1]), sources=3, keys=4000)
     for row in range(2):
         first, second = (drawn[:, j, row] != row for j in range(2))
         assert stats.binomtest(int(first.sum()), 4000, 1 / 2).pvalue > 1e-3
@@ -194,7 +194,7 @@ def test_near_rows_are_likely_as_its_formula_says():
 
 def test_near_parents_are_a_sample_without_replacement():
     values, keys = np.array([0.0, 0.4, 1.0, 1.5]), 6000
-    first, second = partners(Near(1.0), values, parents=3, keys=keys)[:, :, 0].T
+    first, second = partners(Near(1.0), values, sources=3, keys=keys)[:, :, 0].T
     chance = np.exp(-(values**2) / 2)
     chance[0] = 0
     for one in (1, 2, 3):
@@ -219,21 +219,21 @@ def test_near_takes_values_of_several_columns_and_large_ones_that_lie_close():
 def test_labels_of_any_form_pair_alike(pairing):
     hot = np.eye(4)[LABELS]
     forms = [LABELS[:, None], LABELS.astype(np.uint8), hot, hot.astype(bool), hot.astype(np.int8), 0.6 * hot + 0.1]
-    want = pairing.parent(8, 3, key=KEY, seen=LABELS)
+    want = pairing.index(8, 3, key=KEY, seen=LABELS)
     for form in forms:
-        np.testing.assert_array_equal(pairing.parent(8, 3, key=KEY, seen=form), want)
+        np.testing.assert_array_equal(pairing.index(8, 3, key=KEY, seen=form), want)
 
 
 def test_soft_labels_are_of_their_heaviest_class():
     soft = np.array([[0.6, 0.4], [0.55, 0.45], [0.1, 0.9]])
-    np.testing.assert_array_equal(SameClass().parent(3, 2, key=(0, 0), seen=soft)[1], [1, 0, 2])
+    np.testing.assert_array_equal(SameClass().index(3, 2, key=(0, 0), seen=soft)[1], [1, 0, 2])
 
 
 IMAGES, OWN = ways.own_class_everywhere(8, (6, 5)), np.arange(8)
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=repr)
-@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=4), ma.RICAP(), ma.SmoothMix()], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=4), ma.RICAP(), ma.SmoothMix()], ids=repr)
 def test_the_label_is_the_pixels_whoever_is_paired(pairing, recipe):
     """Each image has a channel of its own, and a field beside it the class to pair by."""
     fields = {"kind": ma.Labels(4), "target": "values"}
@@ -249,10 +249,10 @@ def test_the_label_is_the_pixels_whoever_is_paired(pairing, recipe):
 def test_a_pairing_changes_the_parents_and_nothing_else(pairing):
     x = np.random.default_rng(0).integers(0, 256, (8, 9, 7, 1), np.uint8)
     batch = {"images": x, "labels": LABELS, "value": LABELS.astype(np.float32)}
-    for recipe in (ma.CutMix(), ma.RICAP(), ma.one_of(ma.MixUp(parents=3), ma.CutMix()), ma.GridMix()):
+    for recipe in (ma.CutMix(), ma.RICAP(), ma.one_of(ma.MixUp(sources=3), ma.CutMix()), ma.GridMix()):
         plain = recipe.draw(8, (9, 7), key=KEY)
-        chosen = pairing.parent(8, recipe.parents, key=KEY, seen=LABELS)
-        paired = recipe.draw(8, (9, 7), key=KEY, parent=chosen)
+        chosen = pairing.index(8, recipe.sources, key=KEY, seen=LABELS)
+        paired = recipe.draw(8, (9, 7), key=KEY, index=chosen)
         for name, array in plain.region.arrays().items():
             np.testing.assert_array_equal(paired.region.arrays()[name], array)
         mixed = ma.mix_batch(recipe, batch, key=KEY, num_classes=4, pairing=pairing)
@@ -269,7 +269,7 @@ def test_same_class_leaves_the_labels_and_other_class_never_does():
 
 
 def test_labels_that_a_loss_wants_apart_can_be_paired_by():
-    fields = {"labels": ma.Parts()}
+    fields = {"labels": ma.PerSource()}
     _, (parts, _) = ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=KEY, fields=fields, pairing=SameClass())
     assert (parts == LABELS).all()
 
@@ -288,27 +288,27 @@ def test_sample_weights_are_no_values_to_pair_by():
     ("run", "error", "sentence"),
     [
         (
-            lambda: SameClass().parent(3, 2, key=(0, 0)),
+            lambda: SameClass().index(3, 2, key=(0, 0)),
             ValueError,
             "SameClass: expected labels to pair by, got none; pass",
         ),
         (
-            lambda: Near(1).parent(3, 2, key=(0, 0)),
+            lambda: Near(1).index(3, 2, key=(0, 0)),
             ValueError,
             "Near: expected values to pair by, got none; pass seen=",
         ),
         (
-            lambda: Balanced().parent(3, 2, key=(0, 0), seen=LABELS),
+            lambda: Balanced().index(3, 2, key=(0, 0), seen=LABELS),
             ValueError,
             r"Balanced: expected labels to pair by, 3 rows of them, got the shape \(8,\)",
         ),
         (
-            lambda: SameClass().parent(8, 2, key=(0, 0), like=tf.zeros(1), seen=LABELS),
+            lambda: SameClass().index(8, 2, key=(0, 0), like=tf.zeros(1), seen=LABELS),
             TypeError,
             "expected labels to pair by in TensorFlow, got NumPy; convert them first",
         ),
         (
-            lambda: SameClass().parent(2, 2, key=(0, 0), seen=[0, 1]),
+            lambda: SameClass().index(2, 2, key=(0, 0), seen=[0, 1]),
             TypeError,
             "seen: expected an array of NumPy, TensorFlow, PyTorch or JAX, got list",
         ),
@@ -327,9 +327,9 @@ def test_sample_weights_are_no_values_to_pair_by():
             r"pairing: expected one such as ma.pairing.SameClass\(\), got <class",
         ),
         (
-            lambda: ma.batches(IMAGES, LABELS, 4, ma.CutMix(), num_classes=4, pairing=SameClass()),
+            lambda: ma.batches(ma.CutMix(), IMAGES, LABELS, 4, num_classes=4, pairing=SameClass()),
             TypeError,
-            r"pairing: expected none, got SameClass\(.*\); a pairing is for parents from a batch",
+            r"pairing: expected none, got SameClass\(.*\); a pairing is for sources from a batch",
         ),
     ],
 )

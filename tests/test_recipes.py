@@ -18,7 +18,7 @@ from mixaug.recipes import Paper, entry
 
 NUMBERS = st.floats(1e-3, 1e3)
 LEAVES = st.one_of(
-    st.builds(ma.MixUp, alpha=NUMBERS, parents=st.integers(2, 9)),
+    st.builds(ma.MixUp, alpha=NUMBERS, sources=st.integers(2, 9)),
     st.builds(ma.CutMix, alpha=NUMBERS),
     st.builds(ma.GridMix, alpha=NUMBERS, cells=st.integers(1, 9)),
     st.builds(ma.TokenMix, alpha=NUMBERS, token=st.integers(1, 99)),
@@ -76,7 +76,7 @@ def test_texts(text, recipe):
         ("cutmix(beta=1)", r"cutmix takes \(alpha=1.0\), got an unexpected keyword argument 'beta'"),
         ("mixup(alpha=-1)", "MixUp alpha: expected a finite number above 0, got -1"),
         ("mixup(alpha=cutmix)", "MixUp alpha: expected a finite number"),
-        ("mixup(parents=1)", "MixUp parents: expected a whole number of 2 or more, got 1"),
+        ("mixup(sources=1)", "MixUp sources: expected a whole number of 2 or more, got 1"),
         ("__import__('os').system('true')", "expected names, numbers and brackets"),
         ("cutmix.draw", "expected names, numbers and brackets"),
         ("cutmix(alpha='1')", "expected names, numbers and brackets"),
@@ -105,7 +105,7 @@ def test_texts_that_are_refused(text, sentence):
         (lambda: ma.MixUp(alpha=float("inf")), ValueError, "got inf"),
         (lambda: ma.MixUp(alpha="1"), ValueError, "got '1'"),
         (lambda: ma.MixUp(alpha=True), ValueError, "got True"),
-        (lambda: ma.MixUp(parents=2.0), ValueError, "MixUp parents: expected a whole number of 2 or more, got 2.0"),
+        (lambda: ma.MixUp(sources=2.0), ValueError, "MixUp sources: expected a whole number of 2 or more, got 2.0"),
         (lambda: ma.CutMix(alpha=-1), ValueError, "CutMix alpha"),
         (lambda: ma.GridMix(cells=0), ValueError, "GridMix cells: expected a whole number of 1 or more, got 0"),
         (
@@ -190,7 +190,7 @@ def test_a_docstring_is_read_by_its_form():
 def test_numbers_of_numpy_become_pythons_own():
     """So that the repr, which a saved layer holds, can be read back."""
     made = ma.one_of(ma.MixUp(np.float32(0.5), np.int64(3)), ma.CutMix(np.float64(0.25)), weights=np.array([1.0, 3.0]))
-    assert repr(made) == "one_of(MixUp(alpha=0.5, parents=3), CutMix(alpha=0.25), weights=(1.0, 3.0))"
+    assert repr(made) == "one_of(MixUp(alpha=0.5, sources=3), CutMix(alpha=0.25), weights=(1.0, 3.0))"
     assert ma.recipe(repr(made)) == made
     assert ma.recipe(repr(ma.sometimes(np.float32(0.5), ma.GridMix(cells=np.int32(2))))).weights == (0.5, 0.5)
 
@@ -204,17 +204,17 @@ def test_recipes_are_frozen_values_that_travel_to_workers(recipe):
 
 
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
-@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=3), ma.FMix()], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.FMix()], ids=repr)
 def test_a_part_of_a_batch_is_drawn_what_it_is_in_the_whole(recipe, way):
     """Its number may be a tensor that is known when it runs."""
-    parent = (np.arange(9, dtype=np.int32)[None] + np.arange(recipe.parents, dtype=np.int32)[:, None]) % 9
-    whole = recipe.draw(9, (6, 5), key=(1, 2), parent=parent)
+    index = (np.arange(9, dtype=np.int32)[None] + np.arange(recipe.sources, dtype=np.int32)[:, None]) % 9
+    whole = recipe.draw(9, (6, 5), key=(1, 2), index=index)
 
     def part(firsts):
-        mix = recipe.draw(4, (6, 5), key=(1, 2), parent=parent[:, 5:], first=firsts[0], like=firsts)
-        return mix.share
+        mix = recipe.draw(4, (6, 5), key=(1, 2), index=index[:, 5:], first=firsts[0], like=firsts)
+        return mix.lam
 
-    ways.assert_same(way(part, np.int32([5])), whole.share[:, 5:], ways.array_of(way))
+    ways.assert_same(way(part, np.int32([5])), whole.lam[:, 5:], ways.array_of(way))
 
 
 def test_a_part_whose_number_is_none_or_whose_parents_are_not_said_is_refused():
@@ -224,10 +224,10 @@ def test_a_part_whose_number_is_none_or_whose_parents_are_not_said_is_refused():
         ("5", "'5'"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            ma.CutMix().draw(2, (4, 4), key=(0, 0), first=first, parent=np.zeros((2, 2), np.int32))
+            ma.CutMix().draw(2, (4, 4), key=(0, 0), first=first, index=np.zeros((2, 2), np.int32))
     for make in ways.MAKE.values():
         for first in (-1, 1.5, True, [1, 2]):
             with pytest.raises(ValueError, match="first: expected a whole number"):
-                ma.CutMix().draw(2, (4, 4), key=(0, 0), first=make(np.array(first)), parent=np.zeros((2, 2), np.int32))
-    with pytest.raises(ValueError, match="expected parent= beside first=3"):
+                ma.CutMix().draw(2, (4, 4), key=(0, 0), first=make(np.array(first)), index=np.zeros((2, 2), np.int32))
+    with pytest.raises(ValueError, match="expected index= beside first=3"):
         ma.CutMix().draw(2, (4, 4), key=(0, 0), first=3)

@@ -16,7 +16,7 @@ N = 6
 X, Y = ways.own_class_everywhere(N, (8, 5)), np.arange(N)
 PLANAR = torch.from_numpy(np.moveaxis(X, -1, 1).copy())
 LATE = ma.schedule({0: ma.identity(), 2: ma.MixUp(alpha=50.0)})  # plain in epochs 0 and 1, then visibly mixed
-THREE = ma.schedule({0: ma.MixUp(parents=3), 10: ma.CutMix(), 20: ma.RICAP()})
+THREE = ma.schedule({0: ma.MixUp(sources=3), 10: ma.CutMix(), 20: ma.RICAP()})
 
 
 def is_mixed(labels) -> bool:
@@ -30,14 +30,14 @@ def is_mixed(labels) -> bool:
     ("epoch", "start"), [(0, 0), (9, 0), (10, 10), (19, 10), (20, 20), (21, 20), (10**6, 20), (-1, 0), (-(10**6), 0)]
 )
 def test_the_recipe_of_an_epoch_is_the_last_that_has_begun(epoch, start):
-    """Bit for bit what that phase alone draws, with room for the parents of the others."""
+    """Bit for bit what that phase alone draws, with room for the sources of the others."""
     got = THREE.draw(N, (8, 5), key=(3, epoch, 4))
     alone = dict(THREE.phases)[start]
     made = keys.fold_in(keys.make((3, epoch, 4)), start)  # a phase is drawn under its own number
-    want = alone.draw(N, (8, 5), key=made, parent=ma.pairing.Cyclic().parent(N, alone.parents, key=(3, epoch, 4)))
+    want = alone.draw(N, (8, 5), key=made, index=ma.pairing.Cyclic().index(N, alone.sources, key=(3, epoch, 4)))
     np.testing.assert_array_equal(got.images(X), want.images(X))
     np.testing.assert_array_equal(got.labels(Y, N), want.labels(Y, N))
-    assert got.share.shape == (4, N)
+    assert got.lam.shape == (4, N)
 
 
 def test_a_phase_draws_the_same_whatever_the_others_are():
@@ -45,7 +45,7 @@ def test_a_phase_draws_the_same_whatever_the_others_are():
         ma.schedule({0: ma.identity(), 5: ma.CutMix()}),
         ma.schedule({0: ma.MixUp(), 5: ma.CutMix(), 9: ma.GMix()}),
     )
-    for draw in (lambda r: r.draw(N, (8, 5), key=(0, 7, 1)).share[1],):
+    for draw in (lambda r: r.draw(N, (8, 5), key=(0, 7, 1)).lam[1],):
         np.testing.assert_array_equal(draw(one), draw(other))
 
 
@@ -103,11 +103,11 @@ def test_a_traced_epoch_gives_what_a_known_one_gives(library, recipe):
 
 # Every door that knows the epoch: a function of it to the labels of a batch.
 def through_batches(epoch):
-    return list(ma.batches(X, Y, N, LATE, epochs=epoch + 1, num_classes=N))[-1][1]
+    return list(ma.batches(LATE, X, Y, N, epochs=epoch + 1, num_classes=N))[-1][1]
 
 
 def through_mixed(epoch):
-    return next(ma.mixed([(X, Y)], LATE, epoch=epoch, num_classes=N))[1]
+    return next(ma.mixed(LATE, [(X, Y)], epoch=epoch, num_classes=N))[1]
 
 
 def through_tf_counted(epoch):
@@ -127,11 +127,11 @@ def through_tf_said(epoch):
 
 def through_mixed_zip(epoch):
     ds, other = (tf.data.Dataset.from_tensors((X, y)) for y in (Y, Y[::-1].copy()))
-    return next(iter(ma.tf.mixed_zip(ds, other, LATE, num_classes=N, epoch=epoch, batched=True)))[1]
+    return next(iter(ma.tf.mixed_zip(LATE, ds, other, num_classes=N, epoch=epoch, batched=True)))[1]
 
 
 def through_keras_dataset(epoch):
-    ds = ma.keras.MixedDataset(X, Y, N, LATE, num_classes=N)
+    ds = ma.keras.MixedDataset(LATE, X, Y, N, num_classes=N)
     ds.epoch = epoch
     return ds[0][1]
 
@@ -141,12 +141,12 @@ def through_keras_layer(epoch):
 
 
 def through_torch_loader(epoch):
-    loader = ma.torch.loader(list(zip(PLANAR, Y, strict=True)), LATE, N, num_classes=N)
+    loader = ma.torch.loader(LATE, list(zip(PLANAR, Y, strict=True)), N, num_classes=N)
     return [next(iter(loader))[1] for _ in range(epoch + 1)][-1]
 
 
 def through_torch_dataset(epoch):
-    ds = ma.torch.MixedDataset(list(zip(PLANAR, Y, strict=True)), LATE, num_classes=N)
+    ds = ma.torch.MixedDataset(LATE, list(zip(PLANAR, Y, strict=True)), num_classes=N)
     ds.epoch = epoch
     return np.stack([ds[i][1] for i in range(N)])
 
@@ -156,7 +156,7 @@ def through_torch_module(epoch):
 
 
 def through_grain(epoch):
-    ds = ma.grain.mixed(grain.MapDataset.source(list(zip(X, Y, strict=True))), LATE, num_classes=N).repeat(epoch + 1)
+    ds = ma.grain.mixed(LATE, grain.MapDataset.source(list(zip(X, Y, strict=True))), num_classes=N).repeat(epoch + 1)
     return np.stack([ds[epoch * N + i][1] for i in range(N)])
 
 
@@ -200,8 +200,8 @@ def test_mixup_without_hesitation():
     recipe = ma.schedule({0: mix, **half, **falling})
     chances = []
     for epoch in range(102):
-        share = recipe.draw(400, (2, 2), key=(0, epoch, 0)).share
-        chances.append((share[0] < 1).mean())
+        lam = recipe.draw(400, (2, 2), key=(0, epoch, 0)).lam
+        chances.append((lam[0] < 1).mean())
     want = [1.0] * 60 + [float(epoch % 2) for epoch in range(60, 90)] + [1 - i / 10 for i in range(11)] + [0.0]
     np.testing.assert_allclose(chances, want, atol=0.08)
     assert chances[91] < 1
@@ -211,7 +211,7 @@ def test_a_schedule_is_a_value_that_text_and_repr_make_again():
     recipe = ma.schedule({20: ma.identity(), 0: ma.CutMix(), 5: ma.sometimes(0.5, ma.MixUp(0.2))})
     assert (
         repr(recipe)
-        == "schedule({0: CutMix(alpha=1.0), 5: sometimes(0.5, MixUp(alpha=0.2, parents=2)), 20: identity()})"
+        == "schedule({0: CutMix(alpha=1.0), 5: sometimes(0.5, MixUp(alpha=0.2, sources=2)), 20: identity()})"
     )
     assert ma.recipe(repr(recipe)) == recipe
     assert hash(ma.recipe(repr(recipe))) == hash(recipe)

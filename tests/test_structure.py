@@ -1,4 +1,4 @@
-"""The architecture holds itself: imports flow down, frameworks stay in their rooms, importing is quick."""
+"""The architecture holds itself: imports flow down, frameworks stay in their modules, importing is quick."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "laws", "pairing", "tree",
+    "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "testing", "pairing", "tree",
     "fields", "batch", "epoch",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip
@@ -46,7 +46,7 @@ MAY_IMPORT = {
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
-def room(path: Path) -> str:
+def module(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
@@ -66,22 +66,22 @@ def imports(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_flow_down(path):
-    for module in imports(path):
-        if not module.startswith("mixaug."):
+    for imported in imports(path):
+        if not imported.startswith("mixaug."):
             continue
-        other = module.split(".")[1]
-        assert other not in ORDER or ORDER.index(other) <= ORDER.index(room(path)), f"{path} imports {module}"
+        other = imported.split(".")[1]
+        assert other not in ORDER or ORDER.index(other) <= ORDER.index(module(path)), f"{path} imports {imported}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_frameworks_stay_in_their_rooms(path):
+def test_frameworks_stay_in_their_modules(path):
     name = str(path.relative_to(ROOT))
-    allowed = FRAMEWORKS if room(path) == "lab" else MAY_IMPORT.get(name, set())
+    allowed = FRAMEWORKS if module(path) == "lab" else MAY_IMPORT.get(name, set())
     assert FRAMEWORKS & {module.partition(".")[0] for module in imports(path)} <= allowed
 
 
-def test_every_room_stands_in_the_order():
-    assert {room(path) for path in FILES} == set(ORDER)
+def test_every_module_stands_in_the_order():
+    assert {module(path) for path in FILES} == set(ORDER)
 
 
 def in_a_fresh_process(code: str) -> str:

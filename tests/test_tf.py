@@ -21,7 +21,7 @@ def batched() -> tf.data.Dataset:
 
 def epoch_by_numpy(seed: int, epoch: int, recipe: ma.Recipe = RECIPE) -> list[tuple[np.ndarray, np.ndarray]]:
     loader = [(IMAGES[i : i + BATCH], LABELS[i : i + BATCH]) for i in range(0, N, BATCH)]
-    return list(ma.mixed(loader, recipe, seed=seed, epoch=epoch, num_classes=N))
+    return list(ma.mixed(recipe, loader, seed=seed, epoch=epoch, num_classes=N))
 
 
 def assert_same(got, want) -> None:
@@ -140,14 +140,14 @@ def copies(seed: int = 0) -> tuple[tf.data.Dataset, tf.data.Dataset]:
 def test_zipped_element_i_is_made_of_element_i_of_each(recipe):
     a, b = copies()
     own, other = [int(y) for _, y in a], [int(y) for _, y in b]
-    out = list(ma.tf.mixed_zip(a, b, recipe, num_classes=N, seed=3, epoch=4))
+    out = list(ma.tf.mixed_zip(recipe, a, b, num_classes=N, seed=3, epoch=4))
     assert len(out) == N
     for i, (images, labels) in enumerate(out):
         np.testing.assert_allclose(tf.reduce_mean(images, axis=(0, 1)), labels, atol=1e-6)
-        parent = np.array([[0], [1]])[: recipe.parents]
-        share = recipe.draw(1, (5, 4), key=ma.keys.make((3, 4)), parent=parent, first=i).share[:, 0]
+        index = np.array([[0], [1]])[: recipe.sources]
+        lam = recipe.draw(1, (5, 4), key=ma.keys.make((3, 4)), index=index, first=i).lam[:, 0]
         expected = np.zeros(N)
-        np.add.at(expected, [own[i], other[i]][: len(share)], share)
+        np.add.at(expected, [own[i], other[i]][: len(lam)], lam)
         np.testing.assert_allclose(labels, expected, atol=1e-6)
 
 
@@ -157,10 +157,10 @@ def test_zipped_samples_are_the_same_in_blocks_in_a_graph_and_one_by_one():
     pair = [tf.data.Dataset.from_tensor_slices((part, y)) for part in (x, x[::-1].copy())]
     unsized = [tf.data.Dataset.from_generator(lambda ds=ds: iter(ds), output_signature=(
         tf.TensorSpec([None, None, 1], tf.uint8), tf.TensorSpec([], y.dtype))) for ds in pair]  # fmt: skip
-    options = {"recipe": ma.one_of(ma.CutMix(), ma.MixUp()), "num_classes": 5, "seed": 2, "epoch": 1}
+    recipe, options = ma.one_of(ma.CutMix(), ma.MixUp()), {"num_classes": 5, "seed": 2, "epoch": 1}
     blocks, graph, single = (
-        ma.tf.mixed_zip(*pair, **options), ma.tf.mixed_zip(*pair, **options, graph=True),
-        ma.tf.mixed_zip(*unsized, **options, batched=False),
+        ma.tf.mixed_zip(recipe, *pair, **options), ma.tf.mixed_zip(recipe, *pair, **options, graph=True),
+        ma.tf.mixed_zip(recipe, *unsized, **options, batched=False),
     )  # fmt: skip
     assert blocks.cardinality() == 150
     assert [spec.shape.as_list() for spec in blocks.element_spec] == [[6, 4, 1], [5]]
@@ -180,7 +180,7 @@ def test_few_large_zipped_samples_are_asked_for_at_a_time():
 
     signature = tf.TensorSpec([512, 512, 1], tf.float32), tf.TensorSpec([], tf.int64)
     a, b = (tf.data.Dataset.from_generator(samples, output_signature=signature) for _ in range(2))
-    out = ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=1, num_parallel_calls=None)
+    out = ma.tf.mixed_zip(ma.CutMix(), a, b, num_classes=1, num_parallel_calls=None)
     next(iter(out))
     assert len(made) <= 8
 
@@ -189,36 +189,36 @@ def test_zipped_samples_of_sizes_of_their_own():
     samples = [(np.full((3 + i, 4, 1), 40 * i, np.uint8), i) for i in range(4)]
     ds = tf.data.Dataset.from_generator(lambda: iter(samples), output_signature=(
         tf.TensorSpec([None, 4, 1], tf.uint8), tf.TensorSpec([], tf.int64)))  # fmt: skip
-    out = list(ma.tf.mixed_zip(ds, ds, ma.CutMix(), num_classes=4, batched=False))
+    out = list(ma.tf.mixed_zip(ma.CutMix(), ds, ds, num_classes=4, batched=False))
     assert [(images.shape[0], int(tf.argmax(labels))) for images, labels in out] == [(3 + i, i) for i in range(4)]
 
 
 def test_zipped_batches():
     a, b = (ds.batch(BATCH) for ds in copies())
-    out = ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=N)
+    out = ma.tf.mixed_zip(ma.CutMix(), a, b, num_classes=N)
     assert out.element_spec[1].shape.as_list() == [None, N]
     for i, (images, labels) in enumerate(out):
         np.testing.assert_allclose(tf.reduce_mean(images, axis=(1, 2)), labels, atol=1e-6)
-        share = ma.CutMix().draw(len(labels), (5, 4), key=(0, 0, i)).share
+        lam = ma.CutMix().draw(len(labels), (5, 4), key=(0, 0, i)).lam
         own = [int(y) for y in list(a)[i][1]]
         other = [int(y) for y in list(b)[i][1]]
         for row, (p, q) in enumerate(zip(own, other, strict=True)):
             if p != q:
-                np.testing.assert_allclose((labels[row, p], labels[row, q]), share[:, row], atol=1e-6)
+                np.testing.assert_allclose((labels[row, p], labels[row, q]), lam[:, row], atol=1e-6)
     assert (next(iter(out))[0] != next(iter(out))[0]).numpy().any()  # each pass draws anew
 
 
 def test_zipped_batches_of_unequal_length_are_refused():
     a, b = (ds.batch(size) for ds, size in zip(copies(), (4, 3), strict=True))
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected batches of as many rows in both datasets"):
-        list(ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=N))
+        list(ma.tf.mixed_zip(ma.CutMix(), a, b, num_classes=N))
 
 
 def test_zipped_shapes_that_do_not_tell_are_refused():
     ds = tf.data.Dataset.from_tensor_slices((np.zeros((4, 3, 3, 1), np.float32), np.eye(3)[[0, 1, 2, 0]]))
     with pytest.raises(ValueError, match="may be of samples or of batches; pass batched=True or batched=False"):
-        ma.tf.mixed_zip(ds, ds, ma.CutMix())
-    images, labels = next(iter(ma.tf.mixed_zip(ds, ds, ma.CutMix(), batched=False)))
+        ma.tf.mixed_zip(ma.CutMix(), ds, ds)
+    images, labels = next(iter(ma.tf.mixed_zip(ma.CutMix(), ds, ds, batched=False)))
     assert (images.shape, labels.shape) == ((3, 3, 1), (3,))
 
 
@@ -244,17 +244,17 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
             "'a' is neither known nor named",
         ),
         (
-            lambda: ma.tf.mixed_zip(batched(), batched(), ma.MixUp(parents=3)),
+            lambda: ma.tf.mixed_zip(ma.MixUp(sources=3), batched(), batched()),
             ValueError,
-            "a recipe of two parents, one a dataset",
+            "a recipe of two sources, one a dataset",
         ),
         (
-            lambda: ma.tf.mixed_zip(*copies(), RECIPE, fields=("images", ma.Parts())),
+            lambda: ma.tf.mixed_zip(RECIPE, *copies(), fields=("images", ma.PerSource())),
             TypeError,
-            "expected labels of one array for single samples, got Parts",
+            "expected labels of one array for single samples, got PerSource",
         ),
         (
-            lambda: ma.tf.mixed_zip(batched(), batched().map(lambda x, _: x), RECIPE),
+            lambda: ma.tf.mixed_zip(RECIPE, batched(), batched().map(lambda x, _: x)),
             TypeError,
             "elements of the same form",
         ),
@@ -266,7 +266,7 @@ def test_datasets_that_are_refused(make, error, sentence):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"keep_clean": True}, {"bank": True}, {"pairing": ma.pairing.OtherClass()}], ids=str
+    "options", [{}, {"include_clean": True}, {"bank": True}, {"pairing": ma.pairing.OtherClass()}], ids=str
 )
 def test_on_the_host_and_in_a_graph_it_is_the_same(options):
     x, y = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8), np.arange(10) % 4
@@ -292,5 +292,5 @@ def test_on_the_host_a_class_id_out_of_range_is_refused():
 def test_what_numpy_does_not_hold_stays_in_the_graph():
     texts = tf.constant(["a", "b", "c", "d"])
     ds = tf.data.Dataset.from_tensor_slices({"images": tf.zeros([4, 8, 8, 1]), "caption": texts}).batch(2)
-    mixed = ds.apply(ma.tf.mixed(ma.CutMix(), fields={"caption": "own"}))
+    mixed = ds.apply(ma.tf.mixed(ma.CutMix(), fields={"caption": "keep"}))
     assert [row for batch in mixed for row in batch["caption"].numpy().tolist()] == [b"a", b"b", b"c", b"d"]

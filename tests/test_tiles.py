@@ -27,9 +27,9 @@ def unlike(n: int, size: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
     return np.arange(n * np.prod(size)).reshape(n, *size).astype(dtype)
 
 
-def window(box: list[list[int]], crop: list[list[int]], size: tuple[int, ...]) -> ma.Mix:
-    """One output: the second parent's crop, seen through a box over the first."""
-    region = Paste(None, (None, np.int32([box])), (None, np.int32([crop])))
+def window(box: list[list[int]], source_box: list[list[int]], size: tuple[int, ...]) -> ma.Mix:
+    """One output: the second source's crop, seen through a box over the first."""
+    region = Paste(None, (None, np.int32([box])), (None, np.int32([source_box])))
     return assemble(NUMPY, np.int32([[0], [1]]), region, size)
 
 
@@ -39,7 +39,7 @@ def test_a_crop_of_the_boxs_size_is_moved_and_not_scaled():
     expected = x[0].copy()
     expected[1:3, 2:5] = x[1, 2:4, 0:3]
     np.testing.assert_array_equal(mix.images(x[:1], None, source=x)[0], expected)
-    np.testing.assert_array_equal(mix.share[:, 0], np.float32([1 - np.float32(6 / 20), 6 / 20]))
+    np.testing.assert_array_equal(mix.lam[:, 0], np.float32([1 - np.float32(6 / 20), 6 / 20]))
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_a_crop_of_the_boxs_size_is_moved_and_not_scaled():
         ([[0, 6]], [[4, 5]], [4] * 6),
     ],
 )
-def test_a_crop_of_another_size_shows_its_nearest_pixels(box, crop, seen):
+def test_a_crop_of_another_size_shows_its_nearest_pixels(box, source_box, seen):
     x = unlike(2, (6,))
-    got = window(box, crop, (6,)).images(x[:1], None, source=x)[0]
+    got = window(box, source_box, (6,)).images(x[:1], None, source=x)[0]
     (first, last), want = box[0], x[0].copy()
     want[first:last] = x[1, seen]
     np.testing.assert_array_equal(got, want)
@@ -65,7 +65,7 @@ def test_an_empty_box_shows_nothing_of_its_crop():
     x = unlike(2, (3, 3))
     mix = window([[1, 1], [0, 3]], [[0, 3], [0, 3]], (3, 3))
     np.testing.assert_array_equal(mix.images(x[:1], None, source=x), x[:1])
-    np.testing.assert_array_equal(mix.parent, [[0], [0]])
+    np.testing.assert_array_equal(mix.index, [[0], [0]])
 
 
 @pytest.mark.parametrize("library", ways.MAKE)
@@ -101,7 +101,7 @@ def test_ricap_axes_are_cut_apart():
 def test_tiles_cover_each_pixel_once(recipe, size):
     region = recipe.draw(50, size, key=(0, 0)).region
     assert all((sides(box) >= 0).all() for box in region.box)
-    assert (region.dense(NUMPY, 50, size).sum(axis=0) == 1).all()
+    assert (region.pixel_weights(NUMPY, 50, size).sum(axis=0) == 1).all()
     boxes = sum(ma.regions.inside(NUMPY, box, size).astype(int) for box in region.box)
     assert (boxes == 1).all()
 
@@ -119,18 +119,18 @@ def test_ricap_crops_have_their_tiles_size_and_lie_anywhere():
     size = (3000, 2500)
     region = ma.RICAP(beta=1.0).draw(N, size, key=(0, 0)).region
     starts = []
-    for box, crop in zip(region.box, region.crop, strict=True):
-        np.testing.assert_array_equal(sides(crop), sides(box))
-        assert (crop[..., 0] >= 0).all()
-        assert (crop[..., 1] <= size).all()
-        room = np.array(size) - sides(crop)
-        assert stats.kstest(((crop[..., 0] + 0.5) / (room + 1))[room > 500], "uniform").pvalue > 1e-3
-        starts.append(crop[:, 0, 0] / (room[:, 0] + 1))
+    for box, source_box in zip(region.box, region.source_box, strict=True):
+        np.testing.assert_array_equal(sides(source_box), sides(box))
+        assert (source_box[..., 0] >= 0).all()
+        assert (source_box[..., 1] <= size).all()
+        room = np.array(size) - sides(source_box)
+        assert stats.kstest(((source_box[..., 0] + 0.5) / (room + 1))[room > 500], "uniform").pvalue > 1e-3
+        starts.append(source_box[:, 0, 0] / (room[:, 0] + 1))
     assert (abs(np.corrcoef(starts) - np.eye(4)) < 0.03).all()  # each tile's crop is drawn apart
 
 
 def test_ricap_shows_its_parents_unscaled():
-    """By hand: a tile's pixel is the parent's pixel as far from the crop's start."""
+    """By hand: a tile's pixel is the source's pixel as far from the crop's start."""
     n, size = 6, (7, 9)
     x = unlike(n, size)
     mix = ma.RICAP(beta=1.0).draw(n, size, key=(0, 5))
@@ -138,8 +138,8 @@ def test_ricap_shows_its_parents_unscaled():
     for i in range(n):
         for j in range(4):
             (top, bottom), (left, right) = mix.region.box[j][i].tolist()
-            (y, _), (z, _) = mix.region.crop[j][i].tolist()
-            shown = x[mix.parent[j, i], y : y + bottom - top, z : z + right - left]
+            (y, _), (z, _) = mix.region.source_box[j][i].tolist()
+            shown = x[mix.index[j, i], y : y + bottom - top, z : z + right - left]
             np.testing.assert_array_equal(out[i, top:bottom, left:right], shown)
 
 
@@ -175,9 +175,9 @@ def test_mosaic_lines_move_by_their_jitter():
 
 def test_mosaic_has_a_parent_a_tile():
     mix = ma.Mosaic(tiles=3).draw(20, (30, 30), key=(0, 0))
-    assert mix.share.shape == (9, 20)
-    assert (mix.share > 0).all()
-    assert all(len(set(column)) == 9 for column in mix.parent.T)
+    assert mix.lam.shape == (9, 20)
+    assert (mix.lam > 0).all()
+    assert all(len(set(column)) == 9 for column in mix.index.T)
 
 
 def test_mosaic_shows_the_whole_of_each_parent_by_hand():
@@ -185,9 +185,9 @@ def test_mosaic_shows_the_whole_of_each_parent_by_hand():
     mix = ma.Mosaic(jitter=0).draw(4, (4, 4), key=(0, 0))
     small = x[:, 1::2, 1::2]  # the nearest pixel of the middle of each 2 x 2 block is the later one
     for i in range(4):
-        a, b, c, d = small[mix.parent[:, i]]
+        a, b, c, d = small[mix.index[:, i]]
         np.testing.assert_array_equal(mix.images(x, None)[i], np.block([[a, b], [c, d]]))
-    np.testing.assert_array_equal(mix.share, np.full((4, 4), 0.25))
+    np.testing.assert_array_equal(mix.lam, np.full((4, 4), 0.25))
 
 
 @pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.Mosaic(tiles=3), ma.ResizeMix()], ids=repr)
@@ -201,8 +201,8 @@ def test_samples_made_smaller_are_those_of_nearest_exact(recipe):
         for i in range(n if box is not None else 0):
             (top, bottom), (left, right) = box[i].tolist()
             if top < bottom and left < right:
-                parent = torch.from_numpy(x[mix.parent[j, i]])[None, None]
-                small = resized(parent, (bottom - top, right - left), mode="nearest-exact")[0, 0]
+                index = torch.from_numpy(x[mix.index[j, i]])[None, None]
+                small = resized(index, (bottom - top, right - left), mode="nearest-exact")[0, 0]
                 np.testing.assert_array_equal(out[i, top:bottom, left:right], small)
 
 
@@ -213,11 +213,11 @@ def test_resizemix_sides_are_even():
     height, width = (sides(box) / size).T
     assert stats.kstest(height, stats.uniform(0.1, 0.7).cdf).pvalue > 1e-3
     np.testing.assert_allclose(height, width, atol=1e-4)
-    np.testing.assert_allclose(mix.share[1], height * width, rtol=1e-6)
+    np.testing.assert_allclose(mix.lam[1], height * width, rtol=1e-6)
     for axis, length in enumerate(size):
         room = length - sides(box)[:, axis]
         assert stats.kstest(box[:, axis, 0] / room, "uniform").pvalue > 1e-3
-    assert (mix.region.crop[1] == [[0, 32768], [0, 30000]]).all()
+    assert (mix.region.source_box[1] == [[0, 32768], [0, 30000]]).all()
 
 
 def test_resizemix_has_a_pixel_at_least():
@@ -226,7 +226,7 @@ def test_resizemix_has_a_pixel_at_least():
 
 
 TILES = [
-    ma.RICAP(beta=1.0), ma.Mosaic(), ma.Mosaic(tiles=3), ma.ResizeMix(), ma.HMix(), ma.NWayCutMix(parents=4),
+    ma.RICAP(beta=1.0), ma.Mosaic(), ma.Mosaic(tiles=3), ma.ResizeMix(), ma.HMix(), ma.NWayCutMix(sources=4),
     ma.Cutout(fill=3), ma.RandomErasing(fill=90, noise=200),
     ma.one_of(ma.RICAP(), ma.Cutout(fill=9), ma.ResizeMix(), ma.MixUp(), ma.HMix()),
     ma.one_of(ma.Mosaic(), ma.RandomErasing(noise=30), ma.Cutout(fill=200), ma.CutMix()),
@@ -245,8 +245,8 @@ def test_the_dense_form_shows_the_same_pixels(recipe, dtype):
         assert isinstance(cheap.region, Paste)
         assert isinstance(dense.region, Dense)
         np.testing.assert_array_equal(cheap.images(x), dense.images(x))
-        np.testing.assert_array_equal(cheap.share, dense.share[: len(cheap.share)])
-        np.testing.assert_allclose(dense.region.share(NUMPY, n, size), _unmerged(dense), atol=2**-20)
+        np.testing.assert_array_equal(cheap.lam, dense.lam[: len(cheap.lam)])
+        np.testing.assert_allclose(dense.region.lam(NUMPY, n, size), _unmerged(dense), atol=2**-20)
 
 
 def _unmerged(mix: ma.Mix) -> np.ndarray:

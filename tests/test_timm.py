@@ -42,7 +42,7 @@ def own_class_everywhere(n: int, size: int = 32) -> torch.Tensor:
 
 
 def lambdas(mixup_fn, n: int, calls: int) -> np.ndarray:
-    """How much of each output is its own sample, by its label, call after call: (calls, n)."""
+    """How much of each output is its base sample, by its label, call after call: (calls, n)."""
     samples, targets = torch.zeros(n, 1, 16, 16), torch.arange(n)
     return np.stack([mixup_fn(samples.clone(), targets)[1].diagonal().numpy() for _ in range(calls)])
 

@@ -19,7 +19,7 @@ import ways
 from mixaug.epoch import Epoch
 
 N, BATCH = 22, 4
-RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix())
+RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix())
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (N, 3, 8, 6), np.uint8))
 LABELS = torch.arange(N)
 PAIRS = TensorDataset(IMAGES, LABELS)
@@ -130,7 +130,7 @@ def test_tv_tensors_of_masks_and_boxes():
         "masks": tv_tensors.Mask(torch.arange(2, dtype=torch.uint8)[:, None, None].expand(2, 8, 6)),
         "targets": [{"boxes": tv_tensors.BoundingBoxes(size, **xywh), "labels": torch.tensor([i])} for i in range(2)],
     }
-    mixed = ma.torch.Mixed(ma.CutMix(), fields={"targets": ma.Boxes(format="xywh")}, repeat=2)(batch)
+    mixed = ma.torch.Mixed(ma.CutMix(), fields={"targets": ma.Boxes(format="xywh")}, copies=2)(batch)
     assert type(mixed["masks"]) is tv_tensors.Mask
     assert len(mixed["targets"]) == 4
     for row in mixed["targets"]:
@@ -197,22 +197,22 @@ def test_gradients_flow():
     mix = ma.one_of(ma.MixUp(), ma.CutMix(), ma.SmoothMix()).draw(5, (6, 6), key=(0, 0), like=x)
     mix.images(x).sum().backward()
     weights = np.zeros((5, 6, 6))
-    for rows, dense in zip(mix.parent.numpy(), mix.dense().numpy(), strict=True):
+    for rows, dense in zip(mix.index.numpy(), mix.pixel_weights().numpy(), strict=True):
         np.add.at(weights, rows, dense)
     np.testing.assert_allclose(x.grad[:, 0], weights, atol=1e-6)
 
 
 def test_vmap_over_steps_is_the_loop():
-    shares = torch.func.vmap(lambda step: RECIPE.draw(N, (8, 6), key=(0, step), like=IMAGES).share)(torch.arange(3))
-    for step, share in enumerate(shares):
-        np.testing.assert_array_equal(share, RECIPE.draw(N, (8, 6), key=(0, step)).share)
+    shares = torch.func.vmap(lambda step: RECIPE.draw(N, (8, 6), key=(0, step), like=IMAGES).lam)(torch.arange(3))
+    for step, lam in enumerate(shares):
+        np.testing.assert_array_equal(lam, RECIPE.draw(N, (8, 6), key=(0, step)).lam)
 
 
 def test_a_mix_is_a_pytree():
     mix = RECIPE.draw(N, (8, 6), key=(0, 0), like=IMAGES)
     doubled = _pytree.tree_map(lambda x: x * 2, mix)
     assert isinstance(doubled, ma.Mix)
-    np.testing.assert_array_equal(doubled.share, mix.share * 2)
+    np.testing.assert_array_equal(doubled.lam, mix.lam * 2)
     assert len(_pytree.tree_leaves(RECIPE.draw(N, (8, 6), key=(0, 0)))) == len(mix.flatten()[1])
 
 
@@ -257,23 +257,23 @@ def test_devices_that_differ_are_refused():
 # --- the loader
 
 
-def expected(epochs=(0,), parents: str = "batch", seed: int = 0, batch: int = BATCH, shuffle: bool = True):
+def expected(epochs=(0,), sources: str = "batch", seed: int = 0, batch: int = BATCH, shuffle: bool = True):
     """What the loader has to give: batches in the epoch's order, mixed as the core mixes them."""
     for epoch in epochs:
         this = Epoch(N, seed, epoch, shuffle)
         for step, start in enumerate(range(0, N, batch)):
             rows, key = this.rows(start, start + batch), (seed, epoch, step)
-            if parents == "batch":
+            if sources == "batch":
                 yield mixed_by_numpy(key, rows)
             else:
-                parent = this.parents(start, start + batch, RECIPE.parents)
-                mix = RECIPE.draw(len(rows), (8, 6), key=key, parent=parent)
+                index = this.sources(start, start + batch, RECIPE.sources)
+                mix = RECIPE.draw(len(rows), (8, 6), key=key, index=index)
                 images, labels = IMAGES.numpy(), LABELS.numpy()
                 yield mix.images(images[rows], "first", source=images), mix.labels(labels[rows], N, source=labels)
 
 
 def make(dataset: Dataset = PAIRS, recipe: ma.Recipe = RECIPE, **options):
-    return ma.torch.loader(dataset, recipe, options.pop("batch_size", BATCH), num_classes=N, **options)
+    return ma.torch.loader(recipe, dataset, options.pop("batch_size", BATCH), num_classes=N, **options)
 
 
 WORKERS = [
@@ -286,19 +286,19 @@ WORKERS = [
 
 
 @pytest.mark.parametrize("workers", WORKERS, ids=lambda options: "-".join(map(str, options.values())))
-@pytest.mark.parametrize("parents", ["batch", "dataset"])
-def test_batches_do_not_depend_on_the_workers(workers, parents):
-    loader = make(parents=parents, **workers)
+@pytest.mark.parametrize("partners", ["batch", "dataset"])
+def test_batches_do_not_depend_on_the_workers(workers, partners):
+    loader = make(partners=partners, **workers)
     for epoch in range(2):
         assert loader.sampler.epoch == epoch
-        assert_batches(loader, expected([epoch], parents))
+        assert_batches(loader, expected([epoch], partners))
     assert len(loader) == 6
 
 
 def test_parents_from_the_dataset_are_those_of_ma_batches():
     x, y = IMAGES.permute(0, 2, 3, 1).numpy(), LABELS.numpy()
-    stream = ma.batches(x, y, BATCH, RECIPE, seed=9, epochs=2, num_classes=N)
-    loader = make(parents="dataset", seed=9)
+    stream = ma.batches(RECIPE, x, y, BATCH, seed=9, epochs=2, num_classes=N)
+    loader = make(partners="dataset", seed=9)
     assert_batches([*loader, *loader], ((images.transpose(0, 3, 1, 2), labels) for images, labels in stream))
 
 
@@ -333,10 +333,10 @@ def test_a_pass_that_was_left_is_an_epoch_of_its_own():
 
 
 @pytest.mark.parametrize("world", [2, 3, 5])
-@pytest.mark.parametrize("parents", ["batch", "dataset"])
+@pytest.mark.parametrize("partners", ["batch", "dataset"])
 @pytest.mark.parametrize("recipe", [RECIPE, ma.per_batch(RECIPE), ma.GridMix()], ids=repr)
-def test_shards_are_what_one_process_would_draw(world, parents, recipe):
-    options = {"parents": parents, "recipe": recipe, "seed": 4}
+def test_shards_are_what_one_process_would_draw(world, partners, recipe):
+    options = {"partners": partners, "recipe": recipe, "seed": 4}
     one = list(make(batch_size=2 * world, **options))
     ranks = [list(make(batch_size=2, rank=rank, world_size=world, **options)) for rank in range(world)]
     assert {len(rank) for rank in ranks} == {len(one)}
@@ -352,7 +352,7 @@ def test_shards_are_what_one_process_would_draw(world, parents, recipe):
 
 def as_a_rank(rank: int, folder: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    batches = ma.torch.loader(PAIRS, RECIPE, BATCH, num_classes=N)
+    batches = ma.torch.loader(RECIPE, PAIRS, BATCH, num_classes=N)
     torch.save([labels for _, labels in batches], f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -403,13 +403,13 @@ def test_dicts_are_read_a_list_at_a_time_and_each_sample_once():
 
 
 def test_labels_in_parts():
-    _, (parts, share) = ma.torch.Mixed(RECIPE, fields={"labels": ma.Parts()})(IMAGES, LABELS)
+    _, (parts, lam) = ma.torch.Mixed(RECIPE, fields={"labels": ma.PerSource()})(IMAGES, LABELS)
     mix = RECIPE.draw(N, (8, 6), key=(0, 0), like=IMAGES)
-    assert torch.equal(parts, mix.parts(LABELS)[0])
-    assert torch.equal(share, mix.share)
-    loader = make(recipe=ma.CutMix(), fields={"labels": ma.Parts()})
-    for (_, (parts, share)), (_, labels) in zip(loader, make(recipe=ma.CutMix()), strict=True):
-        dense = (torch.nn.functional.one_hot(parts, N) * share[..., None]).sum(0)
+    assert torch.equal(parts, mix.per_source(LABELS)[0])
+    assert torch.equal(lam, mix.lam)
+    loader = make(recipe=ma.CutMix(), fields={"labels": ma.PerSource()})
+    for (_, (parts, lam)), (_, labels) in zip(loader, make(recipe=ma.CutMix()), strict=True):
+        dense = (torch.nn.functional.one_hot(parts, N) * lam[..., None]).sum(0)
         torch.testing.assert_close(dense, labels)
 
 
@@ -419,7 +419,7 @@ def test_labels_in_parts():
         ({"dataset": iter([])}, TypeError, "dataset: expected samples by index and a length, got list_iterator"),
         ({"dataset": TensorDataset(IMAGES[:0])}, ValueError, "dataset: expected one sample or more, got none"),
         ({"sampler": [1]}, TypeError, r"loader: expected no sampler=, it makes its own; order the dataset instead"),
-        ({"parents": "any"}, ValueError, 'parents: expected "batch" or "dataset", got \'any\''),
+        ({"partners": "any"}, ValueError, 'partners: expected "batch" or "dataset", got \'any\''),
         ({"batch_size": 0}, ValueError, "batch_size: expected a whole number of 1 or more, got 0"),
         ({"rank": 2, "world_size": 2}, ValueError, r"rank: expected 0\.\.1, one of world_size, got 2"),
         ({"batch_size": 23, "drop_last": True}, ValueError, "expected 23 rows or more for one step of 1 x 23, got 22"),
@@ -441,8 +441,8 @@ def test_states_that_are_refused(state):
 
 
 def item_by_core(row: int, epoch: int, recipe: ma.Recipe = RECIPE):
-    parent = Epoch(N, 7, epoch, shuffle=False).parents(row, row + 1, recipe.parents)
-    mix = recipe.draw(1, (8, 6), key=ma.keys.make((7, epoch)), parent=parent, first=row)
+    index = Epoch(N, 7, epoch, shuffle=False).sources(row, row + 1, recipe.sources)
+    mix = recipe.draw(1, (8, 6), key=ma.keys.make((7, epoch)), index=index, first=row)
     images, labels = IMAGES.numpy(), LABELS.numpy()
     return [
         mix.images(images[[row]], "first", source=images)[0],
@@ -453,7 +453,7 @@ def item_by_core(row: int, epoch: int, recipe: ma.Recipe = RECIPE):
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_item_i_is_mixed_with_its_parents_of_this_epoch(recipe):
     x = torch.from_numpy(ways.own_class_everywhere(N, (5, 4))).movedim(-1, 1)
-    ds = ma.torch.MixedDataset(TensorDataset(x, LABELS), recipe, num_classes=N)
+    ds = ma.torch.MixedDataset(recipe, TensorDataset(x, LABELS), num_classes=N)
     for row in (0, 21, 9, -1):
         image, label = ds[row]
         ways.assert_label_is_the_pixels(image, label, channels=0)
@@ -463,17 +463,17 @@ def test_item_i_is_mixed_with_its_parents_of_this_epoch(recipe):
 
 
 def test_items_and_the_draw_of_a_whole_batch_agree():
-    ds = ma.torch.MixedDataset(PAIRS, RECIPE, seed=7, num_classes=N)
+    ds = ma.torch.MixedDataset(RECIPE, PAIRS, seed=7, num_classes=N)
     ds.epoch = 3
     for row in range(N):
         assert_batch(ds[row], item_by_core(row, 3))
-    mix = RECIPE.draw(N, (8, 6), key=ma.keys.make((7, 3)), parent=Epoch(N, 7, 3, shuffle=False).parents(0, N, 3))
+    mix = RECIPE.draw(N, (8, 6), key=ma.keys.make((7, 3)), index=Epoch(N, 7, 3, shuffle=False).sources(0, N, 3))
     np.testing.assert_allclose(torch.stack([ds[row][1] for row in range(N)]), mix.labels(LABELS.numpy(), N), atol=1e-7)
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_workers_that_have_started_see_the_epoch(context):
-    ds = ma.torch.MixedDataset(PAIRS, RECIPE, seed=7, num_classes=N)
+    ds = ma.torch.MixedDataset(RECIPE, PAIRS, seed=7, num_classes=N)
     loader = DataLoader(ds, 5, num_workers=2, persistent_workers=True, multiprocessing_context=context)
     for epoch in (0, 1, 5):
         ds.set_epoch(epoch)
@@ -482,13 +482,13 @@ def test_workers_that_have_started_see_the_epoch(context):
 
 
 def test_items_that_are_refused():
-    ds = ma.torch.MixedDataset(PAIRS, RECIPE, num_classes=N)
+    ds = ma.torch.MixedDataset(RECIPE, PAIRS, num_classes=N)
     with pytest.raises(IndexError, match=r"expected a row in 0\.\.21, got 22"):
         ds[22]
     with pytest.raises(ValueError, match="epoch: expected a whole number of 0 or more, got -1"):
         ds.epoch = -1
     with pytest.raises(TypeError, match="dataset: expected samples by index and a length, got generator"):
-        ma.torch.MixedDataset((i for i in range(3)), RECIPE)
+        ma.torch.MixedDataset(RECIPE, (i for i in range(3)))
 
 
 # --- the collate function
@@ -513,8 +513,8 @@ def in_a_fresh_process(code: str) -> str:
     return in_a_fresh_process(code)
 
 
-@pytest.mark.parametrize("parents", ["batch", "dataset"])
-def test_a_dataset_in_memory_is_mixed_as_it_lies(parents):
+@pytest.mark.parametrize("partners", ["batch", "dataset"])
+def test_a_dataset_in_memory_is_mixed_as_it_lies(partners):
     class Wrapped(torch.utils.data.Dataset):
         def __init__(self, held):
             self.held = held
@@ -526,10 +526,10 @@ def test_a_dataset_in_memory_is_mixed_as_it_lies(parents):
             return self.held[row]
 
     held = torch.utils.data.TensorDataset(torch.rand(22, 3, 8, 8), torch.arange(22) % 5)
-    recipe = ma.one_of(ma.CutMix(), ma.MixUp(parents=3))
+    recipe = ma.one_of(ma.CutMix(), ma.MixUp(sources=3))
     for one, other in zip(
-        ma.torch.loader(held, recipe, 8, num_classes=5, parents=parents),
-        ma.torch.loader(Wrapped(held), recipe, 8, num_classes=5, parents=parents),
+        ma.torch.loader(recipe, held, 8, num_classes=5, partners=partners),
+        ma.torch.loader(recipe, Wrapped(held), 8, num_classes=5, partners=partners),
         strict=True,
     ):
         assert torch.equal(one[0], other[0])

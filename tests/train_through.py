@@ -19,7 +19,7 @@ from mixaug.epoch import Epoch
 from mixaug.lab import data, models
 
 SEED, BATCH, STEPS, EPOCHS, CLASSES, RATE = 5, 8, 101, 2, 10, 0.02
-RECIPE = ma.one_of(ma.MixUp(alpha=1.0, parents=3), ma.CutMix(alpha=1.0))
+RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix(alpha=1.0))
 KEPT = ((0, 0), (1, 100))  #: epochs and steps of which the mixed batch is kept
 
 
@@ -92,7 +92,7 @@ def torch_loop(x, y, model, seen: Seen) -> None:
     from torch.utils.data import TensorDataset
 
     pairs = TensorDataset(torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(y))
-    loader = ma.torch.loader(pairs, RECIPE, BATCH, seed=SEED, num_classes=CLASSES, num_workers=2)
+    loader = ma.torch.loader(RECIPE, pairs, BATCH, seed=SEED, num_classes=CLASSES, num_workers=2)
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
     model.train()
     for epoch in range(EPOCHS):

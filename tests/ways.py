@@ -1,4 +1,4 @@
-"""The recipes, libraries and sizes of the laws' table. A new recipe or library is a row here."""
+"""The recipes, libraries and sizes of the invariants' table. A new recipe or library is a row here."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ALONE = [make() for make in RECIPES]
 
 RECIPE_ROWS = [
     *ALONE,
-    ma.MixUp(alpha=0.3, parents=3),
-    ma.MixUp(alpha=1.0, parents=5),
+    ma.MixUp(alpha=0.3, sources=3),
+    ma.MixUp(alpha=1.0, sources=5),
     ma.identity(),
-    ma.one_of(ma.MixUp(alpha=0.2, parents=4), ma.CutMix(alpha=1.0), weights=(1, 2)),
+    ma.one_of(ma.MixUp(alpha=0.2, sources=4), ma.CutMix(alpha=1.0), weights=(1, 2)),
     ma.one_of(ma.CutMix(), ma.GridMix(cells=3)),
     ma.one_of(ma.MixUp(), ma.SmoothMix(), ma.CutMix()),
     ma.sometimes(0.5, ma.CutMix(alpha=0.5)),
@@ -33,7 +33,7 @@ RECIPE_ROWS = [
     ma.one_of(ma.per_batch(ma.GridMix()), ma.identity()),
     ma.one_of(ma.RICAP(), ma.Cutout(), ma.ResizeMix(), ma.MixUp()),
     ma.one_of(ma.Mosaic(tiles=3), ma.GridMix(), ma.RandomErasing(high=0.9)),
-    ma.NWayCutMix(parents=5),
+    ma.NWayCutMix(sources=5),
 ]
 
 SIZES: list[tuple[int, tuple[int, ...]]] = [(5, (9, 7)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2))]
@@ -150,16 +150,16 @@ def assert_label_is_the_pixels(images: Any, labels: Any, channels: int = -1) -> 
 
 
 def seen_through(mix: ma.Mix, sources: np.ndarray) -> np.ndarray:
-    """What each parent shows at each pixel, by hand: (k, n, *size, c) of sources (k, n, *size, c), in NumPy."""
-    out, boxes, crops = sources.copy(), mix.region.box, mix.region.crop
+    """What each source shows at each pixel, by hand: (k, n, *size, c) of sources (k, n, *size, c), in NumPy."""
+    out, boxes, source_boxes = sources.copy(), mix.region.box, mix.region.source_box
     for j, i in np.ndindex(sources.shape[:2]):
-        if crops[j] is None:
+        if source_boxes[j] is None:
             continue
-        box, crop = values(boxes[j])[i].tolist(), values(crops[j])[i].tolist()
+        box, source_box = values(boxes[j])[i].tolist(), values(source_boxes[j])[i].tolist()
         for pixel in np.ndindex(sources.shape[2:-1]):
             if all(first <= at < last for at, (first, last) in zip(pixel, box, strict=True)):
-                off = [(at - box[a][0] + 0.5) * (crop[a][1] - crop[a][0]) for a, at in enumerate(pixel)]
-                origin = tuple(int(crop[a][0] + off[a] // (box[a][1] - box[a][0])) for a in range(len(pixel)))
+                off = [(at - box[a][0] + 0.5) * (source_box[a][1] - source_box[a][0]) for a, at in enumerate(pixel)]
+                origin = tuple(int(source_box[a][0] + off[a] // (box[a][1] - box[a][0])) for a in range(len(pixel)))
                 out[(j, i, *pixel)] = sources[(j, i, *origin)]
     return out
 

@@ -23,7 +23,7 @@ RECIPES = [
     "insidecutmix(alpha=1.0)",
     "evencutmix(alpha=1.0)",
     "boxmix(low=0.1, high=0.5, aspect=3.0)",
-    "nwaycutmix(alpha=1.0, parents=4)",
+    "nwaycutmix(alpha=1.0, sources=4)",
     "hmix(alpha=1.0, ratio=0.5)",
     "ricap(beta=0.3)",
     "mosaic(tiles=3, jitter=1.0)",
@@ -31,7 +31,7 @@ RECIPES = [
     "cutout(side=0.5, fill=0.0)",
     "randomerasing(low=0.02, high=0.33, aspect=3.3, fill=1.0, noise=0.5)",
     "mixup(alpha=0.2)",
-    "mixup(alpha=1.0, parents=4)",
+    "mixup(alpha=1.0, sources=4)",
     "gridmix(alpha=1.0, cells=3)",
     "tokenmix(alpha=1.0, token=2)",
     "fmix(alpha=1.0, decay=3.0)",
@@ -42,7 +42,7 @@ RECIPES = [
     "identity()",
     "one_of(mixup(alpha=1.0), cutmix(alpha=1.0), gridmix(alpha=1.0, cells=2), weights=(1, 2, 1))",
     "sometimes(0.5, cutmix(alpha=1.0))",
-    "per_batch(one_of(cutmix(alpha=1.0), mixup(alpha=0.4, parents=3)))",
+    "per_batch(one_of(cutmix(alpha=1.0), mixup(alpha=0.4, sources=3)))",
 ]
 
 

@@ -49,7 +49,7 @@ HEAD = """\
 Made by `make recipes` from the recipes' own docstrings. `mixaug recipes` lists them, `ma.recipes()` gives the list.
 
 Each picture shows mixed samples of the bundled images under the key (0, 0), beside each the origin of its pixels, and
-beneath it the weights of its label. Blue is the own sample, the other colours are the other parents; what is pale is a
+beneath it the weights of its label. Blue is the base sample, the other colours are the partners; what is pale is a
 hole, which belongs to none. `mixaug preview --recipe all` draws them on images of yours.
 
 Every recipe draws anew for each row. Most papers draw once for a batch: that is `ma.per_batch(recipe)`. Recipes are

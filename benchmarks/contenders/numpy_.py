@@ -18,7 +18,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 Mixer = Callable[[np.ndarray, np.ndarray, np.random.Generator], Pair]
 
 DIRICHLET, WHERE, LOOP = "Dirichlet by hand", "np.where by hand", "loop over slices by hand"
-GATHERS = "gathers every parent of the whole batch"
+GATHERS = "gathers every source of the whole batch"
 
 
 def rows(short: bool) -> Iterator[Row]:
@@ -70,7 +70,7 @@ def finished(normalises: bool, x: np.ndarray, y: np.ndarray) -> Pair:
 
 
 def blended(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, parents: int = 2) -> Pair:
-    """MixUp of any number of parents, by Dirichlet weights and as many shuffles."""
+    """MixUp of any number of sources, by Dirichlet weights and as many shuffles."""
     weights = rng.dirichlet(np.ones(parents), len(x)).astype(np.float32).T
     order = np.stack([np.arange(len(x)), *(rng.permutation(len(x)) for _ in range(parents - 1))])
     return (weights[:, :, None, None, None] * x[order]).sum(axis=0), (weights[:, :, None] * y[order]).sum(axis=0)
@@ -130,7 +130,7 @@ def parts(work: Work) -> Iterator[Row]:
     """Where the time of a small batch goes: what it takes to draw, and to apply the drawn mix to images and labels."""
     for method in RECIPES:
         case = Case(method, "uint8 to float32")
-        yield from timing.measure("parts", method, pieces(work, case), work.pace)
+        yield from timing.measure("per_source", method, pieces(work, case), work.pace)
 
 
 def pieces(work: Work, case: Case) -> list[Contender]:
@@ -166,7 +166,7 @@ def generators(data: Pipelines) -> list[Contender]:
 def mixed(data: Pipelines, recipe: ma.Recipe) -> Callable[[], Iterator[Pair]]:
     """`ma.batches`."""
     options = {"num_classes": data.classes, "fields": ours.normalised_fields()}
-    return lambda: ma.batches(data.x, data.y, data.batch_size, recipe, epochs=1, **options)
+    return lambda: ma.batches(recipe, data.x, data.y, data.batch_size, epochs=1, **options)
 
 
 def generated(data: Pipelines, mixer: Mixer) -> Callable[[], Iterator[Pair]]:

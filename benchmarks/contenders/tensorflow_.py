@@ -176,7 +176,7 @@ def zipped(data: Pipelines, recipe: ma.Recipe) -> Passes:
     """`ma.tf.mixed_zip` of single samples, shuffled as those by hand are."""
     samples = tf.data.Dataset.from_tensor_slices((data.x, data.y))
     pair = (samples.shuffle(by_hand_tf.NEAR) for _ in range(2))
-    made = ma.tf.mixed_zip(*pair, recipe, num_classes=data.classes, fields=ours.normalised_fields())
+    made = ma.tf.mixed_zip(recipe, *pair, num_classes=data.classes, fields=ours.normalised_fields())
     made = made.batch(data.batch_size, drop_remainder=True).prefetch(2)
     return lambda: made
 
@@ -184,7 +184,7 @@ def zipped(data: Pipelines, recipe: ma.Recipe) -> Passes:
 def indexed(data: Pipelines, recipe: ma.Recipe) -> Passes:
     """`ma.keras.MixedDataset`, batch by batch."""
     options = {"num_classes": data.classes, "fields": ours.normalised_fields()}
-    made = ma.keras.MixedDataset(data.x, data.y, data.batch_size, recipe, **options)
+    made = ma.keras.MixedDataset(recipe, data.x, data.y, data.batch_size, **options)
     return lambda: (made[index] for index in range(len(made)))
 
 

@@ -184,7 +184,7 @@ def our_loader(data: Pipelines, recipe: ma.Recipe) -> Passes:
     """`ma.torch.loader`."""
     pairs = torch_data.TensorDataset(lift(data.x), lift(data.y))
     options = {"num_classes": data.classes, "fields": ours.normalised_fields()}
-    loader: Iterable[Any] = ma.torch.loader(pairs, recipe, data.batch_size, **options)
+    loader: Iterable[Any] = ma.torch.loader(recipe, pairs, data.batch_size, **options)
     return lambda: loader
 
 

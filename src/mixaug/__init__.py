@@ -9,10 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import laws, losses, metrics, pairing
+from . import losses, metrics, pairing, testing
 from .batch import mix_batch
 from .epoch import batches, mixed
-from .fields import Boxes, Images, Keypoints, Labels, Masks, Own, Parts, Values
+from .fields import Boxes, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
 from .mix import Mix
 from .recipes import (
     RICAP,
@@ -73,6 +73,7 @@ __all__ = [
     "HMix",
     "Images",
     "InsideCutMix",
+    "Keep",
     "Keypoints",
     "Labels",
     "Masks",
@@ -80,9 +81,8 @@ __all__ = [
     "MixUp",
     "Mosaic",
     "NWayCutMix",
-    "Own",
-    "Parts",
     "Paste",
+    "PerSource",
     "RandomErasing",
     "Recipe",
     "ResizeMix",
@@ -91,7 +91,6 @@ __all__ = [
     "Values",
     "batches",
     "identity",
-    "laws",
     "losses",
     "metrics",
     "mix_batch",
@@ -104,6 +103,7 @@ __all__ = [
     "recipes",
     "schedule",
     "sometimes",
+    "testing",
 ]
 
 _ADAPTERS = ("grain", "huggingface", "keras", "lightning", "tf", "timm", "torch")

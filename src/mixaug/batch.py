@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 from . import _xp, keys, tree
 from ._xp import Array, Dim
 from .apply import rows
-from .fields import Boxes, Field, Fields, Images, Labels, Parts, Values, arrays, is_list, resolve
+from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, is_list, resolve
 from .keys import Key
 from .mix import widened
 from .pairing import FromBank, Pairing
@@ -27,11 +27,11 @@ class Options(TypedDict, total=False):
     fields: Fields | None
     pairing: Pairing | None
     bank: Batch | None
-    keep_clean: bool
-    repeat: int
+    include_clean: bool
+    copies: int
 
 
-@_xp.opaque
+@_xp.no_autograph
 def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Unpack[Options]) -> Batch:
     """Mix a batch: one draw serves every field, so that none can disagree.
 
@@ -47,15 +47,15 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
         options: all by name, all optional:
 
             - num_classes: needed for class ids.
-            - fields: what fields of other names are, {"photo": "images", "kind": "labels", "caption": "own"}, or with
-              options, {"images": ma.Images(channels="first"), "labels": ma.Parts()}. In a nested batch a name is the
-              field's own or its whole path, "targets/kind". For a tuple of any length, one for each part of it.
+            - fields: what fields of other names are, {"photo": "images", "kind": "labels", "caption": "keep"}, or with
+              options, {"images": ma.Images(channels="first"), "labels": ma.PerSource()}. In a nested batch a name is
+              the field's own or its whole path, "targets/kind". For a tuple of any length, one for each part of it.
             - pairing: who is mixed with whom, such as `ma.pairing.SameClass()`; without it every other row is equally
               likely.
-            - bank: another batch of the same form and any number of rows, that the other parents come from.
-            - keep_clean: whether the unmixed batch comes first and the mixed one after it, in one batch of 2n rows, as
-              RegMixup trains (Pinto et al. 2022).
-            - repeat: how many mixed copies of the batch there are, each drawn anew: the first as it is without it.
+            - bank: another batch of the same form and any number of rows, that the partners come from.
+            - include_clean: whether the unmixed batch comes first and the mixed one after it, in one batch of 2n rows,
+              as RegMixup trains (Pinto et al. 2022).
+            - copies: how many mixed copies of the batch there are, each drawn anew: the first as it is without it.
 
     Returns:
         A new batch of the same form; nothing is written to.
@@ -76,12 +76,12 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
     return mix_from(recipe, batch, None, None, key=key, **options)
 
 
-@_xp.opaque
+@_xp.no_autograph
 def mix_from(
     recipe: Recipe,
     batch: Batch | None,
     source: Batch | None,
-    parent: Array | None,
+    index: Array | None,
     *,
     key: Sequence[Any],
     first: Dim = 0,
@@ -89,12 +89,12 @@ def mix_from(
     fields: Fields | None = None,
     pairing: Pairing | None = None,
     bank: Batch | None = None,
-    keep_clean: bool = False,
-    repeat: int = 1,
+    include_clean: bool = False,
+    copies: int = 1,
 ) -> Batch:
-    """Mix a batch with parents that are rows of a source of the same form: a dataset, or two batches joined.
+    """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
 
-    batch None: the own samples are the rows parent[0] of the source, too.
+    batch None: the base samples are the rows index[0] of the source, too.
     """
     check_recipe("recipe", recipe)
     form = source if batch is None else batch
@@ -104,40 +104,40 @@ def mix_from(
     named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
     size, xp, like = _size(held, kinds), _xp.same(named), next(iter(named.values()))
     n = _rows(xp, held)
-    _check_who(parent, pairing, bank)
+    _check_who(index, pairing, bank)
     sources = {} if source is None else tree.several(source, kinds)
-    if batch is None and parent is not None:
-        n = parent.shape[1]
-        held = {name: _own(name, kinds[name], x, parent[0]) for name, x in held.items()}
+    if batch is None and index is not None:
+        n = index.shape[1]
+        held = {name: _own(name, kinds[name], x, index[0]) for name, x in held.items()}
     if bank is not None:
         others = _of_bank(bank, held)
         sources, pairing = _with_bank(xp, held, others), FromBank(_rows(xp, others))
     seen = None if pairing is None else _seen(pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
-    handed_on = any(isinstance(kind, Parts) for kind in kinds.values())  # shares of the mix itself
-    near = like if handed_on or xp.host(like) is None else None  # a mix of NumPy serves what lies on the host
-    slots = recipe.parents if keep_clean else 0  # clean and mixed samples have room for as many objects
+    handed_on = any(isinstance(kind, PerSource) for kind in kinds.values())  # shares of the mix itself
+    near = like if handed_on or xp.as_numpy(like) is None else None  # a mix of NumPy serves what lies on the host
+    slots = recipe.sources if include_clean else 0  # clean and mixed samples have room for as many objects
 
     def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
-        chosen = None if parent is None else parent[: recipe.parents]
+        chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
-            chosen = pairing.parent(n, recipe.parents, key=key, like=like, seen=seen)
-        mix = widened(recipe.draw(n, size, key=key, like=near, parent=chosen, first=first), slots)
+            chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
+        mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, first=first), slots)
         return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
-    made, copies = keys.make(key), check_whole("repeat", repeat, 1)
+    made, copies = keys.make(key), check_whole("copies", copies, 1)
     mixed = [copy(recipe, made)]
     if copies > 1:
         further = keys.fold_in(made, _COPIES)
         mixed += [copy(recipe, keys.fold_in(further, number)) for number in range(1, copies)]
-    if keep_clean:
+    if include_clean:
         mixed.insert(0, copy(identity(), made))
     return tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
 
 
 def _own(name: str, kind: Field, field: Any, rows: Array) -> Any:
-    """The own samples of a field of a source; None of images, for the engines take them from it as they mix them."""
+    """The base samples of a field of a source; None of images, for the engines take them from it as they mix them."""
     if isinstance(kind, Images):
         return None
     return tree.each(field, lambda _, x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows], name)
@@ -168,15 +168,15 @@ def check_form(batch: Batch, fields: Fields | None = None) -> None:
     )
 
 
-def _check_who(parent: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
+def _check_who(index: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
     """Refuse what says twice who is mixed with whom."""
     if pairing is not None and not isinstance(pairing, Pairing):
         raise TypeError(f"pairing: expected one such as ma.pairing.SameClass(), got {pairing!r}")
-    if bank is not None and (parent is not None or pairing is not None):
-        raise TypeError("bank: expected no pairing and no dataset beside it; it says where parents come from")
-    if parent is not None and pairing is not None:
+    if bank is not None and (index is not None or pairing is not None):
+        raise TypeError("bank: expected no pairing and no dataset beside it; it says where sources come from")
+    if index is not None and pairing is not None:
         raise TypeError(
-            f"pairing: expected none, got {pairing!r}; a pairing is for parents from a batch, these are from a dataset"
+            f"pairing: expected none, got {pairing!r}; a pairing is for sources from a batch, these are from a dataset"
         )
 
 
@@ -215,7 +215,7 @@ def _seen(pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field])
     """The field that a pairing has to see."""
     if pairing.needs is None:
         return None
-    wanted = (Labels, Parts) if pairing.needs == "labels" else (Values,)
+    wanted = (Labels, PerSource) if pairing.needs == "labels" else (Values,)
     for name, kind in kinds.items():
         if isinstance(kind, wanted) and not name.rpartition("/")[2].startswith("sample_weight"):  # those are no targets
             return held[name]
@@ -230,7 +230,9 @@ def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
     if len(copies) == 1:
         return copies[0]
     if isinstance(copies[0], tuple):
-        raise TypeError(f"{name}: expected labels of one array for keep_clean or repeat, got Parts; mix it by itself")
+        raise TypeError(
+            f"{name}: expected labels of one array for include_clean or copies, got PerSource; mix it by itself"
+        )
     return _concat(xp, copies)
 
 

@@ -112,7 +112,7 @@ def preview(
     ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
     out: Annotated[Path, typer.Option(help="The PNG file to write; it is replaced.")] = Path("mixaug-preview.png"),
 ) -> None:
-    """Draw a sheet of mixed images: what each is made of, its parents, and where each pixel came from.
+    """Draw a sheet of mixed images: what each is made of, its sources, and where each pixel came from.
 
     With masks, target images or boxes, these are mixed and shown too.
     """

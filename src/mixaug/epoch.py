@@ -1,4 +1,4 @@
-"""(seed, epoch, index) -> rows: the order of an epoch over a whole dataset, and the parents of each row."""
+"""(seed, epoch, index) -> rows: the order of an epoch over a whole dataset, and the sources of each row."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ class Permutation:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch over n rows: each row once, in a random order, with parents from the whole dataset.
+    """One epoch over n rows: each row once, in a random order, with sources from the whole dataset.
 
     Args:
         n: how many rows the dataset has.
         seed: any int.
-        epoch: which epoch; each has its own order and its own parents.
-        shuffle: whether the order is random; parents are in any case.
+        epoch: which epoch; each has its own order and its own sources.
+        shuffle: whether the order is random; sources are in any case.
     """
 
     n: int
@@ -100,12 +100,12 @@ class Epoch:
 
     def rows(self, start: int, stop: int) -> Array:
         """int64 (m,): the rows at the positions start .. stop - 1 of this epoch."""
-        return self.parents(start, stop, 1)[0]
+        return self.sources(start, stop, 1)[0]
 
-    def parents(self, start: int, stop: int, parents: int) -> Array:
-        """int64 (parents, m): the rows at these positions, then those further on on a ring of the whole dataset."""
+    def sources(self, start: int, stop: int, sources: int) -> Array:
+        """int64 (sources, m): the rows at these positions, then those further on on a ring of the whole dataset."""
         stop = min(stop, self.n)
-        blocks = [_block(self, parents, number) for number in range(start // _BLOCK, -(-stop // _BLOCK))]
+        blocks = [_block(self, sources, number) for number in range(start // _BLOCK, -(-stop // _BLOCK))]
         first = start // _BLOCK * _BLOCK
         return np.concatenate(blocks, axis=1)[:, start - first : stop - first]
 
@@ -115,39 +115,39 @@ class Epoch:
 
 
 @lru_cache(maxsize=256)  # two million rows: who asks for them in another order finds them still there
-def _block(this: Epoch, parents: int, number: int) -> Array:
-    """The parents of a block of positions: made together, they share the cost of NumPy's calls."""
+def _block(this: Epoch, sources: int, number: int) -> Array:
+    """The sources of a block of positions: made together, they share the cost of NumPy's calls."""
     at = np.arange(number * _BLOCK, min((number + 1) * _BLOCK, this.n))
     rows = this.permutation(_ORDER)(at) if this.shuffle else at
     ring = this.permutation(_PARTNERS)
-    at = ring.inverse(rows) if parents > 1 else rows
-    return np.stack([rows, *(ring((at + j) % this.n) for j in range(1, parents))])
+    at = ring.inverse(rows) if sources > 1 else rows
+    return np.stack([rows, *(ring((at + j) % this.n) for j in range(1, sources))])
 
 
 def sample(
     recipe: Recipe,
     this: Epoch,
-    index: int,
+    row: int,
     batch_of: Callable[[list[int]], Batch],
     *,
     num_classes: int | None = None,
     fields: Fields | None = None,
 ) -> Batch:
-    """Row `index` of a dataset mixed with its parents of this epoch: a pure function of (seed, epoch, index).
+    """Row `row` of a dataset mixed with its sources of this epoch: a pure function of (seed, epoch, row).
 
-        output = output `index` of a batch of all rows under the key (seed, epoch)
+        output = output `row` of a batch of all rows under the key (seed, epoch)
 
     Args:
         recipe: what to mix by.
         this: the epoch, not shuffled, so that positions are rows.
-        index: which row.
+        row: which one.
         batch_of: makes a batch of the samples at some rows.
         num_classes: needed for class ids.
         fields: as for `mix_batch`.
     """
-    parent = this.parents(index, index + 1, recipe.parents)
-    rows, place = np.unique(parent, return_inverse=True)
-    source, place = batch_of(rows.tolist()), place.reshape(parent.shape)
+    index = this.sources(row, row + 1, recipe.sources)
+    rows, place = np.unique(index, return_inverse=True)
+    source, place = batch_of(rows.tolist()), place.reshape(index.shape)
     key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
     mixed = mix_from(
         recipe,
@@ -157,7 +157,7 @@ def sample(
         key=key,
         num_classes=num_classes,
         fields=fields,
-        first=index,
+        first=row,
     )
     return tree.each(mixed, lambda _, x: x[0])
 
@@ -206,30 +206,30 @@ class Source:
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)
 
-    def batch(self, epoch: int, index: int) -> tuple[Batch, Batch]:
-        """The mixed inputs and targets of batch `index` of an epoch."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {index}")
+    def batch(self, epoch: int, number: int) -> tuple[Batch, Batch]:
+        """The mixed inputs and targets of batch `number` of an epoch."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {number}")
         this, source = Epoch(self.rows, self.seed, epoch), (self.x, self.y)
-        parent = this.parents(index * self.batch_size, (index + 1) * self.batch_size, self.recipe.parents)
-        key = (self.seed, epoch, index)
-        mixed: tuple[Batch, Batch] = mix_from(self.recipe, None, source, parent, key=key, **self.options)
+        index = this.sources(number * self.batch_size, (number + 1) * self.batch_size, self.recipe.sources)
+        key = (self.seed, epoch, number)
+        mixed: tuple[Batch, Batch] = mix_from(self.recipe, None, source, index, key=key, **self.options)
         return mixed
 
 
 def batches(
+    recipe: Recipe,
     x: Batch,
     y: Batch,
     batch_size: int,
-    recipe: Recipe,
     *,
     seed: int = 0,
     epochs: int | None = None,
     **options: Unpack[Options],
 ) -> Iterator[tuple[Batch, Batch]]:
-    """Mixed batches of a dataset in memory, reshuffled each epoch, parents from the whole dataset.
+    """Mixed batches of a dataset in memory, reshuffled each epoch, sources from the whole dataset.
 
-        batch i of epoch e = f(seed, e, i); each sample is first parent once an epoch
+        batch i of epoch e = f(seed, e, i); each sample is base sample once an epoch
 
     Args:
         x: NumPy images (n, *size, c), or a dict of the inputs.
@@ -239,8 +239,8 @@ def batches(
         recipe: what to mix by.
         seed: any int.
         epochs: how many; None: without end.
-        options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), keep_clean, repeat:
-            as for `mix_batch`.
+        options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), include_clean,
+            copies: as for `mix_batch`.
 
     Returns:
         An iterator of (images, labels), the batches that `ma.keras.MixedDataset` gives by index.
@@ -251,7 +251,7 @@ def batches(
     Example:
         >>> import mixaug as ma, numpy as np
         >>> x, y = np.zeros((10, 8, 8, 1), np.float32), np.arange(10) % 2
-        >>> [len(images) for images, labels in ma.batches(x, y, 4, ma.MixUp(), epochs=1, num_classes=2)]
+        >>> [len(images) for images, labels in ma.batches(ma.MixUp(), x, y, 4, epochs=1, num_classes=2)]
         [4, 4, 2]
     """
     source = Source(x, y, batch_size, recipe, seed, options)
@@ -260,8 +260,8 @@ def batches(
 
 
 def mixed(
-    iterable: Iterable[Batch],
     recipe: Recipe,
+    iterable: Iterable[Batch],
     *,
     seed: int = 0,
     epoch: int = 0,
@@ -276,7 +276,7 @@ def mixed(
         recipe: what to mix by.
         seed: any int.
         epoch: which pass this is: count it up, or every epoch has the same mixes.
-        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, as for `mix_batch`.
 
     Returns:
         An iterator of mixed batches.
@@ -285,7 +285,7 @@ def mixed(
         >>> import mixaug as ma, numpy as np
         >>> loader = [(np.zeros((4, 8, 8, 1), np.float32), np.arange(4))] * 2
         >>> for epoch in range(2):
-        ...     for images, labels in ma.mixed(loader, ma.CutMix(), epoch=epoch, num_classes=4):
+        ...     for images, labels in ma.mixed(ma.CutMix(), loader, epoch=epoch, num_classes=4):
         ...         pass
         >>> labels.shape
         (4, 4)

@@ -14,7 +14,7 @@ from .apply.images import DEFAULT, size
 from .mix import Mix
 from .regions import Size
 
-Beside: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
+AllFields: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Images:
         """The spatial size that a mix is drawn for."""
         return size(_xp.of(x, name), x, self.channels, name)
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
         """The mixed images."""
         units = {"dtype": self.dtype, "scale": self.scale, "offset": self.offset}
         return mix.images(x, self.channels, source=source, **units)
@@ -49,15 +49,15 @@ class Labels:
 
     Args:
         num_classes: needed for class ids.
-        union: whether an output has all classes of its parents in full, as several labels may be right at once.
-        visible: the name of a bool field, the foreground: parents weigh what can be seen of it (`mix.visible`).
+        union: whether an output has all classes of its sources in full, as several labels may be right at once.
+        visible: the name of a bool field, the foreground: sources weigh what can be seen of it (`mix.visible`).
     """
 
     num_classes: int | None = None
     union: bool = False
     visible: str | None = None
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:
         """The mixed labels, a weight a class."""
         foreground, of_source = (None, None) if self.visible is None else _beside(beside, self.visible)
         return mix.labels(
@@ -70,7 +70,7 @@ class Labels:
         )
 
 
-def _beside(beside: Beside, name: str) -> tuple[Any, Any]:
+def _beside(beside: AllFields, name: str) -> tuple[Any, Any]:
     found = [path for path in beside if _is_called(path, name)]
     if len(found) != 1:
         raise ValueError(f"visible: expected the name of one field, got {name!r}; there are {_quoted(beside)}")
@@ -79,7 +79,7 @@ def _beside(beside: Beside, name: str) -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class Masks:
-    """Class ids of pixels: each of the parent that weighs most there, or the shares of the classes.
+    """Class ids of pixels: each of the source that weighs most there, or the shares of the classes.
 
     Args:
         num_classes: how many classes there are; needed where `soft`.
@@ -94,7 +94,7 @@ class Masks:
     soft: bool = False
     channels: str | None = DEFAULT
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
         """The mixed masks."""
         return mix.masks(
             x,
@@ -107,41 +107,41 @@ class Masks:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Labels that a loss wants apart, and texts: becomes (those of each parent (k, n, ...), their shares (k, n)).
+class PerSource:
+    """Labels that a loss wants apart, and texts: becomes (those of each source (k, n, ...), their shares (k, n)).
 
     Of a list of n things of any kind it makes k lists of n.
     """
 
-    def mix(self, mix: Mix, x: Any, source: Any, beside: Beside) -> tuple[Any, Array]:  # noqa: ARG002 - of every field
-        """The labels of each parent, and their shares."""
+    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> tuple[Any, Array]:  # noqa: ARG002 - of every field
+        """The labels of each source, and their shares."""
         if not is_list(x):
-            return mix.parts(x, source=source)
-        held = _xp.of(mix.parent).concrete(mix.parent)
+            return mix.per_source(x, source=source)
+        held = _xp.of(mix.index).concrete(mix.index)
         if held is None:
             raise TypeError(
-                "parts: expected an array, or a mix on the host, got a list and a traced mix; mix it outside"
+                "per_source: expected an array, or a mix on the host, got a list and a traced mix; mix it outside"
             )
         own, source = list(x), x if source is None else source
-        return [own, *([source[row] for row in rows.tolist()] for rows in held[1:])], mix.share
+        return [own, *([source[row] for row in rows.tolist()] for rows in held[1:])], mix.lam
 
 
 @dataclass(frozen=True)
 class Values:
     """Regression targets or sample weights: averaged by share."""
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
         """The averaged values."""
         return mix.values(x, source=source)
 
 
 @dataclass(frozen=True)
-class Own:
-    """What cannot be mixed, texts or ids: kept as the own sample has it."""
+class Keep:
+    """What cannot be mixed, texts or ids: kept as the base sample has it."""
 
-    def mix(self, mix: Mix, x: Any, source: Any, beside: Beside) -> Any:  # noqa: ARG002 - of every field
+    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> Any:  # noqa: ARG002 - of every field
         """The same values, in fresh memory."""
-        return list(x) if isinstance(x, list) else _xp.of(x, "own").copy(x)
+        return list(x) if isinstance(x, list) else _xp.of(x, "keep").copy(x)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Boxes:
         format: "xyxy", "xywh", "cxcywh" or "yxyx".
         normalized: whether numbers are parts of the image's sides.
         min_visibility: how much of a box has to be seen for it to stay.
-        max_boxes: how many slots an output has. By default as many as all its parents have.
+        max_boxes: how many slots an output has. By default as many as all its sources have.
         ragged: whether samples come as arrays with as many rows as they have boxes, which no array of a batch can hold:
             adapters that make batches of samples then make lists.
     """
@@ -166,8 +166,8 @@ class Boxes:
     max_boxes: int | None = None
     ragged: bool = False
 
-    def mix(self, mix: Mix, x: Any, source: Any, beside: Beside) -> Any:  # noqa: ARG002 - of every field
-        """The boxes of all parents, in the form that they came in."""
+    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> Any:  # noqa: ARG002 - of every field
+        """The boxes of all sources, in the form that they came in."""
         if isinstance(x, list) and x and isinstance(x[0], Mapping):
             mixed = self._mixed(mix, _columns(x), None if source is None else _columns(source))
             return [dict(zip(mixed, row, strict=True)) for row in zip(*mixed.values(), strict=True)]
@@ -210,7 +210,7 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Keypoints:
-    """Keypoints: those of all parents, where they have come to; with their visibility, 0 where they are not to be seen.
+    """Keypoints: those of all sources, where they have come to; with their visibility, 0 where they are not to be seen.
 
     Args:
         normalized: whether numbers are parts of the image's sides.
@@ -218,8 +218,8 @@ class Keypoints:
 
     normalized: bool = False
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Beside) -> Array:  # noqa: ARG002 - of every field
-        """The points of all parents."""
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
+        """The points of all sources."""
         if x.shape[-1] == len(mix.size):
             raise ValueError(
                 "keypoints: expected a last column with their visibility, so that it can say which are hidden, "
@@ -238,7 +238,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | Parts | Values | Own
+Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | PerSource | Values | Keep
 Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None]
 
 KINDS: dict[str, type[Field]] = {
@@ -249,7 +249,12 @@ KINDS: dict[str, type[Field]] = {
     "keypoints": Keypoints,
     **dict.fromkeys(("value", "values", "sample_weight", "sample_weights"), Values),
 }  #: the names that need no saying
-_SAID = {**KINDS, "boxes": Boxes, "own": Own, "parts": Parts}  #: what a field can be said to be, beside those
+_SAID = {
+    **KINDS,
+    "boxes": Boxes,
+    "keep": Keep,
+    "per_source": PerSource,
+}  #: what a field can be said to be, beside those
 
 
 def written(fields: Fields | None) -> Any:
@@ -279,7 +284,7 @@ def _read(what: Any) -> Any:
 
 def arrays(name: str, kind: Field, x: Any) -> dict[str, Array]:
     """The arrays of a field by name, which have to be of the library of all; of lists and texts there are none."""
-    if isinstance(kind, (Own, Parts)) and is_list(x):
+    if isinstance(kind, (Keep, PerSource)) and is_list(x):
         return {}
     if isinstance(kind, Boxes) and isinstance(x, list):
         return {path: array for i, row in enumerate(x) for path, array in tree.leaves(row, f"{name}/{i}").items()}
@@ -349,7 +354,8 @@ def _field(name: str, what: str | Field | None, num_classes: int | None) -> Fiel
         if known is None:
             given = f"said to be {what!r}, which is none of {', '.join(_SAID)}" if what else "neither known nor named"
             raise ValueError(
-                f"field {name!r} is {given}; pass fields={{{name!r}: 'images'}} (or 'labels', 'masks', 'values', 'own')"
+                f"field {name!r} is {given}; "
+                f"pass fields={{{name!r}: 'images'}} (or 'labels', 'masks', 'values', 'keep')"
             )
         kind = known()
     if isinstance(kind, Labels) and kind.num_classes is None:

@@ -1,4 +1,4 @@
-"""Grain, the loader of JAX programs: a dataset with random access whose element i is mixed with its parents."""
+"""Grain, the loader of JAX programs: a dataset with random access whose element i is mixed with its sources."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .recipes import Recipe, check_recipe
 
 
 def mixed(
-    ds: grain.MapDataset,
     recipe: Recipe,
+    ds: grain.MapDataset,
     *,
     seed: int = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
 ) -> grain.MapDataset:
-    """Mix each element of a `MapDataset` with its parents of its epoch.
+    """Mix each element of a `MapDataset` with its sources of its epoch.
 
         element i = f(seed, i // len(ds), i % len(ds)), for any number of workers, threads and processes
 
     Args:
         ds: single samples: pairs, triples or dicts of arrays or numbers. Images are (*size, c) unless a field says
             otherwise. Shuffle it before; repeat, slice and batch what comes out: each repetition is an epoch.
-        recipe: what to mix by. Each mixed element reads as many samples as it has parents.
+        recipe: what to mix by. Each mixed element reads as many samples as it has sources.
         seed: any int.
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
@@ -48,7 +48,7 @@ def mixed(
     Example:
         >>> import mixaug as ma, grain, numpy as np
         >>> ds = grain.MapDataset.source([(np.zeros((8, 8, 3), np.uint8), i) for i in range(10)]).shuffle(seed=1)
-        >>> mixed = ma.grain.mixed(ds, ma.CutMix(alpha=1.0), num_classes=10).repeat(2).batch(4)
+        >>> mixed = ma.grain.mixed(ma.CutMix(alpha=1.0), ds, num_classes=10).repeat(2).batch(4)
         >>> len(mixed), mixed[0][0].shape, mixed[0][1].shape
         (5, (4, 8, 8, 3), (4, 10))
     """

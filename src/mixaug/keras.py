@@ -30,12 +30,12 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         x: NumPy images (n, *size, c), a dict of the inputs, or another `PyDataset`, such as an image generator: then
             each batch it yields is mixed within itself, after its own flips and shifts.
         y: NumPy labels: class ids (n,), or (n, classes); masks or other images, which `fields` has to say; or a dict of
-            the targets. Parents come from the whole dataset, and each sample is first parent once an epoch.
+            the targets. Sources come from the whole dataset, and each sample is base sample once an epoch.
         batch_size: rows a batch; the last one may be short.
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields, keep_clean, repeat: as for `ma.mix_batch`.
+        fields, include_clean, copies: as for `ma.mix_batch`.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
     `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
@@ -52,27 +52,27 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
     Example:
         >>> import mixaug as ma, numpy as np
         >>> x, y = np.zeros((10, 8, 8, 3), np.uint8), np.arange(10)
-        >>> ds = ma.keras.MixedDataset(x, y, 4, ma.MixUp(alpha=0.2, parents=3), num_classes=10)
+        >>> ds = ma.keras.MixedDataset(ma.MixUp(alpha=0.2, sources=3), x, y, 4, num_classes=10)
         >>> [labels.shape for images, labels in ds]
         [(4, 10), (4, 10), (2, 10)]
     """
 
     def __init__(
         self,
+        recipe: Recipe,
         x: Batch | keras.utils.PyDataset,
         y: Batch | None = None,
         batch_size: int | None = None,
-        recipe: Recipe | None = None,
         seed: int = 0,
         num_classes: int | None = None,
         *,
         fields: Fields | None = None,
-        keep_clean: bool = False,
-        repeat: int = 1,
+        include_clean: bool = False,
+        copies: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        mixing = Options(num_classes=num_classes, fields=fields, keep_clean=keep_clean, repeat=repeat)
+        mixing = Options(num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies)
         recipe = check_recipe("recipe", recipe)
         self.epoch = 0
         self._source: Source | _Wrapped
@@ -199,7 +199,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         num_classes: needed for class ids.
         seed: any int.
         fields: as for `ma.mix_batch`.
-        keep_clean, repeat: as there; where `training` is False neither acts.
+        include_clean, copies: as there; where `training` is False neither acts.
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
@@ -227,8 +227,8 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         seed: int = 0,
         *,
         fields: Fields | None = None,
-        keep_clean: bool = False,
-        repeat: int = 1,
+        include_clean: bool = False,
+        copies: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
@@ -236,7 +236,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
         check_recipe("recipe", self.recipe)
         self.num_classes, self.seed, self.fields = num_classes, seed, read(fields)
-        self.keep_clean, self.repeat = keep_clean, repeat
+        self.include_clean, self.copies = include_clean, copies
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._in_map: Callable[[], Array] | None = None
 
@@ -250,7 +250,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         if not training:
             return mix_batch(identity(), batch, key=key, **options)
-        options |= {"keep_clean": self.keep_clean, "repeat": self.repeat}
+        options |= {"include_clean": self.include_clean, "copies": self.copies}
         return mix_batch(self.recipe, batch, key=key, **options)
 
     def _counted(self, batch: Batch) -> Array:
@@ -266,7 +266,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """What makes the layer again; the recipe as text."""
         ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
-        ours |= {"fields": written(self.fields), "keep_clean": self.keep_clean, "repeat": self.repeat}
+        ours |= {"fields": written(self.fields), "include_clean": self.include_clean, "copies": self.copies}
         return {**super().get_config(), **ours}
 
 

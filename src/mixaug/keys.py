@@ -26,14 +26,14 @@ class Key(NamedTuple):
     epoch: Any = None  #: which epoch it is of, an int or a scalar of a library, for recipes that change over time
 
 
-GRID = 65536  #: weights are whole numbers of 1 / GRID, tables have GRID entries
+ONE = 65536  #: weights are whole numbers of 1 / ONE, tables have ONE entries
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _MASK = 0xFFFFFFFF
 _PARITY = 0x1BD11BDA
 
 
-class Words(Protocol):
+class Uint32(Protocol):
     """What Threefry needs of 32-bit words: every array library has it, and so have Python's ints."""
 
     def add(self, x: Any, y: Any) -> Any:
@@ -55,7 +55,7 @@ class _Ints:
         return (x << bits | x >> (32 - bits)) & _MASK
 
 
-def threefry(xp: Words, key: Key, counter: tuple[Array, Array]) -> tuple[Array, Array]:
+def threefry(xp: Uint32, key: Key, counter: tuple[Array, Array]) -> tuple[Array, Array]:
     """Encrypt a counter of two uint32 words under a key of two: Threefry-2x32, 20 rounds."""
     ks = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
     x0, x1 = xp.add(counter[0], ks[0]), xp.add(counter[1], ks[1])
@@ -96,12 +96,12 @@ def _is_key(x: object) -> bool:
 
 def fold_in(key: Key, number: Any) -> Key:
     """The key that `number` (an int mod 2^64, or a scalar integer tensor) has under `key`: its encryption."""
-    words = (*key[:2], *_split(number))
-    if {*map(type, words)} == {int}:
+    bits = (*key[:2], *_split(number))
+    if {*map(type, bits)} == {int}:
         fold = _fold if _xp.is_compiling() else _folded
-        return Key(*fold(*words), key.epoch)
-    xp = _xp.common(*words)
-    k0, k1, low, high = (xp.word(word) if isinstance(word, int) else xp.constant(word) for word in words)
+        return Key(*fold(*bits), key.epoch)
+    xp = _xp.common(*bits)
+    k0, k1, low, high = (xp.uint32(word) if isinstance(word, int) else xp.constant(word) for word in bits)
     return Key(*threefry(xp, Key(k0, k1), (low, high)), key.epoch)
 
 
@@ -141,35 +141,35 @@ def _split(number: Any) -> tuple[Any, Any]:
     return bits & _MASK, bits >> 32
 
 
-def words(xp: Library, key: Key, rows: Array, count: int) -> Array:
+def random_bits(xp: Library, key: Key, rows: Array, count: int) -> Array:
     """The first `count` random words of each row: uint32 (count, n).
 
     Words 2b and 2b + 1 of a row are threefry(key, (row, b)). Of rows in NumPy they are drawn there, and brought over.
     """
     if fused := xp.fused():
-        return fused.words(*key[:2], rows, count)
+        return fused.random_bits(*key[:2], rows, count)
     if (home := _xp.of(rows)) != xp:
-        return xp.cast(_xp.to(xp, words(home, key, rows, count)), "uint32")
+        return xp.cast(_xp.to(xp, random_bits(home, key, rows, count)), "uint32")
     blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
     pairs = threefry(xp, key, (rows[None, :], blocks[:, None]))
     return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), -1))[:count]
 
 
-def rank_word(xp: Library, key: Key, rows: Array) -> Array:
+def rank_bits(xp: Library, key: Key, rows: Array) -> Array:
     """The word by which rows are ranked, uint32 (n,): of the last block, which no recipe's words reach."""
-    return threefry(xp, key, (rows, xp.word(_MASK)))[0]
+    return threefry(xp, key, (rows, xp.uint32(_MASK)))[0]
 
 
 def shuffled(xp: Library, key: Key, n: Dim) -> Array:
     """int32 (n,): the rows 0 .. n - 1 in a random order; rows of the same word by number."""
     if fused := xp.fused():
         return fused.shuffled(*key[:2], n)
-    word = rank_word(xp, key, xp.cast(xp.arange(n), "uint32"))
+    word = rank_bits(xp, key, xp.cast(xp.arange(n), "uint32"))
     return xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
 
 
 def bits16(xp: Library, word: Array) -> Array:
-    """The high 16 bits of a word, as int32 in 0 .. GRID - 1."""
+    """The high 16 bits of a word, as int32 in 0 .. ONE - 1."""
     return xp.cast(xp.shift_right(word, 16), "int32")
 
 
@@ -194,20 +194,20 @@ def floor(xp: Library, x: Array) -> Array:
 
 
 def look_up(xp: Library, table: np.ndarray[Any, Any], word: Array) -> Array:
-    """The entry of a table of GRID entries that the high 16 bits of a word point at."""
+    """The entry of a table of ONE entries that the high 16 bits of a word point at."""
     if (fused := xp.fused()) and word.ndim == 1:
         return fused.look_up(table, word)
     return xp.take(xp.table(table), bits16(xp, word))
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def beta_quantiles(a: float, b: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The quantiles of Beta(a, b) at (i + 1/2) / GRID: float64 (GRID,), read-only.
+    """The quantiles of Beta(a, b) at (i + 1/2) / ONE: float64 (ONE,), read-only.
 
     Looked up with 16 random bits they are Beta-distributed: no rejection loop, no NaN at small a, the same everywhere.
     """
-    table: np.ndarray[Any, np.dtype[np.float64]] = (np.arange(GRID) + 0.5) / GRID
+    table: np.ndarray[Any, np.dtype[np.float64]] = (np.arange(ONE) + 0.5) / ONE
     if (a, b) != (1, 1):  # Beta(1, 1) is uniform
         from scipy.special import betaincinv  # slow to import: only who draws from another Beta waits for it
 
@@ -216,9 +216,9 @@ def beta_quantiles(a: float, b: float) -> np.ndarray[Any, np.dtype[np.float64]]:
     return table
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def beta_table(a: float, b: float, whole: str | None = None) -> np.ndarray[Any, Any]:
-    """The quantiles of Beta(a, b) for `look_up`: float32, or rounded to whole numbers of 1 / GRID of that dtype."""
+    """The quantiles of Beta(a, b) for `look_up`: float32, or rounded to whole numbers of 1 / ONE of that dtype."""
     quantiles = beta_quantiles(a, b)
-    return quantiles.astype(np.float32) if whole is None else np.rint(GRID * quantiles).astype(whole)
+    return quantiles.astype(np.float32) if whole is None else np.rint(ONE * quantiles).astype(whole)

@@ -11,7 +11,7 @@ from .batch import Batch, Options, mix_batch
 from .recipes import Recipe, check_recipe
 
 
-class Mix(Callback):  # type: ignore[misc]
+class MixCallback(Callback):  # type: ignore[misc]
     """Mix each batch of training, on the device, before `training_step` sees it.
 
         batch = mix_batch(recipe, batch, key=(seed, current_epoch, batch_idx))
@@ -19,7 +19,7 @@ class Mix(Callback):  # type: ignore[misc]
     Args:
         recipe: what to mix by.
         seed: any int, the same on every rank.
-        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
 
     Where there are several ranks the key is (seed, current_epoch, batch_idx, rank): their mixes differ. Batches are
     numbered within their epoch, so neither the accumulation of gradients nor validation in between changes a mix, and
@@ -36,7 +36,7 @@ class Mix(Callback):  # type: ignore[misc]
 
     Example:
         >>> import lightning, mixaug as ma
-        >>> mix = ma.lightning.Mix(ma.CutMix(alpha=1.0), num_classes=10)
+        >>> mix = ma.lightning.MixCallback(ma.CutMix(alpha=1.0), num_classes=10)
         >>> trainer = lightning.Trainer(callbacks=[mix], accelerator="cpu", logger=False)
     """
 

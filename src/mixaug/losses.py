@@ -4,7 +4,7 @@ The caller takes the mean. Where a framework's own loss takes a weight a class i
 `torch.nn.CrossEntropyLoss()`, `optax.softmax_cross_entropy`, `keras.losses.CategoricalCrossentropy(from_logits=True)`;
 for several classes at once `torch.nn.BCEWithLogitsLoss()`, `optax.sigmoid_binary_cross_entropy`,
 `keras.losses.BinaryCrossentropy(from_logits=True)`. Keras' `fit` hands a loss one `y_true`: give it mixed labels, and
-keep `on_parts` for a `train_step` or a loop of your own.
+keep `mixed_criterion` for a `train_step` or a loop of your own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .apply.labels import FLOATS
 LOWEST = {name: float(np.finfo(name).min) for name in ("float32", "float64")}
 
 
-@_xp.opaque
+@_xp.no_autograph
 def cross_entropy(logits: Array, labels: Array) -> Array:
     """The cross-entropy between mixed labels and what a network predicts.
 
@@ -56,7 +56,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     return xp.summed(xp.cast(labels, precision) * -log_p)
 
 
-@_xp.opaque
+@_xp.no_autograph
 def binary_cross_entropy(logits: Array, labels: Array) -> Array:
     """The cross-entropy of each class by itself, where a sample may have several: the mean over the classes.
 
@@ -88,18 +88,18 @@ def binary_cross_entropy(logits: Array, labels: Array) -> Array:
     return _mean(xp, positive - x * y + xp.log1p(xp.exp(-size)))
 
 
-@_xp.opaque
-def on_parts(loss: Callable[[Any, Array], Array], logits: Any, parts: Array, share: Array) -> Array:
-    """Any loss of whole labels, of each parent's by its share: for one that cannot take a weight a class.
+@_xp.no_autograph
+def mixed_criterion(loss: Callable[[Any, Array], Array], logits: Any, parts: Array, lam: Array) -> Array:
+    """Any loss of whole labels, of each source's by its share: for one that cannot take a weight a class.
 
-        output = sum_k share[k] * loss(logits, parts[k])
+        output = sum_k lam[k] * loss(logits, parts[k])
 
     Args:
-        loss: a function of logits and the labels of one parent (n, ...) that gives a value a row, (n, ...): pass
+        loss: a function of logits and the labels of one source (n, ...) that gives a value a row, (n, ...): pass
             `reduction="none"` (in Keras `reduction=None`).
         logits: what the loss takes first; it is handed on as it is.
-        parts: (k, n, ...), the labels of each parent, of the form that the loss takes.
-        share: float32 (k, n). `mix.parts(y)` gives both, and so does the field `ma.Parts()`.
+        parts: (k, n, ...), the labels of each source, of the form that the loss takes.
+        lam: float32 (k, n). `mix.per_source(y)` gives both, and so does the field `ma.PerSource()`.
 
     Returns:
         (n, ...) of the shape of one loss, float32; float64 for a float64 loss. For the cross-entropy of one-hot labels
@@ -112,18 +112,18 @@ def on_parts(loss: Callable[[Any, Array], Array], logits: Any, parts: Array, sha
         >>> import mixaug as ma, numpy as np
         >>> mix = ma.MixUp(alpha=1.0).draw(3, size=(4, 4), key=(0, 0))
         >>> y, logits = np.eye(3, dtype=np.float32), np.zeros((3, 3), np.float32)
-        >>> ma.losses.on_parts(ma.losses.cross_entropy, logits, *mix.parts(y)).round(4)
+        >>> ma.losses.mixed_criterion(ma.losses.cross_entropy, logits, *mix.per_source(y)).round(4)
         array([1.0986, 1.0986, 1.0986], dtype=float32)
 
     Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", sums so.
     """
-    xp = _xp.same({"parts": parts, "share": share})
-    _check_parts(xp, parts, share)
-    rows = [_checked_rows(loss(logits, parts[k]), share) for k in range(parts.shape[0])]
-    return values.weighted(xp, rows, share, _precision(xp, rows[0]))
+    xp = _xp.same({"per_source": parts, "lam": lam})
+    _check_parts(xp, parts, lam)
+    rows = [_checked_rows(loss(logits, parts[k]), lam) for k in range(parts.shape[0])]
+    return values.weighted(xp, rows, lam, _precision(xp, rows[0]))
 
 
-@_xp.opaque
+@_xp.no_autograph
 def smooth(labels: Array, smoothing: float, multi_label: bool = False) -> Array:
     """Label smoothing: some of each row's weight spread evenly over the classes. For any loss that takes such labels.
 
@@ -177,7 +177,7 @@ def check_weights(xp: Library, logits: Array, labels: Array) -> None:
     if are_ids(xp, logits, labels):
         raise ValueError(
             f"labels: expected a weight a class, {expected} as the logits, got class ids {came}; make weights of them "
-            "by mix.labels(y, num_classes=), or use a loss of class ids, with on_parts where they are mixed"
+            "by mix.labels(y, num_classes=), or use a loss of class ids, with mixed_criterion where they are mixed"
         )
     if not fits(expected, came):
         raise ValueError(
@@ -231,22 +231,22 @@ def _check_columns(xp: Library, labels: Array, multi_label: bool) -> None:
         )
 
 
-def _check_parts(xp: Library, parts: Array, share: Array) -> None:
+def _check_parts(xp: Library, parts: Array, lam: Array) -> None:
     """Refuse what is not (k, n, ...) and (k, n) of a known k."""
-    ranks = len(xp.shape(parts)), len(xp.shape(share))
-    if ranks[0] < 2 or ranks[1] != 2 or not fits(parts.shape[:2], share.shape) or not parts.shape[0]:
+    ranks = len(xp.shape(parts)), len(xp.shape(lam))
+    if ranks[0] < 2 or ranks[1] != 2 or not fits(parts.shape[:2], lam.shape) or not parts.shape[0]:
         raise ValueError(
             "parts and share: expected (k, n, ...) and (k, n), k known and at least 1, "
-            f"got {tuple(parts.shape)} and {tuple(share.shape)}; mix.parts(y) gives both"
+            f"got {tuple(parts.shape)} and {tuple(lam.shape)}; mix.per_source(y) gives both"
         )
 
 
-def _checked_rows(rows: Array, share: Array) -> Array:
+def _checked_rows(rows: Array, lam: Array) -> Array:
     """A loss that has a value for each row; an error for any other."""
-    xp = _xp.same({"loss": rows, "share": share})
-    if not xp.shape(rows) or not fits(rows.shape[:1], share.shape[1:]):
+    xp = _xp.same({"loss": rows, "lam": lam})
+    if not xp.shape(rows) or not fits(rows.shape[:1], lam.shape[1:]):
         raise ValueError(
-            f"loss: expected a value a row, {tuple(share.shape[1:])}, got {tuple(rows.shape)}; a mean of the batch "
+            f"loss: expected a value a row, {tuple(lam.shape[1:])}, got {tuple(rows.shape)}; a mean of the batch "
             "cannot be shared out: pass reduction='none', or None in Keras"
         )
     return rows

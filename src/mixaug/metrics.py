@@ -12,7 +12,7 @@ from ._xp import Array, Library
 from .losses import are_ids, check_weights, library
 
 
-@_xp.opaque
+@_xp.no_autograph
 def mixed_accuracy(logits: Array, labels: Array) -> Array:
     """The share, in the mixed label, of the class that the network predicts.
 
@@ -41,7 +41,7 @@ def mixed_accuracy(logits: Array, labels: Array) -> Array:
     return _predicted(xp, logits, _weights(xp, logits, labels))
 
 
-@_xp.opaque
+@_xp.no_autograph
 def heaviest_accuracy(logits: Array, labels: Array) -> Array:
     """Whether the class that the network predicts is the heaviest of the mixed label: plain accuracy.
 

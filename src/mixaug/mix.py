@@ -14,7 +14,7 @@ from . import _xp
 from ._xp import Array, Library
 from .apply import images, labels, masks, objects, rows, values
 from .apply.images import DEFAULT
-from .apply.objects import Boxes, Instances, Keypoints, Labels, Objects
+from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
 from .apply.visible import Visible, visible
 from .regions import Dense, Drawn, Paste, Region, Size, settle
 
@@ -26,14 +26,14 @@ _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind i
 class Mix:
     """What the n outputs of a batch are made of: a value, drawn once and applied to everything a sample carries.
 
-        share[k] = mean over the pixels of dense()[k]
+        lam[k] = mean over the pixels of pixel_weights()[k]
 
     A mix of NumPy can be applied to arrays of every library, a mix of another one to those of its own.
 
     Args:
-        parent: int32 (k, n), rows of a source. By default the source is the batch itself; then row 0 is 0 .. n-1.
-            Row 0 is the output's own sample. A parent of share 0 is padding and points there too.
-        share: float32 (k, n), how much of the output each parent is. Columns sum to 1; parents of share > 0 differ.
+        index: int32 (k, n), rows of a source. By default the source is the batch itself; then row 0 is 0 .. n-1.
+            Row 0 is the output's base sample. A source of share 0 is padding and points there too.
+        lam: float32 (k, n), how much of the output each source is. Columns sum to 1; sources of share > 0 differ.
         region: how the pixels are combined, `Paste` or `Dense`.
         size: the spatial size that the mix was drawn for, such as (height, width).
 
@@ -45,8 +45,8 @@ class Mix:
         ((3, 4, 4, 1), array([1., 1., 1.], dtype=float32))
     """
 
-    parent: Array
-    share: Array
+    index: Array
+    lam: Array
     region: Region
     size: Size
 
@@ -55,21 +55,21 @@ class Mix:
 
     @property
     def _library(self) -> Library:
-        return _xp.of(self.parent, "mix.parent")
+        return _xp.of(self.index, "mix.index")
 
-    @_xp.opaque
-    def dense(self) -> Array:
-        """The weight of each parent at each pixel, (k, n, *size): bool where nothing is blended, else float32.
+    @_xp.no_autograph
+    def pixel_weights(self) -> Array:
+        """The weight of each source at each pixel, (k, n, *size): bool where nothing is blended, else float32.
 
-        This is the definition that every faster form is tested against. Weights of equal parents (only where the
-        batch is smaller than the number of parents) are added into the first, as the shares are.
+        This is the definition that every faster form is tested against. Weights of equal sources (only where the
+        batch is smaller than the number of sources) are added into the first, as the shares are.
         """
         xp = self._library
-        weight = self.region.dense(xp, xp.shape(self.parent)[1], self.size)
-        merged = rows.merge(xp, self.parent, xp.cast(weight, "float32"))
+        weight = self.region.pixel_weights(xp, xp.shape(self.index)[1], self.size)
+        merged = rows.merge(xp, self.index, xp.cast(weight, "float32"))
         return xp.cast(merged, xp.dtype(weight))
 
-    @_xp.opaque
+    @_xp.no_autograph
     def images(
         self,
         x: Array | None,
@@ -83,15 +83,15 @@ class Mix:
     ) -> Array:
         """Mix images, signals or volumes; convert and normalise them on the way, if that is asked for.
 
-            output = scale * sum_k dense()[k] * source[parent[k]] + offset
+            output = scale * sum_k pixel_weights()[k] * source[index[k]] + offset
 
         Args:
             x: (n, *size, c), (n, c, *size) or (n, *size): uint8, float16, bfloat16, float32 or float64; not written to.
                 Where the size is another than the mix was drawn for, pixel j of h belongs to the pixel
-                floor((j + 1/2) * H / h) of that, along each axis. None: the own samples are rows of the source too.
+                floor((j + 1/2) * H / h) of that, along each axis. None: the base samples are rows of the source too.
             channels: where the channel axis is: "last", "first", or None where there is none. By default first in
                 PyTorch, last elsewhere.
-            source: the array that the parents are rows of, where that is not x; it may be a whole dataset.
+            source: the array that the sources are rows of, where that is not x; it may be a whole dataset.
             dtype: of the output, one of those above; by default that of x.
             scale: a number, or one a channel; float32.
             offset: likewise: for x / 255 normalised by mean and std, scale is 1 / (255 * std) and offset -mean / std.
@@ -101,7 +101,7 @@ class Mix:
             Fresh memory of the shape and library of x, or `out`. Float images are blended in float32 (float64 for
             float64) and rounded once, with scale and offset; uint8 that stays uint8 is rounded to nearest in integers,
             the same bits in every library. A pixel that is not a finite number may spread to every output that has its
-            image as a parent.
+            image as a source.
 
         Raises:
             TypeError: another library or dtype. ValueError: another number of axes, too few rows, as many numbers as
@@ -110,7 +110,7 @@ class Mix:
         Example:
             >>> import mixaug as ma, numpy as np
             >>> dataset, rows = np.full((9, 4, 4, 3), 51, np.uint8), np.array([[8, 3], [1, 7]])
-            >>> mix = ma.MixUp(alpha=1.0).draw(2, size=(4, 4), key=(0, 0), parent=rows)
+            >>> mix = ma.MixUp(alpha=1.0).draw(2, size=(4, 4), key=(0, 0), index=rows)
             >>> round(float(mix.images(None, source=dataset, dtype="float32", scale=1 / 255).max()), 6)
             0.2
 
@@ -121,9 +121,9 @@ class Mix:
             raise ValueError("images: expected images or a source, got neither")
         xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
         units = images.in_units(xp, given, channels, dtype, scale, offset)
-        return images.mix(xp, x, source, self.parent, self.region, self.size, channels, units, out)
+        return images.mix(xp, x, source, self.index, self.region, self.size, channels, units, out)
 
-    @_xp.opaque
+    @_xp.no_autograph
     def masks(
         self,
         m: Array,
@@ -136,9 +136,9 @@ class Mix:
     ) -> Array:
         """Mix masks of class ids, of the images' size or of another.
 
-            output = m[parent[k]] of the k whose dense()[k] is the greatest, the first of several    (each pixel)
-            output[c] = sum_k w[k] * (m[parent[k]] == c) / sum_k w[k]                                (soft)
-            w[k] = dense()[k] where m[parent[k]] is not ignored, else 0
+            output = m[index[k]] of the k whose pixel_weights()[k] is the greatest, the first of several    (each pixel)
+            output[c] = sum_k w[k] * (m[index[k]] == c) / sum_k w[k]                                (soft)
+            w[k] = pixel_weights()[k] where m[index[k]] is not ignored, else 0
 
         Args:
             m: (n, *size) of any integer dtype or bool, with a channel axis or without; not written to. Mask pixel j of
@@ -149,11 +149,11 @@ class Mix:
             soft: whether to give the share of each class, for which num_classes is needed.
             channels: where the channel axis is, if there is one, and with `soft` that of the classes: "last" or
                 "first". By default first in PyTorch, last elsewhere.
-            source: the masks that the parents are rows of, where that is not m.
+            source: the masks that the sources are rows of, where that is not m.
 
         Returns:
             Ids of the shape and dtype of m, or float32 (n, *size, num_classes), (n, num_classes, *size) in PyTorch. A
-            row is zero where all parents are ignored: the losses skip it. In a hole, which belongs to nobody, the own
+            row is zero where all sources are ignored: the losses skip it. In a hole, which belongs to nobody, the own
             sample's id stays. Two soft weights that are equal to 1e-6 may be told apart differently by two libraries.
 
         Raises:
@@ -170,9 +170,9 @@ class Mix:
         """
         xp, mix = self._beside(masks=m, source=source)
         mixed = masks.shares if soft else masks.mix
-        return mixed(xp, m, source, mix.parent, mix.region, mix.size, channels, num_classes, ignore_index)
+        return mixed(xp, m, source, mix.index, mix.region, mix.size, channels, num_classes, ignore_index)
 
-    @_xp.opaque
+    @_xp.no_autograph
     def labels(
         self,
         y: Array,
@@ -185,18 +185,18 @@ class Mix:
     ) -> Array:
         """Mix labels by what each output is made of.
 
-            output = sum_k share[k] * one_hot(source[parent[k]])
-            output = max_k (share[k] > 0) * one_hot(source[parent[k]])           (union)
-            output = sum_k visible(foreground).share[k] * one_hot(...)           (visible=foreground)
+            output = sum_k lam[k] * one_hot(source[index[k]])
+            output = max_k (lam[k] > 0) * one_hot(source[index[k]])           (union)
+            output = sum_k visible(foreground).lam[k] * one_hot(...)           (visible=foreground)
 
         Args:
             y: class ids, (n,) or (n, 1) of any integer dtype, or one column a class: one-hot, soft (rows sum to 1) or
                 multi-hot (zeros and ones), (n, num_classes) of any dtype.
             num_classes: needed for class ids.
-            source: the labels that the parents are rows of, where that is not y.
-            union: whether an output has all classes of its parents in full, as several labels may be right at once.
-            visible: bool (n, *size), the foreground of the images, to weigh the parents by what can be seen of it.
-            visible_source: the foreground that the parents are rows of, where that is not `visible`.
+            source: the labels that the sources are rows of, where that is not y.
+            union: whether an output has all classes of its sources in full, as several labels may be right at once.
+            visible: bool (n, *size), the foreground of the images, to weigh the sources by what can be seen of it.
+            visible_source: the foreground that the sources are rows of, where that is not `visible`.
 
         Returns:
             (n, num_classes) float32, float64 where y is float64. Never the dtype of the images: bfloat16 cannot hold a
@@ -208,22 +208,22 @@ class Mix:
         if union and visible is not None:
             raise ValueError("labels: expected union or visible, got both; a union has no weights")
         xp = self._serves(labels=y, source=source, visible=visible, visible_source=visible_source)
-        share = self.share if visible is None else self.visible(visible, source=visible_source).share
-        return labels.mix(xp, y, source, self.parent, share, num_classes, union)
+        lam = self.lam if visible is None else self.visible(visible, source=visible_source).lam
+        return labels.mix(xp, y, source, self.index, lam, num_classes, union)
 
-    @_xp.opaque
+    @_xp.no_autograph
     def visible(self, foreground: Array, *, source: Array | None = None) -> Visible:
-        """How much of what can be seen of the foreground is of each parent, and whose cannot be seen at all.
+        """How much of what can be seen of the foreground is of each source, and whose cannot be seen at all.
 
-            seen[k] = sum over the pixels of dense()[k] * source[parent[k]]
-            share = seen / sum_k seen[k], and the plain shares where nothing is to be seen
+            seen[k] = sum over the pixels of pixel_weights()[k] * source[index[k]]
+            lam = seen / sum_k seen[k], and the plain shares where nothing is to be seen
 
         Args:
             foreground: bool (n, *size), where in each image its object is; of the images' size or of another.
-            source: the foreground that the parents are rows of, where that is not `foreground`.
+            source: the foreground that the sources are rows of, where that is not `foreground`.
 
         Returns:
-            `share` float32 (k, n); `unseen` bool (k, n), the parents that a plain label names though their object is
+            `lam` float32 (k, n); `unseen` bool (k, n), the sources that a plain label names though their object is
             not to be seen; `nothing` bool (n,), the outputs without any object: all in the library of the foreground.
 
         Raises:
@@ -240,43 +240,43 @@ class Mix:
         arXiv 2606.04820 (2026), "OA-CutMix", weighs the labels of CutMix so; this does for every recipe.
         """
         xp, mix = self._beside(foreground=foreground, source=source)
-        return visible(xp, foreground, source, mix.parent, mix.share, mix.region, mix.size)
+        return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix.size)
 
-    @_xp.opaque
+    @_xp.no_autograph
     def values(self, y: Array, *, source: Array | None = None) -> Array:
         """Mix regression targets, sample weights, or anything else that is averaged as the pixels are.
 
-            output = sum_k share[k] * source[parent[k]]
+            output = sum_k lam[k] * source[index[k]]
 
         Args:
             y: (n, ...) of any number of axes; integers and bools give float32, floats keep their dtype.
-            source: the values that the parents are rows of, where that is not y.
+            source: the values that the sources are rows of, where that is not y.
         """
         xp, mix = self._beside(values=y, source=source)
-        return values.mix(xp, y, source, mix.parent, mix.share)
+        return values.mix(xp, y, source, mix.index, mix.lam)
 
-    @_xp.opaque
-    def parts(self, y: Array, *, source: Array | None = None) -> tuple[Array, Array]:
-        """The labels of each parent and their shares, for a loss that wants them apart.
+    @_xp.no_autograph
+    def per_source(self, y: Array, *, source: Array | None = None) -> tuple[Array, Array]:
+        """The labels of each source and their shares, for a loss that wants them apart.
 
-            loss = sum_k share[k] * loss(prediction, parts[k])
+            loss = sum_k lam[k] * loss(prediction, parts[k])
 
         Args:
             y: (n, ...) labels of any form; they are gathered, not converted.
-            source: the labels that the parents are rows of, where that is not y.
+            source: the labels that the sources are rows of, where that is not y.
 
         Returns:
             parts (k, n, ...) of the dtype of y, and share float32 (k, n).
         """
         xp, mix = self._beside(labels=y, source=source)
-        rows.check(xp, y, source, mix.parent, "labels")
-        return xp.stack(rows.parents(xp, y, source, mix.parent)), mix.share
+        rows.check(xp, y, source, mix.index, "labels")
+        return xp.stack(rows.gather(xp, y, source, mix.index)), mix.lam
 
-    @_xp.opaque
+    @_xp.no_autograph
     def boxes(
         self,
         boxes: Objects,
-        labels: Labels = None,
+        labels: ObjectLabels = None,
         format: str = "xyxy",  # noqa: A002 - that is what it is called everywhere
         normalized: bool = False,
         min_visibility: float = 0.1,
@@ -284,13 +284,13 @@ class Mix:
         *,
         valid: Objects | None = None,
         source: Objects | None = None,
-        labels_source: Labels = None,
+        labels_source: ObjectLabels = None,
         valid_source: Objects | None = None,
-    ) -> Boxes:
-        """The boxes of all parents, each as the rectangle around what is to be seen of it, and how much that is.
+    ) -> BoxesResult:
+        """The boxes of all sources, each as the rectangle around what is to be seen of it, and how much that is.
 
-            weight = integral of dense()[k] over the box / area of the box        (0 where it is less than
-            min_visibility * max over the pixels of dense()[k]: that box goes)
+            weight = integral of pixel_weights()[k] over the box / area of the box        (0 where it is less than
+            min_visibility * max over the pixels of pixel_weights()[k]: that box goes)
 
         Args:
             boxes: (n, m, 2 * d) floats or integers, pixel p being [p, p + 1), with room for m boxes a sample; or a list
@@ -303,12 +303,12 @@ class Mix:
                 spatial axis and those before it follow: x, y, z; or "yxyx", corners in the order of the axes. On one
                 axis a box is its two ends, or its first end (its centre) and its length.
             normalized: whether the numbers are parts of the image's sides.
-            min_visibility: how much of a box has to be seen, in parts of the most that its parent weighs anywhere:
+            min_visibility: how much of a box has to be seen, in parts of the most that its source weighs anywhere:
                 boxes of a blend all stay, those that a box or the tail of a soft mask hides go.
-            max_boxes: how many slots there are to be, for the heaviest. By default k * m, those of parent j from j * m
+            max_boxes: how many slots there are to be, for the heaviest. By default k * m, those of source j from j * m
                 on.
             valid: bool (n, m), which boxes are some, where that is not to be seen from their area.
-            source: the boxes that the parents are rows of, where that is not `boxes`.
+            source: the boxes that the sources are rows of, where that is not `boxes`.
             labels_source: what belongs to those.
             valid_source: which of those are some.
 
@@ -331,25 +331,25 @@ class Mix:
 
         Zhang et al. 2019, "Bag of Freebies for Training Object Detection Neural Networks", keep all boxes of a blend.
         """
-        beside = objects.Beside(labels, valid, source, labels_source, valid_source)
+        beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
         xp, mix = self._beside(**objects.named("boxes", boxes, beside))
-        keep = objects.Keep(min_visibility, max_boxes)
-        return objects.boxes(xp, boxes, beside, mix.parent, mix.region, mix.size, format, normalized, keep)
+        keep = objects.ObjectLimits(min_visibility, max_boxes)
+        return objects.boxes(xp, boxes, beside, mix.index, mix.region, mix.size, format, normalized, keep)
 
-    @_xp.opaque
-    def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> Keypoints:
-        """The keypoints of all parents, and how much each is to be seen.
+    @_xp.no_autograph
+    def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> KeypointsResult:
+        """The keypoints of all sources, and how much each is to be seen.
 
-            weight = dense()[k] at the pixel that the point lies in
+            weight = pixel_weights()[k] at the pixel that the point lies in
 
         Args:
             points: (n, m, d) or (n, m, K, d) floats or integers, x (the last spatial axis) first, or d + 1 numbers a
                 point with its visibility. A point that is NaN, outside of the image or of visibility 0 is none.
             normalized: whether the numbers are parts of the image's sides.
-            source: the points that the parents are rows of, where that is not `points`.
+            source: the points that the sources are rows of, where that is not `points`.
 
         Returns:
-            `points` (n, k * m, ...), those of parent j from j * m on, moved as the pixels of a window are (what is no
+            `points` (n, k * m, ...), those of source j from j * m on, moved as the pixels of a window are (what is no
             point stays where it is), and `weight`, float32, 0 where a point is not to be seen. Its visibility is 0
             there too, and else what it was.
 
@@ -359,29 +359,29 @@ class Mix:
         Example:
             >>> import mixaug as ma, numpy as np
             >>> mix = ma.CutMix(alpha=1.0).draw(4, size=(8, 8), key=(0, 0))
-            >>> mix.keypoints(np.full((4, 1, 2), 4.5, np.float32)).weight.sum(axis=1)  # each pixel has one parent
+            >>> mix.keypoints(np.full((4, 1, 2), 4.5, np.float32)).weight.sum(axis=1)  # each pixel has one source
             array([1., 1., 1., 1.], dtype=float32)
         """
         xp, mix = self._beside(keypoints=points, source=source)
-        return objects.keypoints(xp, points, source, mix.parent, mix.region, mix.size, normalized)
+        return objects.keypoints(xp, points, source, mix.index, mix.region, mix.size, normalized)
 
-    @_xp.opaque
+    @_xp.no_autograph
     def instances(
         self,
         masks: Array,
-        labels: Labels = None,
+        labels: ObjectLabels = None,
         *,
         min_visibility: float = 0.1,
         max_instances: int | None = None,
         valid: Array | None = None,
         source: Array | None = None,
-        labels_source: Labels = None,
+        labels_source: ObjectLabels = None,
         valid_source: Array | None = None,
-    ) -> Instances:
-        """The instance masks of all parents, where each is to be seen, and how much of it that is.
+    ) -> InstancesResult:
+        """The instance masks of all sources, where each is to be seen, and how much of it that is.
 
-            output = (dense()[k] > 0) * source[parent[k]]
-            weight = sum of dense()[k] over its pixels / its pixels
+            output = (pixel_weights()[k] > 0) * source[index[k]]
+            weight = sum of pixel_weights()[k] over its pixels / its pixels
 
         Args:
             masks: bool (n, m, *size) of the image's size, with room for m objects a sample; one without pixels is none.
@@ -389,7 +389,7 @@ class Mix:
             min_visibility: how much of a mask has to be seen, as in `boxes`.
             max_instances: how many slots there are to be, as in `boxes`.
             valid: bool (n, m), which masks are some, where those that are none are not empty.
-            source: the masks that the parents are rows of, where that is not `masks`.
+            source: the masks that the sources are rows of, where that is not `masks`.
             labels_source: what belongs to those.
             valid_source: which of those are some.
 
@@ -408,15 +408,15 @@ class Mix:
             >>> bool(mixed.masks.any(axis=1).all()), mixed.weight.sum(axis=1).tolist()
             (True, [1.0, 1.0])
         """
-        beside = objects.Beside(labels, valid, source, labels_source, valid_source)
+        beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
         xp, mix = self._beside(**objects.named("instances", masks, beside))
-        keep = objects.Keep(min_visibility, max_instances)
-        return objects.instances(xp, masks, beside, mix.parent, mix.region, mix.size, keep)
+        keep = objects.ObjectLimits(min_visibility, max_instances)
+        return objects.instances(xp, masks, beside, mix.index, mix.region, mix.size, keep)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mix to a NumPy .npz file; nothing in it is pickled."""
         xp = self._library
-        named = {"parent": self.parent, "share": self.share, **self.region.arrays()}
+        named = {"index": self.index, "lam": self.lam, **self.region.arrays()}
         held = {name: xp.concrete(array) for name, array in named.items()}
         if any(array is None for array in held.values()):
             raise TypeError(
@@ -433,15 +433,15 @@ class Mix:
             with np.load(path, allow_pickle=False) as file:
                 held = {name: xp.constant(file[name]) for name in file.files if name != "size"}
                 size = tuple(int(length) for length in file["size"])
-            parent, share = held.pop("parent"), held.pop("share")
-            region = (Dense if "weight" in held else Paste).of(held, parent.shape[0])
-            return cls(parent, share, region, size)
+            index, lam = held.pop("index"), held.pop("lam")
+            region = (Dense if "weight" in held else Paste).of(held, index.shape[0])
+            return cls(index, lam, region, size)
         except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
 
     def to(self, xp: Library) -> Mix:
         """The same mix in another library, of one that lies on the host."""
-        arrays = (self.parent, self.share, *self.region.arrays().values())
+        arrays = (self.index, self.lam, *self.region.arrays().values())
         return type(self).unflatten(self.flatten()[0], tuple(_xp.to_each(xp, arrays)))
 
     def flatten(self) -> tuple[Any, tuple[Array, ...]]:
@@ -449,18 +449,18 @@ class Mix:
         known = tuple(length if isinstance(length, int) else None for length in self.size)
         run_time = tuple(length for length in self.size if not isinstance(length, int))
         held = self.region.arrays()
-        structure = (type(self.region).__name__, tuple(held), self.region.parents, known)
-        return structure, (self.parent, self.share, *held.values(), *run_time)
+        structure = (type(self.region).__name__, tuple(held), self.region.sources, known)
+        return structure, (self.index, self.lam, *held.values(), *run_time)
 
     @classmethod
     def unflatten(cls, structure: Any, arrays: tuple[Array, ...]) -> Mix:
         """The mix of that structure and those arrays."""
-        kind, names, parents, known = structure
-        parent, share, *rest = arrays
-        region = _REGIONS[kind].of(dict(zip(names, rest, strict=False)), parents)
+        kind, names, sources, known = structure
+        index, lam, *rest = arrays
+        region = _REGIONS[kind].of(dict(zip(names, rest, strict=False)), sources)
         run_time = iter(rest[len(names) :])
         size = tuple(_known(next(run_time)) if length is None else length for length in known)
-        return cls(parent, share, region, size)
+        return cls(index, lam, region, size)
 
     __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # the names that TensorFlow looks for
 
@@ -468,7 +468,7 @@ class Mix:
         """The one library of these arrays, which that of the mix is too; but a mix of NumPy serves all libraries."""
         arrays = {name: array for name, array in named.items() if array is not None}
         if not arrays or self._library.name != "numpy":
-            arrays["the mix"] = self.parent
+            arrays["the mix"] = self.index
         return _xp.same(arrays)
 
     def _beside(self, **named: Array | None) -> tuple[Library, Mix]:
@@ -477,29 +477,29 @@ class Mix:
         return xp, self if xp == self._library else self.to(xp)
 
 
-def assemble(xp: Library, parent: Array, drawn: Drawn, size: Size) -> Mix:
-    """The mix of these parents, with padding pointing to the own row and equal parents counted once."""
-    n = xp.shape(parent)[1]
-    return Mix(*_settled(xp, parent, drawn.share(xp, n, size)), settle(xp, drawn, n, size), size)
+def assemble(xp: Library, index: Array, drawn: Drawn, size: Size) -> Mix:
+    """The mix of these sources, with padding pointing to the own row and equal sources counted once."""
+    n = xp.shape(index)[1]
+    return Mix(*_settled(xp, index, drawn.lam(xp, n, size)), settle(xp, drawn, n, size), size)
 
 
-def _settled(xp: Library, parent: Array, share: Array) -> tuple[Array, Array]:
+def _settled(xp: Library, index: Array, lam: Array) -> tuple[Array, Array]:
     if fused := xp.fused():
-        settled: tuple[Array, Array] = fused.settled(parent, share)
+        settled: tuple[Array, Array] = fused.settled(index, lam)
         return settled
-    padded = [parent[0], *(xp.where(share[j] > 0, parent[j], parent[0]) for j in range(1, parent.shape[0]))]
-    parent = xp.stack(padded)
-    return parent, rows.merge(xp, parent, share)
+    padded = [index[0], *(xp.where(lam[j] > 0, index[j], index[0]) for j in range(1, index.shape[0]))]
+    index = xp.stack(padded)
+    return index, rows.merge(xp, index, lam)
 
 
-def widened(mix: Mix, parents: int) -> Mix:
-    """The mix with room for so many parents, if it has less; no pixel is of those that are added."""
-    xp, more = _xp.of(mix.parent), parents - mix.parent.shape[0]
+def widened(mix: Mix, sources: int) -> Mix:
+    """The mix with room for so many sources, if it has less; no pixel is of those that are added."""
+    xp, more = _xp.of(mix.index), sources - mix.index.shape[0]
     if more <= 0:
         return mix
-    own, none = xp.stack([mix.parent[0]] * more), xp.stack([mix.share[0] * 0.0] * more)
-    region = mix.region.padded(xp, parents)
-    return Mix(xp.concat([mix.parent, own]), xp.concat([mix.share, none]), region, mix.size)
+    own, none = xp.stack([mix.index[0]] * more), xp.stack([mix.lam[0] * 0.0] * more)
+    region = mix.region.padded(xp, sources)
+    return Mix(xp.concat([mix.index, own]), xp.concat([mix.lam, none]), region, mix.size)
 
 
 def _known(length: Any) -> Any:

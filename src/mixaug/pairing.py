@@ -15,29 +15,29 @@ import numpy as np
 
 from . import _xp, keys
 from ._xp import Array, Dim, Library
-from .keys import GRID, Key, below, look_up
+from .keys import ONE, Key, below, look_up
 from .recipes.recipe import check_number, check_whole, keep, ring
 
 _FOLD = -3  #: a pairing's words are those of the key with this number folded in
 
 
 class Pairing(ABC):
-    """A distribution over parents: a frozen value, drawn as a pure function of a key and what it needs to see."""
+    """A distribution over sources: a frozen value, drawn as a pure function of a key and what it needs to see."""
 
     needs: ClassVar[str | None] = None  #: "labels" or "values": the kind of the field that it has to see
 
     @abstractmethod
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:
-        """int32 (n,) for each parent but the own sample; the own row where there is none to be had."""
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
+        """int32 (n,) for each source but the base sample; the own row where there is none to be had."""
 
-    def parent(
-        self, n: Dim, parents: int, *, key: Sequence[Any], like: Array | None = None, seen: Array | None = None
+    def index(
+        self, n: Dim, sources: int, *, key: Sequence[Any], like: Array | None = None, seen: Array | None = None
     ) -> Array:
-        """int32 (parents, n): the own row, then who it is mixed with: for `recipe.draw(..., parent=)`.
+        """int32 (sources, n): the own row, then who it is mixed with: for `recipe.draw(..., index=)`.
 
         Args:
             n: how many rows the batch has.
-            parents: how many an output has, `recipe.parents`.
+            sources: how many an output has, `recipe.sources`.
             key: as for `recipe.draw`, and the same.
             like: an array whose library and device they shall be in; NumPy without one.
             seen: the labels or values that it has to see: class ids (n,) or (n, 1), a weight a class (n, classes), or
@@ -48,7 +48,7 @@ class Pairing(ABC):
 
         Example:
             >>> import mixaug as ma, numpy as np
-            >>> ma.pairing.SameClass().parent(4, 2, key=(0, 0), seen=np.array([0, 1, 0, 1]))
+            >>> ma.pairing.SameClass().source(4, 2, key=(0, 0), seen=np.array([0, 1, 0, 1]))
             array([[0, 1, 2, 3],
                    [2, 3, 0, 1]], dtype=int32)
         """
@@ -57,18 +57,18 @@ class Pairing(ABC):
         if self.needs:
             _check_seen(xp, f"{type(self).__name__}: expected {self.needs} to pair by", n, seen)
         if isinstance(n, int) and n == 0:
-            return xp.full((parents, 0), 0, "int32")
-        return xp.stack([xp.arange(n), *self.rows(xp, made, n, parents, seen)])
+            return xp.full((sources, 0), 0, "int32")
+        return xp.stack([xp.arange(n), *self.rows(xp, made, n, sources, seen)])
 
 
 @dataclass(frozen=True)
 class Cyclic(Pairing):
     """The default: rows in a random order on a ring, each mixed with those further on. None is its own partner."""
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
         """Those further on."""
-        parent = ring(xp, key, n, parents)
-        return [parent[j] for j in range(1, parents)]
+        index = ring(xp, key, n, sources)
+        return [index[j] for j in range(1, sources)]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Roll(Pairing):
     """The rows before each, `x.roll(shift)`: what torchvision does. Shuffle first; a sorted batch stays within a class.
 
     Args:
-        shift: how far, 1 or more; parent j is j * shift rows before.
+        shift: how far, 1 or more; source j is j * shift rows before.
 
     Raises:
         ValueError: a shift that is none.
@@ -87,28 +87,28 @@ class Roll(Pairing):
     def __post_init__(self) -> None:
         keep(self, shift=check_whole("Roll shift", self.shift, 1))
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
         """Those before."""
-        return [(xp.arange(n) - j * self.shift) % n for j in range(1, parents)]
+        return [(xp.arange(n) - j * self.shift) % n for j in range(1, sources)]
 
 
 @dataclass(frozen=True)
 class Flip(Pairing):
-    """The batch in reverse, `x.flip(0)`: what timm does; a further parent is the row after that. Shuffle first."""
+    """The batch in reverse, `x.flip(0)`: what timm does; a further source is the row after that. Shuffle first."""
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
         """The rows from the end."""
-        return [(n - 1 - xp.arange(n) + j - 1) % n for j in range(1, parents)]
+        return [(n - 1 - xp.arange(n) + j - 1) % n for j in range(1, sources)]
 
 
 @dataclass(frozen=True)
 class Replacement(Pairing):
     """Any rows, equally likely and drawn again for each: some twice, some not at all, now and then the own one."""
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
         """A row for each word."""
-        words = _words(xp, key, n, parents - 1)
-        return [below(xp, n, words[j]) for j in range(parents - 1)]
+        bits = _words(xp, key, n, sources - 1)
+        return [below(xp, n, bits[j]) for j in range(sources - 1)]
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ class SameClass(Pairing):
 
     needs: ClassVar[str | None] = "labels"
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
         """Others of its class."""
         allowed = _same_class(xp, seen)
-        return _nearest(xp, _on_the_ring(xp, key, n), [allowed] * (parents - 1))
+        return _nearest(xp, _on_the_ring(xp, key, n), [allowed] * (sources - 1))
 
 
 @dataclass(frozen=True)
@@ -132,28 +132,28 @@ class OtherClass(Pairing):
 
     needs: ClassVar[str | None] = "labels"
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
         """Others of another class."""
         allowed = ~_same_class(xp, seen)
-        return _nearest(xp, _on_the_ring(xp, key, n), [allowed] * (parents - 1))
+        return _nearest(xp, _on_the_ring(xp, key, n), [allowed] * (sources - 1))
 
 
 @dataclass(frozen=True)
 class Balanced(Pairing):
     """Another row of a class that is drawn first: each class of the batch is as likely as any other.
 
-    For imbalanced data: rare classes are parents as often as common ones (Galdran et al. 2021, "Balanced-MixUp for
+    For imbalanced data: rare classes are sources as often as common ones (Galdran et al. 2021, "Balanced-MixUp for
     Highly Imbalanced Medical Image Classification", samples so from the dataset). Where the only row of the class is
     the own one, it is left unmixed.
     """
 
     needs: ClassVar[str | None] = "labels"
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:
-        """Rows of the class drawn for each parent."""
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
+        """Rows of the class drawn for each source."""
         number, count = _numbered_classes(xp, n, _same_class(xp, seen))
-        words = _words(xp, key, n, parents - 1)
-        drawn = [below(xp, count, words[j]) for j in range(parents - 1)]
+        bits = _words(xp, key, n, sources - 1)
+        drawn = [below(xp, count, bits[j]) for j in range(sources - 1)]
         return _nearest(xp, _on_the_ring(xp, key, n), [number[None, :] == one[:, None] for one in drawn])
 
 
@@ -179,14 +179,14 @@ class Near(Pairing):
     def __post_init__(self) -> None:
         keep(self, sigma=check_number("Near sigma", self.sigma, 0))
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
         """The rows of the largest log-chance plus Gumbel noise: a sample without replacement."""
         values = xp.reshape(xp.cast(seen, "float64"), (n, -1))  # large numbers may lie close together
         apart = xp.cast((values[:, None, :] - values[None, :, :]) / self.sigma, "float32")
         noise = look_up(xp, _gumbel(), xp.transpose(_words(xp, key, n, n)))
         score = noise - xp.summed(apart * apart) * 0.5
         allowed = _other_rows(xp, n)
-        return _best(xp, score, [allowed] * (parents - 1))
+        return _best(xp, score, [allowed] * (sources - 1))
 
 
 @dataclass(frozen=True)
@@ -199,17 +199,17 @@ class FromBank(Pairing):
 
     count: Dim
 
-    def rows(self, xp: Library, key: Key, n: Dim, parents: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
         """For row i those from place i of the order on."""
         order = keys.shuffled(xp, key, self.count)
-        return [n + xp.take(order, (xp.arange(n) + j) % self.count) for j in range(parents - 1)]
+        return [n + xp.take(order, (xp.arange(n) + j) % self.count) for j in range(sources - 1)]
 
 
 def _check_seen(xp: Library, what: str, n: Dim, seen: Array | None) -> None:
     if seen is None:
         raise ValueError(f"{what}, got none; pass seen=")
     if _xp.of(seen, "seen") != xp:
-        raise TypeError(f"{what} in {xp.title}, got {_xp.title(seen)}; convert them first")
+        raise TypeError(f"{what} in {xp.display_name}, got {_xp.display_name(seen)}; convert them first")
     rows = xp.shape(seen)[:1]
     if not rows or (isinstance(n, int) and isinstance(rows[0], int) and rows[0] != n):
         raise ValueError(f"{what}, {n} rows of them, got the shape {tuple(seen.shape)}")
@@ -223,7 +223,7 @@ def classes(xp: Library, labels: Array) -> Array:
 
 
 def _words(xp: Library, key: Key, n: Dim, count: Dim) -> Array:
-    return keys.words(xp, keys.fold_in(key, _FOLD), xp.cast(xp.arange(n), "uint32"), count)
+    return keys.random_bits(xp, keys.fold_in(key, _FOLD), xp.cast(xp.arange(n), "uint32"), count)
 
 
 def _same_class(xp: Library, labels: Array) -> Array:
@@ -243,12 +243,12 @@ def _on_the_ring(xp: Library, key: Key, n: Dim) -> Array:
 
 
 def _nearest(xp: Library, far: Array, allowed: Sequence[Array]) -> list[Array]:
-    """For each parent the first allowed row on the ring that is not taken: all allowed ones are equally likely."""
+    """For each source the first allowed row on the ring that is not taken: all allowed ones are equally likely."""
     return _best(xp, -xp.cast(far, "float32"), [some & (far > 0) for some in allowed])
 
 
 def _best(xp: Library, score: Array, allowed: Sequence[Array]) -> list[Array]:
-    """int32 (n,) for each parent: the allowed row of the highest score that is not taken, the own one where none is."""
+    """int32 (n,) for each source: the allowed row of the highest score that is not taken, the own one where none is."""
     n = xp.shape(score)[0]
     own, nothing = xp.arange(n), xp.full((), float("-inf"), "float32")
     rows: list[Array] = []
@@ -269,8 +269,8 @@ def _numbered_classes(xp: Library, n: Dim, same: Array) -> tuple[Array, Array]:
     return xp.summed(xp.cast(before, "int32")), xp.summed(xp.cast(leads, "int32"))
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=1)
 def _gumbel() -> np.ndarray[Any, Any]:
-    """The quantiles of the Gumbel distribution: float32 (GRID,)."""
-    return np.asarray(-np.log(-np.log((np.arange(GRID) + 0.5) / GRID)), np.float32)
+    """The quantiles of the Gumbel distribution: float32 (ONE,)."""
+    return np.asarray(-np.log(-np.log((np.arange(ONE) + 0.5) / ONE)), np.float32)

@@ -19,39 +19,39 @@ Size: TypeAlias = tuple[Dim, ...]
 
 @dataclass(frozen=True, eq=False)
 class Paste:
-    """A blend of whole parents, and per output and parent at most one box pasted over it.
+    """A blend of whole sources, and per output and source at most one box pasted over it.
 
-        output = where(inside(box[j]), parent[j], sum_k background[k] * parent[k]), and fill inside the hole
+        output = where(inside(box[j]), index[j], sum_k background[k] * index[k]), and fill inside the hole
 
     Args:
-        background: float32 (k, n), each column summing to 1; None: the own sample alone.
-        box: for each of the k parents int32 (n, d, 2), the first and the one-past-last pixel along each of the d
-            spatial axes, or None where no output has a box of that parent. The boxes of one output are disjoint.
-        crop: for each of the k parents int32 (n, d, 2), the part of the parent that its box shows, made to fit it, or
-            None where it is the same place.
-        hole: int32 (n, d, 2), a box where no parent is to be seen, apart from the others; None where there is none.
+        background: float32 (k, n), each column summing to 1; None: the base sample alone.
+        box: for each of the k sources int32 (n, d, 2), the first and the one-past-last pixel along each of the d
+            spatial axes, or None where no output has a box of that source. The boxes of one output are disjoint.
+        source_box: for each of the k sources int32 (n, d, 2), the part of the source that its box shows, made to fit
+            it, or None where it is the same place.
+        hole: int32 (n, d, 2), a box where no source is to be seen, apart from the others; None where there is none.
         fill: float32 (n,) or (n, *size), what is in the hole instead.
     """
 
     background: Array | None
     box: tuple[Array | None, ...]
-    crop: tuple[Array | None, ...] = ()
+    source_box: tuple[Array | None, ...] = ()
     hole: Array | None = None
     fill: Array | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "crop", self.crop or (None,) * len(self.box))
-        _check_views(self.box, self.crop)
+        object.__setattr__(self, "source_box", self.source_box or (None,) * len(self.box))
+        _check_views(self.box, self.source_box)
         if self.hole is not None and self.fill is None:
             raise ValueError("fill: expected what is in the hole, got none; pass zeros (n,) for black")
 
     @property
-    def parents(self) -> int:
-        """k, the number of parents an output can have."""
+    def sources(self) -> int:
+        """k, the number of sources an output can have."""
         return len(self.box)
 
-    def share(self, xp: Library, n: Dim, size: Size) -> Array:
-        """float32 (k, n): the area of each parent's box, and of what the boxes leave free its background weight.
+    def lam(self, xp: Library, n: Dim, size: Size) -> Array:
+        """float32 (k, n): the area of each source's box, and of what the boxes leave free its background weight.
 
         Areas are parts of what is not a hole.
         """
@@ -65,7 +65,7 @@ class Paste:
             taken = [area for area in boxes if area is not None]
         free = 1.0 - sum(taken[1:], taken[0]) if taken else None
         others = []
-        for j in range(1, self.parents):
+        for j in range(1, self.sources):
             blended = None if self.background is None else self.background[j]
             if blended is not None and free is not None:
                 blended = blended * free
@@ -78,16 +78,16 @@ class Paste:
         boxes = stacked([*held.values()], n, len(size))
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
         hole = np.zeros((0, len(size), 2), np.int32) if self.hole is None else self.hole
-        return fused.shares(background, boxes, np.array([*held], np.int64), hole, prod(size), self.parents, n)
+        return fused.lams(background, boxes, np.array([*held], np.int64), hole, prod(size), self.sources, n)
 
-    def dense(self, xp: Library, n: Dim, size: Size) -> Array:
-        """(k, n, *size): the weight of each parent at each pixel; bool where nothing is blended, else float32."""
+    def pixel_weights(self, xp: Library, n: Dim, size: Size) -> Array:
+        """(k, n, *size): the weight of each source at each pixel; bool where nothing is blended, else float32."""
         shape = (n, *size)
         if self.background is None:
-            weights = [xp.full(shape, j == 0, "bool") for j in range(self.parents)]
+            weights = [xp.full(shape, j == 0, "bool") for j in range(self.sources)]
         else:
             pad = (slice(None), *[None] * len(size))
-            weights = [xp.broadcast(self.background[j][pad], shape) for j in range(self.parents)]
+            weights = [xp.broadcast(self.background[j][pad], shape) for j in range(self.sources)]
         for j, box in enumerate((*self.box, self.hole)):
             if box is not None:
                 mask = inside(xp, box, size)
@@ -95,86 +95,95 @@ class Paste:
                     weights[i] = xp.where(mask, xp.cast(xp.full((), i == j, "bool"), xp.dtype(weight)), weight)
         return xp.stack(weights)
 
-    def padded(self, xp: Library, parents: int) -> Paste:
-        """The same region with room for more parents, which no pixel comes from."""
-        background = None if self.background is None else _padded(xp, self.background, parents)
-        room = (None,) * (parents - self.parents)
-        return replace(self, background=background, box=self.box + room, crop=self.crop + room)
+    def padded(self, xp: Library, sources: int) -> Paste:
+        """The same region with room for more sources, which no pixel comes from."""
+        background = None if self.background is None else _padded(xp, self.background, sources)
+        room = (None,) * (sources - self.sources)
+        return replace(self, background=background, box=self.box + room, source_box=self.source_box + room)
 
     def arrays(self) -> dict[str, Array]:
         """The arrays that it holds, by name."""
-        named = {"background": self.background, **_numbered("box", self.box), **_numbered("crop", self.crop)}
+        named = {
+            "background": self.background,
+            **_numbered("box", self.box),
+            **_numbered("source_box", self.source_box),
+        }
         named |= {"hole": self.hole, "fill": self.fill}
         return {name: array for name, array in named.items() if array is not None}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], parents: int) -> Paste:
-        """The region of so many parents that holds these arrays."""
-        return cls(arrays.get("background"), *_lists(arrays, parents), arrays.get("hole"), arrays.get("fill"))
+    def of(cls, arrays: Mapping[str, Array], sources: int) -> Paste:
+        """The region of so many sources that holds these arrays."""
+        return cls(arrays.get("background"), *_lists(arrays, sources), arrays.get("hole"), arrays.get("fill"))
 
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """A weight per parent and pixel.
+    """A weight per source and pixel.
 
-        output = sum_k weight[k] * parent[k], and fill where all weights are 0
+        output = sum_k weight[k] * index[k], and fill where all weights are 0
 
     Args:
-        weight: (k, n, *size) float32 in [0, 1] summing to 1 over k, or bool where each pixel has one parent. Where no
-            parent is to be seen all are 0.
-        box, crop: for each of the k parents None, or int32 (n, d, 2): it is seen through a box that shows that part
-            of it, as in `Paste`, and has no weight outside of it; where the two are the same it is seen as it is.
-        fill: float32 (n,) or (n, *size), what is where no parent is to be seen; None where there is no such pixel.
+        weight: (k, n, *size) float32 in [0, 1] summing to 1 over k, or bool where each pixel has one source. Where no
+            source is to be seen all are 0.
+        box, source_box: for each of the k sources None, or int32 (n, d, 2): it is seen through a box that shows that
+            part of it, as in `Paste`, and has no weight outside of it; where the two are the same it is seen as it is.
+        fill: float32 (n,) or (n, *size), what is where no source is to be seen; None where there is no such pixel.
     """
 
     weight: Array
     box: tuple[Array | None, ...] = ()
-    crop: tuple[Array | None, ...] = ()
+    source_box: tuple[Array | None, ...] = ()
     fill: Array | None = None
 
     def __post_init__(self) -> None:
         if not self.box:
-            object.__setattr__(self, "box", (None,) * self.parents)
-            object.__setattr__(self, "crop", self.crop or (None,) * self.parents)
-        _check_views(self.box, self.crop)
+            object.__setattr__(self, "box", (None,) * self.sources)
+            object.__setattr__(self, "source_box", self.source_box or (None,) * self.sources)
+        _check_views(self.box, self.source_box)
 
     @property
-    def parents(self) -> int:
-        """k, the number of parents an output can have."""
+    def sources(self) -> int:
+        """k, the number of sources an output can have."""
         return int(self.weight.shape[0])
 
-    def share(self, xp: Library, n: Dim, size: Size) -> Array:
-        """float32 (k, n): the mean over the pixels that are no hole of each parent's weight."""
+    def lam(self, xp: Library, n: Dim, size: Size) -> Array:
+        """float32 (k, n): the mean over the pixels that are no hole of each source's weight."""
         axes = tuple(range(1, 1 + len(size)))
         pixels = _pixels(xp, size)
         if self.fill is not None:
             pixels = xp.maximum(xp.total(self.seen(xp), axes), 1.0)
-        sums = [xp.total(self.weight[j], axes) for j in range(1, self.parents)]
+        sums = [xp.total(self.weight[j], axes) for j in range(1, self.sources)]
         return _with_rest(xp, [_over(xp, weight, pixels) for weight in sums], n)
 
     def seen(self, xp: Library) -> Array:
-        """Bool (n, *size): the pixels where a parent is to be seen."""
-        seen = [self.weight[j] if xp.dtype(self.weight) == "bool" else self.weight[j] > 0 for j in range(self.parents)]
+        """Bool (n, *size): the pixels where a source is to be seen."""
+        seen = [self.weight[j] if xp.dtype(self.weight) == "bool" else self.weight[j] > 0 for j in range(self.sources)]
         return reduce(or_, seen)
 
-    def dense(self, xp: Library, n: Dim, size: Size) -> Array:  # noqa: ARG002 - the same signature as Paste.dense
+    def pixel_weights(self, xp: Library, n: Dim, size: Size) -> Array:  # noqa: ARG002 - the same signature as Paste.dense
         """(k, n, *size): the weights themselves."""
         return self.weight
 
-    def padded(self, xp: Library, parents: int) -> Dense:
-        """The same region with room for more parents, which no pixel comes from."""
-        room = (None,) * (parents - self.parents)
-        return Dense(_padded(xp, self.weight, parents), self.box + room, self.crop + room, self.fill)
+    def padded(self, xp: Library, sources: int) -> Dense:
+        """The same region with room for more sources, which no pixel comes from."""
+        room = (None,) * (sources - self.sources)
+        return Dense(_padded(xp, self.weight, sources), self.box + room, self.source_box + room, self.fill)
 
     def arrays(self) -> dict[str, Array]:
         """The arrays that it holds, by name."""
-        named = {"weight": self.weight, **_numbered("box", self.box), **_numbered("crop", self.crop), "fill": self.fill}
+        named = {
+            "weight": self.weight,
+            **_numbered("box", self.box),
+            **_numbered("source_box", self.source_box),
+            "fill": self.fill,
+        }
         return {name: array for name, array in named.items() if array is not None}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], parents: int) -> Dense:
-        """The region of so many parents that holds these arrays."""
-        return cls(arrays["weight"], *_lists(arrays, parents), arrays.get("fill"))
+    def of(cls, arrays: Mapping[str, Array], sources: int) -> Dense:
+        """The region of so many sources that holds these arrays."""
+        return cls(arrays["weight"], *_lists(arrays, sources), arrays.get("fill"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +193,7 @@ class Chosen:
     Args:
         choice: int32 (n,), which of the regions row i has.
         regions: those that there are to choose from.
-        room: the number of parents that there has to be room for; 0: as many as they have.
+        room: the number of sources that there has to be room for; 0: as many as they have.
     """
 
     choice: Array
@@ -192,27 +201,30 @@ class Chosen:
     room: int = 0
 
     @property
-    def parents(self) -> int:
-        """k, the number of parents an output can have."""
-        return max(self.room, *(region.parents for region in self.regions))
+    def sources(self) -> int:
+        """k, the number of sources an output can have."""
+        return max(self.room, *(region.sources for region in self.regions))
 
-    def share(self, xp: Library, n: Dim, size: Size) -> Array:
+    def lam(self, xp: Library, n: Dim, size: Size) -> Array:
         """float32 (k, n): each row's share in the region chosen for it, as exact as it is there."""
-        shares = [_padded(xp, region.share(xp, n, size), self.parents) for region in self.regions]
+        shares = [_padded(xp, region.lam(xp, n, size), self.sources) for region in self.regions]
         return _choose_weights(xp, self.choice, shares)
 
     def settle(self, xp: Library, n: Dim, size: Size) -> Region:
         """Paste where all regions are, else Dense."""
-        regions = [settle(xp, region, n, size).padded(xp, self.parents) for region in self.regions]
+        regions = [settle(xp, region, n, size).padded(xp, self.sources) for region in self.regions]
         pastes = [region for region in regions if isinstance(region, Paste)]
         fill = _choose_fill(xp, self.choice, [region.fill for region in regions], n, size)
         if len(pastes) == len(regions):
-            box, crop = _choose_views(xp, self.choice, regions, None)
+            box, source_box = _choose_views(xp, self.choice, regions, None)
             hole = _choose_box(xp, self.choice, [region.hole for region in pastes])
-            return Paste(_choose_background(xp, self.choice, pastes, n), box, crop, hole, fill)
-        box, crop = _choose_views(xp, self.choice, regions, whole(xp, n, size))
+            return Paste(_choose_background(xp, self.choice, pastes, n), box, source_box, hole, fill)
+        box, source_box = _choose_views(xp, self.choice, regions, whole(xp, n, size))
         return Dense(
-            _choose_weights(xp, self.choice, [region.dense(xp, n, size) for region in regions]), box, crop, fill
+            _choose_weights(xp, self.choice, [region.pixel_weights(xp, n, size) for region in regions]),
+            box,
+            source_box,
+            fill,
         )
 
 
@@ -225,7 +237,7 @@ def to(xp: Library, region: Region) -> Region:
     held = region.arrays()
     if all(_xp.find(array) == xp for array in held.values()):
         return region
-    return type(region).of(dict(zip(held, _xp.to_each(xp, [*held.values()]), strict=True)), region.parents)
+    return type(region).of(dict(zip(held, _xp.to_each(xp, [*held.values()]), strict=True)), region.sources)
 
 
 def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
@@ -233,13 +245,13 @@ def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
     return region.settle(xp, n, size) if isinstance(region, Chosen) else region
 
 
-def _check_views(box: Sequence[Array | None], crop: Sequence[Array | None]) -> None:
-    """Refuse crops without the boxes that they are seen through."""
-    if len(box) != len(crop):
-        raise ValueError(f"crop: expected one for each of {len(box)} boxes, or None, got {len(crop)}")
-    for j, (to, of) in enumerate(zip(box, crop, strict=True)):
+def _check_views(box: Sequence[Array | None], source_box: Sequence[Array | None]) -> None:
+    """Refuse source boxes without the boxes that they are seen through."""
+    if len(box) != len(source_box):
+        raise ValueError(f"source_box: expected one for each of {len(box)} boxes, or None, got {len(source_box)}")
+    for j, (to, of) in enumerate(zip(box, source_box, strict=True)):
         if to is None and of is not None:
-            raise ValueError(f"box: expected one for the crop of parent {j}, got None; say where it is seen")
+            raise ValueError(f"box: expected one for the source box of source {j}, got None; say where it is seen")
 
 
 def inside(xp: Library, box: Array, size: Size) -> Array:
@@ -271,7 +283,7 @@ def _choose_weights(xp: Library, choice: Array, weights: Sequence[Array]) -> Arr
 def _choose_background(xp: Library, choice: Array, regions: Sequence[Paste], n: Dim) -> Array | None:
     if all(region.background is None for region in regions):
         return None
-    own = [xp.full((n,), float(j == 0), "float32") for j in range(regions[0].parents)]
+    own = [xp.full((n,), float(j == 0), "float32") for j in range(regions[0].sources)]
     return _choose_weights(xp, choice, [xp.stack(own) if r.background is None else r.background for r in regions])
 
 
@@ -285,17 +297,21 @@ def _choose_box(xp: Library, choice: Array, boxes: Sequence[Array | None]) -> Ar
 def _choose_views(
     xp: Library, choice: Array, regions: Sequence[Region], whole: Array | None
 ) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
-    """Each parent's box and crop; of a Dense region, which has a box for a crop's sake alone, with `whole` for none."""
+    """Each source's box and source box; in a Dense region, `whole` stands for a missing box."""
     box: list[Array | None] = []
-    crop: list[Array | None] = []
-    for j in range(regions[0].parents):
-        cropped = any(region.crop[j] is not None for region in regions)
-        views = [(region.box[j], region.crop[j]) for region in regions]
+    source_box: list[Array | None] = []
+    for j in range(regions[0].sources):
+        cropped = any(region.source_box[j] is not None for region in regions)
+        views = [(region.box[j], region.source_box[j]) for region in regions]
         if whole is not None:
-            views = [(whole, whole) if crop is None else (box, crop) for box, crop in views] if cropped else []
+            views = (
+                [(whole, whole) if source_box is None else (box, source_box) for box, source_box in views]
+                if cropped
+                else []
+            )
         box.append(_choose_box(xp, choice, [to for to, _ in views]))
-        crop.append(_choose_box(xp, choice, [to if of is None else of for to, of in views]) if cropped else None)
-    return tuple(box), tuple(crop)
+        source_box.append(_choose_box(xp, choice, [to if of is None else of for to, of in views]) if cropped else None)
+    return tuple(box), tuple(source_box)
 
 
 def _choose_fill(xp: Library, choice: Array, fills: Sequence[Array | None], n: Dim, size: Size) -> Array | None:
@@ -329,9 +345,9 @@ def _numbered(name: str, options: Sequence[Array | None]) -> dict[str, Array | N
     return {f"{name}_{j}": option for j, option in enumerate(options)}
 
 
-def _lists(arrays: Mapping[str, Array], parents: int) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
-    box, crop = (tuple(arrays.get(f"{name}_{j}") for j in range(parents)) for name in ("box", "crop"))
-    return box, crop
+def _lists(arrays: Mapping[str, Array], sources: int) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
+    box, source_box = (tuple(arrays.get(f"{name}_{j}") for j in range(sources)) for name in ("box", "source_box"))
+    return box, source_box
 
 
 def _pixels(xp: Library, size: Size) -> Array:
@@ -340,11 +356,11 @@ def _pixels(xp: Library, size: Size) -> Array:
     return xp.cast(prod(size), "float32")
 
 
-def _padded(xp: Library, weight: Array, parents: int) -> Array:
-    """Weights (k, n, ...) with rows of zeros up to `parents`."""
+def _padded(xp: Library, weight: Array, sources: int) -> Array:
+    """Weights (k, n, ...) with rows of zeros up to `sources`."""
     rows = [weight[j] for j in range(weight.shape[0])]
     zero = xp.full(xp.shape(rows[0]), 0, xp.dtype(weight))
-    return xp.stack(rows + [zero] * (parents - len(rows)))
+    return xp.stack(rows + [zero] * (sources - len(rows)))
 
 
 def _area(xp: Library, box: Array) -> Array:
@@ -359,7 +375,7 @@ def _over(xp: Library, part: Array, total: Array) -> Array:
 
 
 def _with_rest(xp: Library, others: Sequence[Array], n: Dim) -> Array:
-    """Shares of parents 1.. with, first, that of the own sample: what the others leave, so a column sums to 1."""
+    """Shares of sources 1.. with, first, that of the base sample: what the others leave, so a column sums to 1."""
     rest = xp.full((n,), 1.0, "float32")
     for other in others:
         rest = rest - other

@@ -31,7 +31,7 @@ def home(xp: Library, length: Dim, of: Dim) -> Array:
 
 
 def scaled(xp: Library, region: Region, drawn_for: Size, size: Size) -> Region:
-    """Where each parent is seen in a field of that size, in the field's own pixels; crops stay in the image's."""
+    """Where each source is seen in a field of that size, in the field's pixels; source boxes stay in the image's."""
     if same(drawn_for, size):
         return region
     fill = region.fill
@@ -64,13 +64,13 @@ def _edges(xp: Library, length: Dim, of: Dim) -> Array:
     return xp.cast(-((of - 2 * length * xp.cast(xp.arange(of + 1), "int64")) // (2 * of)), "int32")
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=256)
 def _home(length: int, of: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return (2 * np.arange(length, dtype=np.int64) + 1) * of // (2 * length)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=256)
 def _before(length: int, of: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return -((of - 2 * length * np.arange(of + 1, dtype=np.int64)) // (2 * of))

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from . import _xp, keys, tree
 from .batch import Batch, Options, mix_batch, mix_from
-from .fields import Fields, Parts, resolve
+from .fields import Fields, PerSource, resolve
 from .recipes import Recipe, check_recipe
 
 _UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
@@ -46,7 +46,7 @@ def mixed(
         graph: whether to mix by operations of a graph, which can be saved or sent to another process, as `tf.data`'s
             service does. By default batches are mixed by the loops that NumPy arrays are, several times as fast.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
-        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
 
     Returns:
         A function for `Dataset.apply`. Static shapes are kept. With `graph` a class id out of range cannot be refused:
@@ -116,9 +116,9 @@ def _is_numeric(spec: Any) -> bool:
 
 
 def mixed_zip(
+    recipe: Recipe,
     ds_a: tf.data.Dataset,
     ds_b: tf.data.Dataset,
-    recipe: Recipe,
     *,
     num_classes: int | None = None,
     seed: int = 0,
@@ -130,13 +130,13 @@ def mixed_zip(
 ) -> tf.data.Dataset:
     """Mix element i of one dataset with element i of another, as pipelines of two shuffled copies do.
 
-        batch i = mix of (a[i], b[i]) under the key (seed, epoch, i); the own samples are a[i]
+        batch i = mix of (a[i], b[i]) under the key (seed, epoch, i); the base samples are a[i]
         sample i = output i of one mix of all (a, b) under the key (seed, epoch)
 
     Args:
-        ds_a: the own samples: pairs, triples or dicts, single samples or batches.
-        ds_b: the other parents, elements of the same form.
-        recipe: what to mix by, of two parents.
+        ds_a: the base samples: pairs, triples or dicts, single samples or batches.
+        ds_b: the partners, elements of the same form.
+        recipe: what to mix by, of two sources.
         num_classes: needed for class ids.
         seed: any int.
         epoch: as for `mixed`.
@@ -150,19 +150,20 @@ def mixed_zip(
         A dataset of elements of the form of ds_a, as long as the shorter one.
 
     Raises:
-        TypeError, ValueError: datasets of different elements, a recipe of more parents, `ma.Parts` of single samples.
+        TypeError, ValueError: datasets of different elements, a recipe of more sources, `ma.PerSource` of single
+        samples.
 
     Example:
         >>> import mixaug as ma, tensorflow as tf
         >>> ds = tf.data.Dataset.from_tensor_slices((tf.zeros([6, 8, 8, 3]), tf.range(6)))
         >>> a, b = ds.shuffle(6, seed=1), ds.shuffle(6, seed=2)
-        >>> [labels.shape for images, labels in ma.tf.mixed_zip(a, b, ma.CutMix(), num_classes=6).batch(3)]
+        >>> [labels.shape for images, labels in ma.tf.mixed_zip(ma.CutMix(), a, b, num_classes=6).batch(3)]
         [TensorShape([3, 6]), TensorShape([3, 6])]
     """
     check_recipe("recipe", recipe)
-    if recipe.parents > 2:
+    if recipe.sources > 2:
         raise ValueError(
-            f"mixed_zip: expected a recipe of two parents, one a dataset, got {recipe!r} of {recipe.parents}"
+            f"mixed_zip: expected a recipe of two sources, one a dataset, got {recipe!r} of {recipe.sources}"
         )
     if not _alike(ds_a, ds_b):
         raise TypeError(
@@ -182,8 +183,8 @@ def mixed_zip(
     if batched:
         made = mix if graph else _on_host(mix, mix, both.element_spec)
         return _keyed(both, seed, epoch, made, num_parallel_calls)
-    if any(isinstance(kind, Parts) for kind in resolve(ds_a.element_spec, fields, num_classes).values()):
-        raise TypeError("mixed_zip: expected labels of one array for single samples, got Parts; batch() them first")
+    if any(isinstance(kind, PerSource) for kind in resolve(ds_a.element_spec, fields, num_classes).values()):
+        raise TypeError("mixed_zip: expected labels of one array for single samples, got PerSource; batch() them first")
     block = _together(tf.nest.flatten(both.element_spec))
 
     def mix_rows(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
@@ -213,8 +214,8 @@ def _of_two(recipe: Recipe, a: Batch, b: Batch, **options: Any) -> Batch:
     elif n != other:
         raise ValueError(f"{_UNEQUAL}, got {n} and {other}")
     joined = tf.nest.map_structure(lambda x, y: xp.concat([x, y]), a, b)
-    parent = xp.stack([xp.arange(n) + j * n for j in range(recipe.parents)])
-    return mix_from(recipe, a, joined, parent, **options)
+    index = xp.stack([xp.arange(n) + j * n for j in range(recipe.sources)])
+    return mix_from(recipe, a, joined, index, **options)
 
 
 def _keyed(

@@ -30,8 +30,8 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
     Args:
         recipe: what to mix by.
         seed: any int; where several processes train, give each its own.
-        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `ma.mix_batch`. Images are (n, c, *size)
-            unless a field says otherwise.
+        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`. Images are (n, c,
+            *size) unless a field says otherwise.
 
     `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
     where it stopped; load it in every process that trains. After `.eval()` batches pass unmixed, labels as they came.
@@ -78,7 +78,7 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
 
     def _counted(self) -> int | Tensor:
         """The count, which moves on: of a device the host counts along, or it would have to wait to be told."""
-        if not _xp.of(self.step).is_far(self.step) or self.step.is_inference():
+        if not _xp.of(self.step).on_accelerator(self.step) or self.step.is_inference():
             now = self.step.clone()
             self.step += 1
             return now
@@ -100,13 +100,13 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
 
 
 class MixedDataset(data.Dataset):  # type: ignore[misc]
-    """A map-style dataset whose item i is mixed with its parents of this epoch.
+    """A map-style dataset whose item i is mixed with its sources of this epoch.
 
         self[i] = f(seed, epoch, i), whoever asks for it and in whatever order
 
     Args:
         dataset: samples by index: pairs, triples or dicts of tensors, arrays or numbers. Each mixed item reads as many
-            of them as the recipe has parents.
+            of them as the recipe has sources.
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
@@ -121,7 +121,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
     Example:
         >>> import mixaug as ma, torch
         >>> pairs = torch.utils.data.TensorDataset(torch.zeros(10, 1, 8, 8), torch.arange(10))
-        >>> ds = ma.torch.MixedDataset(pairs, ma.MixUp(alpha=0.2), num_classes=10)
+        >>> ds = ma.torch.MixedDataset(ma.MixUp(alpha=0.2), pairs, num_classes=10)
         >>> image, label = ds[3]
         >>> image.shape, label.shape
         (torch.Size([1, 8, 8]), torch.Size([10]))
@@ -129,8 +129,8 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
 
     def __init__(
         self,
-        dataset: Any,
         recipe: Recipe,
+        dataset: Any,
         seed: int = 0,
         *,
         num_classes: int | None = None,
@@ -178,7 +178,7 @@ class Request(NamedTuple):
     epoch: int
     step: int
     first: int  #: the number that its first row has among those of all ranks
-    parent: Array  #: int64 (k, m), rows of the dataset
+    sources: Array  #: int64 (k, m), rows of the dataset
 
 
 class EpochSampler(data.Sampler):  # type: ignore[misc]
@@ -189,9 +189,9 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
     Args:
         n: how many rows the dataset has.
         batch_size: rows a batch and rank.
-        recipe: whose number of parents to say.
+        recipe: whose number of sources to say.
         seed: any int.
-        parents: "batch", the rows of the same step (of all ranks), or "dataset", any rows.
+        partners: "batch", the rows of the same step (of all ranks), or "dataset", any rows.
         shuffle: whether each epoch has a random order, or the dataset's own.
         drop_last: whether to leave out the last step where it is short. Else it is cut into runs that differ by one row
             at most; a rank that would get none is given a row that another has too.
@@ -203,12 +203,12 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
 
     def __init__(
         self,
+        recipe: Recipe,
         n: int,
         batch_size: int,
-        recipe: Recipe,
         *,
         seed: int = 0,
-        parents: str = "batch",
+        partners: str = "batch",
         shuffle: bool = True,
         drop_last: bool = False,
         rank: int = 0,
@@ -218,9 +218,9 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
         check_whole("world_size", world_size, 1)
         if check_whole("rank", rank, 0) >= world_size:
             raise ValueError(f"rank: expected 0..{world_size - 1}, one of world_size, got {rank}")
-        if parents not in ("batch", "dataset"):
-            raise ValueError(f'parents: expected "batch" or "dataset", got {parents!r}')
-        self.n, self.rows, self.seed, self.parents = n, batch_size * world_size, seed, parents
+        if partners not in ("batch", "dataset"):
+            raise ValueError(f'partners: expected "batch" or "dataset", got {partners!r}')
+        self.n, self.rows, self.seed, self.partners = n, batch_size * world_size, seed, partners
         self.recipe, self.shuffle, self.drop_last = recipe, shuffle, drop_last
         self.rank, self.world_size = rank, world_size
         self.epoch, self.step, self._begun = 0, 0, False
@@ -241,13 +241,13 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
         """What this rank's batch of a step is made of."""
         this = Epoch(self.n, self.seed, epoch, self.shuffle)
         start, stop = step * self.rows, min((step + 1) * self.rows, self.n)
-        if self.parents == "dataset":
-            parent = this.parents(start, stop, self.recipe.parents)
+        if self.partners == "dataset":
+            index = this.sources(start, stop, self.recipe.sources)
         else:
             key = keys.make((self.seed, epoch, step))
-            parent = this.rows(start, stop)[ring(_xp.common(), key, stop - start, self.recipe.parents)]
+            index = this.rows(start, stop)[ring(_xp.common(), key, stop - start, self.recipe.sources)]
         first, end = ((stop - start) * rank // self.world_size for rank in (self.rank, self.rank + 1))
-        return Request(epoch, step, first, parent[:, first : max(end, first + 1)])
+        return Request(epoch, step, first, index[:, first : max(end, first + 1)])
 
     def begin(self) -> None:
         """A pass begins: at `step` of `epoch`; where the last one was left in its middle, with the next epoch."""
@@ -304,16 +304,16 @@ class Loader(data.DataLoader):  # type: ignore[misc]
 
 
 def loader(
-    dataset: Any,
     recipe: Recipe,
+    dataset: Any,
     batch_size: int,
     *,
     seed: int = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
-    keep_clean: bool = False,
-    repeat: int = 1,
-    parents: str = "batch",
+    include_clean: bool = False,
+    copies: int = 1,
+    partners: str = "batch",
     shuffle: bool = True,
     drop_last: bool = False,
     rank: int | None = None,
@@ -332,10 +332,10 @@ def loader(
         seed: any int, the same on every rank.
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
-        keep_clean: as there.
-        repeat: as there.
-        parents: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
-            that as many are read as the recipe has parents; the batches are then those of `ma.batches`.
+        include_clean: as there.
+        copies: as there.
+        partners: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
+            that as many are read as the recipe has sources; the batches are then those of `ma.batches`.
         shuffle: whether each epoch has a random order.
         drop_last: whether a short last batch is left out.
         rank: of this process; None: that of `torch.distributed` where it is initialised, else 0.
@@ -356,7 +356,7 @@ def loader(
     Example:
         >>> import mixaug as ma, torch
         >>> pairs = torch.utils.data.TensorDataset(torch.zeros(10, 1, 8, 8), torch.arange(10))
-        >>> batches = ma.torch.loader(pairs, ma.CutMix(alpha=1.0), 4, num_classes=10)
+        >>> batches = ma.torch.loader(ma.CutMix(alpha=1.0), pairs, 4, num_classes=10)
         >>> [tuple(labels.shape) for images, labels in batches], batches.state_dict()
         ([(4, 10), (4, 10), (2, 10)], {'epoch': 1, 'step': 0})
     """
@@ -367,18 +367,18 @@ def loader(
         )
     found = process()
     sampler = EpochSampler(
+        recipe,
         len(_checked_dataset(dataset)),
         batch_size,
-        recipe,
         seed=seed,
-        parents=parents,
+        partners=partners,
         shuffle=shuffle,
         drop_last=drop_last,
         rank=found[0] if rank is None else rank,
         world_size=found[1] if world_size is None else world_size,
     )
-    mixing = Options(num_classes=num_classes, fields=fields, keep_clean=keep_clean, repeat=repeat)
-    fetched = _Fetched(dataset, recipe, seed, collate_fn, mixing)
+    mixing = Options(num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies)
+    fetched = _Fetched(recipe, dataset, seed, collate_fn, mixing)
     return Loader(fetched, batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options)
 
 
@@ -392,15 +392,15 @@ def process() -> tuple[int, int]:
 class _Fetched(data.Dataset):  # type: ignore[misc]
     """The mixed batch of each request, made in the worker that is asked."""
 
-    def __init__(self, dataset: Any, recipe: Recipe, seed: int, collate_fn: Collate, options: Options) -> None:
-        self.dataset, self.recipe, self.seed, self.collate_fn, self.options = dataset, recipe, seed, collate_fn, options
+    def __init__(self, recipe: Recipe, dataset: Any, seed: int, collate_fn: Collate, options: Options) -> None:
+        self.recipe, self.dataset, self.seed, self.collate_fn, self.options = recipe, dataset, seed, collate_fn, options
 
     def __getitem__(self, asked: Request) -> Batch:
         key = (self.seed, asked.epoch, asked.step)
         if (held := _in_memory(self.dataset)) is not None and self.collate_fn is data.default_collate:
-            return mix_from(self.recipe, None, held, asked.parent, key=key, first=asked.first, **self.options)
-        rows, place = np.unique(asked.parent, return_inverse=True)
-        place = place.reshape(asked.parent.shape)
+            return mix_from(self.recipe, None, held, asked.sources, key=key, first=asked.first, **self.options)
+        rows, place = np.unique(asked.sources, return_inverse=True)
+        place = place.reshape(asked.sources.shape)
         source = _batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
         return mix_from(self.recipe, None, source, place, key=key, first=asked.first, **self.options)
 
@@ -419,7 +419,7 @@ class MixingCollate:
         recipe: what to mix by.
         seed: any int.
         collate_fn: makes a batch of samples, before they are mixed.
-        options: num_classes, fields, pairing, bank, keep_clean, repeat, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
 
     Example:
         >>> import mixaug as ma, torch
@@ -499,6 +499,6 @@ def _wrapped(x: Any, given: Any) -> Any:
     return import_module("torchvision.tv_tensors").wrap(x, like=given)
 
 
-@_xp.constant
+@_xp.trace_constant
 def _is_tv_tensor(kind: type) -> bool:
     return kind.__module__.startswith("torchvision.tv_tensors")

@@ -90,8 +90,10 @@ def test_each_draws_the_same_with_and_without_the_others():
 
 def test_words_are_not_those_of_the_mix(monkeypatch):
     asked = []
-    draw = keys.words
-    monkeypatch.setattr(keys, "words", lambda xp, key, rows, count: asked.append(key) or draw(xp, key, rows, count))
+    draw = keys.random_bits
+    monkeypatch.setattr(
+        keys, "random_bits", lambda xp, key, rows, count: asked.append(key) or draw(xp, key, rows, count)
+    )
     images, labels = MANY[:8], np.arange(8)
     augment(images, ["flip"], (0, 1, 2))
     recipe = ma.one_of(ma.CutMix(), ma.per_batch(ma.one_of(ma.MixUp(), ma.SmoothMix(), ma.GridMix())))

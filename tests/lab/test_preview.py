@@ -1,4 +1,4 @@
-"""The pictures of mixes: titles, maps and parents say what the pixels are."""
+"""The pictures of mixes: titles, maps and sources say what the pixels are."""
 
 import re
 from dataclasses import replace
@@ -14,8 +14,8 @@ from mixaug.lab.errors import LabError
 from mixaug.recipes import RECIPES
 
 CLASSES = ("coat", "bag", "boot", "shirt", "dress", "hat")
-BRANCHES = ma.one_of(ma.MixUp(parents=5), ma.CutMix(), ma.identity())
-ALL = [*(recipe() for recipe in RECIPES), BRANCHES, ma.identity(), *(ma.MixUp(parents=k) for k in (3, 4, 5))]
+BRANCHES = ma.one_of(ma.MixUp(sources=5), ma.CutMix(), ma.identity())
+ALL = [*(recipe() for recipe in RECIPES), BRANCHES, ma.identity(), *(ma.MixUp(sources=k) for k in (3, 4, 5))]
 KEY = (7, 3)
 
 
@@ -50,11 +50,11 @@ def objects(classes=CLASSES, task="segmentation", ignore_index=None):
 
 def said(terms):
     """The share of each class that a title names."""
-    share = dict.fromkeys(CLASSES, 0.0)
+    lam = dict.fromkeys(CLASSES, 0.0)
     for term in terms:
         number, name = re.fullmatch(r"(\d\.\d\d) (\w+)", term).groups()
-        share[name] += float(number)
-    return share
+        lam[name] += float(number)
+    return lam
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=repr)
@@ -68,14 +68,14 @@ def test_title_says_what_the_pixels_are(recipe):
         assert numbers == sorted(numbers, reverse=True)
         assert all(numbers)
         claimed = np.array(list(said(title).values())) @ colours
-        assert pixels == pytest.approx(claimed, abs=0.005 * 255 * max(2, recipe.parents))
+        assert pixels == pytest.approx(claimed, abs=0.005 * 255 * max(2, recipe.sources))
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=repr)
 def test_overlay_is_coloured_by_the_dense_weights(recipe):
     images = solid()[0].images
     drawn = mixes(recipe)
-    weight = recipe.draw(6, (30, 20), key=KEY).dense().astype(float)
+    weight = recipe.draw(6, (30, 20), key=KEY).pixel_weights().astype(float)
     for i in range(6):
         expected = sum(w[..., None] * np.array(preview.PALETTE[j]) for j, w in enumerate(weight[:, i]))
         expected = expected + (1 - weight[:, i].sum(axis=0))[..., None] * np.array(drawing.FAINT)
@@ -93,7 +93,7 @@ def test_sheet_shows_each_picture_in_its_column(recipe, channels):
     top = 0
     for i in range(3):
         row = [np.asarray(cell) for cell in drawn.row(i)]
-        assert len(row) == 2 + recipe.parents
+        assert len(row) == 2 + recipe.sources
         tops = [find(picture, cell, j * (drawn.cell + 16) + 32, top) for j, cell in enumerate(row)]
         assert len(set(tops)) == 1
         top = tops[0] + 1
@@ -107,10 +107,10 @@ def find(picture, cell, left, top):
 
 
 def test_a_hole_belongs_to_no_parent():
-    """It is pale grey, whatever it is filled with, and no parent's colour."""
+    """It is pale grey, whatever it is filled with, and no source's colour."""
     drawn = mixes(ma.Cutout(side=0.5, fill=255))
     for i in range(6):
-        hole = drawn.mix.dense()[0, i] == 0
+        hole = drawn.mix.pixel_weights()[0, i] == 0
         overlay = np.asarray(drawn.overlay(i))[::5, ::5][: hole.shape[0], : hole.shape[1]]
         assert hole.any()
         assert np.ptp(overlay[hole].astype(int), axis=1).max() <= 4
@@ -121,7 +121,7 @@ def test_a_window_has_the_colour_of_its_parent_whatever_it_shows_of_it():
     drawn = mixes(ma.Mosaic())
     for i in range(6):
         colours = {tuple(c) for c in np.asarray(drawn.overlay(i)).reshape(-1, 3).tolist()}
-        assert len(colours) == (drawn.mix.share[:, i] > 0).sum()
+        assert len(colours) == (drawn.mix.lam[:, i] > 0).sum()
 
 
 def test_a_strip_shows_each_output_beside_its_overlay_above_its_shares():
@@ -144,7 +144,7 @@ def test_the_family_has_a_titled_row_for_each_recipe(monkeypatch):
         "paragraph",
         lambda parts, joint, *rest: titles.append(joint.join(parts)) or paragraph(parts, joint, *rest),
     )
-    recipes = [ma.CutMix(), ma.RandomErasing(), ma.MixUp(parents=5)]
+    recipes = [ma.CutMix(), ma.RandomErasing(), ma.MixUp(sources=5)]
     picture = np.asarray(preview.family(*solid(), recipes, key=KEY, count=2))
     assert titles == list(map(repr, recipes))
     top = 0
@@ -162,29 +162,29 @@ def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
         lambda text, font, colour, width: lines.append((text, colour)) or line(text, font, colour, width),
     )
     images = solid()[0].images
-    drawn = mixes(ma.MixUp(parents=3))
+    drawn = mixes(ma.MixUp(sources=3))
     for i in range(6):
         for j in range(3):
             lines.clear()
-            row = int(drawn.mix.parent[j, i])
-            assert np.asarray(drawn.parent(i, j))[0, 0].tolist() == images[row, 0, 0].tolist()
+            row = int(drawn.mix.index[j, i])
+            assert np.asarray(drawn.source(i, j))[0, 0].tolist() == images[row, 0, 0].tolist()
             assert lines == [(CLASSES[row], preview.PALETTE[j])]
-        assert drawn.mix.parent[0, i] == i
+        assert drawn.mix.index[0, i] == i
 
 
 def test_a_parent_of_no_share_is_left_blank():
     drawn = mixes(BRANCHES)
-    unused = np.argwhere(drawn.mix.share == 0)
+    unused = np.argwhere(drawn.mix.lam == 0)
     assert len(unused) > 6
     for j, i in unused:
-        assert len(np.unique(np.asarray(drawn.parent(i, j)))) <= 3
-        assert drawn.parent(i, j).getpixel((0, 0)) == drawing.FAINT
+        assert len(np.unique(np.asarray(drawn.source(i, j)))) <= 3
+        assert drawn.source(i, j).getpixel((0, 0)) == drawing.FAINT
 
 
 def test_parents_come_from_all_images_not_only_those_shown():
     given = labelled(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 6)
     drawn = preview._Mixes(*given, ma.CutMix(), KEY, 3)
-    assert drawn.mix.parent[1, :3].max() >= 3
+    assert drawn.mix.index[1, :3].max() >= 3
 
 
 def test_terms_name_equal_classes_each_and_leave_out_crumbs():
@@ -194,16 +194,16 @@ def test_terms_name_equal_classes_each_and_leave_out_crumbs():
 
 def test_equal_parents_of_a_single_image_are_one():
     split, data = solid()
-    drawn = preview._Mixes(split.take([0]), data, ma.MixUp(parents=3), KEY, 6)
+    drawn = preview._Mixes(split.take([0]), data, ma.MixUp(sources=3), KEY, 6)
     assert drawn.terms(0) == ["1.00 coat"]
-    assert drawn.mix.share[:, 0].tolist() == [1, 0, 0]
+    assert drawn.mix.lam[:, 0].tolist() == [1, 0, 0]
     assert len(drawn.overlay(0).getcolors()) == 1
 
 
 @pytest.mark.parametrize(
     "name", ["x" * 300, "many words " * 40, "line\nbreak\ttab", "\x00\x1b[31m", "<b>&amp;", "Größe ß λ"]
 )
-@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(parents=5)], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=5)], ids=repr)
 def test_no_text_reaches_into_the_margin(name, recipe):
     split, _ = solid()
     for given in (labelled(split.images, split.targets, (name,) * 6), objects((name,) * 6)):
@@ -258,7 +258,7 @@ def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
     ("change", "sentence"),
     [
         ({"rows": 0}, "expected 1 to 100 rows, got 0: 6 fit a screen"),
-        ({"recipe": ma.MixUp(parents=17)}, "expected a recipe of 16 parents at most, got 17"),
+        ({"recipe": ma.MixUp(sources=17)}, "expected a recipe of 16 sources at most, got 17"),
         ({"split": Split(np.zeros((6, 8, 8, 3)), np.arange(6))}, "expected uint8 images"),
         ({"split": Split(solid()[0].images, np.arange(5))}, "expected int64 labels"),
         ({"data": replace(solid()[1], classes=CLASSES[:3])}, "expected labels in 0..2, got 3"),
@@ -321,15 +321,15 @@ def test_mixed_boxes_are_drawn_with_what_is_seen_of_them(monkeypatch):
 
 def test_parents_show_their_own_boxes_and_masks():
     split, data = objects()
-    drawn = preview._Mixes(split, data, ma.MixUp(parents=3), KEY, 6)
+    drawn = preview._Mixes(split, data, ma.MixUp(sources=3), KEY, 6)
     for i in range(6):
         for j in range(3):
-            row = int(drawn.mix.parent[j, i])
+            row = int(drawn.mix.index[j, i])
             image, mask = split.images[row], split.targets[row]
             box = split.boxes["boxes"][row][: 1 if row else 0]
             shown = drawing.boxed(image, box, [(drawing.class_colour(row), CLASSES[row])] * len(box), [""] * len(box))
             veil = drawing.shown(drawing.veiled(image, mask))
-            column = np.asarray(drawn.parent(i, j))[:, : shown.width]
+            column = np.asarray(drawn.source(i, j))[:, : shown.width]
             assert np.array_equal(column[: shown.height], np.asarray(shown))
             assert np.array_equal(column[shown.height + 4 :][: shown.height], np.asarray(veil))
             assert column[2 * shown.height + 4, 0].tolist() == list(preview.PALETTE[j])
@@ -338,7 +338,7 @@ def test_parents_show_their_own_boxes_and_masks():
 def test_parents_of_masks_are_called_by_their_numbers():
     drawn = preview._Mixes(*objects(), ma.CutMix(), KEY, 6)
     for i in range(6):
-        assert drawn.names(i) == [f"image {row + 1}" for row in drawn.mix.parent[:, i]]
+        assert drawn.names(i) == [f"image {row + 1}" for row in drawn.mix.index[:, i]]
 
 
 def test_target_images_are_mixed_and_shown():
@@ -351,10 +351,8 @@ def test_target_images_are_mixed_and_shown():
         assert np.array_equal(parts(drawn.row(i)[0], 2)[1], np.asarray(drawing.shown(mixed[i])))
         assert len(drawn.objects(i)) == 0
         for j in range(2):
-            column = np.asarray(drawn.parent(i, j))
-            assert (
-                column[154, 0].tolist() == targets[drawn.mix.parent[j, i], 0, 0].tolist() or not drawn.mix.share[j, i]
-            )
+            column = np.asarray(drawn.source(i, j))
+            assert column[154, 0].tolist() == targets[drawn.mix.index[j, i], 0, 0].tolist() or not drawn.mix.lam[j, i]
     assert preview.sheet(*given, ma.CutMix(), key=KEY).mode == "RGB"
 
 

@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 Dim: TypeAlias = Any  #: a length: an int, or a scalar tensor where it is unknown until run time
 
-TITLES = {"numpy": "NumPy", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
+DISPLAY_NAMES = {"numpy": "NumPy", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 TREES: list[Any] = []  #: classes whose values pass through the functions of a library as the arrays that they hold
 
 
@@ -31,7 +31,7 @@ class Library(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def title(self) -> str: ...
+    def display_name(self) -> str: ...
     @property
     def channels(self) -> str: ...  # where its users keep them: "first" or "last"
     def compiled(self, function: F) -> F: ...  # by a compiler that may round differently, where there is one
@@ -39,16 +39,22 @@ class Library(Protocol):
     def constant(self, x: Any) -> Array: ...
     def constants(self, xs: Sequence[Any]) -> list[Array]: ...  # of NumPy, brought there at once
     def table(self, x: Any) -> Array: ...  # of NumPy, and never written to: brought there once
-    def word(self, bits: int) -> Array: ...  # a scalar uint32
+    def uint32(self, bits: int) -> Array: ...  # a scalar uint32
     def cast(self, x: Array, dtype: Any) -> Array: ...
     def copy(self, x: Array) -> Array: ...
     def dtype(self, x: Array) -> str: ...
     def shape(self, x: Array) -> tuple[Dim, ...]: ...
     def concrete(self, x: Array) -> Any: ...
-    def is_far(self, x: Array) -> bool: ...  # it holds its values, and no host sees them: it lies on an accelerator
-    def host(self, x: Array) -> Any: ...  # its memory as NumPy, no copy, bfloat16 as bits; None if traced or followed
-    def ends(self, x: Array) -> tuple[int, int] | None: ...  # where its memory begins and ends, if it can be written to
-    def adopt(self, x: Any, dtype: str) -> Array: ...  # memory that nothing else refers to, bfloat16 as uint16
+    def on_accelerator(
+        self, x: Array
+    ) -> bool: ...  # it holds its values, and no host sees them: it lies on an accelerator
+    def as_numpy(
+        self, x: Array
+    ) -> Any: ...  # its memory as NumPy, no copy, bfloat16 as bits; None if traced or followed
+    def memory_span(
+        self, x: Array
+    ) -> tuple[int, int] | None: ...  # where its memory begins and ends, if it can be written to
+    def from_numpy(self, x: Any, dtype: str) -> Array: ...  # memory that nothing else refers to, bfloat16 as uint16
     def written(self, out: Array) -> Array: ...  # what was written to by other means than the library's
     def write(self, x: Array, out: Array) -> Array: ...  # into the caller's memory
     def is_key(self, x: Array) -> bool: ...
@@ -86,13 +92,13 @@ class Library(Protocol):
     def split(self, number: Array) -> tuple[Array, Array]: ...
 
 
-def opaque(function: F) -> F:
+def no_autograph(function: F) -> F:
     """Mark a function as one that TensorFlow's autograph shall call as it is: its Python is all done while tracing."""
     function.autograph_info__ = {"do_not_convert": True}  # type: ignore[attr-defined]
     return function
 
 
-def constant(function: F) -> F:
+def trace_constant(function: F) -> F:
     """Mark a function of no arrays as one that PyTorch's compiler shall call while tracing, and keep what it gives."""
 
     @wraps(function)  # that compiler looks for the mark on a function of its own, and through a cache
@@ -109,10 +115,10 @@ def tree(cls: C) -> C:
     return cls
 
 
-@constant
+@trace_constant
 def meet() -> None:
     """Let those libraries that the program has loaded know the trees."""
-    for root in TITLES:
+    for root in DISPLAY_NAMES:
         if root in sys.modules:
             _load(root)
 
@@ -155,10 +161,10 @@ def _say_slow() -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
-def title(x: object) -> str:
+def display_name(x: object) -> str:
     """What to call the library of `x` in a sentence: "NumPy", or the type's name where it is no known array."""
     xp = find(x)
-    return xp.title if xp else type(x).__name__
+    return xp.display_name if xp else type(x).__name__
 
 
 def find(x: object) -> Library | None:
@@ -168,12 +174,12 @@ def find(x: object) -> Library | None:
     return found
 
 
-@constant
+@trace_constant
 @cache
 def _root(kind: type) -> str | None:
     """The supported package that a type, or one that it derives from, is defined in; our module for it is loaded."""
     roots = (cls.__module__.partition(".")[0] for cls in kind.__mro__)
-    root = next((root for root in roots if root in TITLES), None)
+    root = next((root for root in roots if root in DISPLAY_NAMES), None)
     return _load(root) if root else None
 
 
@@ -182,13 +188,13 @@ def example(name: str) -> Array:
     return _LOADED[_load(name)].example()
 
 
-@opaque
+@no_autograph
 def to(xp: Library, x: Array) -> Array:
     """An array that lies on the host, or one of that library, in that library."""
     return to_each(xp, [x])[0]
 
 
-@opaque
+@no_autograph
 def to_each(xp: Library, xs: Sequence[Array]) -> list[Array]:
     """Arrays that lie on the host, or are of that library, in that library."""
     held = [None if find(x) == xp else _held(xp, x) for x in xs]
@@ -203,7 +209,8 @@ def _held(xp: Library, x: Array) -> Any:
     held = found.concrete(x) if found else x
     if held is None:
         raise TypeError(
-            f"expected an array of {xp.title}, or one on the host, got a traced or distant one of {title(x)}"
+            f"expected an array of {xp.display_name}, or one on the host, "
+            f"got a traced or distant one of {display_name(x)}"
         )
     return held
 
@@ -212,7 +219,7 @@ def of(x: object, what: str = "x") -> Library:
     """The library that `x` is an array of; a TypeError where it is of none."""
     xp = find(x)
     if xp is None:
-        *most, last = TITLES.values()
+        *most, last = DISPLAY_NAMES.values()
         raise TypeError(
             f"{what}: expected an array of {', '.join(most)} or {last}, got {type(x).__name__}; convert it first"
         )
@@ -224,7 +231,7 @@ def common(*xs: object) -> Library:
     found = [xp for xp in map(find, xs) if xp is not None and xp.name != "numpy"]
     if not found:
         return cast(Library, _LOADED[_load("numpy")])
-    names = sorted({xp.title for xp in found})
+    names = sorted({xp.display_name for xp in found})
     if len(names) > 1:
         raise TypeError(f"expected arrays of one library, got {' and '.join(names)}; convert one of them")
     return found[0]
@@ -237,7 +244,8 @@ def same(named: dict[str, object]) -> Library:
     for name, y in others:
         if of(y, name) != xp:
             raise TypeError(
-                f"expected all arrays of one library, got {title(x)} for {first!r} and {title(y)} for {name!r}; "
+                f"expected all arrays of one library, got {display_name(x)} for {first!r} and "
+                f"{display_name(y)} for {name!r}; "
                 "convert one of them"
             )
     return xp

@@ -22,7 +22,7 @@ def compiled(function: Any) -> Any:
 inlined: Any = njit(nogil=True, error_model="numpy", inline="always")  #: else LLVM unrolls what it should vectorise
 
 _ONE = np.float32(1)
-_GRID = np.float32(2.0**24)
+_STEPS = np.float32(2.0**24)
 
 
 @inlined
@@ -62,8 +62,8 @@ def encrypted(k0: int, k1: int, x0: int, x1: int) -> Any:
 
 
 @compiled
-def words(k0: int, k1: int, rows: Any, count: int) -> Any:
-    """keys.words: uint32 (count, n)."""
+def random_bits(k0: int, k1: int, rows: Any, count: int) -> Any:
+    """keys.random_bits: uint32 (count, n)."""
     n = rows.shape[0]
     a, b = np.uint32(k0), np.uint32(k1)
     made = np.empty((2 * ((count + 1) // 2), n), np.uint32)
@@ -86,14 +86,14 @@ def shuffled(k0: int, k1: int, n: int) -> Any:
 
 
 @compiled
-def ring(k0: int, k1: int, n: int, parents: int) -> Any:
-    """recipes.recipe.ring: int32 (parents, n)."""
+def ring(k0: int, k1: int, n: int, sources: int) -> Any:
+    """recipes.recipe.ring: int32 (sources, n)."""
     order = shuffled(k0, k1, n)
-    made = np.empty((parents, n), np.int32)
+    made = np.empty((sources, n), np.int32)
     for place in range(n):
         i = order[place]
         made[0, i] = i
-        for j in range(1, parents):
+        for j in range(1, sources):
             made[j, i] = order[(place + j) % n]
     return made
 
@@ -108,16 +108,16 @@ def look_up(table: Any, word: Any) -> Any:
 
 
 @compiled
-def boxes(ratio: Any, words: Any, size: Any, clipped: bool) -> Any:
+def boxes(ratio: Any, bits: Any, size: Any, clipped: bool) -> Any:
     """recipes.cut.clipped_box, or inside_box: int32 (n, d, 2)."""
-    axes, n = words.shape
+    axes, n = bits.shape
     made = np.empty((n, axes, 2), np.int32)
     for axis in range(axes):
         length = size[axis]
         for i in range(n):
             side = np.int32(np.floor(ratio[i] * np.float32(length)))
-            count = np.float32(length if clipped else length + 1 - side) * (_ONE / _GRID)
-            start = np.int32(np.floor(np.float32(words[axis, i] >> np.uint32(8)) * count))
+            count = np.float32(length if clipped else length + 1 - side) * (_ONE / _STEPS)
+            start = np.int32(np.floor(np.float32(bits[axis, i] >> np.uint32(8)) * count))
             if clipped:
                 start -= side // 2
             made[i, axis, 0] = max(start, 0)
@@ -126,9 +126,9 @@ def boxes(ratio: Any, words: Any, size: Any, clipped: bool) -> Any:
 
 
 @compiled
-def shares(background: Any, box: Any, who: Any, hole: Any, pixels: int, parents: int, n: int) -> Any:
-    """regions.Paste.share: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the parents who."""
-    made = np.zeros((parents, n), np.float32)
+def lams(background: Any, box: Any, who: Any, hole: Any, pixels: int, sources: int, n: int) -> Any:
+    """regions.Paste.lam: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the sources who."""
+    made = np.zeros((sources, n), np.float32)
     for i in range(n):
         total = np.float32(pixels)
         if hole.shape[0]:
@@ -138,11 +138,11 @@ def shares(background: Any, box: Any, who: Any, hole: Any, pixels: int, parents:
             area = np.float32(_area(box[b], i))
             part = area / max(area, total)
             if box.shape[0] > 1:
-                part = np.floor(part * _GRID) * (_ONE / _GRID)
+                part = np.floor(part * _STEPS) * (_ONE / _STEPS)
             taken = part if b == 0 else taken + part
             made[who[b], i] = part
         free, rest = _ONE - taken, _ONE
-        for j in range(1, parents):
+        for j in range(1, sources):
             if background.shape[1]:
                 blended = background[j, i] * free if box.shape[0] else background[j, i]
                 made[j, i] = blended + made[j, i]
@@ -160,20 +160,20 @@ def _area(box: Any, i: int) -> int:
 
 
 @compiled
-def settled(parent: Any, share: Any) -> Any:
-    """mix.settled: parents of share 0 are the own sample, shares of equal parents are added into the first."""
-    parent, share = parent.copy(), share.copy()
-    k, n = parent.shape
+def settled(index: Any, lam: Any) -> Any:
+    """mix.settled: sources of share 0 are the base sample, shares of equal sources are added into the first."""
+    index, lam = index.copy(), lam.copy()
+    k, n = index.shape
     for i in range(n):
         for j in range(1, k):
-            if not share[j, i] > 0:
-                parent[j, i] = parent[0, i]
+            if not lam[j, i] > 0:
+                index[j, i] = index[0, i]
         for first in range(k):
             for j in range(first + 1, k):
-                if parent[j, i] == parent[first, i]:
-                    share[first, i] += share[j, i]
-                    share[j, i] = 0
-    return parent, share
+                if index[j, i] == index[first, i]:
+                    lam[first, i] += lam[j, i]
+                    lam[j, i] = 0
+    return index, lam
 
 
 @compiled

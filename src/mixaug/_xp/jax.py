@@ -17,7 +17,7 @@ import numpy as np
 
 from . import TREES, Array, Dim, F, Library
 
-name, title, channels = "jax", "JAX", "last"
+name, display_name, channels = "jax", "JAX", "last"
 stack, where, transpose, reshape, matmul = jnp.stack, jnp.where, jnp.transpose, jnp.reshape, jnp.matmul
 maximum, minimum, floor, rint, exp = jnp.maximum, jnp.minimum, jnp.floor, jnp.rint, jnp.exp
 log1p, absolute, log_softmax = jnp.log1p, jnp.abs, jax.nn.log_softmax
@@ -56,7 +56,7 @@ def constants(xs: Sequence[Any]) -> list[Array]:
     return [constant(x) for x in xs]
 
 
-def word(bits: int) -> Array:
+def uint32(bits: int) -> Array:
     return jnp.uint32(bits)
 
 
@@ -83,11 +83,11 @@ def concrete(x: Array) -> Any:
     return np.asarray(x) if all(device.platform == "cpu" for device in x.devices()) else None
 
 
-def is_far(x: Array) -> bool:
+def on_accelerator(x: Array) -> bool:
     return not isinstance(x, jax.core.Tracer) and not _is_length(x) and concrete(x) is None
 
 
-def host(x: Array) -> Any:
+def as_numpy(x: Array) -> Any:
     """As `concrete`, where new arrays would lie too; None on another device, or on several."""
     held = concrete(x)
     return held if held is not None and x.devices() == _home() else None
@@ -103,11 +103,11 @@ def _home() -> set[Any]:
     return _home_of(jax.config.jax_default_device)
 
 
-def ends(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
+def memory_span(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
     return None
 
 
-def adopt(x: Any, dtype: str) -> Array:
+def from_numpy(x: Any, dtype: str) -> Array:
     return jax.device_put(x.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else x)  # jnp.asarray would copy
 
 
@@ -207,7 +207,7 @@ def _halves(x: Array) -> tuple[Array, Array]:
 
 
 def add(x: Array, y: Any) -> Array:
-    return x + (word(y) if isinstance(y, int) else y)
+    return x + (uint32(y) if isinstance(y, int) else y)
 
 
 def rotate_left(x: Array, bits: int) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import Array, Dim, F, Library, loops, span
 
-name, title, channels = "numpy", "NumPy", "last"
+name, display_name, channels = "numpy", "NumPy", "last"
 stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
 reshape, log1p, absolute, ratio = np.reshape, np.log1p, np.abs, np.true_divide
@@ -47,7 +47,7 @@ def constants(xs: Sequence[Any]) -> list[Array]:
     return [constant(x) for x in xs]
 
 
-def word(bits: int) -> Array:
+def uint32(bits: int) -> Array:
     return np.uint32(bits)
 
 
@@ -76,19 +76,19 @@ def concrete(x: Array) -> Any:
     return np.asarray(x)
 
 
-def is_far(x: Array) -> bool:  # noqa: ARG001 - NumPy's arrays lie on the host
+def on_accelerator(x: Array) -> bool:  # noqa: ARG001 - NumPy's arrays lie on the host
     return False
 
 
-def host(x: Array) -> Any:
+def as_numpy(x: Array) -> Any:
     return x if type(x) in (np.ndarray, np.memmap) else None  # masked arrays and the like know more than their memory
 
 
-def ends(x: Array) -> tuple[int, int] | None:
+def memory_span(x: Array) -> tuple[int, int] | None:
     return span(x.ctypes.data, x.shape, x.strides, x.itemsize)
 
 
-def adopt(x: Any, dtype: str) -> Array:
+def from_numpy(x: Any, dtype: str) -> Array:
     if dtype != "bfloat16":
         return x
     from ml_dtypes import bfloat16  # only who has such arrays gets here

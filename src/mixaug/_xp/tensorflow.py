@@ -13,7 +13,7 @@ from tensorflow.python.eager import record
 
 from . import Array, Dim, F, Library
 
-name, title, channels = "tensorflow", "TensorFlow", "last"
+name, display_name, channels = "tensorflow", "TensorFlow", "last"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
 log1p, absolute, log_softmax, ratio = tf.math.log1p, tf.abs, tf.nn.log_softmax, tf.divide
@@ -46,7 +46,7 @@ def constants(xs: Sequence[Any]) -> list[Array]:
     return [constant(x) for x in xs]
 
 
-def word(bits: int) -> Array:
+def uint32(bits: int) -> Array:
     return tf.constant(bits, tf.uint32)
 
 
@@ -76,22 +76,22 @@ def concrete(x: Array) -> Any:
     return np.asarray(x)  # x.numpy() would copy
 
 
-def is_far(x: Array) -> bool:  # noqa: ARG001 - its eager arrays come and go by themselves
+def on_accelerator(x: Array) -> bool:  # noqa: ARG001 - its eager arrays come and go by themselves
     return False
 
 
-def host(x: Array) -> Any:
+def as_numpy(x: Array) -> Any:
     """Its memory as NumPy; None in a graph, on an accelerator, in a variable, or where a tape may follow it."""
     if not tf.executing_eagerly() or not isinstance(x, tf.__internal__.EagerTensor) or "CPU" not in x.device:
         return None
     return None if record.could_possibly_record() else np.asarray(x)
 
 
-def ends(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
+def memory_span(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
     return None
 
 
-def adopt(x: Any, dtype: str) -> Array:
+def from_numpy(x: Any, dtype: str) -> Array:
     if x.size and x.ctypes.data % 64 == 0:  # so TensorFlow's kernels want it
         taken = tf.experimental.dlpack.from_dlpack(x.__dlpack__())
     else:

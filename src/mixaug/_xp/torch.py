@@ -37,7 +37,7 @@ class Torch:
     ratio = staticmethod(torch.div)
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         return "PyTorch" if self.device.type == "cpu" else f"PyTorch on {self.device}"
 
     def compiled(self, function: F) -> F:  # its compilers do not change how a number is rounded
@@ -86,7 +86,7 @@ class Torch:
             kept = _KEPT[id(x), self.device] = x, torch.as_tensor(x, device=self.device)
         return kept[1]
 
-    def word(self, bits: int) -> Array:
+    def uint32(self, bits: int) -> Array:
         return torch.full((), bits, dtype=torch.int64, device=self.device)
 
     def cast(self, x: Array, dtype: Any) -> Array:
@@ -110,23 +110,23 @@ class Torch:
         x = x.detach()
         return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
-    def is_far(self, x: Array) -> bool:
+    def on_accelerator(self, x: Array) -> bool:
         return x.device.type not in ("cpu", "meta") and not _is_recorded() and is_plain(x)
 
-    def host(self, x: Array) -> Any:
+    def as_numpy(self, x: Array) -> Any:
         """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
         if x.device.type != "cpu" or not is_bare(x):
             return None
         x = x.detach()
         return (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
 
-    def ends(self, x: Array) -> tuple[int, int] | None:
+    def memory_span(self, x: Array) -> tuple[int, int] | None:
         if not is_plain(x) or x.layout != torch.strided or is_traceable_wrapper_subclass(x) or x.is_meta:
             return None
         size = x.element_size()
         return span(x.data_ptr(), x.shape, [stride * size for stride in x.stride()], size)
 
-    def adopt(self, x: Any, dtype: str) -> Array:
+    def from_numpy(self, x: Any, dtype: str) -> Array:
         if dtype == "bfloat16":
             return torch.from_numpy(x.view("int16")).view(torch.bfloat16)
         return torch.from_numpy(x)

@@ -1,4 +1,4 @@
-"""Images (signals, pictures, volumes): a blend of whole parents, then pixels chosen by a box or a mask."""
+"""Images (signals, pictures, volumes): a blend of whole sources, then pixels chosen by a box or a mask."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import _xp, engines
 from .._xp import Array, Dim, Library
-from ..keys import GRID
+from ..keys import ONE
 from ..regions import Dense, Paste, Region, Size, inside, to
 from ..scale import home, same, scaled
 from ..units import DTYPES, Units, checked
@@ -33,7 +33,7 @@ def mix(
     xp: Library,
     x: Array | None,
     source: Array | None,
-    parent: Array,
+    index: Array,
     region: Region,
     drawn_for: Size,
     channels: str | None,
@@ -43,30 +43,30 @@ def mix(
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
     channels, given = placed(xp, channels), source if x is None else x
     units = units or Units(xp.dtype(given))
-    check = partial(_check, xp, x, source, parent, drawn_for, channels, units, out)
+    check = partial(_check, xp, x, source, index, drawn_for, channels, units, out)
     found = size(xp, given, channels)
     whole = same(drawn_for, found)
     if not whole or xp.dtype(given) not in DTYPES:  # only what is right can be scaled; engines know dtypes of masks too
         check()
     here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
-    if whole or all(crop is None for crop in region.crop):
-        made = engines.images(xp, x, source, parent, here, channels, units, out, check)
+    if whole or all(source_box is None for source_box in region.source_box):
+        made = engines.images(xp, x, source, index, here, channels, units, out, check)
         if made is not None:
             return made
     check()
-    parent, region = _xp.to(xp, parent), to(xp, region)
+    index, region = _xp.to(xp, index), to(xp, region)
     here = region if whole else here
-    x = xp.take(source, parent[0]) if x is None else x
-    parents = rows.parents(xp, x, source, parent, used(region))
+    x = xp.take(source, index[0]) if x is None else x
+    sources = rows.gather(xp, x, source, index, used(region))
     precise = None if units.keep(xp.dtype(x)) else _precision(xp, x)
     if precise:
-        parents = [one if one is None else xp.cast(one, precise) for one in parents]
-    seen = views(xp, parents, region, drawn_for, channels)
+        sources = [one if one is None else xp.cast(one, precise) for one in sources]
+    seen = views(xp, sources, region, drawn_for, channels)
     fill = None if here.fill is None else _filling(xp, here.fill, x, channels, precise)
     if isinstance(here, Dense):
         mixed = _dense(xp, seen, here, fill, channels)
     else:
-        mixed = _paste(xp, parents, seen, here, fill, channels)
+        mixed = _paste(xp, sources, seen, here, fill, channels)
     if precise:
         mixed = _converted(xp, mixed, units, precise, channels)
     if out is not None:
@@ -85,40 +85,40 @@ def in_units(
 
 
 def used(region: Region) -> list[bool]:
-    """Whether pixels of each parent may be seen."""
+    """Whether pixels of each source may be seen."""
     if isinstance(region, Dense):
-        return [True] * region.parents
+        return [True] * region.sources
     return [region.background is not None or box is not None for box in region.box]
 
 
-def views(xp: Library, parents: list[Array], region: Region, drawn_for: Size, channels: str | None) -> list[Array]:
-    """What each parent shows where it is seen: itself, or through its box its crop."""
+def views(xp: Library, sources: list[Array], region: Region, drawn_for: Size, channels: str | None) -> list[Array]:
+    """What each source shows where it is seen: itself, or through its box its source box."""
     return [
-        x if crop is None else look(xp, x, box, crop, drawn_for, channels)
-        for x, box, crop in zip(parents, region.box, region.crop, strict=True)
+        x if source_box is None else look(xp, x, box, source_box, drawn_for, channels)
+        for x, box, source_box in zip(sources, region.box, region.source_box, strict=True)
     ]
 
 
 def shown(
-    xp: Library, parents: list[Array], region: Region, here: Region, drawn_for: Size, channels: str | None
+    xp: Library, sources: list[Array], region: Region, here: Region, drawn_for: Size, channels: str | None
 ) -> list[Array]:
-    """What each parent shows at every pixel where it has weight, in its box and in what it is blended into."""
-    seen = views(xp, parents, region, drawn_for, channels)
+    """What each source shows at every pixel where it has weight, in its box and in what it is blended into."""
+    seen = views(xp, sources, region, drawn_for, channels)
     if isinstance(here, Dense) or here.background is None:
         return seen
-    spatial = size(xp, parents[0], channels)
+    spatial = size(xp, sources[0], channels)
     return [
-        view if crop is None else xp.where(per_channel(inside(xp, box, spatial), channels), view, x)
-        for x, view, box, crop in zip(parents, seen, here.box, here.crop, strict=True)
+        view if source_box is None else xp.where(per_channel(inside(xp, box, spatial), channels), view, x)
+        for x, view, box, source_box in zip(sources, seen, here.box, here.source_box, strict=True)
     ]
 
 
 def _paste(
-    xp: Library, parents: list[Array], seen: list[Array], here: Paste, fill: Array | None, channels: str | None
+    xp: Library, sources: list[Array], seen: list[Array], here: Paste, fill: Array | None, channels: str | None
 ) -> Array:
-    out, spatial = parents[0], size(xp, parents[0], channels)
+    out, spatial = sources[0], size(xp, sources[0], channels)
     if here.background is not None:
-        out = _blend(xp, parents, [rows.over(here.background[j], out) for j in range(here.parents)])
+        out = _blend(xp, sources, [rows.over(here.background[j], out) for j in range(here.sources)])
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(per_channel(inside(xp, box, spatial), channels), pasted, out)
@@ -128,7 +128,7 @@ def _paste(
 
 
 def _dense(xp: Library, seen: list[Array], here: Dense, fill: Array | None, channels: str | None) -> Array:
-    weights = [per_channel(here.weight[j], channels) for j in range(here.parents)]
+    weights = [per_channel(here.weight[j], channels) for j in range(here.sources)]
     if xp.dtype(here.weight) != "bool":
         out = _blend(xp, seen, weights)
     else:
@@ -138,14 +138,14 @@ def _dense(xp: Library, seen: list[Array], here: Dense, fill: Array | None, chan
     return out if fill is None else xp.where(per_channel(here.seen(xp), channels), out, fill)
 
 
-def look(xp: Library, x: Array, box: Array, crop: Array, drawn_for: Size, channels: str | None) -> Array:
-    """Images whose box shows their crop, made to fit it.
+def look(xp: Library, x: Array, box: Array, source_box: Array, drawn_for: Size, channels: str | None) -> Array:
+    """Images whose box shows their source box, made to fit it.
 
-        pixel = crop[0] + floor((pixel - box[0] + 1/2) * side(crop) / side(box)) along each axis
+        pixel = source_box[0] + floor((pixel - box[0] + 1/2) * side(source_box) / side(box)) along each axis
 
     A pixel of a field of another size than the image shows the one that lies from the place of that image pixel as it
-    does itself from its own. What is outside of the box is not to be looked at, but where the crop is the box: then
-    every pixel is in its place.
+    does itself from its own. What is outside of the box is not to be looked at, but where the source box is the box:
+    then every pixel is in its place.
 
     In whole numbers, so that it is the same in every library, and the same for images and for masks of ids. A product
     of two lengths may be too long for those of JAX, which wrap around: so the quotient is guessed in float32, and put
@@ -156,7 +156,7 @@ def look(xp: Library, x: Array, box: Array, crop: Array, drawn_for: Size, channe
         length = xp.shape(x)[at_axis]
         resized = not same((length,), (of,))
         at = home(xp, length, of) if resized else xp.cast(xp.arange(length), "int64")
-        shown = _shown(xp, at, box[:, axis], crop[:, axis], of)
+        shown = _shown(xp, at, box[:, axis], source_box[:, axis], of)
         if resized:
             centre = home(xp, of, length)
             off = xp.cast(xp.arange(length), "int64") - xp.take(centre, at)
@@ -165,9 +165,9 @@ def look(xp: Library, x: Array, box: Array, crop: Array, drawn_for: Size, channe
     return x
 
 
-def _shown(xp: Library, at: Array, box: Array, crop: Array, length: Dim) -> Array:
-    """int64 (n, m): the pixels that those at these places (m,) of an axis show, of boxes and crops int32 (n, 2)."""
-    to, of = xp.cast(box, "int64"), xp.cast(crop, "int64")
+def _shown(xp: Library, at: Array, box: Array, source_box: Array, length: Dim) -> Array:
+    """int64 (n, m): the pixels shown at these places (m,) of an axis, by boxes and source boxes int32 (n, 2)."""
+    to, of = xp.cast(box, "int64"), xp.cast(source_box, "int64")
     whole, part = (xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (of, to))
     off = at[None, :] - to[:, :1]
     guess = xp.cast((xp.cast(off, "float32") + 0.5) * (xp.cast(whole, "float32") / xp.cast(part, "float32")), "int64")
@@ -204,20 +204,20 @@ def _converted(xp: Library, x: Array, units: Units, precise: str, channels: str 
     return xp.cast(x, units.dtype)
 
 
-def _blend(xp: Library, parents: list[Array], weights: list[Array]) -> Array:
-    """sum_k weights[k] * parents[k], rounded once; for uint8 (sum_k w * x + 2^15) >> 16, whole w that sum to 2^16."""
-    dtype = xp.dtype(parents[0])
+def _blend(xp: Library, sources: list[Array], weights: list[Array]) -> Array:
+    """sum_k weights[k] * sources[k], rounded once; for uint8 (sum_k w * x + 2^15) >> 16, whole w that sum to 2^16."""
+    dtype = xp.dtype(sources[0])
     if dtype == "uint8":
-        whole = [xp.cast(xp.rint(weight * float(GRID)), "int32") for weight in weights[1:]]
-        weights = [GRID - sum(whole[1:], whole[0]), *whole] if whole else [xp.full((), GRID, "int32")]
-        return xp.cast(xp.shift_right(_dot(xp, parents, weights, "int32") + GRID // 2, 16), dtype)
-    precision = _precision(xp, parents[0])
-    return xp.cast(_dot(xp, parents, [xp.cast(w, precision) for w in weights], precision), parents[0].dtype)
+        whole = [xp.cast(xp.rint(weight * float(ONE)), "int32") for weight in weights[1:]]
+        weights = [ONE - sum(whole[1:], whole[0]), *whole] if whole else [xp.full((), ONE, "int32")]
+        return xp.cast(xp.shift_right(_dot(xp, sources, weights, "int32") + ONE // 2, 16), dtype)
+    precision = _precision(xp, sources[0])
+    return xp.cast(_dot(xp, sources, [xp.cast(w, precision) for w in weights], precision), sources[0].dtype)
 
 
-def _dot(xp: Library, parents: list[Array], weights: list[Array], dtype: str) -> Array:
-    out = xp.cast(parents[0], dtype) * weights[0]
-    for x, weight in zip(parents[1:], weights[1:], strict=True):
+def _dot(xp: Library, sources: list[Array], weights: list[Array], dtype: str) -> Array:
+    out = xp.cast(sources[0], dtype) * weights[0]
+    for x, weight in zip(sources[1:], weights[1:], strict=True):
         out = out + xp.cast(x, dtype) * weight
     return out
 
@@ -238,7 +238,7 @@ def _check(
     xp: Library,
     x: Array | None,
     source: Array | None,
-    parent: Array,
+    index: Array,
     drawn_for: Size,
     channels: str | None,
     units: Units,
@@ -249,9 +249,9 @@ def _check(
         raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(arrays[0])}; convert them first")
     for array in arrays:
         _check_size(xp, array, drawn_for, channels)
-    rows.check(xp, x, source, parent, "images")
+    rows.check(xp, x, source, index, "images")
     if out is not None:
-        shape = (_xp.of(parent).shape(parent)[1], *arrays[0].shape[1:])
+        shape = (_xp.of(index).shape(index)[1], *arrays[0].shape[1:])
         _check_out(xp, out, shape, units.dtype, arrays)
 
 
@@ -275,7 +275,7 @@ def _check_out(xp: Library, out: Array, shape: tuple[Dim, ...], dtype: str, othe
     """Refuse memory that the mixed images do not fit, or that holds what they are made of."""
     if xp.dtype(out) != dtype or tuple(out.shape) != shape:
         raise ValueError(f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}")
-    if any(other is out or _overlap(xp.ends(out), xp.ends(other)) for other in others):
+    if any(other is out or _overlap(xp.memory_span(out), xp.memory_span(other)) for other in others):
         raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
 
 

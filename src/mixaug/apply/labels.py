@@ -1,9 +1,9 @@
-"""Labels: the classes of an output, each as much as its parents' pixels are in it."""
+"""Labels: the classes of an output, each as much as its sources' pixels are in it."""
 
 from __future__ import annotations
 
+import operator
 from functools import partial, reduce
-from operator import index
 
 import numpy as np
 
@@ -20,20 +20,20 @@ def mix(
     xp: Library,
     y: Array,
     source: Array | None,
-    parent: Array,
-    share: Array,
+    index: Array,
+    lam: Array,
     num_classes: int | None,
     union: bool = False,
 ) -> Array:
-    """float32 (n, num_classes), float64 for float64 labels: sum_k share[k] * one_hot(y[parent[k]]), or the greatest."""
-    check = partial(_check, xp, y, source, parent, num_classes)
-    made = None if union else engines.labels(xp, y, source, parent, share, num_classes, check)
+    """float32 (n, num_classes), float64 for float64 labels: sum_k lam[k] * one_hot(y[index[k]]), or the greatest."""
+    check = partial(_check, xp, y, source, index, num_classes)
+    made = None if union else engines.labels(xp, y, source, index, lam, num_classes, check)
     if made is not None:
         return made
     check()
     num_classes = None if num_classes is None else check_count(num_classes)
-    parent, share = _xp.to_each(xp, [parent, share])
-    parts = rows.parents(xp, y, source, parent)
+    index, lam = _xp.to_each(xp, [index, lam])
+    parts = rows.gather(xp, y, source, index)
     if len(y.shape) == 1 or (y.shape[1] == 1 and num_classes not in (None, 1)):
         for ids in parts:
             check_ids(xp, ids, num_classes or 0, None, "labels")
@@ -45,14 +45,14 @@ def mix(
     precision = "float64" if xp.dtype(y) == "float64" else "float32"
     parts = [xp.cast(part, precision) for part in parts]
     if not union:
-        return values.weighted(xp, parts, share, precision)
-    there = [rows.over(xp.cast(share[j] > 0, precision), part) * part for j, part in enumerate(parts)]
+        return values.weighted(xp, parts, lam, precision)
+    there = [rows.over(xp.cast(lam[j] > 0, precision), part) * part for j, part in enumerate(parts)]
     return reduce(xp.maximum, there)
 
 
-def _check(xp: Library, y: Array, source: Array | None, parent: Array, num_classes: int | None) -> None:
+def _check(xp: Library, y: Array, source: Array | None, index: Array, num_classes: int | None) -> None:
     _check_form(xp, y, num_classes)
-    rows.check(xp, y, source, parent, "labels")
+    rows.check(xp, y, source, index, "labels")
 
 
 def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
@@ -82,7 +82,7 @@ def check_count(num_classes: int) -> int:
         raise TypeError(f"num_classes: expected a whole number, got {num_classes!r}")
     if num_classes < 1:
         raise ValueError(f"num_classes: expected 1 or more, got {num_classes!r}")
-    return index(num_classes)
+    return operator.index(num_classes)
 
 
 def _check_kind(dtype: str, num_classes: int | None) -> None:

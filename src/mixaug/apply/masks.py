@@ -21,16 +21,16 @@ def mix(
     xp: Library,
     m: Array,
     source: Array | None,
-    parent: Array,
+    index: Array,
     region: Region,
     drawn_for: Size,
     channels: str | None,
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
-    """The id of the parent that weighs most at each pixel, of the shape and dtype of m."""
+    """The id of the source that weighs most at each pixel, of the shape and dtype of m."""
     channels = images.placed(xp, channels, "masks") if with_channel(m, drawn_for) else None
-    check = partial(_check, xp, m, source, parent, num_classes, ignore_index)
+    check = partial(_check, xp, m, source, index, num_classes, ignore_index)
     found = images.size(xp, m, channels, "masks")
     if num_classes is not None or ignore_index is not None or not same(drawn_for, found):
         check()
@@ -38,23 +38,23 @@ def mix(
     if _is_cut(xp, m, region, here):
         # a hole belongs to nobody: what is covered there is still known
         kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here
-        made = engines.images(xp, m, source, parent, kept, channels, Units(xp.dtype(m)), None, check)
+        made = engines.images(xp, m, source, index, kept, channels, Units(xp.dtype(m)), None, check)
         if made is not None:
             return made
     check()
-    parents = rows.parents(xp, m, source, parent, images.used(region))
-    seen = images.views(xp, parents, region, drawn_for, channels)
+    sources = rows.gather(xp, m, source, index, images.used(region))
+    seen = images.views(xp, sources, region, drawn_for, channels)
     if isinstance(here, Dense):
-        weights = [images.per_channel(here.weight[j], channels) for j in range(here.parents)]
+        weights = [images.per_channel(here.weight[j], channels) for j in range(here.sources)]
         out = heaviest(xp, weights, seen)
     else:
-        out = _paste(xp, parents, seen, parent, here, channels)
+        out = _paste(xp, sources, seen, index, here, channels)
     return xp.copy(m) if out is m else out
 
 
 def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
-    """Whether pixels of a mask are copied as those of images are, each from one parent."""
-    whole = here is region or all(crop is None for crop in here.crop)
+    """Whether pixels of a mask are copied as those of images are, each from one source."""
+    whole = here is region or all(source_box is None for source_box in here.source_box)
     copied = whole and xp.dtype(m) in DTYPES and xp.dtype(m) != "bool"
     if isinstance(here, Dense):
         return copied and here.fill is None and xp.dtype(here.weight) == "bool"
@@ -62,13 +62,13 @@ def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
 
 
 def _paste(
-    xp: Library, parents: list[Array], seen: list[Array], parent: Array, here: Paste, channels: str | None
+    xp: Library, sources: list[Array], seen: list[Array], index: Array, here: Paste, channels: str | None
 ) -> Array:
-    own = out = parents[0]
+    own = out = sources[0]
     spatial = images.size(xp, own, channels)
     if here.background is not None:
-        blended = rows.merge(xp, parent, here.background)
-        out = heaviest(xp, [rows.over(blended[j], own) for j in range(here.parents)], parents)
+        blended = rows.merge(xp, index, here.background)
+        out = heaviest(xp, [rows.over(blended[j], own) for j in range(here.sources)], sources)
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(images.per_channel(inside(xp, box, spatial), channels), pasted, out)
@@ -92,22 +92,22 @@ def shares(
     xp: Library,
     m: Array,
     source: Array | None,
-    parent: Array,
+    index: Array,
     region: Region,
     drawn_for: Size,
     channels: str | None,
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
-    """float32 (n, *size, num_classes): how much of each pixel is of each class, of the parents not ignored there."""
+    """float32 (n, *size, num_classes): how much of each pixel is of each class, of the sources not ignored there."""
     if num_classes is None:
         raise ValueError("masks: shares of classes need to know how many; pass num_classes=")
     placed = images.placed(xp, channels, "masks") or "last"
     if with_channel(m, drawn_for):
         m, source = (x if x is None else without_channel(x, placed) for x in (m, source))
-    _check(xp, m, source, parent, num_classes, ignore_index)
+    _check(xp, m, source, index, num_classes, ignore_index)
     here = scaled(xp, region, drawn_for, xp.shape(m)[1:])
-    seen = images.shown(xp, rows.parents(xp, m, source, parent), region, here, drawn_for, None)
+    seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, None)
     weights = targets(xp, here, m)
     if ignore_index is not None:
         zero = xp.full((), 0.0, "float32")
@@ -126,7 +126,7 @@ def shares(
 
 
 def targets(xp: Library, here: Region, m: Array) -> list[Array]:
-    """float32 (n, *size) a parent: its weight at each pixel of masks (n, *size); of a hole the own one has all."""
+    """float32 (n, *size) a source: its weight at each pixel of masks (n, *size); of a hole the own one has all."""
     weights = weights_of(xp, here, m)
     if here.fill is not None:
         weights[0] = xp.where(sum(weights[1:], weights[0]) > 0, weights[0], xp.full((), 1.0, "float32"))
@@ -134,10 +134,10 @@ def targets(xp: Library, here: Region, m: Array) -> list[Array]:
 
 
 def weights_of(xp: Library, here: Region, m: Array) -> list[Array]:
-    """float32 (n, *size) a parent: its weight at each pixel of masks (n, *size)."""
+    """float32 (n, *size) a source: its weight at each pixel of masks (n, *size)."""
     n, *spatial = xp.shape(m)
-    dense = here.dense(xp, n, tuple(spatial))
-    return [xp.cast(dense[j], "float32") for j in range(here.parents)]
+    dense = here.pixel_weights(xp, n, tuple(spatial))
+    return [xp.cast(dense[j], "float32") for j in range(here.sources)]
 
 
 def with_channel(m: Array, drawn_for: Size) -> bool:
@@ -161,7 +161,7 @@ def without_channel(m: Array, channels: str) -> Array:
 
 
 def _check(
-    xp: Library, m: Array, source: Array | None, parent: Array, num_classes: int | None, ignore_index: int | None
+    xp: Library, m: Array, source: Array | None, index: Array, num_classes: int | None, ignore_index: int | None
 ) -> None:
     dtype = xp.dtype(m)
     if dtype not in DTYPES:
@@ -171,7 +171,7 @@ def _check(
         )
     if ignore_index is not None:
         _check_ignored(dtype, ignore_index)
-    rows.check(xp, m, source, parent, "masks")
+    rows.check(xp, m, source, index, "masks")
     if num_classes is not None:
         labels.check_ids(xp, m, labels.check_count(num_classes), ignore_index, "masks")
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from .._xp import Array, Library
-from ..keys import GRID
+from ..keys import ONE
 from ..regions import Region, Size
 from . import rows
 from .labels import FLOATS
@@ -21,22 +21,22 @@ from .sight import SEEN, SLACK, Edges, View, number, sides_of, views_of, weights
 
 FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh")
 Objects: TypeAlias = Any  #: an array (n, m, ...) with room for m objects a sample, or a list of n arrays (m_i, ...)
-Labels: TypeAlias = Objects | Mapping[str, Objects] | None
+ObjectLabels: TypeAlias = Objects | Mapping[str, Objects] | None
 
 
-class Boxes(NamedTuple):
-    """The boxes of all parents, those of parent j in the slots from j * m on, or the heaviest of them first.
+class BoxesResult(NamedTuple):
+    """The boxes of all sources, those of source j in the slots from j * m on, or the heaviest of them first.
 
     Args:
         boxes: (n, k * m, 2 * d), the rectangle around what is to be seen of each; -1 in slots that are empty.
         labels: what was given with them, in the same slots; in empty ones -1, or 0 where a label has more axes or its
             dtype has no -1. None where nothing was given.
-        weight: float32 (n, k * m), how much of each is to be seen: the mean over its area of its parent's weight; 0 in
+        weight: float32 (n, k * m), how much of each is to be seen: the mean over its area of its source's weight; 0 in
             slots that are empty.
     """
 
     boxes: Objects
-    labels: Labels
+    labels: ObjectLabels
     weight: Objects
 
     @property
@@ -45,29 +45,29 @@ class Boxes(NamedTuple):
         return _positive(self.weight)
 
 
-class Keypoints(NamedTuple):
-    """The keypoints of all parents, those of parent j in the slots from j * m on.
+class KeypointsResult(NamedTuple):
+    """The keypoints of all sources, those of source j in the slots from j * m on.
 
     Args:
         points: (n, k * m, ...), where each point has come to; a column of visibility is 0 for those not to be seen.
-        weight: float32, the weight that its parent has at each point; 0 where it is not to be seen.
+        weight: float32, the weight that its source has at each point; 0 where it is not to be seen.
     """
 
     points: Array
     weight: Array
 
 
-class Instances(NamedTuple):
-    """The masks of all parents' objects, those of parent j in the slots from j * m on, or the heaviest first.
+class InstancesResult(NamedTuple):
+    """The masks of all sources' objects, those of source j in the slots from j * m on, or the heaviest first.
 
     Args:
         masks: bool (n, k * m, *size), the pixels where each is to be seen; empty in slots that are empty.
-        labels: what was given with them, in the same slots, as those of `Boxes`.
+        labels: what was given with them, in the same slots, as those of `BoxesResult`.
         weight: float32 (n, k * m), how much of each is to be seen; 0 in slots that are empty.
     """
 
     masks: Array
-    labels: Labels
+    labels: ObjectLabels
     weight: Array
 
     @property
@@ -80,24 +80,24 @@ def _positive(weight: Objects) -> Any:
     return [one > 0 for one in weight] if isinstance(weight, list) else weight > 0
 
 
-class Beside(NamedTuple):
-    """What is given with the objects and, where there are any, the arrays that the parents are rows of."""
+class ObjectData(NamedTuple):
+    """What is given with the objects and, where there are any, the arrays that the sources are rows of."""
 
-    labels: Labels = None
+    labels: ObjectLabels = None
     valid: Objects | None = None
     source: Objects | None = None
-    labels_source: Labels = None
+    labels_source: ObjectLabels = None
     valid_source: Objects | None = None
 
 
-class Keep(NamedTuple):
+class ObjectLimits(NamedTuple):
     """Which objects stay: those of which enough is to be seen, and at most so many of the heaviest."""
 
     min_visibility: float
     most: int | None
 
 
-def named(what: str, x: Objects, beside: Beside) -> dict[str, Array]:
+def named(what: str, x: Objects, beside: ObjectData) -> dict[str, Array]:
     """Every array that is given, by a name for sentences."""
     out: dict[str, Array] = {}
     for name, given in {what: x, **beside._asdict()}.items():
@@ -118,36 +118,36 @@ def _is_ragged(x: Objects) -> bool:
 def boxes(
     xp: Library,
     x: Objects,
-    beside: Beside,
-    parent: Array,
+    beside: ObjectData,
+    index: Array,
     region: Region,
     size: Size,
     format: str,  # noqa: A002 - that is what it is called everywhere
     normalized: bool,
-    keep: Keep,
-) -> Boxes:
-    """The rectangle around what is to be seen of each box of each parent, and how much that is."""
+    keep: ObjectLimits,
+) -> BoxesResult:
+    """The rectangle around what is to be seen of each box of each source, and how much that is."""
     _check_format(format)
     _check_keep(keep, "boxes")
     if _is_ragged(x):
-        return _boxes_of_lists(xp, x, beside, parent, region, size, format, normalized, keep)
+        return _boxes_of_lists(xp, x, beside, index, region, size, format, normalized, keep)
     _check_boxes(xp, x, size)
-    _check_beside(xp, "boxes", x, beside, parent, size)
+    _check_beside(xp, "boxes", x, beside, index, size)
     real = _real(xp, x)
     lengths = [number(xp, length, real) for length in size]
     form = (format, [length if normalized else None for length in lengths])
-    views = views_of(xp, parent, region, size, real)
-    there = [None] * len(views) if beside.valid is None else rows.parents(xp, beside.valid, beside.valid_source, parent)
-    parents = rows.parents(xp, x, beside.source, parent)
+    views = views_of(xp, index, region, size, real)
+    there = [None] * len(views) if beside.valid is None else rows.gather(xp, beside.valid, beside.valid_source, index)
+    sources = rows.gather(xp, x, beside.source, index)
     found = [
         _box(xp, xp.cast(one, real), valid, view, lengths, form, keep.min_visibility)
-        for one, valid, view in zip(parents, there, views, strict=True)
+        for one, valid, view in zip(sources, there, views, strict=True)
     ]
     mixed, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
     mixed = xp.cast(mixed, x.dtype if xp.dtype(x) in FLOATS else real)
-    slots = {"": mixed, **_gathered(xp, beside, parent, region, size, views, normalized)}
+    slots = {"": mixed, **_gathered(xp, beside, index, region, size, views, normalized)}
     (out, *held), weight = _kept(xp, slots, weight, keep.most, {"": -1})
-    return Boxes(out, _like(beside.labels, held), weight)
+    return BoxesResult(out, _like(beside.labels, held), weight)
 
 
 def _box(
@@ -159,7 +159,7 @@ def _box(
     form: tuple[str, list[Array | None]],
     min_visibility: float,
 ) -> tuple[Array, Array]:
-    """Of one parent's boxes (n, m, 2 * d) what is to be seen, and its weight (n, m); 0 for those that go."""
+    """Of one source's boxes (n, m, 2 * d) what is to be seen, and its weight (n, m); 0 for those that go."""
     first, last, is_box = _clipped(xp, *_edges(x, *form), lengths, valid)
     first, last = view.through(first), view.through(last)
     area = reduce(mul, sides_of(first, last))
@@ -172,7 +172,7 @@ def _box(
 def _clipped(
     xp: Library, first: Edges, last: Edges, lengths: list[Array], valid: Array | None
 ) -> tuple[Edges, Edges, Array]:
-    """Boxes clipped to the image they come from, and which are boxes; the others have no area, nor NaN."""
+    """BoxesResult clipped to the image they come from, and which are boxes; the others have no area, nor NaN."""
     first = [xp.minimum(xp.maximum(edge, 0.0), length) for edge, length in zip(first, lengths, strict=True)]
     last = [xp.minimum(xp.maximum(edge, 0.0), length) for edge, length in zip(last, lengths, strict=True)]
     is_box = reduce(and_, [b > a for a, b in zip(first, last, strict=True)])
@@ -183,7 +183,7 @@ def _clipped(
 
 
 def _heavy(xp: Library, weight: Array, there: Array, peak: Array, min_visibility: float) -> Array:
-    """float32 weights, 0 for the objects that go: too little of them is as much to be seen as their parent can be."""
+    """float32 weights, 0 for the objects that go: too little of them is as much to be seen as their source can be."""
     enough = weight >= (min_visibility - SLACK) * peak
     return where(xp, there & enough & (weight > SEEN), xp.cast(xp.minimum(weight, peak), "float32"))
 
@@ -198,7 +198,7 @@ def _edges(x: Array, format: str, parts_of: list[Array | None]) -> tuple[Edges, 
 
 
 def _written(xp: Library, first: Edges, last: Edges, format: str, parts_of: list[Array | None]) -> Array:  # noqa: A002
-    """Boxes (n, m, 2 * d) of that format."""
+    """BoxesResult (n, m, 2 * d) of that format."""
     sides = sides_of(first, last)
     if format == "cxcywh":
         first = [edge + side * 0.5 for edge, side in zip(first, sides, strict=True)]
@@ -226,25 +226,25 @@ def _in_parts(numbers: Edges, parts_of: list[Array | None]) -> Edges:
 
 
 def keypoints(
-    xp: Library, x: Array, source: Array | None, parent: Array, region: Region, size: Size, normalized: bool
-) -> Keypoints:
-    """Where each point of each parent has come to, and the weight that its parent has there."""
+    xp: Library, x: Array, source: Array | None, index: Array, region: Region, size: Size, normalized: bool
+) -> KeypointsResult:
+    """Where each point of each source has come to, and the weight that its source has there."""
     _check_points(xp, x, size)
-    rows.check(xp, x, source, parent, "keypoints")
-    return _points(xp, x, source, parent, size, normalized, views_of(xp, parent, region, size, _real(xp, x)))
+    rows.check(xp, x, source, index, "keypoints")
+    return _points(xp, x, source, index, size, normalized, views_of(xp, index, region, size, _real(xp, x)))
 
 
 def _points(
-    xp: Library, x: Array, source: Array | None, parent: Array, size: Size, normalized: bool, views: list[View]
-) -> Keypoints:
-    parents = rows.parents(xp, x, source, parent)
-    found = [_point(xp, one, view, size, normalized) for one, view in zip(parents, views, strict=True)]
+    xp: Library, x: Array, source: Array | None, index: Array, size: Size, normalized: bool, views: list[View]
+) -> KeypointsResult:
+    sources = rows.gather(xp, x, source, index)
+    found = [_point(xp, one, view, size, normalized) for one, view in zip(sources, views, strict=True)]
     points, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
-    return Keypoints(xp.cast(points, x.dtype if xp.dtype(x) in FLOATS else xp.dtype(points)), weight)
+    return KeypointsResult(xp.cast(points, x.dtype if xp.dtype(x) in FLOATS else xp.dtype(points)), weight)
 
 
 def _point(xp: Library, x: Array, view: View, size: Size, normalized: bool) -> tuple[Array, Array]:
-    """One parent's points and their weights. What is no point stays where it is: a window moves no padding."""
+    """One source's points and their weights. What is no point stays where it is: a window moves no padding."""
     axes, shape, real = len(size), xp.shape(x), _real(xp, x)
     x = xp.cast(xp.reshape(x, (shape[0], prod(shape[1:-1]), shape[-1])), real)
     lengths = [number(xp, length, real) for length in size]
@@ -266,30 +266,30 @@ def _point(xp: Library, x: Array, view: View, size: Size, normalized: bool) -> t
 
 
 def instances(
-    xp: Library, x: Array, beside: Beside, parent: Array, region: Region, size: Size, keep: Keep
-) -> Instances:
-    """Where each mask of each parent is to be seen, and how much of it that is."""
+    xp: Library, x: Array, beside: ObjectData, index: Array, region: Region, size: Size, keep: ObjectLimits
+) -> InstancesResult:
+    """Where each mask of each source is to be seen, and how much of it that is."""
     _check_keep(keep, "instances")
     _check_masks(xp, x, size)
-    _check_beside(xp, "instances", x, beside, parent, size)
-    views = views_of(xp, parent, region, size, "float32")
-    weights = weights_of(xp, parent, region, size)
-    parents = rows.parents(xp, x, beside.source, parent)
-    there = [None] * len(views) if beside.valid is None else rows.parents(xp, beside.valid, beside.valid_source, parent)
+    _check_beside(xp, "instances", x, beside, index, size)
+    views = views_of(xp, index, region, size, "float32")
+    weights = weights_of(xp, index, region, size)
+    sources = rows.gather(xp, x, beside.source, index)
+    there = [None] * len(views) if beside.valid is None else rows.gather(xp, beside.valid, beside.valid_source, index)
     found = [
         _instance(xp, one, valid, weight, view, size, keep.min_visibility)
-        for one, valid, weight, view in zip(parents, there, weights, views, strict=True)
+        for one, valid, weight, view in zip(sources, there, weights, views, strict=True)
     ]
     masks, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
-    slots = {"": masks, **_gathered(xp, beside, parent, region, size, views, False)}
+    slots = {"": masks, **_gathered(xp, beside, index, region, size, views, False)}
     (out, *held), weight = _kept(xp, slots, weight, keep.most, {})
-    return Instances(out, _like(beside.labels, held), weight)
+    return InstancesResult(out, _like(beside.labels, held), weight)
 
 
 def _instance(
     xp: Library, x: Array, valid: Array | None, weight: Array, view: View, size: Size, min_visibility: float
 ) -> tuple[Array, Array]:
-    """Of one parent's masks (n, m, *size) what is to be seen, and its weight: that of the pixels that are shown."""
+    """Of one source's masks (n, m, *size) what is to be seen, and its weight: that of the pixels that are shown."""
     axes = tuple(range(2, 2 + len(size)))
     shown = view.shown(x, size)
     seen = shown & (weight > 0)[:, None]
@@ -305,44 +305,44 @@ def _instance(
 
 
 def _gathered(
-    xp: Library, beside: Beside, parent: Array, region: Region, size: Size, views: list[View], normalized: bool
+    xp: Library, beside: ObjectData, index: Array, region: Region, size: Size, views: list[View], normalized: bool
 ) -> dict[str, Array]:
-    """The labels of all parents, slot by slot; masks and keypoints among them as they are to be seen."""
+    """The labels of all sources, slot by slot; masks and keypoints among them as they are to be seen."""
     by_name = isinstance(beside.labels, Mapping)
-    sources = _by_name(beside.labels_source)
+    of_source = _by_name(beside.labels_source)
     out = {}
     for name, x in _by_name(beside.labels).items():
-        source = sources.get(name)
+        source = of_source.get(name)
         if by_name and name == "keypoints":
-            out[name] = _points(xp, x, source, parent, size, normalized, views).points
+            out[name] = _points(xp, x, source, index, size, normalized, views).points
             continue
-        parents = rows.parents(xp, x, source, parent)
+        sources = rows.gather(xp, x, source, index)
         if by_name and name == "masks":
-            weights = weights_of(xp, parent, region, size)
-            parents = [
+            weights = weights_of(xp, index, region, size)
+            sources = [
                 view.shown(one, size) & (weight > 0)[:, None]
-                for one, view, weight in zip(parents, views, weights, strict=True)
+                for one, view, weight in zip(sources, views, weights, strict=True)
             ]
-        out[name] = _slots(xp, parents)
+        out[name] = _slots(xp, sources)
     return out
 
 
-def _by_name(labels: Labels) -> dict[str, Array]:
+def _by_name(labels: ObjectLabels) -> dict[str, Array]:
     if isinstance(labels, Mapping):
         return dict(labels)
     return {} if labels is None else {"labels": labels}
 
 
-def _like(labels: Labels, held: Sequence[Objects]) -> Labels:
+def _like(labels: ObjectLabels, held: Sequence[Objects]) -> ObjectLabels:
     """What came of the labels, in the form they had."""
     if isinstance(labels, Mapping):
         return dict(zip(labels, held, strict=True))
     return held[0] if held else None
 
 
-def _slots(xp: Library, parents: list[Array]) -> Array:
-    """(n, k * m, ...): the objects of all parents, side by side."""
-    stacked = xp.stack(parents, axis=1)
+def _slots(xp: Library, sources: list[Array]) -> Array:
+    """(n, k * m, ...): the objects of all sources, side by side."""
+    stacked = xp.stack(sources, axis=1)
     n, k, m, *rest = xp.shape(stacked)
     return xp.reshape(stacked, (n, k * m, *rest))
 
@@ -372,7 +372,7 @@ def _heaviest(
         return xp.concat([x, xp.full((n, room, *xp.shape(x)[2:]), fill, xp.dtype(x))], 1) if room else x
 
     weight = grown(weight, 0.0)
-    order = xp.reshape(xp.argsort(-xp.rint(weight * float(GRID)))[:, :most], (n, most))
+    order = xp.reshape(xp.argsort(-xp.rint(weight * float(ONE)))[:, :most], (n, most))
     slots = {name: xp.take_each(grown(x, fills[name]), order, 1) for name, x in slots.items()}
     return xp.take_each(weight, order, 1), slots
 
@@ -393,31 +393,31 @@ def _real(xp: Library, x: Array) -> str:
 def _boxes_of_lists(
     xp: Library,
     x: list[Array],
-    beside: Beside,
-    parent: Array,
+    beside: ObjectData,
+    index: Array,
     region: Region,
     size: Size,
     format: str,  # noqa: A002
     normalized: bool,
-    keep: Keep,
-) -> Boxes:
+    keep: ObjectLimits,
+) -> BoxesResult:
     """The boxes of each output in an array of their own: those of the padded form, less its empty slots."""
-    _check_lists(xp, x, beside, parent)
+    _check_lists(xp, x, beside, index)
     if not x:
-        return Boxes([], _like(beside.labels, [[] for _ in _by_name(beside.labels)]), [])
+        return BoxesResult([], _like(beside.labels, [[] for _ in _by_name(beside.labels)]), [])
     most = max(one.shape[0] for one in [*x, *(beside.source or [])])
-    padded = Beside(*(_padded(xp, given, most) for given in beside))
-    out = boxes(xp, _padded(xp, x, most), padded, parent, region, size, format, normalized, keep)
+    padded = ObjectData(*(_padded(xp, given, most) for given in beside))
+    out = boxes(xp, _padded(xp, x, most), padded, index, region, size, format, normalized, keep)
     slots = [xp.constant(np.flatnonzero(valid)) for valid in xp.concrete(out.valid)]
 
     def each(x: Array) -> list[Array]:
         return [xp.take(x[i], index) for i, index in enumerate(slots)]
 
     held = [each(y) for y in _by_name(out.labels).values()]
-    return Boxes(each(out.boxes), _like(beside.labels, held), each(out.weight))
+    return BoxesResult(each(out.boxes), _like(beside.labels, held), each(out.weight))
 
 
-def _padded(xp: Library, given: Labels, most: int) -> Any:
+def _padded(xp: Library, given: ObjectLabels, most: int) -> Any:
     """Arrays (n, most, ...) of lists of arrays (m_i, ...); zeros, which are no box, where there is nothing."""
     if given is None or isinstance(given, Mapping):
         return None if given is None else {name: _padded(xp, x, most) for name, x in given.items()}
@@ -428,14 +428,14 @@ def _padded(xp: Library, given: Labels, most: int) -> Any:
 # --- what is refused ---
 
 
-def _check_lists(xp: Library, x: list[Array], beside: Beside, parent: Array) -> None:
+def _check_lists(xp: Library, x: list[Array], beside: ObjectData, index: Array) -> None:
     given = named("boxes", x, beside).values()
-    if any(xp.concrete(array) is None for array in (parent, *given)):
+    if any(xp.concrete(array) is None for array in (index, *given)):
         raise TypeError(
             "boxes: expected lists of arrays that lie on the host, got traced ones or ones on an accelerator; "
             "pad them to (n, m, ...) first"
         )
-    n = parent.shape[1]
+    n = index.shape[1]
     for name, own, of in [
         ("boxes", x, x),
         *((name, y, x) for name, y in _by_name(beside.labels).items()),
@@ -483,7 +483,7 @@ def _check_format(format: str) -> None:  # noqa: A002
         raise ValueError(f"boxes: expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {format!r}{hint}")
 
 
-def _check_keep(keep: Keep, what: str) -> None:
+def _check_keep(keep: ObjectLimits, what: str) -> None:
     least, most = keep
     if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
         raise ValueError(f"min_visibility: expected a number in 0..1, got {least!r}")
@@ -533,9 +533,9 @@ def _check_masks(xp: Library, x: Array, size: Size) -> None:
         )
 
 
-def _check_beside(xp: Library, what: str, x: Array, beside: Beside, parent: Array, size: Size) -> None:
+def _check_beside(xp: Library, what: str, x: Array, beside: ObjectData, index: Array, size: Size) -> None:
     """Refuse labels that are not one an object, or without those of the source."""
-    rows.check(xp, x, beside.source, parent, what)
+    rows.check(xp, x, beside.source, index, what)
     sources = _by_name(beside.labels_source)
     by_name = isinstance(beside.labels, Mapping)
     given = {
@@ -553,7 +553,7 @@ def _check_beside(xp: Library, what: str, x: Array, beside: Beside, parent: Arra
                 f"{name}: expected one for each of the {what}, (n, {x.shape[1]}, ...), got the shape {tuple(y.shape)}"
             )
         _check_kind(xp, y, name)
-        rows.check(xp, y, of_source, parent, name)
+        rows.check(xp, y, of_source, index, name)
     if isinstance(beside.labels, Mapping):
         _check_known(xp, beside.labels, size)
 

@@ -8,30 +8,30 @@ from .. import _xp
 from .._xp import Array, Library
 
 
-def check(xp: Library, x: Array | None, source: Array | None, parent: Array, what: str) -> None:
+def check(xp: Library, x: Array | None, source: Array | None, index: Array, what: str) -> None:
     """Refuse a batch that does not have a row for each output, or a source without the rows that are asked for.
 
-    x None: the own samples are rows of the source too.
+    x None: the base samples are rows of the source too.
     """
-    home = _xp.of(parent)
-    if len(parent.shape) != 2:
-        raise ValueError(f"{what}: expected parents of the shape (k, n), got {len(parent.shape)} axes")
-    n = home.shape(parent)[1]
+    home = _xp.of(index)
+    if len(index.shape) != 2:
+        raise ValueError(f"{what}: expected sources of the shape (k, n), got {len(index.shape)} axes")
+    n = home.shape(index)[1]
     rows = (n,) if x is None else xp.shape(x)[:1]
     if not rows:
         raise ValueError(f"{what}: expected a batch, rows on the first axis, got a single value of no axes")
     if isinstance(rows[0], int) and isinstance(n, int) and rows[0] != n:
         raise ValueError(
             f"{what}: expected {n} rows, as many as the mix has outputs, got {rows[0]}; "
-            "pass the rows of the batch, and the array that the parents are rows of as source="
+            "pass the rows of the batch, and the array that the sources are rows of as source="
         )
-    held = None if home != xp and _xp.is_compiling() else home.concrete(parent)  # that would be traced
+    held = None if home != xp and _xp.is_compiling() else home.concrete(index)  # that would be traced
     if held is not None and held.size and int(held.min()) < 0:
-        raise ValueError(f"{what}: expected parents of row 0 or more, got {int(held.min())}; count them from the start")
+        raise ValueError(f"{what}: expected sources of row 0 or more, got {int(held.min())}; count them from the start")
     available = xp.shape(x if source is None else source)[0]
     if held is not None and held.size and isinstance(available, int) and int(held.max()) >= available:
         raise ValueError(
-            f"{what}: the mix takes parents up to row {int(held.max())}, but there are only {available} rows; "
+            f"{what}: the mix takes sources up to row {int(held.max())}, but there are only {available} rows; "
             "pass the array that it was drawn for as source="
         )
     if source is not None and x is not None:
@@ -51,11 +51,11 @@ def _alike(one: Sequence[int | None], other: Sequence[int | None]) -> bool:
     return len(one) == len(other) and all(a == b or a is None or b is None for a, b in zip(one, other, strict=True))
 
 
-def parents(xp: Library, x: Array, source: Array | None, parent: Array, used: list[bool] | None = None) -> list[Array]:
-    """Each output's rows, parent by parent: x itself, then those taken from the source; None where not used."""
+def gather(xp: Library, x: Array, source: Array | None, index: Array, used: list[bool] | None = None) -> list[Array]:
+    """Each output's rows, source by source: x itself, then those taken from the source; None where not used."""
     source = x if source is None else source
-    others = range(1, parent.shape[0])
-    return [x, *(xp.take(source, parent[j]) if used is None or used[j] else None for j in others)]
+    others = range(1, index.shape[0])
+    return [x, *(xp.take(source, index[j]) if used is None or used[j] else None for j in others)]
 
 
 def over(weight: Array, x: Array) -> Array:
@@ -63,12 +63,12 @@ def over(weight: Array, x: Array) -> Array:
     return weight[(slice(None), *[None] * (len(x.shape) - 1))]
 
 
-def merge(xp: Library, parent: Array, weight: Array) -> Array:
-    """Weights (k, n, ...) with those of equal parents added into the first of them."""
-    rest = [weight[j] for j in range(parent.shape[0])]
+def merge(xp: Library, index: Array, weight: Array) -> Array:
+    """Weights (k, n, ...) with those of equal sources added into the first of them."""
+    rest = [weight[j] for j in range(index.shape[0])]
     for i in range(len(rest)):
         for j in range(i + 1, len(rest)):
-            equal = over(parent[i] == parent[j], rest[j])
+            equal = over(index[i] == index[j], rest[j])
             zero = rest[j] * 0.0
             rest[i], rest[j] = rest[i] + xp.where(equal, rest[j], zero), xp.where(equal, zero, rest[j])
     return xp.stack(rest)

@@ -1,4 +1,4 @@
-"""Where each parent of a mix is seen: how much of a box, or of a point, and through which window."""
+"""Where each source of a mix is seen: how much of a box, or of a point, and through which window."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from operator import and_, mul, or_
 from typing import NamedTuple, TypeAlias
 
 from .._xp import Array, Dim, Library
-from ..keys import GRID
+from ..keys import ONE
 from ..regions import Paste, Region, Size, inside
 from . import images, rows
 
-SEEN = 0.5 / GRID  #: what weighs less is not to be seen: it is none of the 1/65536 that images of uint8 are blended by
+SEEN = 0.5 / ONE  #: what weighs less is not to be seen: it is none of the 1/65536 that images of uint8 are blended by
 SLACK = 1e-6  #: how far two libraries may be apart: thresholds are met within it
 
 Edges: TypeAlias = list[Array]  #: of boxes (n, m), along each spatial axis
 
 
 class View(NamedTuple):
-    """Where one parent is seen, and through which window; None: as it is."""
+    """Where one source is seen, and through which window; None: as it is."""
 
     seen: _Pasted | _Weighed
     window: _Window | None
 
     def through(self, place: Edges) -> Edges:
-        """Where places of the parent are in the output."""
+        """Where places of the source are in the output."""
         return place if self.window is None else self.window.through(place)
 
     def within(self, place: Edges) -> Edges:
@@ -35,7 +35,7 @@ class View(NamedTuple):
         return place if self.window is None else self.window.within(place)
 
     def at(self, xp: Library, place: Edges, size: Size) -> Array:
-        """The parent's weight at the pixels that these places of the output lie in, 0 outside of window and image."""
+        """The source's weight at the pixels that these places of the output lie in, 0 outside of window and image."""
         real, zero = xp.dtype(place[0]), xp.full((), 0.0, xp.dtype(place[0]))
         pixels = [xp.floor(v) for v in place] if self.window is None else self.window.pixels(place)
         within = [(v >= 0.0) & (v < number(xp, length, real)) for v, length in zip(pixels, size, strict=True)]
@@ -53,18 +53,18 @@ class View(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A box that shows a crop, int32 (n, d, 2), in the rows, bool (n, 1), where that is another place than itself."""
+    """A box that shows a source box, int32 (n, d, 2), in the rows, bool (n, 1), where the two differ."""
 
     xp: Library
     box: Array
-    crop: Array
+    source_box: Array
     there: Array
 
     def through(self, place: Edges) -> Edges:
-        """box[0] + (place - crop[0]) * side(box) / side(crop) along each axis."""
+        """box[0] + (place - source_box[0]) * side(box) / side(source_box) along each axis."""
         moved = []
         for axis, v in enumerate(place):
-            (first, last), (start, stop) = self._ends(self.box, axis, v), self._ends(self.crop, axis, v)
+            (first, last), (start, stop) = self._ends(self.box, axis, v), self._ends(self.source_box, axis, v)
             scale = (last - first) / self.xp.maximum(stop - start, 1.0)
             moved.append(self._if(first + (v - start) * scale, v))
         return moved
@@ -86,13 +86,13 @@ class _Window:
 
     def shown(self, masks: Array, size: Size) -> Array:
         """Masks (n, m, *size) as they are in the box."""
-        view = images.look(self.xp, masks, self.box, self.crop, size, "first") & self._inside(self.box, size)
+        view = images.look(self.xp, masks, self.box, self.source_box, size, "first") & self._inside(self.box, size)
         return self.xp.where(rows.over(self.there[:, 0], masks), view, masks)
 
     def part_shown(self, masks: Array, size: Size) -> Array:
-        """float32 (n, m): how many of the pixels of each mask are in the crop."""
+        """float32 (n, m): how many of the pixels of each mask are in the source box."""
         xp, axes = self.xp, tuple(range(2, 2 + len(size)))
-        part = xp.total(masks & self._inside(self.crop, size), axes) / xp.maximum(xp.total(masks, axes), 1.0)
+        part = xp.total(masks & self._inside(self.source_box, size), axes) / xp.maximum(xp.total(masks, axes), 1.0)
         return self._if(part, xp.full((), 1.0, "float32"))
 
     def _inside(self, box: Array, size: Size) -> Array:
@@ -106,59 +106,61 @@ class _Window:
         return self.xp.where(self.there, through, plain)
 
 
-def views_of(xp: Library, parent: Array, region: Region, size: Size, real: str) -> list[View]:
-    """How each parent is seen."""
+def views_of(xp: Library, index: Array, region: Region, size: Size, real: str) -> list[View]:
+    """How each source is seen."""
     windows = _windows(xp, region)
     if isinstance(region, Paste):
-        seen: Sequence[_Pasted | _Weighed] = _pasted(xp, parent, region, windows, size, real)
+        seen: Sequence[_Pasted | _Weighed] = _pasted(xp, index, region, windows, size, real)
     else:
-        seen = [_Weighed(xp, xp.cast(weight, real)) for weight in weights_of(xp, parent, region, size)]
+        seen = [_Weighed(xp, xp.cast(weight, real)) for weight in weights_of(xp, index, region, size)]
     return [View(one, window) for one, window in zip(seen, windows, strict=True)]
 
 
 def _windows(xp: Library, region: Region) -> list[_Window | None]:
     return [
-        None if box is None or crop is None else _Window(xp, box, crop, _is_window(box, crop)[:, None])
-        for box, crop in zip(region.box, region.crop, strict=True)
+        None
+        if box is None or source_box is None
+        else _Window(xp, box, source_box, _is_window(box, source_box)[:, None])
+        for box, source_box in zip(region.box, region.source_box, strict=True)
     ]
 
 
-def _is_window(box: Array, crop: Array) -> Array:
+def _is_window(box: Array, source_box: Array) -> Array:
     axes = range(box.shape[1])
-    moved = reduce(or_, [box[:, a, end] != crop[:, a, end] for a in axes for end in (0, 1)])
+    moved = reduce(or_, [box[:, a, end] != source_box[:, a, end] for a in axes for end in (0, 1)])
     return moved & reduce(and_, [box[:, a, 1] > box[:, a, 0] for a in axes])
 
 
-def _shows(xp: Library, parent: Array, windows: list[_Window | None]) -> Array:
-    """int32 (k, n): what each parent shows, its row, or a number of its own where it is seen through a window.
+def _shows(xp: Library, index: Array, windows: list[_Window | None]) -> Array:
+    """int32 (k, n): what each source shows, its row, or a number of its own where it is seen through a window.
 
-    Parents that show the same are one, the first of them, as in `mix.dense()`; the same row in two windows is not.
+    Equal sources count as one, as in `mix.pixel_weights()`; the same row in two windows does not.
     """
     shows = [
-        parent[j] if window is None else xp.where(window.there[:, 0], xp.full((), -1 - j, "int32"), parent[j])
+        index[j] if window is None else xp.where(window.there[:, 0], xp.full((), -1 - j, "int32"), index[j])
         for j, window in enumerate(windows)
     ]
     return xp.stack(shows)
 
 
-def weights_of(xp: Library, parent: Array, region: Region, size: Size) -> list[Array]:
-    """float32 (n, *size) a parent: its weight at each pixel; what shows through a window is seen there alone."""
+def weights_of(xp: Library, index: Array, region: Region, size: Size) -> list[Array]:
+    """float32 (n, *size) a source: its weight at each pixel; what shows through a window is seen there alone."""
     windows = _windows(xp, region)
-    dense = region.dense(xp, xp.shape(parent)[1], size)
+    dense = region.pixel_weights(xp, xp.shape(index)[1], size)
     weights = []
     for j, window in enumerate(windows):
         weight = xp.cast(dense[j], "float32")
         if window is not None and isinstance(region, Paste):
             weight = where(xp, ~rows.over(window.there[:, 0], weight) | inside(xp, window.box, size), weight)
         weights.append(weight)
-    merged = rows.merge(xp, _shows(xp, parent, windows), xp.stack(weights))
+    merged = rows.merge(xp, _shows(xp, index, windows), xp.stack(weights))
     merged = where(xp, merged > SEEN, merged)
-    return [merged[j] for j in range(region.parents)]
+    return [merged[j] for j in range(region.sources)]
 
 
 @dataclass(frozen=True, eq=False)
 class _Weighed:
-    """A parent's weight at each pixel, (n, *size); a box covers a part of each pixel along each axis."""
+    """A source's weight at each pixel, (n, *size); a box covers a part of each pixel along each axis."""
 
     xp: Library
     weight: Array
@@ -229,12 +231,12 @@ class _Weighed:
 
 @dataclass(frozen=True, eq=False)
 class _Pasted:
-    """A parent's background weight, and boxes of which it has some and none of the others: no pixels are looked at.
+    """A source's background weight, and boxes of which it has some and none of the others: no pixels are looked at.
 
     Args:
         free: (n, 1), its weight where no box is, or None where it has none.
         boxes: (n, 1, h, d, 2), all boxes and the hole. They are disjoint.
-        own: bool (n, 1, h), which of them show this parent.
+        own: bool (n, 1, h), which of them show this source.
     """
 
     xp: Library
@@ -300,10 +302,10 @@ class _Pasted:
 
 
 def _pasted(
-    xp: Library, parent: Array, region: Paste, windows: list[_Window | None], size: Size, real: str
+    xp: Library, index: Array, region: Paste, windows: list[_Window | None], size: Size, real: str
 ) -> list[_Pasted]:
-    """How each parent of a Paste is seen."""
-    shows, rows_ = _shows(xp, parent, windows), xp.shape(parent)[1]
+    """How each source of a Paste is seen."""
+    shows, rows_ = _shows(xp, index, windows), xp.shape(index)[1]
     always, never = (xp.full((rows_,), value, "bool") for value in (True, False))
     held = [j for j, box in enumerate(region.box) if box is not None]
     hiding = [region.box[j] for j in held] + ([] if region.hole is None else [region.hole])
@@ -319,13 +321,13 @@ def _pasted(
 
 
 def _free(xp: Library, shows: Array, region: Paste, windows: list[_Window | None], real: str) -> list[Array | None]:
-    """(n, 1) a parent: what it weighs where no box is, nothing where it is seen through a window; None: nothing."""
+    """(n, 1) a source: what it weighs where no box is, nothing where it is seen through a window; None: nothing."""
     if region.background is None:
         own = xp.full((xp.shape(shows)[1],), 1.0, real)
-        free = [own, *[None] * (region.parents - 1)]
+        free = [own, *[None] * (region.sources - 1)]
     else:
         merged = rows.merge(xp, shows, xp.cast(region.background, real))
-        free = [where(xp, merged[j] > SEEN, merged[j]) for j in range(region.parents)]
+        free = [where(xp, merged[j] > SEEN, merged[j]) for j in range(region.sources)]
     for j, window in enumerate(windows):
         if free[j] is not None and window is not None:
             free[j] = where(xp, ~window.there[:, 0], free[j])

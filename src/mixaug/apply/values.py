@@ -8,17 +8,17 @@ from .._xp import Array, Library
 from . import rows
 
 
-def mix(xp: Library, y: Array, source: Array | None, parent: Array, share: Array) -> Array:
-    """sum_k share[k] * y[parent[k]], in the dtype of y (float32 for integers), computed in float32 or float64."""
+def mix(xp: Library, y: Array, source: Array | None, index: Array, lam: Array) -> Array:
+    """sum_k lam[k] * y[index[k]], in the dtype of y (float32 for integers), computed in float32 or float64."""
     dtype = xp.dtype(y)
     if "float" not in dtype and "int" not in dtype and dtype != "bool":
         raise TypeError(f"values: expected numbers, got {dtype}; convert them first")
-    rows.check(xp, y, source, parent, "values")
-    out = weighted(xp, rows.parents(xp, y, source, parent), share, "float64" if dtype == "float64" else "float32")
+    rows.check(xp, y, source, index, "values")
+    out = weighted(xp, rows.gather(xp, y, source, index), lam, "float64" if dtype == "float64" else "float32")
     return xp.cast(out, y.dtype) if "float" in dtype else out
 
 
-def weighted(xp: Library, parts: Sequence[Array], share: Array, precision: str) -> Array:
-    """sum_k share[k] * parts[k], computed in that precision."""
-    terms = [rows.over(xp.cast(share[j], precision), part) * xp.cast(part, precision) for j, part in enumerate(parts)]
+def weighted(xp: Library, parts: Sequence[Array], lam: Array, precision: str) -> Array:
+    """sum_k lam[k] * parts[k], computed in that precision."""
+    terms = [rows.over(xp.cast(lam[j], precision), part) * xp.cast(part, precision) for j, part in enumerate(parts)]
     return sum(terms[1:], terms[0])

@@ -24,7 +24,7 @@ def images(
     xp: Library,
     x: Array | None,
     source: Array | None,
-    parent: Array,
+    index: Array,
     region: Region,
     channels: str | None,
     units: Units,
@@ -33,26 +33,26 @@ def images(
 ) -> Array | None:
     """The mixed images, made where they lie; None where no engine takes them. `check` raises where they are wrong."""
     if not _is_on_gpu(xp):
-        return cpu.images(xp, x, source, parent, region, channels, units, out)
+        return cpu.images(xp, x, source, index, region, channels, units, out)
     check()
-    return gpu.mixed(x, source, _xp.to(xp, parent), to(xp, region), channels, units, out)
+    return gpu.mixed(x, source, _xp.to(xp, index), to(xp, region), channels, units, out)
 
 
 def labels(
     xp: Library,
     y: Array,
     source: Array | None,
-    parent: Array,
-    share: Array,
+    index: Array,
+    lam: Array,
     num_classes: int | None,
     check: Callable[[], None],
 ) -> Array | None:
     """Mixed labels of class ids (n,); None where no engine takes them. `check` raises where they are wrong."""
     if not _is_on_gpu(xp):
-        return cpu.labels(xp, y, source, parent, share, num_classes)
+        return cpu.labels(xp, y, source, index, lam, num_classes)
     check()
-    parent, share = _xp.to_each(xp, [parent, share])
-    return gpu.labels(y, source, parent, share, num_classes)
+    index, lam = _xp.to_each(xp, [index, lam])
+    return gpu.labels(y, source, index, lam, num_classes)
 
 
 def lowest(xp: Library, values: Array, wanted: Array) -> Array | None:
@@ -67,4 +67,4 @@ def lowest(xp: Library, values: Array, wanted: Array) -> Array | None:
 
 
 def _is_on_gpu(xp: Library) -> bool:
-    return xp.title.startswith("PyTorch on cuda")
+    return xp.display_name.startswith("PyTorch on cuda")

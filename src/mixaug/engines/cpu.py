@@ -6,17 +6,17 @@ how it is done, follows from the forms of the arrays, and is worked out once for
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
-from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .. import _xp
 from .._xp import Array, Library
-from ..keys import GRID
+from ..keys import ONE
 from ..regions import Region, stacked
 from ..units import Units
 from .memory import memory
@@ -58,10 +58,12 @@ class _Plan(NamedTuple):
     computed: Any  #: the dtype that is computed in
     chunk: int  #: elements that are computed at once
     piece: int  #: elements that are written past the caches at once; 0: outputs are written through them
-    boxes: tuple[str, ...]  #: the names of the boxes; beside weights of pixels, where some show a crop, one a parent
-    crops: tuple[str, ...]  #: those of what they show; none where each shows what lies there
+    boxes: tuple[
+        str, ...
+    ]  #: the names of the boxes; beside weights of pixels, where some have a source box, one a source
+    source_boxes: tuple[str, ...]  #: those of what they show; none where each shows what lies there
     who: Host  #: whose each box is, -1 that of a hole
-    windows: Host  #: whether it shows another part of its parent
+    windows: Host  #: whether it shows another part of its source
     unblended: tuple[Host, Host]  #: weights where nothing is blended, and which outputs are blends
     unfilled: Host  #: what is in holes, where there are none
 
@@ -70,7 +72,7 @@ def images(
     xp: Library,
     x: Array | None,
     source: Array | None,
-    parent: Array,
+    index: Array,
     region: Region,
     channels: str | None,
     units: Units,
@@ -78,16 +80,17 @@ def images(
 ) -> Array | None:
     """The mixed images; None where they are traced, need a gradient, are wrong, or of a form that no loop takes.
 
-    x None: the own samples are the rows parent[0] of the source. The region is of the images' size, its crops too.
+    x None: the base samples are the rows index[0] of the source. The region is of the images' size, its source boxes
+    too.
     """
     given: Array = source if x is None else x
-    rows, into = xp.host(given), None if out is None else xp.host(out)
-    others = rows if source is None or source is given else xp.host(source)
+    rows, into = xp.as_numpy(given), None if out is None else xp.as_numpy(out)
+    others = rows if source is None or source is given else xp.as_numpy(source)
     if rows is None or others is None or (out is not None and into is None) or _xp.is_compiling():
         return None
-    held = _on_host({"parent": parent, **region.arrays()})
+    held = _on_host({"index": index, **region.arrays()})
     plan = held and _plan(
-        region.parents,
+        region.sources,
         channels,
         _form(xp, given, rows),
         None if others is rows else _form(xp, source, others),
@@ -104,10 +107,10 @@ def images(
         into = _fresh(plan, units.dtype)
     elif np.may_share_memory(into, rows) or np.may_share_memory(into, others):
         return None
-    who = held["parent"], x is None, source is None
+    who = held["index"], x is None, source is None
     if not _run(plan, into, rows, others, who, held, converted):
         return None
-    return xp.adopt(into, units.dtype) if out is None else xp.written(out)
+    return xp.from_numpy(into, units.dtype) if out is None else xp.written(out)
 
 
 def _run(
@@ -119,7 +122,7 @@ def _run(
     held: Mapping[str, Host],
     converted: tuple[Host | None, Host | None],
 ) -> bool:
-    """Make the outputs; False where parents are no rows, or there is no Numba: then nothing has been written."""
+    """Make the outputs; False where sources are no rows, or there is no Numba: then nothing has been written."""
     loops = _xp.loops(_LOOPS)
     if loops is None:
         return False
@@ -138,60 +141,60 @@ def _run(
 
 
 def _paste(plan: _Plan, held: Mapping[str, Host], scratch: Host) -> tuple[Host, ...]:
-    """What the loop of a Paste has beside pixels and parents, by the arrays that the region holds."""
+    """What the loop of a Paste has beside pixels and sources, by the arrays that the region holds."""
     count, n = len(plan.boxes), plan.out[0]
     weight, blended = plan.unblended
-    if "background" in held and len(held["parent"]) > 1:
+    if "background" in held and len(held["index"]) > 1:
         weight = _read_only(_weights(held["background"], plan.computed))
         blended = _read_only(held["background"][0] != 1)
-    boxes = crops = _stacked(held, plan.boxes, n)
-    if plan.crops:
-        crops = _stacked(held, plan.crops, n)
-    column = np.empty((count, plan.shape[3] if plan.crops else 0), np.int64)
+    boxes = source_boxes = _stacked(held, plan.boxes, n)
+    if plan.source_boxes:
+        source_boxes = _stacked(held, plan.source_boxes, n)
+    column = np.empty((count, plan.shape[3] if plan.source_boxes else 0), np.int64)
     ends, turn = np.empty((count, 3, 2), np.int64), np.empty(count, np.int64)
-    return weight, blended, scratch, boxes, plan.who, plan.windows, crops, column, ends, turn
+    return weight, blended, scratch, boxes, plan.who, plan.windows, source_boxes, column, ends, turn
 
 
 def _dense(plan: _Plan, held: Mapping[str, Host], scratch: Host) -> tuple[Host, ...]:
     """Likewise of a Dense."""
-    k, n = held["parent"].shape
+    k, n = held["index"].shape
     weight, weights = held["weight"].reshape(k, n, -1), np.empty(plan.chunk + 2 * plan.shape[4], plan.computed)
-    boxes, crops = (_stacked(held, names, n) for names in (plan.boxes, plan.crops))
+    boxes, source_boxes = (_stacked(held, names, n) for names in (plan.boxes, plan.source_boxes))
     column = np.empty((len(plan.boxes), plan.shape[3]), np.int64)
-    return weight, weights, scratch, plan.windows, boxes, crops, column
+    return weight, weights, scratch, plan.windows, boxes, source_boxes, column
 
 
 def _stacked(held: Mapping[str, Host], names: tuple[str, ...], n: int) -> Host:
-    """Boxes as the loops take them; those of a parent that has none are of another, and not looked at."""
+    """Boxes as the loops take them; those of a source that has none are of another, and not looked at."""
     some = next((held[name] for name in names if name in held), None)
     return _read_only(stacked([held.get(name, some) for name in names], n, 1))
 
 
-def labels(xp: Library, y: Array, source: Array | None, parent: Array, share: Array, num_classes: Any) -> Array | None:
+def labels(xp: Library, y: Array, source: Array | None, index: Array, lam: Array, num_classes: Any) -> Array | None:
     """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or anything is wrong."""
     classes = _count(num_classes)
     if not classes or len(y.shape) != 1 or "int" not in xp.dtype(y) or _xp.is_compiling():
         return None
-    held = _on_host({"own": y, "source": y if source is None else source, "parent": parent, "share": share})
+    held = _on_host({"own": y, "source": y if source is None else source, "index": index, "lam": lam})
     loops = None if held is None else _xp.loops(_LOOPS)
     if held is None or loops is None or not _are_labels(held):
         return None
     made = np.zeros((len(held["own"]), classes), np.float32)
-    right = loops.labels(made, held["own"], held["source"], held["parent"], held["share"])
-    return xp.adopt(made, "float32") if right else None
+    right = loops.labels(made, held["own"], held["source"], held["index"], held["lam"])
+    return xp.from_numpy(made, "float32") if right else None
 
 
 def _count(num_classes: Any) -> int:
     """How many classes there are; 0 of what is no number of some."""
     whole = hasattr(num_classes, "__index__") and not isinstance(num_classes, bool)
-    return max(0, index(num_classes)) if whole else 0
+    return max(0, operator.index(num_classes)) if whole else 0
 
 
 def _are_labels(held: Mapping[str, Host]) -> bool:
-    own, source, parent, share = held.values()
+    own, source, index, lam = held.values()
     return (
-        (parent.shape, parent.dtype, share.dtype) == (share.shape, np.int32, np.float32)
-        and own.shape == parent.shape[1:]
+        (index.shape, index.dtype, lam.dtype) == (lam.shape, np.int32, np.float32)
+        and own.shape == index.shape[1:]
         and (source.ndim, source.dtype) == (1, own.dtype)
     )
 
@@ -200,7 +203,7 @@ def _on_host(arrays: Mapping[str, Array]) -> dict[str, Host] | None:
     """Views of all, read-only; None where one is not to be had."""
     held = {}
     for name, array in arrays.items():
-        view = _xp.of(array).host(array)
+        view = _xp.of(array).as_numpy(array)
         if view is None or not view.dtype.isnative:
             return None
         held[name] = _read_only(np.ascontiguousarray(view))
@@ -223,7 +226,7 @@ def _form(xp: Library, x: Array, view: Host) -> _Form:
 
 @lru_cache(maxsize=1024)
 def _plan(
-    parents: int,
+    sources: int,
     channels: str | None,
     own: _Form,
     source: _Form | None,
@@ -236,21 +239,21 @@ def _plan(
     """The plan for images of these forms, a source and an `out` if there are some; None where they do not fit.
 
     Args:
-        parents: how many parents the region has.
+        sources: how many sources the region has.
         channels: where the channels are.
         own: the form of the batch, or of the source where it is gathered from that alone.
-        source: None where the parents are rows of that as well.
+        source: None where the sources are rows of that as well.
         out: None where the outputs shall have fresh memory.
         wanted: the dtype of the outputs.
         plain: whether they stay in their units.
-        gathered: whether the own samples are rows of the source.
-        arrays: name, dtype and shape of those that the region holds, and of the parents.
+        gathered: whether the base samples are rows of the source.
+        arrays: name, dtype and shape of those that the region holds, and of the sources.
     """
     held = {name: (np.dtype(char), shape) for name, char, shape in arrays}
-    n, size = held["parent"][1][-1], _spatial(own.shape, channels)
+    n, size = held["index"][1][-1], _spatial(own.shape, channels)
     made = (n, *own.shape[1:])
     if (
-        not _fits(held, parents, n, size)
+        not _fits(held, sources, n, size)
         or not (1 <= len(size) <= 3 and 0 not in made)
         or not (gathered or own.shape[0] == n)
         or not all(_lies_like(form, own, channels) for form in (own, source or own, out or own))
@@ -267,15 +270,17 @@ def _plan(
     planes = own.shape[1] if channels == "first" and not moved else 1
     step = own.shape[1] if moved else own.shape[-1] if channels == "last" else 1
     shape, spread = (planes, *(1,) * (3 - len(size)), *size, step), 1
-    if planes > 1 and held.keys() <= {"parent", "background"} and prod(made[1:]) <= _SMALL:
+    if planes > 1 and held.keys() <= {"index", "background"} and prod(made[1:]) <= _SMALL:
         step, spread = prod(made[1:]), prod(size)
         shape = (1, 1, 1, 1, step)
     piece = _PIECE // (into.itemsize + given.itemsize) // _ROUND * _ROUND
     dense = "weight" in held
-    shown = tuple(j for j in range(parents) if f"box_{j}" in held or dense)
-    windows, hole = [f"crop_{j}" in held for j in shown], ("hole",) * ("hole" in held)
+    shown = tuple(j for j in range(sources) if f"box_{j}" in held or dense)
+    windows, hole = [f"source_box_{j}" in held for j in shown], ("hole",) * ("hole" in held)
     boxes = (*(f"box_{j}" for j in shown), *hole) if any(windows) or not dense else ()
-    crops = tuple(crop if (crop := name.replace("box", "crop")) in held else name for name in boxes)
+    source_boxes = tuple(
+        source_box if (source_box := name.replace("box", "source_box")) in held else name for name in boxes
+    )
     return _Plan(
         dense=dense,
         out=made,
@@ -289,16 +294,16 @@ def _plan(
         chunk=max(1, _CHUNK // step) * step,
         piece=piece if prod(made) * into.itemsize >= _STREAM else 0,
         boxes=boxes,
-        crops=crops if any(windows) else (),
+        source_boxes=source_boxes if any(windows) else (),
         who=np.array([*shown, *(-1 for _ in hole)], np.int64),
         windows=np.array([*windows, *(False for _ in hole)], bool),
-        unblended=(_read_only(np.zeros((parents, 0), computed)), _read_only(np.zeros(n, bool))),
+        unblended=(_read_only(np.zeros((sources, 0), computed)), _read_only(np.zeros(n, bool))),
         unfilled=_read_only(np.zeros(0, given)),
     )
 
 
 def _lies_like(form: _Form, own: _Form, channels: str | None) -> bool:
-    """Whether images can be read or written by the loops beside the own ones."""
+    """Whether images can be read or written by the loops beside the base samples."""
     known = form.lies == "plain" or (form.lies == "moved" and channels == "first")
     same = form.shape[1:] == own.shape[1:] and form.lies == own.lies
     return known and same and form.sound
@@ -308,14 +313,14 @@ def _spatial(shape: Shape, channels: str | None) -> Shape:
     return {"first": shape[2:], "last": shape[1:-1], None: shape[1:]}[channels]
 
 
-def _fits(held: Mapping[str, tuple[Any, Shape]], parents: int, n: int, size: Shape) -> bool:
+def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Shape) -> bool:
     """Whether arrays are of the shapes and dtypes that a region has: the loops look no further."""
-    each, box = ((parents, n),), ((n, len(size), 2),)
-    shapes = {"parent": each, "background": each, "weight": ((parents, n, *size),), "fill": ((n,), (n, *size))}
+    each, box = ((sources, n),), ((n, len(size), 2),)
+    shapes = {"index": each, "background": each, "weight": ((sources, n, *size),), "fill": ((n,), (n, *size))}
     known = {"background": "f", "weight": "fb", "fill": "f"}
-    views = {f"{part}_{j}" for part in ("box", "crop") for j in range(parents)}
+    views = {f"{part}_{j}" for part in ("box", "source_box") for j in range(sources)}
     return (
-        parents > 0
+        sources > 0
         and held.keys() <= shapes.keys() | views | {"hole"}
         and ("fill" in held or "hole" not in held)
         and all(
@@ -342,8 +347,8 @@ def _weights(background: Host, dtype: Any) -> Host:
     """The weights of a blend in the dtype that it is computed in: whole numbers of 2^-16 for integers."""
     if dtype != np.int32:
         return background.astype(dtype, copy=False)
-    whole = np.rint(background * np.float32(GRID)).astype(np.int32)
-    whole[0] = GRID - whole[1:].sum(axis=0)
+    whole = np.rint(background * np.float32(ONE)).astype(np.int32)
+    whole[0] = ONE - whole[1:].sum(axis=0)
     return whole
 
 
@@ -362,7 +367,7 @@ def _converted(units: Units, plan: _Plan) -> tuple[Host | None, Host | None] | N
     """Scale and offset along a run of pixels, for each plane; None where the host does not see them."""
     if units.scale is None:
         return None, None
-    numbers = [_xp.of(number).host(number) for number in (units.scale, units.offset)]
+    numbers = [_xp.of(number).as_numpy(number) for number in (units.scale, units.offset)]
     if any(number is None for number in numbers):
         return None
     planes, step = plan.shape[0], plan.shape[4] // plan.spread

@@ -4,7 +4,7 @@ Labels likewise, and the masks that take the lowest pixels of a landscape.
 
 In memory an image is planes (the channels, where they come first), a plane is lines, and a line is elements: pixels of
 `STEP` elements (the channels, where they come last). A program makes a block of elements of some planes of an output,
-in the order of memory, as a tile (vectors, VECTOR). A vector is what a thread reads at once: parents are told apart
+in the order of memory, as a tile (vectors, VECTOR). A vector is what a thread reads at once: sources are told apart
 element by element, but read vector by vector.
 """
 
@@ -34,7 +34,7 @@ _MOST = 2**31 - _BLOCK  # elements of an image: int32 counts them
 def images(
     x: Array | None,
     source: Array | None,
-    parent: Array,
+    index: Array,
     region: Region,
     channels: str | None,
     dtype: Any,
@@ -44,17 +44,17 @@ def images(
 ) -> Array | None:
     """The mixed images, or None where this kernel does not make them.
 
-        output = scale[c] * sum_k dense()[k] * source[parent[k]] + offset[c]
+        output = scale[c] * sum_k pixel_weights()[k] * source[index[k]] + offset[c]
 
     It is computed in float32 and rounded once; for uint8 to uint8 without scale and offset in whole numbers, as
-    apply/images.py has it. Without these, and in the same dtype, pixels of one parent alone are copied bit for bit. The
+    apply/images.py has it. Without these, and in the same dtype, pixels of one source alone are copied bit for bit. The
     host waits for nothing.
 
     Args:
-        x: the own samples, (n, *size, c), (n, c, *size) or (n, *size), without gaps in memory, where the channels may
-            also be in the other place; None: rows parent[0] of the source.
-        source: what parents are rows of, lying in memory as x does; None: x.
-        parent: int32 (k, n); no host looks at them, so a row that is not there is taken for the nearest one that is.
+        x: the base samples, (n, *size, c), (n, c, *size) or (n, *size), without gaps in memory, where the channels may
+            also be in the other place; None: rows index[0] of the source.
+        source: what sources are rows of, lying in memory as x does; None: x.
+        index: int32 (k, n); no host looks at them, so a row that is not there is taken for the nearest one that is.
         region: in the pixels of x.
         channels: "last", "first" or None.
         dtype: PyTorch's, of the output: uint8 (rounded to nearest and clipped), float16, bfloat16 or float32.
@@ -66,7 +66,7 @@ def images(
 
     like: Array = source if x is None else x
     rows: Array = x if source is None else source
-    n, kernel = parent.shape[1], _kernel_for("_mix", like)
+    n, kernel = index.shape[1], _kernel_for("_mix", like)
     if (
         kernel is None
         or not _known(like, rows, region, channels, dtype)
@@ -82,14 +82,14 @@ def images(
         return None
     if out.numel() > 0:
         with torch.cuda.device_of(out):
-            _launch(kernel, shape, out, like, rows, x is None, parent, region, scale, offset)
+            _launch(kernel, shape, out, like, rows, x is None, index, region, scale, offset)
     return out
 
 
 def mixed(
     x: Array | None,
     source: Array | None,
-    parent: Array,
+    index: Array,
     region: Region,
     channels: str | None,
     units: Units,
@@ -107,25 +107,25 @@ def mixed(
     axis = {"first": 1, "last": -1}.get(channels or "")
     count, device = 1 if axis is None else given.shape[axis], given.device
     scale, offset = (_along(number, count, device) for number in (units.scale, units.offset))
-    made = images(x, source, parent, region, channels, getattr(torch, units.dtype), scale, offset, out)
+    made = images(x, source, index, region, channels, getattr(torch, units.dtype), scale, offset, out)
     if made is not None and out is not None:
         torch.autograd.graph.increment_version(out)
     return made
 
 
-def labels(y: Array, source: Array | None, parent: Array, share: Array, num_classes: int | None) -> Array | None:
+def labels(y: Array, source: Array | None, index: Array, lam: Array, num_classes: int | None) -> Array | None:
     """Shares of classes, float32 (n, num_classes), of ids (n,), in one launch; None where this does not make them.
 
-    output = sum_k share[k] * one_hot(source[parent[k]]), NaN where an id or a row is none
+    output = sum_k lam[k] * one_hot(source[index[k]]), NaN where an id or a row is none
     """
     import torch
 
     from .._xp.torch import is_bare
 
     rows: Array = y if source is None else source
-    if num_classes is None or y.ndim != 1 or y.dtype == torch.bool or share.dtype != torch.float32:
+    if num_classes is None or y.ndim != 1 or y.dtype == torch.bool or lam.dtype != torch.float32:
         return None
-    kernel = _kernel_for("_labels", y) if all(map(is_bare, (y, rows, parent, share))) else None
+    kernel = _kernel_for("_labels", y) if all(map(is_bare, (y, rows, index, lam))) else None
     if kernel is None:
         return None
     out = torch.empty((len(y), num_classes), dtype=torch.float32, device=y.device)
@@ -133,7 +133,7 @@ def labels(y: Array, source: Array | None, parent: Array, share: Array, num_clas
         block = min(_CLASSES, 2 * _power(num_classes))
         with torch.cuda.device_of(out):
             kernel[(len(y), -(-num_classes // block))](
-                *map(_packed, (out, y, rows, parent, share)), *(len(y), len(rows), num_classes), parent.shape[0], block
+                *map(_packed, (out, y, rows, index, lam)), *(len(y), len(rows), num_classes), index.shape[0], block
             )
     return out
 
@@ -177,7 +177,7 @@ def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype
         like.dtype == rows.dtype
         and like.dtype in dtypes
         and dtype in dtypes
-        and all(crop is None for crop in region.crop)
+        and all(source_box is None for source_box in region.source_box)
         and 1 <= like.ndim - (1 if channels is None else 2) <= 3
         and prod(like.shape[1:]) <= _MOST
         and not (torch.is_grad_enabled() and any(y.requires_grad for y in (like, rows, *region.arrays().values())))
@@ -204,12 +204,12 @@ def _launch(
     own: Array,
     source: Array,
     gathered: bool,
-    parent: Array,
+    index: Array,
     region: Region,
     scale: Array | None,
     offset: Array | None,
 ) -> None:
-    """Launch the kernel on outputs, own samples and source, of that shape in memory."""
+    """Launch the kernel on outputs, base samples and source, of that shape in memory."""
     import torch
 
     n, (planes, *size, step) = len(out), shape
@@ -218,7 +218,7 @@ def _launch(
     vector = _power(min(_VECTOR // max(own.element_size(), out.element_size()), line))
     together = next(number for number in (4, 3, 2, 1) if planes % number == 0)
     groups, blocks = planes // together, -(-inner // block)
-    boxes: tuple[Array | None, ...] = (None,) * (region.parents + 1)
+    boxes: tuple[Array | None, ...] = (None,) * (region.sources + 1)
     background = weight = None
     if isinstance(region, Dense):
         weight = region.weight.view(torch.uint8) if region.weight.dtype == torch.bool else region.weight
@@ -227,10 +227,10 @@ def _launch(
     plain = own.dtype == out.dtype and scale is None and offset is None
     blended = background is not None or (weight is not None and weight.dtype != torch.uint8)
     kernel[(n * groups * blocks,)](
-        *(out, own, source, _packed(parent), tuple(map(_packed, boxes))),
+        *(out, own, source, _packed(index), tuple(map(_packed, boxes))),
         *map(_packed, (background, weight, region.fill, scale, offset)),
         *(n, len(source), inner, line, size[-2] if len(size) > 1 else 1, blocks, groups),
-        PARENTS=region.parents,
+        PARENTS=region.sources,
         GATHERED=gathered,
         PLAIN=plain,
         BLENDED=blended,
@@ -259,7 +259,7 @@ def _mix(
     out: tl.tensor,
     own: tl.tensor,
     source: tl.tensor,
-    parent: tl.tensor,
+    index: tl.tensor,
     boxes: tl.tuple,
     background: tl.tensor,
     weight: tl.tensor,
@@ -274,7 +274,7 @@ def _mix(
     blocks: tl.tensor,
     groups: tl.tensor,
     PARENTS: tl.constexpr,
-    GATHERED: tl.constexpr,  # the own sample is a row of the source too
+    GATHERED: tl.constexpr,  # the base sample is a row of the source too
     PLAIN: tl.constexpr,  # the output is of the dtype and in the units of the images
     BLENDED: tl.constexpr,  # there are weights between 0 and 1
     WHOLE: tl.constexpr,  # they are whole numbers of 2^-16
@@ -297,32 +297,32 @@ def _mix(
     who = _who(boxes, i, start, lane, line, height, PARENTS, AXES, STEP, WRAPS)
     for p in tl.static_range(PLANES):
         plane = first + p
-        only = tl.full(element.shape, 0, source.dtype.element_ty)  # the pixels that are of one parent alone
+        only = tl.full(element.shape, 0, source.dtype.element_ty)  # the pixels that are of one source alone
         alone = element < 0  # none yet
         total = tl.full(element.shape, 0, tl.int32 if WHOLE else tl.float32)
         rest = tl.where(who == PARENTS, 0, 65536)
         hidden = who == PARENTS if weight is None else valid
-        for turn in tl.static_range(WHOLE, PARENTS + WHOLE):  # whole numbers: last the own sample, which has the rest
+        for turn in tl.static_range(WHOLE, PARENTS + WHOLE):  # whole numbers: last the base sample, which has the rest
             at = turn % PARENTS * n + i
-            share = _share(turn % PARENTS, who, background, weight, at, pixel, pixels, valid)
+            lam = _share(turn % PARENTS, who, background, weight, at, pixel, pixels, valid)
             if weight is not None:
-                hidden &= share == 0
+                hidden &= lam == 0
             if WHOLE:
-                share = _rint(share * 65536).to(tl.int32) if turn < PARENTS else rest
-                rest -= share
+                lam = _rint(lam * 65536).to(tl.int32) if turn < PARENTS else rest
+                rest -= lam
             base, row = own, i
             if turn % PARENTS > 0 or GATHERED:
-                base, row = source, tl.minimum(tl.maximum(tl.load(parent + at), 0), rows - 1).to(tl.int64)
+                base, row = source, tl.minimum(tl.maximum(tl.load(index + at), 0), rows - 1).to(tl.int64)
             x = tl.load(
                 base + row * length + plane * inner + element,
-                _touched(share != 0, VECTOR) & valid,
+                _touched(lam != 0, VECTOR) & valid,
                 0,
                 eviction_policy="evict_last",
             )
             if BLENDED:
-                total = tl.where(share != 0, total + share * x.to(total.dtype), total)
-            only = tl.where(share == 1, x, only)
-            alone |= share == 1
+                total = tl.where(lam != 0, total + lam * x.to(total.dtype), total)
+            only = tl.where(lam == 1, x, only)
+            alone |= lam == 1
         value = total
         if WHOLE:
             value = ((total + 32768) >> 16).to(tl.uint8)
@@ -355,7 +355,7 @@ def _who(
     STEP: tl.constexpr,
     WRAPS: tl.constexpr,
 ) -> tl.tensor:
-    """Whose box each element lies in: that of a parent, the hole (PARENTS), or none (-1)."""
+    """Whose box each element lies in: that of a source, the hole (PARENTS), or none (-1)."""
     number = start // line
     column = start - number * line + lane
     who = tl.full(column.shape, -1, tl.int32)
@@ -408,7 +408,7 @@ def _share(
     pixels: tl.tensor,
     valid: tl.tensor,
 ) -> tl.tensor:
-    """How much of each element is of parent j, whose weights of output i are row j * n + i."""
+    """How much of each element is of source j, whose weights of output i are row j * n + i."""
     if weight is not None:
         return tl.load(weight + row * pixels + pixel, valid, 0).to(tl.float32)
     behind = tl.load(background + row) if background is not None else 1.0 if j == 0 else 0.0
@@ -441,8 +441,8 @@ def _labels(
     out: tl.tensor,
     own: tl.tensor,
     source: tl.tensor,
-    parent: tl.tensor,
-    share: tl.tensor,
+    index: tl.tensor,
+    lam: tl.tensor,
     n: tl.tensor,
     rows: tl.tensor,
     classes: tl.tensor,
@@ -456,11 +456,11 @@ def _labels(
     for j in tl.static_range(PARENTS):
         row, there, ids = i, i >= 0, own
         if j > 0:
-            row = tl.load(parent + j * n + i)
+            row = tl.load(index + j * n + i)
             there, ids = (row >= 0) & (row < rows), source
         one = tl.load(ids + row, there, -1).to(tl.int64)
         known &= there & (one >= 0) & (one < classes)
-        total += tl.where(which == one, tl.load(share + j * n + i), 0.0)
+        total += tl.where(which == one, tl.load(lam + j * n + i), 0.0)
     tl.store(out + i * classes + which, tl.where(known, total, float("nan")), which < classes)
 
 

@@ -26,7 +26,7 @@ from .._xp.fused import compiled, inlined
 
 TILE = 16896  #: elements of a row that are made before those of the next
 _LINE = 64  # bytes that are written past the caches at once
-_GRID = 65536
+_ONE = 65536
 _VECTOR = 32  # bytes that are copied at once
 _LONG = 4096  # bytes of a run that the system copies as fast
 _WORD = 8  # bytes that are compared at once
@@ -37,24 +37,25 @@ _ONES = _u(0x0101010101010101)  # a word of True
 
 @compiled
 def paste(
-    out: Any, own: Any, source: Any, filling: Any, parent: Any, gathered: bool, chained: bool, weight: Any,
-    blended: Any, held: Any, box: Any, who: Any, moved: Any, crop: Any, column: Any, ends: Any, turn: Any, shape: Any,
+    out: Any, own: Any, source: Any, filling: Any, index: Any, gathered: bool, chained: bool, weight: Any,
+    blended: Any, held: Any, box: Any, who: Any, moved: Any, source_box: Any, column: Any, ends: Any, turn: Any, shape:
+        Any,
     scale: Any, offset: Any, work: Any, buffer: Any,
 ) -> None:  # fmt: skip
-    """Outputs of a Paste: the own sample, or where blended[i] the blend of all by weight (k, n); over it the boxes.
+    """Outputs of a Paste: the base sample, or where blended[i] the blend of all by weight (k, n); over it the boxes.
 
-    Box b, int32 (boxes, n, d, 2), shows parent who[b], and where moved[b] the part crop[b] of it; where who[b] is -1,
-    `filling`, which has as many elements a row as a channel's plane of an image or as a line of it.
+    Box b, int32 (boxes, n, d, 2), shows source who[b], and where moved[b] the part source_box[b] of it; where who[b]
+    is -1, `filling`, which has as many elements a row as a channel's plane of an image or as a line of it.
     """
-    out, own, source, filling, parent = _lent(out), _lent(own), _lent(source), _lent(filling), _lent(parent)
-    weight, blended, box, who, crop = _lent(weight), _lent(blended), _lent(box), _lent(who), _lent(crop)
+    out, own, source, filling, index = _lent(out), _lent(own), _lent(source), _lent(filling), _lent(index)
+    weight, blended, box, who, source_box = _lent(weight), _lent(blended), _lent(box), _lent(who), _lent(source_box)
     moved, ends, turn, scale, offset = _lent(moved), _lent(ends), _lent(turn), _lent(scale), _lent(offset)
     work, buffer, held, column = _lent(work), _lent(buffer), _lent(held), _lent(column)
     planes, depth, height, width, step = shape
     line = width * step
     size = height * line
     row = planes * depth * size
-    order = _order(parent, chained, source.shape[0] // row)
+    order = _order(index, chained, source.shape[0] // row)
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
@@ -69,13 +70,13 @@ def paste(
                     continue
                 base, slab, units = plane * size, plane % depth * size, _units(scale, plane // depth, planes)
                 after = order[min(visit // together + 1, order.shape[0] - 1)]
-                then = parent[parent.shape[0] - 1, after] * row  # of a ring the others have been read by then
+                then = index[index.shape[0] - 1, after] * row  # of a ring the others have been read by then
                 low, high = _place(turn, ends, box, i, shape, plane % depth, top // line, (bottom - 1) // line + 1)
                 for b in range(box.shape[0]):
                     if moved[b] and ends[b, 1, 0] < ends[b, 1, 1]:
-                        across, along = box[b, i, box.shape[2] - 1], crop[b, i, box.shape[2] - 1]
+                        across, along = box[b, i, box.shape[2] - 1], source_box[b, i, box.shape[2] - 1]
                         _look(column[b], ends[b, 2, 0], ends[b, 2, 1], across, along, width, step)
-                mine = (parent[0, i] if gathered else i) * row
+                mine = (index[0, i] if gathered else i) * row
                 first = top
                 while first < bottom:
                     place = i * row + base + first
@@ -88,13 +89,13 @@ def paste(
                     to = _gathered_at(o, d, held, scale) - first
                     phase = units + first % step  # runs begin with a pixel, but where a piece does not
                     if gathered and buffer is None:
-                        _fetch_rows(source, parent, after, row, base + first, last - first)
+                        _fetch_rows(source, index, after, row, base + first, last - first)
                     if whole:
                         _take(d, o, own, mine + base + first, last - first, scale, offset, phase, work)
                     elif blended[i]:
                         x, length = mine + base + first, last - first
                         _blend(
-                            d, o, own, x, source, parent, i, row, base + first, length, weight, scale, offset, phase,
+                            d, o, own, x, source, index, i, row, base + first, length, weight, scale, offset, phase,
                             work,
                         )  # fmt: skip
                     at = first
@@ -108,8 +109,8 @@ def paste(
                             if composed and at < start:
                                 _move(g, to + at, own, mine + base + at, start - at)
                             _show(
-                                g, to + start, own, source, filling, parent, i, mine, row, plane // depth, slab + start,
-                                slab + end, who[b], b, moved, box, crop, column, shape,
+                                g, to + start, own, source, filling, index, i, mine, row, plane // depth, slab + start,
+                                slab + end, who[b], b, moved, box, source_box, column, shape,
                             )  # fmt: skip
                             if blended[i]:
                                 c = phase if start == first else units
@@ -127,23 +128,23 @@ def paste(
 
 @inlined
 def _blend(
-    d: Any, o: int, own: Any, mine: int, source: Any, parent: Any, i: int, row: int, at: int, length: int,
+    d: Any, o: int, own: Any, mine: int, source: Any, index: Any, i: int, row: int, at: int, length: int,
     weight: Any, scale: Any, offset: Any, units: int, work: Any,
 ) -> None:  # fmt: skip
-    """((w0 x0 + w1 x1) + w2 x2) + ..., in this order: the first two or three parents in one loop, the rest by pairs."""
+    """((w0 x0 + w1 x1) + w2 x2) + ..., in this order: the first two or three sources in one loop, the rest by pairs."""
     zero, none = work[0], d[0]
-    k, c = parent.shape[0], _u(units)
+    k, c = index.shape[0], _u(units)
     w0, w1 = weight[0, i], weight[1, i]
     for done in range(0, length, work.shape[0]):
         part = _u(min(work.shape[0], length - done))
-        to, p0, p1 = _u(o + done), _u(mine + done), _u(parent[1, i] * row + at + done)
+        to, p0, p1 = _u(o + done), _u(mine + done), _u(index[1, i] * row + at + done)
         if k == 2:
             for r in range(part):
                 value = w0 * _wide(own[p0 + r], zero) + w1 * _wide(source[p1 + r], zero)
                 d[to + r] = _narrow(_affine(value, scale, offset, c + r), none)
             continue
         if k % 2:
-            p2, w2 = _u(parent[2, i] * row + at + done), weight[2, i]
+            p2, w2 = _u(index[2, i] * row + at + done), weight[2, i]
             for r in range(part):
                 two = w0 * _wide(own[p0 + r], zero) + w1 * _wide(source[p1 + r], zero)
                 work[r] = two + w2 * _wide(source[p2 + r], zero)
@@ -151,7 +152,7 @@ def _blend(
             for r in range(part):
                 work[r] = w0 * _wide(own[p0 + r], zero) + w1 * _wide(source[p1 + r], zero)
         for j in range(2 + k % 2, k, 2):
-            p1, p2 = _u(parent[j, i] * row + at + done), _u(parent[j + 1, i] * row + at + done)
+            p1, p2 = _u(index[j, i] * row + at + done), _u(index[j + 1, i] * row + at + done)
             v1, v2 = weight[j, i], weight[j + 1, i]
             if j < k - 2:
                 for r in range(part):
@@ -167,20 +168,20 @@ def _blend(
 
 @compiled
 def _window(
-    g: Any, to: int, x: Any, of: int, plane: int, y: int, start: int, end: int, box: Any, crop: Any, shape: Any,
+    g: Any, to: int, x: Any, of: int, plane: int, y: int, start: int, end: int, box: Any, source_box: Any, shape: Any,
     column: Any,
 ) -> None:  # fmt: skip
-    """A part of a line of a box that shows a part of its parent: a shifted run, or pixel by pixel."""
+    """A part of a line of a box that shows a part of its source: a shifted run, or pixel by pixel."""
     _, depth, height, width, step = shape
     axes = box.shape[0]
     if axes > 2:
-        plane += _shown(plane % depth, box[0], crop[0], depth) - plane % depth
+        plane += _shown(plane % depth, box[0], source_box[0], depth) - plane % depth
     if axes > 1:
-        y = _shown(y, box[axes - 2], crop[axes - 2], height)
+        y = _shown(y, box[axes - 2], source_box[axes - 2], height)
     of += (plane * height + y) * width * step
-    box, crop = box[axes - 1], crop[axes - 1]
-    if _is_shifted(box, crop, start // step, (end - 1) // step + 1, width):
-        _move(g, to, x, of + start + (crop[0] - box[0]) * step, end - start)
+    box, source_box = box[axes - 1], source_box[axes - 1]
+    if _is_shifted(box, source_box, start // step, (end - 1) // step + 1, width):
+        _move(g, to, x, of + start + (source_box[0] - box[0]) * step, end - start)
         return
     while start % step and start < end:
         g[to] = x[of + column[start // step] + start % step]
@@ -202,13 +203,13 @@ def _window(
 
 
 @compiled
-def _look(column: Any, start: int, end: int, box: Any, crop: Any, width: int, step: int) -> None:
+def _look(column: Any, start: int, end: int, box: Any, source_box: Any, width: int, step: int) -> None:
     """Where the pixels of a line are that those of a box show, from start to end; as `_shown`, with one division."""
-    if _is_shifted(box, crop, start, end, width):
+    if _is_shifted(box, source_box, start, end, width):
         return
-    whole, part = 2 * max(crop[1] - crop[0], 1), 2 * max(box[1] - box[0], 1)
+    whole, part = 2 * max(source_box[1] - source_box[0], 1), 2 * max(box[1] - box[0], 1)
     over = (2 * (start - box[0]) + 1) * (whole // 2)
-    shown, over = crop[0] + over // part, over % part
+    shown, over = source_box[0] + over // part, over % part
     for pixel in range(start, end):
         column[pixel] = min(max(shown, 0), width - 1) * step
         over += whole
@@ -217,38 +218,38 @@ def _look(column: Any, start: int, end: int, box: Any, crop: Any, width: int, st
 
 
 @inlined
-def _is_shifted(box: Any, crop: Any, start: int, end: int, width: int) -> bool:
+def _is_shifted(box: Any, source_box: Any, start: int, end: int, width: int) -> bool:
     """Whether a box shows a run of pixels as they are, these of its own."""
-    same = crop[1] - crop[0] == box[1] - box[0] and crop[0] >= 0 and crop[1] <= width
+    same = source_box[1] - source_box[0] == box[1] - box[0] and source_box[0] >= 0 and source_box[1] <= width
     return bool(same and box[0] <= start and end <= box[1])
 
 
 @compiled
-def _shown(pixel: int, box: Any, crop: Any, length: int) -> int:
-    """The pixel of a parent that one of a box shows, as `look` of apply/images.py has it."""
-    whole, part = max(crop[1] - crop[0], 1), max(box[1] - box[0], 1)
-    return min(max(crop[0] + (2 * (pixel - box[0]) + 1) * whole // (2 * part), 0), length - 1)
+def _shown(pixel: int, box: Any, source_box: Any, length: int) -> int:
+    """The pixel of a source that one of a box shows, as `look` of apply/images.py has it."""
+    whole, part = max(source_box[1] - source_box[0], 1), max(box[1] - box[0], 1)
+    return min(max(source_box[0] + (2 * (pixel - box[0]) + 1) * whole // (2 * part), 0), length - 1)
 
 
 @compiled
 def dense(
-    out: Any, own: Any, source: Any, filling: Any, parent: Any, gathered: bool, chained: bool, weight: Any,
-    weights: Any, held: Any, moved: Any, box: Any, crop: Any, column: Any, shape: Any, scale: Any, offset: Any,
+    out: Any, own: Any, source: Any, filling: Any, index: Any, gathered: bool, chained: bool, weight: Any,
+    weights: Any, held: Any, moved: Any, box: Any, source_box: Any, column: Any, shape: Any, scale: Any, offset: Any,
     work: Any, buffer: Any,
 ) -> None:  # fmt: skip
-    """Outputs of a Dense: weight is (k, n, pixels), bool where each pixel is of one parent, else float32.
+    """Outputs of a Dense: weight is (k, n, pixels), bool where each pixel is of one source, else float32.
 
-    Where moved[j] parent j is seen through a window: box[j], int32 (n, d, 2), shows the part crop[j] of it. Where all
-    weights are 0 `filling` is seen, as in `paste`; if it is empty there is no such pixel.
+    Where moved[j] source j is seen through a window: box[j], int32 (n, d, 2), shows the part source_box[j] of it.
+    Where all weights are 0 `filling` is seen, as in `paste`; if it is empty there is no such pixel.
     """
-    out, own, source, filling, parent = _lent(out), _lent(own), _lent(source), _lent(filling), _lent(parent)
+    out, own, source, filling, index = _lent(out), _lent(own), _lent(source), _lent(filling), _lent(index)
     weight, weights, held, moved = _lent(weight), _lent(weights), _lent(held), _lent(moved)
-    box, crop, column, scale, offset = _lent(box), _lent(crop), _lent(column), _lent(scale), _lent(offset)
+    box, source_box, column, scale, offset = _lent(box), _lent(source_box), _lent(column), _lent(scale), _lent(offset)
     work, buffer = _lent(work), _lent(buffer)
     planes, depth, height, width, step = shape
     size = depth * height * width * step
     row = planes * size
-    order = _order(parent, chained, source.shape[0] // row)
+    order = _order(index, chained, source.shape[0] // row)
     d = _made_in(out, buffer)
     g = _gathered_in(d, held, scale)
     address = out.ctypes.data
@@ -262,12 +263,12 @@ def dense(
                 if plane >= planes:
                     continue
                 base, units = plane * size, _units(scale, plane, planes)
-                mine = (parent[0, i] if gathered else i) * row
+                mine = (index[0, i] if gathered else i) * row
                 after = order[min(visit // together + 1, order.shape[0] - 1)]
-                then = parent[parent.shape[0] - 1, after] * row  # of a ring the others have been read by then
-                for j in range(parent.shape[0]):
+                then = index[index.shape[0] - 1, after] * row  # of a ring the others have been read by then
+                for j in range(index.shape[0]):
                     if moved[j]:
-                        across, along = box[j, i, box.shape[2] - 1], crop[j, i, box.shape[2] - 1]
+                        across, along = box[j, i, box.shape[2] - 1], source_box[j, i, box.shape[2] - 1]
                         _look(column[j], 0, width, across, along, width, step)
                 first = top
                 while first < bottom:
@@ -276,18 +277,18 @@ def dense(
                     last = min(bottom, first + room)
                     o = _made_at(place, buffer, half)
                     if gathered and buffer is None:
-                        _fetch_rows(source, parent, after, row, base + first, last - first)
+                        _fetch_rows(source, index, after, row, base + first, last - first)
                     if _is_binary(weight[0, 0, 0]):
                         to = _gathered_at(o, d, held, scale)
                         _choose(
-                            g, to, own, source, filling, parent, i, mine, row, plane, first, last, weight, moved, box,
-                            crop, column, shape,
+                            g, to, own, source, filling, index, i, mine, row, plane, first, last, weight, moved, box,
+                            source_box, column, shape,
                         )  # fmt: skip
                         _convert(d, o, g, to, last - first, scale, offset, units + first % step, work)
                     else:
                         _soft(
-                            d, o, own, source, filling, parent, i, mine, row, plane, first, last, weight, weights, held,
-                            moved, box, crop, column, shape, units, scale, offset, work,
+                            d, o, own, source, filling, index, i, mine, row, plane, first, last, weight, weights, held,
+                            moved, box, source_box, column, shape, units, scale, offset, work,
                         )  # fmt: skip
                     _flush(out, address, place_before, made_before, buffer, half, source, then + base + first)
                     half, place_before, made_before = piece - half, place, last - first
@@ -297,10 +298,10 @@ def dense(
 
 @inlined
 def _choose(
-    g: Any, to: int, own: Any, source: Any, filling: Any, parent: Any, i: int, mine: int, row: int, plane: int,
-    first: int, last: int, weight: Any, moved: Any, box: Any, crop: Any, column: Any, shape: Any,
+    g: Any, to: int, own: Any, source: Any, filling: Any, index: Any, i: int, mine: int, row: int, plane: int,
+    first: int, last: int, weight: Any, moved: Any, box: Any, source_box: Any, column: Any, shape: Any,
 ) -> None:  # fmt: skip
-    """Runs of pixels of one parent each, of the last whose weight is True, or of a hole."""
+    """Runs of pixels of one source each, of the last whose weight is True, or of a hole."""
     step, holes = shape[4], filling.shape[0] > 0
     start = first
     who = _who(weight, i, start // step, holes)
@@ -316,29 +317,29 @@ def _choose(
             pixel += 1
         end = min(last, pixel * step)
         _show(
-            g, to + start - first, own, source, filling, parent, i, mine, row, plane, start, end, who, who, moved, box,
-            crop, column, shape,
+            g, to + start - first, own, source, filling, index, i, mine, row, plane, start, end, who, who, moved, box,
+            source_box, column, shape,
         )  # fmt: skip
         start, who = end, other
 
 
 @inlined
 def _show(
-    g: Any, to: int, own: Any, source: Any, filling: Any, parent: Any, i: int, mine: int, row: int, plane: int,
-    first: int, last: int, who: int, b: int, moved: Any, box: Any, crop: Any, column: Any, shape: Any,
+    g: Any, to: int, own: Any, source: Any, filling: Any, index: Any, i: int, mine: int, row: int, plane: int,
+    first: int, last: int, who: int, b: int, moved: Any, box: Any, source_box: Any, column: Any, shape: Any,
 ) -> None:  # fmt: skip
-    """Elements of a plane as one parent shows them, where moved[b] through its window; or what is in a hole."""
+    """Elements of a plane as one source shows them, where moved[b] through its window; or what is in a hole."""
     _, depth, height, width, step = shape
     base = plane * depth * height * width * step
     if who < 0:
-        _fill(g, to, filling, parent.shape[1], i, first, last, width * step)
+        _fill(g, to, filling, index.shape[1], i, first, last, width * step)
     elif moved[b]:
-        x, of = own if who == 0 else source, mine if who == 0 else parent[who, i] * row
-        _through(g, to, x, of, plane, first, last, box[b, i], crop[b, i], shape, column[b])
+        x, of = own if who == 0 else source, mine if who == 0 else index[who, i] * row
+        _through(g, to, x, of, plane, first, last, box[b, i], source_box[b, i], shape, column[b])
     elif who == 0:
         _move(g, to, own, mine + base + first, last - first)
     else:
-        _move(g, to, source, parent[who, i] * row + base + first, last - first)
+        _move(g, to, source, index[who, i] * row + base + first, last - first)
 
 
 @inlined
@@ -363,7 +364,8 @@ def _goes_on(weight: Any, i: int, pixel: int, holes: bool) -> bool:
 
 @inlined
 def _through(
-    g: Any, to: int, x: Any, of: int, plane: int, first: int, last: int, box: Any, crop: Any, shape: Any, column: Any
+    g: Any, to: int, x: Any, of: int, plane: int, first: int, last: int, box: Any, source_box: Any, shape: Any, column:
+        Any
 ) -> None:  # fmt: skip
     """What a window shows of elements of a plane, line by line."""
     _, depth, height, width, step = shape
@@ -372,8 +374,8 @@ def _through(
         y = first // line
         end = min(last, (y + 1) * line)
         _window(
-            g, to, x, of, plane * depth + y // height, y % height, first - y * line, end - y * line, box, crop, shape,
-            column,
+            g, to, x, of, plane * depth + y // height, y % height, first - y * line, end - y * line, box, source_box,
+            shape, column,
         )  # fmt: skip
         to, first = to + end - first, end
 
@@ -393,8 +395,8 @@ def _fill(g: Any, to: int, filling: Any, n: int, i: int, first: int, last: int, 
 
 @inlined
 def _soft(
-    d: Any, o: int, own: Any, source: Any, filling: Any, parent: Any, i: int, mine: int, row: int, plane: int,
-    first: int, last: int, weight: Any, weights: Any, held: Any, moved: Any, box: Any, crop: Any, column: Any,
+    d: Any, o: int, own: Any, source: Any, filling: Any, index: Any, i: int, mine: int, row: int, plane: int,
+    first: int, last: int, weight: Any, weights: Any, held: Any, moved: Any, box: Any, source_box: Any, column: Any,
     shape: Any, units: int, scale: Any, offset: Any, work: Any,
 ) -> None:  # fmt: skip
     """A blend with a weight a pixel."""
@@ -407,15 +409,15 @@ def _soft(
         _spread(weights, weight, j, i, begin, end, step)
         if moved[j]:
             x = own if j == 0 else source
-            at = mine if j == 0 else parent[j, i] * row
-            _through(held, 0, x, at, plane, first, last, box[j, i], crop[j, i], shape, column[j])
+            at = mine if j == 0 else index[j, i] * row
+            _through(held, 0, x, at, plane, first, last, box[j, i], source_box[j, i], shape, column[j])
             _weigh(work, weights, of, held, _u(0), length, j)
         elif j == 0:
             _weigh(work, weights, of, own, _u(mine + base + first), length, j)
         else:
-            _weigh(work, weights, of, source, _u(parent[j, i] * row + base + first), length, j)
+            _weigh(work, weights, of, source, _u(index[j, i] * row + base + first), length, j)
     if filling.shape[0] > 0 and _has_holes(weights, weight, i, begin, end, step):
-        _fill(held, 0, filling, parent.shape[1], i, first, last, width * step)
+        _fill(held, 0, filling, index.shape[1], i, first, last, width * step)
         one = _whole(np.float32(1), work[0])
         for r in range(length):
             if weights[of + r] == 0:
@@ -426,7 +428,7 @@ def _soft(
 
 @inlined
 def _weigh(work: Any, weights: Any, of: int, x: Any, p: int, length: int, j: int) -> None:
-    """Add a parent by its weights, one an element."""
+    """Add a source by its weights, one an element."""
     zero = work[0]
     if j == 0:
         for r in range(length):
@@ -457,7 +459,7 @@ def _has_holes(weights: Any, weight: Any, i: int, first: int, last: int, step: i
 
 @inlined
 def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, step: int) -> None:
-    """A parent's weight a pixel as one an element."""
+    """A source's weight a pixel as one an element."""
     if step == 1:
         for pixel in range(_u(last - first)):
             weights[pixel] = _weight(weights, weight, j, i, _u(first) + pixel)
@@ -477,7 +479,7 @@ def _spread(weights: Any, weight: Any, j: int, i: int, first: int, last: int, st
 
 @inlined
 def _weight(weights: Any, weight: Any, j: int, i: int, pixel: int) -> Any:
-    """A weight as it is computed with; the own sample's whole one is what the others leave of 2^16."""
+    """A weight as it is computed with; the base sample's whole one is what the others leave of 2^16."""
     zero = weights[0]
     if j > 0 or not _is_whole(zero):
         return _whole(weight[j, i, pixel], zero)
@@ -488,32 +490,32 @@ def _weight(weights: Any, weight: Any, j: int, i: int, pixel: int) -> Any:
 
 
 @compiled
-def labels(out: Any, own: Any, source: Any, parent: Any, share: Any) -> bool:
-    """Add up the shares of each class, of ids (n,); whether all ids are in range, and all parents rows."""
+def labels(out: Any, own: Any, source: Any, index: Any, lam: Any) -> bool:
+    """Add up the shares of each class, of ids (n,); whether all ids are in range, and all sources rows."""
     for i in range(out.shape[0]):
-        for j in range(parent.shape[0]):
-            row = np.int64(parent[j, i])
+        for j in range(index.shape[0]):
+            row = np.int64(index[j, i])
             if not 0 <= row < source.shape[0]:
                 return False
             label = np.int64(own[i] if j == 0 else source[row])
             if not 0 <= label < out.shape[1]:
                 return False
-            out[i, label] += share[j, i]
+            out[i, label] += lam[j, i]
     return True
 
 
 @compiled
-def _order(parent: Any, chained: bool, rows: int) -> Any:
+def _order(index: Any, chained: bool, rows: int) -> Any:
     """The outputs, each followed by its first partner where that is one of them and still to come.
 
-    Parents that are no rows of the source are found here, before memory is read for one.
+    Sources that are no rows of the source are found here, before memory is read for one.
     """
-    n = parent.shape[1]
-    for one in parent.flat:
+    n = index.shape[1]
+    for one in index.flat:
         if not 0 <= one < rows:
-            raise IndexError("parents: expected rows of the source, got one that is not there")
+            raise IndexError("index: expected rows of the source, got one that is not there")
     order = np.arange(n)
-    if not chained or parent.shape[0] == 1:
+    if not chained or index.shape[0] == 1:
         return order
     seen = np.zeros(n, np.bool_)
     count = 0
@@ -523,15 +525,15 @@ def _order(parent: Any, chained: bool, rows: int) -> Any:
             seen[i] = True
             order[count] = i
             count += 1
-            i = np.int64(parent[1, i])
+            i = np.int64(index[1, i])
     return order
 
 
 @inlined
-def _fetch_rows(source: Any, parent: Any, i: int, row: int, at: int, length: int) -> None:
+def _fetch_rows(source: Any, index: Any, i: int, row: int, at: int, length: int) -> None:
     """Have all that output i is made of fetched: rows from anywhere, which the processor cannot guess."""
-    for j in range(parent.shape[0]):
-        _fetch(source, parent[j, i] * row + at, length)
+    for j in range(index.shape[0]):
+        _fetch(source, index[j, i] * row + at, length)
 
 
 @inlined
@@ -712,7 +714,7 @@ def _take(d: Any, o: int, x: Any, s: int, length: int, scale: Any, offset: Any, 
 
 
 def _is_binary(weight: Any) -> bool:
-    """Whether each pixel is of one parent."""
+    """Whether each pixel is of one source."""
     raise NotImplementedError
 
 
@@ -824,7 +826,7 @@ def _is_whole_of(zero):
 @overload(_whole, inline="always")
 def _whole_of(weight, zero):
     if zero == types.int32:
-        return lambda weight, zero: np.int32(np.rint(weight * np.float32(_GRID)))
+        return lambda weight, zero: np.int32(np.rint(weight * np.float32(_ONE)))
     if zero == types.float64:
         return lambda weight, zero: np.float64(weight)
     return lambda weight, zero: weight
@@ -897,7 +899,7 @@ def _narrow_of(value, none):
     if none == types.uint16:
         return lambda value, none: _float_to_brain(value)
     if none == types.uint8 and isinstance(value, types.Integer):
-        return lambda value, none: np.uint8((value + _GRID // 2) >> 16)
+        return lambda value, none: np.uint8((value + _ONE // 2) >> 16)
     if none == types.uint8:
         return lambda value, none: np.uint8(min(max(np.rint(value), np.float32(0)), np.float32(255)))
     return lambda value, none: value

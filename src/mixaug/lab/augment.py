@@ -13,7 +13,7 @@ from .errors import unknown
 
 Images = NDArray[np.uint8]
 Targets = NDArray[Any]
-Words = NDArray[np.uint32]
+Uint32 = NDArray[np.uint32]
 
 _PLACE = -3  # folded into the batch's key: no step and no branch of a recipe has this number
 _WORDS = 4  # of each row: flip, crop's two axes, brightness
@@ -43,11 +43,11 @@ def augment(images: Images, names: Sequence[str], key: Sequence[int], *, fill: i
         (2, 8, 8, 1)
     """
     rows = np.arange(len(images), dtype=np.uint32)
-    words = keys.words(_xp.common(), keys.fold_in(keys.make(key), _PLACE), rows, _WORDS)
+    bits = keys.random_bits(_xp.common(), keys.fold_in(keys.make(key), _PLACE), rows, _WORDS)
     for name in names:
         if name not in AUGMENTATIONS:
             raise unknown("an augmentation", name, AUGMENTATIONS)
-        images = AUGMENTATIONS[name](images, words, fill)
+        images = AUGMENTATIONS[name](images, bits, fill)
     return images
 
 
@@ -71,28 +71,28 @@ def moved(targets: Targets, names: Sequence[str], key: Sequence[int], *, fill: i
     return pixels.reshape(targets.shape)
 
 
-def _flip(images: Images, words: Words, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
-    flipped: Images = np.where(words[0, :, None, None, None] < 2**31, images[:, :, ::-1], images)
+def _flip(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
+    flipped: Images = np.where(bits[0, :, None, None, None] < 2**31, images[:, :, ::-1], images)
     return flipped
 
 
-def _crop(images: Images, words: Words, fill: int) -> Images:
+def _crop(images: Images, bits: Uint32, fill: int) -> Images:
     n, height, width, _ = images.shape
     down, right = max(1, height // 8), max(1, width // 8)
     padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)), constant_values=fill)
-    row = _below(words[1], 2 * down + 1)[:, None, None] + np.arange(height)[:, None]
-    column = _below(words[2], 2 * right + 1)[:, None, None] + np.arange(width)
+    row = _below(bits[1], 2 * down + 1)[:, None, None] + np.arange(height)[:, None]
+    column = _below(bits[2], 2 * right + 1)[:, None, None] + np.arange(width)
     cropped: Images = padded[np.arange(n)[:, None, None], row, column]
     return cropped
 
 
-def _brightness(images: Images, words: Words, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
-    factor = 0.8 + 0.4 * keys.uniform(_xp.common(), words[3])
+def _brightness(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
+    factor = 0.8 + 0.4 * keys.uniform(_xp.common(), bits[3])
     brightened: Images = np.rint(images * factor[:, None, None, None]).clip(0, 255).astype(np.uint8)
     return brightened
 
 
-def _below(word: Words, end: int) -> NDArray[np.int64]:
+def _below(word: Uint32, end: int) -> NDArray[np.int64]:
     """A whole number of 0 .. end - 1."""
     return (word.astype(np.int64) * end) >> 32
 

@@ -118,7 +118,7 @@ def plain(name: str) -> str:
 
 
 def paragraph(parts: Sequence[str], joint: str, face: Font, width: int) -> Image.Image:
-    """Parts joined, on as many lines as the width needs; no part is broken."""
+    """PerSource joined, on as many lines as the width needs; no part is broken."""
     lines: list[str] = []
     for part in (*(part + joint for part in parts[:-1]), *parts[-1:]):
         if lines and face.getlength((lines[-1] + part).rstrip()) <= width:

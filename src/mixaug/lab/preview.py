@@ -1,4 +1,4 @@
-"""Pictures of mixes: what each is made of, the parents beside it, and where each pixel came from."""
+"""Pictures of mixes: what each is made of, the sources beside it, and where each pixel came from."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from .drawing import (
 from .errors import LabError
 from .folder import write
 
-#: One colour a parent, told apart under every colour blindness and dark enough to be read as text on white.
+#: One colour a source, told apart under every colour blindness and dark enough to be read as text on white.
 PALETTE = ((0, 103, 173), (201, 72, 0), (0, 122, 92), (168, 58, 128), (82, 82, 82), (124, 92, 0), (88, 64, 190))
 
 _VEIL = 0.7  # how much of the overlay is colour
 
 
 def sheet(split: Split, data: Data, recipe: Recipe, *, key: Sequence[int], rows: int = 6) -> Image.Image:
-    """Mixed images titled with what they are made of, beside an overlay of where each pixel came from, and the parents.
+    """Mixed images titled with what they are made of, beside an overlay of where each pixel came from, and the sources.
 
-        overlay[pixel] = 0.7 * sum_k dense()[k, pixel] * colour[k] + 0.3 * grey of the mixed pixel
+        overlay[pixel] = 0.7 * sum_k pixel_weights()[k, pixel] * colour[k] + 0.3 * grey of the mixed pixel
 
-    The mix is drawn once for all images, so parents are taken from all of them; the first `rows` outputs are shown. A
-    parent that an output has nothing of is left blank, and a hole, which belongs to no parent, is as pale as that.
+    The mix is drawn once for all images, so sources are taken from all of them; the first `rows` outputs are shown. A
+    source that an output has nothing of is left blank, and a hole, which belongs to no source, is as pale as that.
     Masks, in the colours of their classes, and target images stand below their images. Boxes have the name of their
     class, and mixed ones how much of them can still be seen. Where there are objects, it is said how often a plain
     label names an image of which none is to be seen.
@@ -77,7 +77,7 @@ def sheet(split: Split, data: Data, recipe: Recipe, *, key: Sequence[int], rows:
     if not 1 <= rows <= 100:
         raise LabError(f"expected 1 to 100 rows, got {rows}: 6 fit a screen")
     mixes = _shown_mixes(split, data, recipe, key, rows)
-    heads = ["mixed", "origin of each pixel", "own sample", *(f"parent {j}" for j in range(2, recipe.parents + 1))]
+    heads = ["mixed", "origin of each pixel", "base sample", *(f"partner {j}" for j in range(1, recipe.sources))]
     cell = mixes.cell
     columns = beside([line(head, font(12), QUIET, cell) for head in heads], cell)
     body = [below([mixes.titled(i, columns.width), beside(mixes.row(i), cell)], 8) for i in range(mixes.count)]
@@ -156,14 +156,14 @@ def fed(split: Split, data: Data, recipe: Recipe, key: Sequence[int]) -> Image.I
     return framed(below([rows, *_legend(split, data, rows.width)], 24), GAP)
 
 
-def terms(share: Sequence[float], names: Sequence[str]) -> list[str]:
+def terms(lam: Sequence[float], names: Sequence[str]) -> list[str]:
     """What an output is made of, largest share first; shares that round to 0.00 are left out.
 
     >>> " + ".join(terms([0.38, 0.0, 0.62], ["bag", "boot", "coat"]))
     '0.62 coat + 0.38 bag'
     """
-    order = sorted(range(len(share)), key=lambda j: -share[j])
-    return [f"{share[j]:.2f} {names[j]}" for j in order if f"{share[j]:.2f}" != "0.00"]
+    order = sorted(range(len(lam)), key=lambda j: -lam[j])
+    return [f"{lam[j]:.2f} {names[j]}" for j in order if f"{lam[j]:.2f}" != "0.00"]
 
 
 def save(image: Image.Image, path: Path) -> None:
@@ -185,7 +185,7 @@ class _Mixes:
         self.count = min(count, len(split))
         self.outputs = self.mix.images(split.images)
         self.targets, self.boxes = self._targets(), self._boxes()
-        self.weight = self.mix.dense()[:, : self.count].astype(np.float32)
+        self.weight = self.mix.pixel_weights()[:, : self.count].astype(np.float32)
         self.cell = max(shown(split.images[0]).width, SMALLEST)
 
     def _targets(self) -> NDArray[Any]:
@@ -212,7 +212,7 @@ class _Mixes:
         return shown(self.outputs[i])
 
     def overlay(self, i: int) -> Image.Image:
-        """Output i in grey under the colours of the parents that each pixel came from; pale where it came from none."""
+        """Output i in grey under the colours of the sources that each pixel came from; pale where it came from none."""
         colours = np.array([_colour(j) for j in range(len(self.weight))], np.float32)
         origin = np.tensordot(self.weight[:, i], colours, axes=(0, 0))
         origin += (1 - self.weight[:, i].sum(axis=0))[..., None] * np.array(FAINT, np.float32)
@@ -233,35 +233,35 @@ class _Mixes:
             boxed(self.outputs[i], boxes[there], self._coloured(labels[there]), [f"{w:.2f}" for w in weight[there]])
         ]
 
-    def parent(self, i: int, j: int) -> Image.Image:
-        """Parent j of output i over a bar of its colour and its name, or a blank."""
-        row = self.mix.parent[j, i]
+    def source(self, i: int, j: int) -> Image.Image:
+        """Source j of output i over a bar of its colour and its name, or a blank."""
+        row = self.mix.index[j, i]
         pictures = below([self._sample(row), *self._answer(self.given.images[row], self.given.targets[row])], SEAM)
-        if not self.mix.share[j, i]:
+        if not self.mix.lam[j, i]:
             return Image.new("RGB", pictures.size, FAINT)
         bar = Image.new("RGB", (pictures.width, 5), _colour(j))
         name = line(self.names(i)[j], font(13, bold=True), _colour(j), self.cell)
         return below([below([pictures, bar], 0), name], 4)
 
     def names(self, i: int) -> list[str]:
-        """What the parents of output i are called: by their classes or, where they have none, by their numbers."""
-        rows = self.mix.parent[:, i]
+        """What the sources of output i are called: by their classes or, where they have none, by their numbers."""
+        rows = self.mix.index[:, i]
         if self.data.task == "classification":
             return self._classes(self.given.targets[rows])
         return [f"image {row + 1}" for row in rows]
 
     def terms(self, i: int) -> list[str]:
         """Shares and names of output i."""
-        return terms(self.mix.share[:, i].tolist(), self.names(i))
+        return terms(self.mix.lam[:, i].tolist(), self.names(i))
 
     def titled(self, i: int, width: int) -> Image.Image:
         """The title of output i."""
         return paragraph(self.terms(i), " + ", font(15, bold=True), width)
 
     def row(self, i: int) -> list[Image.Image]:
-        """The cells of output i: the mix, its overlay, its parents; below the first two its target and its boxes."""
+        """The cells of output i: the mix, its overlay, its sources; below the first two its target and its boxes."""
         own = [below([self.mixed(i), *self.target(i)], SEAM), below([self.overlay(i), *self.objects(i)], SEAM)]
-        return own + [self.parent(i, j) for j in range(len(self.weight))]
+        return own + [self.source(i, j) for j in range(len(self.weight))]
 
     def _sample(self, row: int) -> Image.Image:
         """A given image with its boxes."""
@@ -285,8 +285,8 @@ class _Mixes:
 
 
 def _shown_mixes(split: Split, data: Data, recipe: Recipe, key: Any, count: int) -> _Mixes:
-    if recipe.parents > 16:
-        raise LabError(f"expected a recipe of 16 parents at most, got {recipe.parents}: more fit no sheet")
+    if recipe.sources > 16:
+        raise LabError(f"expected a recipe of 16 sources at most, got {recipe.sources}: more fit no sheet")
     return _Mixes(split, data, recipe, key, count)
 
 

@@ -277,7 +277,7 @@ class Run:
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """What an arm is fed: the batch i of an epoch is a pure function of (seed, epoch, i).
 
-    Its rows and their augmentation do not depend on the arm, and its parents are its own augmented rows.
+    Its rows and their augmentation do not depend on the arm, and its sources are its own augmented rows.
 
     Args:
         config: batch size and augmentation.

@@ -82,7 +82,7 @@ def recipes() -> tuple[Entry, ...]:
     Example:
         >>> import mixaug as ma
         >>> ma.recipes()[0].defaults
-        'MixUp(alpha=1.0, parents=2)'
+        'MixUp(alpha=1.0, sources=2)'
         >>> str(ma.recipes()[0].paper)
         'Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"'
     """
@@ -103,7 +103,7 @@ def recipe(text_form: str) -> Recipe:
     Example:
         >>> import mixaug as ma
         >>> ma.recipe("one_of(mixup(alpha=0.2), cutmix)")
-        one_of(MixUp(alpha=0.2, parents=2), CutMix(alpha=1.0))
+        one_of(MixUp(alpha=0.2, sources=2), CutMix(alpha=1.0))
     """
     return read(text_form, KNOWN)
 

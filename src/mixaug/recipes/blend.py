@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .._xp import Array, Dim, Library
-from ..keys import GRID, beta_table, look_up
+from ..keys import ONE, beta_table, look_up
 from ..regions import Paste, Region
 from .recipe import Draw, Recipe, check_number, check_whole, keep
 
@@ -15,55 +15,55 @@ from .recipe import Draw, Recipe, check_number, check_whole, keep
 class MixUp(Recipe):
     """Blend each sample with others of its batch.
 
-        output = sum_k share[k] * parent[k],  share ~ Dirichlet(alpha, ..., alpha)
+        output = sum_k lam[k] * x[index[k]],  lam ~ Dirichlet(alpha, ..., alpha)
 
-    With two parents that is share[0] ~ Beta(alpha, alpha). Shares are whole numbers of 1/65536.
+    With two sources that is lam[0] ~ Beta(alpha, alpha). Shares are whole numbers of 1/65536.
 
     Args:
         alpha: concentration, above 0: small ones leave most samples nearly alone, 1 makes all blends equally likely.
-        parents: how many samples an output is made of, 2 or more.
+        sources: how many samples an output is made of, 2 or more.
 
     Raises:
-        ValueError: an alpha or a number of parents that is none.
+        ValueError: an alpha or a number of sources that is none.
 
     Example:
         >>> import mixaug as ma
-        >>> ma.MixUp(alpha=0.2, parents=3).draw(4, size=(8, 8), key=(0, 0)).share.shape
+        >>> ma.MixUp(alpha=0.2, sources=3).draw(4, size=(8, 8), key=(0, 0)).lam.shape
         (3, 4)
 
     Good for classification and regression of anything that can be averaged, signals too, and for networks that are too
-    sure of themselves. A blend shows every parent everywhere, but none as it is.
+    sure of themselves. A blend shows every source everywhere, but none as it is.
 
     Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". The paper draws one weight for a batch; this draws
     one for each row: `per_batch(MixUp(...))` is the paper's.
     """
 
     alpha: float = 1.0
-    parents: int = 2
+    sources: int = 2
 
     def __post_init__(self) -> None:
         keep(
             self,
             alpha=check_number("MixUp alpha", self.alpha, 0),
-            parents=check_whole("MixUp parents", self.parents, 2),
+            sources=check_whole("MixUp sources", self.sources, 2),
         )
 
     def region(self, draw: Draw) -> Region:
-        """Weights by stick-breaking: each other parent takes a Beta part of what is left, the own sample the rest."""
-        weights = sticks(draw.xp, self.alpha, self.parents, draw.words(self.parents - 1), draw.n)
-        return Paste(draw.xp.stack(weights) * (1 / GRID), (None,) * self.parents)
+        """Weights by stick-breaking: each other source takes a Beta part of what is left, the base sample the rest."""
+        weights = sticks(draw.xp, self.alpha, self.sources, draw.random_bits(self.sources - 1), draw.n)
+        return Paste(draw.xp.stack(weights) * (1 / ONE), (None,) * self.sources)
 
 
-def sticks(xp: Library, alpha: float, count: int, words: Array, n: Dim) -> list[Array]:
-    """Dirichlet(alpha, ..., alpha) weights of `count` parts by breaking a stick: whole numbers that sum to GRID.
+def sticks(xp: Library, alpha: float, count: int, bits: Array, n: Dim) -> list[Array]:
+    """Dirichlet(alpha, ..., alpha) weights of `count` parts by breaking a stick: whole numbers that sum to ONE.
 
     The first part is what the others leave; there is a word for each of those.
     """
-    rest = xp.full((n,), float(GRID), "float32")
+    rest = xp.full((n,), float(ONE), "float32")
     weights: list[Array] = []
     for left in range(count - 1, 0, -1):
         table = beta_table(alpha, left * alpha)
-        weights.append(xp.rint(rest * look_up(xp, table, words[len(weights)])))  # whole: no library rounds rest anew
+        weights.append(xp.rint(rest * look_up(xp, table, bits[len(weights)])))  # whole: no library rounds rest anew
         rest = rest - weights[-1]
     return [rest, *weights]
 
@@ -72,10 +72,10 @@ def sticks(xp: Library, alpha: float, count: int, words: Array, n: Dim) -> list[
 class Identity(Recipe):
     """Leave every sample as it is; labels still become one row of weights a sample."""
 
-    parents: ClassVar[int] = 1
+    sources: ClassVar[int] = 1
 
     def region(self, draw: Draw) -> Region:  # noqa: ARG002 - nothing to draw
-        """The own sample everywhere."""
+        """The base sample everywhere."""
         return Paste(None, (None,))
 
     def __repr__(self) -> str:

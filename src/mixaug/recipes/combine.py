@@ -40,9 +40,9 @@ class OneOf(Recipe):
             raise ValueError("one_of: expected weights with a sum above 0, got only zeros")
 
     @property
-    def parents(self) -> int:
-        """k, the largest number of parents among the recipes."""
-        return max(recipe.parents for recipe in self.recipes)
+    def sources(self) -> int:
+        """k, the largest number of sources among the recipes."""
+        return max(recipe.sources for recipe in self.recipes)
 
     def region(self, draw: Draw) -> Drawn:
         """Each row's region is that of the recipe chosen for it."""
@@ -53,7 +53,7 @@ class OneOf(Recipe):
         """int32 (n,): the place of the recipe chosen for each row."""
         weights = self.weights or (1.0,) * len(self.recipes)
         limits = [round(2**24 * part / sum(weights)) for part in accumulate(weights)]
-        bits = bits24(draw.xp, draw.words(1)[0])
+        bits = bits24(draw.xp, draw.random_bits(1)[0])
         return sum((draw.xp.cast(bits >= limit, "int32") for limit in limits[:-1]), draw.rows_of(0))
 
     def __repr__(self) -> str:
@@ -73,9 +73,9 @@ class PerBatch(Recipe):
         check_recipe("per_batch", self.recipe)
 
     @property
-    def parents(self) -> int:
-        """k, the number of parents of the recipe."""
-        return self.recipe.parents
+    def sources(self) -> int:
+        """k, the number of sources of the recipe."""
+        return self.recipe.sources
 
     def region(self, draw: Draw) -> Drawn:
         """The recipe's region for row 0, in every row."""
@@ -100,9 +100,9 @@ class Schedule(Recipe):
         keep(self, phases=tuple((start, phases[start]) for start in sorted(phases)))
 
     @property
-    def parents(self) -> int:
-        """k, the largest number of parents among the recipes."""
-        return max(recipe.parents for _, recipe in self.phases)
+    def sources(self) -> int:
+        """k, the largest number of sources among the recipes."""
+        return max(recipe.sources for _, recipe in self.phases)
 
     def region(self, draw: Draw) -> Drawn:
         """That of the recipe whose time it is; where the epoch is traced all are drawn, and one is chosen."""
@@ -115,7 +115,7 @@ class Schedule(Recipe):
         held = xp.concrete(epoch) if xp else epoch
         if held is not None:
             start, recipe = max(phase for phase in self.phases if phase[0] <= max(int(held), 0))
-            return Chosen(draw.rows_of(0), (recipe.region(draw.child(start)),), self.parents)
+            return Chosen(draw.rows_of(0), (recipe.region(draw.child(start)),), self.sources)
         begun = [draw.xp.cast(draw.xp.constant(epoch) >= start, "int32") for start, _ in self.phases[1:]]
         choice = sum(begun, draw.rows_of(0))
         return Chosen(choice, tuple(recipe.region(draw.child(start)) for start, recipe in self.phases))
@@ -139,7 +139,7 @@ def schedule(phases: Mapping[int, Recipe]) -> Recipe:
     Example:
         >>> import mixaug as ma
         >>> late = ma.schedule({0: ma.CutMix(), 180: ma.identity()})  # the last 20 of 200 epochs without mixing
-        >>> late.draw(2, size=(8, 8), key=(0, 180, 5)).share
+        >>> late.draw(2, size=(8, 8), key=(0, 180, 5)).lam
         array([[1., 1.],
                [0., 0.]], dtype=float32)
 
@@ -179,7 +179,7 @@ def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: in
         >>> falling = ma.ramp(lambda p: ma.sometimes(p, mix), {90: 1.0, 100: 0.0})
         >>> recipe = ma.schedule({0: mix, **half, **falling})
         >>> recipe.phases[-6]
-        (95, sometimes(0.5, MixUp(alpha=0.5, parents=2)))
+        (95, sometimes(0.5, MixUp(alpha=0.5, sources=2)))
     """
     check_whole("ramp every", every, 1)
     if len(points) < 2:
@@ -203,7 +203,7 @@ def one_of(*recipes: Recipe, weights: Sequence[float] | None = None) -> Recipe:
 
     Example:
         >>> import mixaug as ma
-        >>> ma.one_of(ma.MixUp(alpha=0.2), ma.CutMix(), weights=(1, 3)).parents
+        >>> ma.one_of(ma.MixUp(alpha=0.2), ma.CutMix(), weights=(1, 3)).sources
         2
 
     `per_batch(one_of(...))` chooses once for the batch, as torchvision's RandomChoice and timm's switch_prob do.
@@ -235,7 +235,7 @@ def sometimes(p: float, recipe: Recipe) -> Recipe:
 
 
 def per_batch(recipe: Recipe) -> Recipe:
-    """Draw once for all rows, as most papers do: one weight, one box; parents still differ from row to row.
+    """Draw once for all rows, as most papers do: one weight, one box; sources still differ from row to row.
 
     Where single samples are mixed (`ma.tf.mixed_zip`, `ma.grain`, `ma.torch.MixedDataset`) all of an epoch are the rows
     of one draw: mix batches instead.
@@ -249,18 +249,18 @@ def per_batch(recipe: Recipe) -> Recipe:
     Example:
         >>> import mixaug as ma
         >>> mix = ma.per_batch(ma.CutMix()).draw(6, size=(8, 8), key=(0, 0))
-        >>> len(set(mix.share[1].tolist()))
+        >>> len(set(mix.lam[1].tolist()))
         1
     """
     return PerBatch(recipe)
 
 
 def identity() -> Recipe:
-    """Mix nothing: every output is its own sample, in fresh memory, with a dense label.
+    """Mix nothing: every output is its base sample, in fresh memory, with a dense label.
 
     Example:
         >>> import mixaug as ma
-        >>> ma.identity().draw(3, size=(8, 8), key=(0, 0)).share
+        >>> ma.identity().draw(3, size=(8, 8), key=(0, 0)).lam
         array([[1., 1., 1.]], dtype=float32)
     """
     return Identity()

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
-from ..keys import GRID, below, beta_quantiles, beta_table, floor, look_up
+from ..keys import ONE, below, beta_quantiles, beta_table, floor, look_up
 from ..regions import Paste, Region
 from .blend import sticks
 from .recipe import Draw, Recipe, check_number, check_whole, keep
@@ -23,7 +23,7 @@ class CutMix(Recipe):
 
         side[a] = floor(size[a] * (1 - lam)^(1/d)),  lam ~ Beta(alpha, alpha),  d = len(size)
         box = side around a uniform centre, clipped to the image
-        share[1] = area(box) / area(image)
+        lam[1] = area(box) / area(image)
 
     Args:
         alpha: concentration, above 0.
@@ -34,7 +34,7 @@ class CutMix(Recipe):
     Example:
         >>> import mixaug as ma
         >>> mix = ma.CutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0))
-        >>> (mix.dense().mean(axis=(2, 3)) == mix.share).all()
+        >>> (mix.pixel_weights().mean(axis=(2, 3)) == mix.lam).all()
         np.True_
 
     Good for image classification: most of an image stays as it is, and one telling part of it is not enough. A box
@@ -46,21 +46,21 @@ class CutMix(Recipe):
     """
 
     alpha: float = 1.0
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, alpha=check_number(f"{type(self).__name__} alpha", self.alpha, 0))
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second parent over the own sample."""
+        """A box of the second source over the base sample."""
         xp, axes = draw.xp, len(draw.size)
-        words = draw.words(1 + axes)
-        ratio = look_up(xp, side_ratios(self.alpha, self.alpha, axes), words[0])
-        return Paste(None, (None, self._place(draw, ratio, words[1:])))
+        bits = draw.random_bits(1 + axes)
+        ratio = look_up(xp, side_ratios(self.alpha, self.alpha, axes), bits[0])
+        return Paste(None, (None, self._place(draw, ratio, bits[1:])))
 
-    def _place(self, draw: Draw, ratio: Array, words: Array) -> Array:
+    def _place(self, draw: Draw, ratio: Array, bits: Array) -> Array:
         """int32 (n, d, 2): where a box of that side ratio lies, by a word an axis."""
-        return clipped_box(draw, ratio, words)
+        return clipped_box(draw, ratio, bits)
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,17 @@ class InsideCutMix(CutMix):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.InsideCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).parent.shape
+        >>> ma.InsideCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).source.shape
         (2, 2)
 
     Good for mixes as strong as alpha says. Pixels in the middle are pasted more often than those at the border.
 
     French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", place boxes so. A
-    clipped box keeps more of the own sample than lam says (a mean of 0.68 instead of 0.5 at alpha 1); this does not.
+    clipped box keeps more of the base sample than lam says (a mean of 0.68 instead of 0.5 at alpha 1); this does not.
     """
 
-    def _place(self, draw: Draw, ratio: Array, words: Array) -> Array:
-        return inside_box(draw, ratio, words)
+    def _place(self, draw: Draw, ratio: Array, bits: Array) -> Array:
+        return inside_box(draw, ratio, bits)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class EvenCutMix(CutMix):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.EvenCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).parent.shape
+        >>> ma.EvenCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).source.shape
         (2, 2)
 
     Good for images whose border matters as much as their middle: scans, tiles, textures.
@@ -112,8 +112,8 @@ class EvenCutMix(CutMix):
     The `uniform_sampling` of MosaicML's Composer. Elsewhere pixels in the middle are pasted more often.
     """
 
-    def _place(self, draw: Draw, ratio: Array, words: Array) -> Array:
-        ends = [self._along(draw, axis, ratio, words[axis]) for axis in range(len(draw.size))]
+    def _place(self, draw: Draw, ratio: Array, bits: Array) -> Array:
+        ends = [self._along(draw, axis, ratio, bits[axis]) for axis in range(len(draw.size))]
         return draw.xp.stack(ends, axis=1)
 
     def _along(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
@@ -130,7 +130,7 @@ class CutMixMinMax(Recipe):
 
         side[a] ~ U{least, .., most},  least = floor(low * size[a]),  most = max(floor(high * size[a]) - 1, least)
         start[a] ~ U{0, .., size[a] - side[a]}
-        share[1] = area(box) / area(image)
+        lam[1] = area(box) / area(image)
 
     Args:
         low: the least side in parts of the image's, 0 to 1; where a side is 0, nothing is pasted.
@@ -141,7 +141,7 @@ class CutMixMinMax(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.CutMixMinMax(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).share[1]
+        >>> ma.CutMixMinMax(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
     Good for mixes that are never too weak and never too strong, and for repeating what was trained with timm.
@@ -152,17 +152,17 @@ class CutMixMinMax(Recipe):
 
     low: float = 0.2
     high: float = 0.8
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, low=check_number("CutMixMinMax low", self.low, 0, 1, open_low=False))
         keep(self, high=check_number("CutMixMinMax high", self.high, self.low, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second parent over the own sample."""
+        """A box of the second source over the base sample."""
         axes = range(len(draw.size))
-        words = draw.words(2 * len(axes))
-        box = [self._inside(draw, axis, words[axis], words[len(axes) + axis]) for axis in axes]
+        bits = draw.random_bits(2 * len(axes))
+        box = [self._inside(draw, axis, bits[axis], bits[len(axes) + axis]) for axis in axes]
         return Paste(None, (None, draw.xp.stack(box, axis=1)))
 
     def _inside(self, draw: Draw, axis: int, side_word: Array, start_word: Array) -> Array:
@@ -189,7 +189,7 @@ class BoxMix(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.BoxMix(low=0.25, high=0.25, aspect=1).draw(2, size=(8, 8), key=(0, 0)).share[1]
+        >>> ma.BoxMix(low=0.25, high=0.25, aspect=1).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
     Good for segmentation and for consistency between a student and a teacher: every box is large enough to matter.
@@ -201,57 +201,59 @@ class BoxMix(Recipe):
     low: float = 0.1
     high: float = 0.5
     aspect: float = 3.0
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, **checked_bounds("BoxMix", self.low, self.high, self.aspect))
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second parent over the own sample."""
-        return Paste(None, (None, bounded(draw, draw.words(2 + len(draw.size)), self.low, self.high, self.aspect)))
+        """A box of the second source over the base sample."""
+        return Paste(
+            None, (None, bounded(draw, draw.random_bits(2 + len(draw.size)), self.low, self.high, self.aspect))
+        )
 
 
 @dataclass(frozen=True)
 class NWayCutMix(Recipe):
     """Paste boxes of several others over each sample, none over another.
 
-        share ~ Dirichlet(alpha, ..., alpha)
-        strip j of a random axis: as wide as share[j] is of all that is pasted;  side of box j = side of its strip * r
-        r^d = 1 - share[0];  each box anywhere in its strip
+        lam ~ Dirichlet(alpha, ..., alpha)
+        strip j of a random axis: as wide as lam[j] is of all that is pasted;  side of box j = side of its strip * r
+        r^d = 1 - lam[0];  each box anywhere in its strip
 
     Args:
         alpha: concentration, above 0.
-        parents: how many samples an output is made of, 2 or more.
+        sources: how many samples an output is made of, 2 or more.
 
     Raises:
-        ValueError: an alpha or a number of parents that is none.
+        ValueError: an alpha or a number of sources that is none.
 
     Example:
         >>> import mixaug as ma
-        >>> ma.NWayCutMix(alpha=1.0, parents=4).draw(2, size=(32, 32), key=(0, 0)).share.shape
+        >>> ma.NWayCutMix(alpha=1.0, sources=4).draw(2, size=(32, 32), key=(0, 0)).lam.shape
         (4, 2)
 
-    Good for several classes in an image, each at its full contrast. The more parents, the smaller their boxes.
+    Good for several classes in an image, each at its full contrast. The more sources, the smaller their boxes.
 
     Boxes pasted one after another would hide each other, and the shares would not be those drawn; in strips of their
-    own they cannot. With two parents it is `InsideCutMix`.
+    own they cannot. With two sources it is `InsideCutMix`.
     """
 
     alpha: float = 1.0
-    parents: int = 3
+    sources: int = 3
 
     def __post_init__(self) -> None:
         keep(self, alpha=check_number("NWayCutMix alpha", self.alpha, 0))
-        keep(self, parents=check_whole("NWayCutMix parents", self.parents, 2))
+        keep(self, sources=check_whole("NWayCutMix sources", self.sources, 2))
 
     def region(self, draw: Draw) -> Region:
         """A box in each strip."""
-        xp, axes, others = draw.xp, len(draw.size), self.parents - 1
-        words = draw.words(others + 1 + others * axes)
-        ratio = look_up(xp, side_ratios(self.alpha, others * self.alpha, axes), words[0])
-        along = below(xp, axes, words[1])
-        ends = self._ends(draw, words[2 : others + 1])
-        places = words[others + 1 :]
+        xp, axes, others = draw.xp, len(draw.size), self.sources - 1
+        bits = draw.random_bits(others + 1 + others * axes)
+        ratio = look_up(xp, side_ratios(self.alpha, others * self.alpha, axes), bits[0])
+        along = below(xp, axes, bits[1])
+        ends = self._ends(draw, bits[2 : others + 1])
+        places = bits[others + 1 :]
         boxes = [
             xp.stack(
                 [_in_strip(draw, a, along == a, ends[j], ratio, places[j * axes + a]) for a in range(axes)], axis=1
@@ -260,9 +262,9 @@ class NWayCutMix(Recipe):
         ]
         return Paste(None, (None, *boxes))
 
-    def _ends(self, draw: Draw, words: Array) -> list[tuple[Array, Array]]:
-        """Where each strip begins and ends, in whole numbers of 1 / GRID of the axis."""
-        weights = sticks(draw.xp, self.alpha, self.parents - 1, words, draw.n)
+    def _ends(self, draw: Draw, bits: Array) -> list[tuple[Array, Array]]:
+        """Where each strip begins and ends, in whole numbers of 1 / ONE of the axis."""
+        weights = sticks(draw.xp, self.alpha, self.sources - 1, bits, draw.n)
         ends = [draw.xp.full((draw.n,), 0.0, "float32")]
         for weight in weights:
             ends.append(ends[-1] + weight)
@@ -274,11 +276,11 @@ class HMix(Recipe):
     """Paste a box over a blend of the same two samples.
 
         area(box) = (1 - lam) * ratio, placed and clipped as in CutMix
-        outside of it: own weight lam / (1 - area(box)), so that share[0] = lam;  lam ~ Beta(alpha, alpha)
+        outside of it: weight of the base sample lam / (1 - area(box)), so that lam[0] = lam;  lam ~ Beta(alpha, alpha)
 
     Args:
         alpha: concentration, above 0.
-        ratio: how much of what is not the own sample is pasted and not blended: 0 is MixUp, 1 is CutMix but where a
+        ratio: how much of what is not the base sample is pasted and not blended: 0 is MixUp, 1 is CutMix but where a
             box is clipped.
 
     Raises:
@@ -286,55 +288,55 @@ class HMix(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.HMix(alpha=1.0, ratio=0.5).draw(2, size=(8, 8), key=(0, 0)).dense().shape
+        >>> ma.HMix(alpha=1.0, ratio=0.5).draw(2, size=(8, 8), key=(0, 0)).pixel_weights().shape
         (2, 2, 8, 8)
 
     Good for what lies between MixUp and CutMix: where either helps, `ratio` is the one number to tune.
 
     Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". Weights of
-    the blend are whole numbers of 1/65536; where a clipped box is pasted, share[0] is lam all the same.
+    the blend are whole numbers of 1/65536; where a clipped box is pasted, lam[0] is lam all the same.
     """
 
     alpha: float = 1.0
     ratio: float = 0.5
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, alpha=check_number("HMix alpha", self.alpha, 0))
         keep(self, ratio=check_number("HMix ratio", self.ratio, 0, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second parent over a blend of both."""
+        """A box of the second source over a blend of both."""
         xp, axes = draw.xp, len(draw.size)
-        words = draw.words(1 + axes)
-        lam = look_up(xp, beta_table(self.alpha, self.alpha, "float32"), words[0])
-        side = look_up(xp, side_ratios(self.alpha, self.alpha, axes, self.ratio), words[0])
-        pasted = Paste(None, (None, clipped_box(draw, side, words[1:])))
-        free = xp.maximum(pasted.share(xp, draw.n, draw.size)[0], 1 / GRID)
-        own = xp.minimum(xp.rint(xp.ratio(lam, free)), float(GRID))
-        return replace(pasted, background=xp.stack([own, GRID - own]) * (1 / GRID))
+        bits = draw.random_bits(1 + axes)
+        lam = look_up(xp, beta_table(self.alpha, self.alpha, "float32"), bits[0])
+        side = look_up(xp, side_ratios(self.alpha, self.alpha, axes, self.ratio), bits[0])
+        pasted = Paste(None, (None, clipped_box(draw, side, bits[1:])))
+        free = xp.maximum(pasted.lam(xp, draw.n, draw.size)[0], 1 / ONE)
+        own = xp.minimum(xp.rint(xp.ratio(lam, free)), float(ONE))
+        return replace(pasted, background=xp.stack([own, ONE - own]) * (1 / ONE))
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def side_ratios(a: float, b: float, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
     """The side, in parts of the image's, of a box of area part * (1 - lam), for the quantiles of lam ~ Beta(a, b)."""
     return np.asarray((part * (1 - beta_quantiles(a, b))) ** (1 / axes), np.float32)
 
 
-def clipped_box(draw: Draw, ratio: Array, words: Array) -> Array:
+def clipped_box(draw: Draw, ratio: Array, bits: Array) -> Array:
     """int32 (n, d, 2): a box of that side ratio around a uniform centre, clipped to the image; takes a word an axis."""
     if fused := draw.xp.fused():
-        return fused.boxes(ratio, words, draw.size, True)
-    ends = [clipped(draw, a, floor(draw.xp, ratio * draw.length(a)), words[a]) for a in range(len(draw.size))]
+        return fused.boxes(ratio, bits, draw.size, True)
+    ends = [clipped(draw, a, floor(draw.xp, ratio * draw.length(a)), bits[a]) for a in range(len(draw.size))]
     return draw.xp.stack(ends, axis=1)
 
 
-def inside_box(draw: Draw, ratio: Array, words: Array) -> Array:
+def inside_box(draw: Draw, ratio: Array, bits: Array) -> Array:
     """int32 (n, d, 2): a box of that side ratio that lies anywhere wholly inside; takes a word an axis."""
     if fused := draw.xp.fused():
-        return fused.boxes(ratio, words, draw.size, False)
-    ends = [inside(draw, a, floor(draw.xp, ratio * draw.length(a)), words[a]) for a in range(len(draw.size))]
+        return fused.boxes(ratio, bits, draw.size, False)
+    ends = [inside(draw, a, floor(draw.xp, ratio * draw.length(a)), bits[a]) for a in range(len(draw.size))]
     return draw.xp.stack(ends, axis=1)
 
 
@@ -351,17 +353,17 @@ def inside(draw: Draw, axis: int, side: Array, word: Array) -> Array:
     return draw.xp.stack([start, start + side], axis=1)
 
 
-def bounded(draw: Draw, words: Array, low: float, high: float, aspect: float) -> Array:
+def bounded(draw: Draw, bits: Array, low: float, high: float, aspect: float) -> Array:
     """int32 (n, d, 2): a box of area U(low, high) and log-uniform aspect, wholly inside; takes 2 + d words."""
     xp, axes = draw.xp, len(draw.size)
-    ratio = look_up(xp, even(low, high, 1 / axes), words[0])
+    ratio = look_up(xp, even(low, high, 1 / axes), bits[0])
     box = []
     for a in range(axes):
         side = ratio * draw.length(a)
         if axes > 1 and a >= axes - 2:
-            side = side * look_up(xp, _stretches(aspect, a == axes - 1), words[1])
+            side = side * look_up(xp, _stretches(aspect, a == axes - 1), bits[1])
         whole = xp.minimum(xp.maximum(floor(xp, side), 1), draw.size[a])
-        box.append(inside(draw, a, whole, words[2 + a]))
+        box.append(inside(draw, a, whole, bits[2 + a]))
     return xp.stack(box, axis=1)
 
 
@@ -374,25 +376,25 @@ def checked_bounds(name: str, low: float, high: float, aspect: float) -> dict[st
     }
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def even(low: float, high: float, power: float) -> np.ndarray[Any, Any]:
-    """u^power for u even in (low, high): float32 (GRID,)."""
-    return np.asarray((low + (high - low) * (np.arange(GRID) + 0.5) / GRID) ** power, np.float32)
+    """u^power for u even in (low, high): float32 (ONE,)."""
+    return np.asarray((low + (high - low) * (np.arange(ONE) + 0.5) / ONE) ** power, np.float32)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _stretches(aspect: float, shrink: bool) -> np.ndarray[Any, Any]:
-    """sqrt(ratio), or one over it, for log ratio even in (-log aspect, log aspect): float32 (GRID,)."""
-    logs = np.log(aspect) * (2 * (np.arange(GRID) + 0.5) / GRID - 1)
+    """sqrt(ratio), or one over it, for log ratio even in (-log aspect, log aspect): float32 (ONE,)."""
+    logs = np.log(aspect) * (2 * (np.arange(ONE) + 0.5) / ONE - 1)
     return np.asarray(np.exp((-0.5 if shrink else 0.5) * logs), np.float32)
 
 
 def _in_strip(draw: Draw, axis: int, cut: Array, ends: tuple[Array, Array], ratio: Array, word: Array) -> Array:
     """int32 (n, 2): a box anywhere in its strip, which is the whole axis where that is not the one that is cut."""
-    xp, length = draw.xp, draw.length(axis) * (1 / GRID)
-    whole = (xp.full((draw.n,), 0.0, "float32"), xp.full((draw.n,), float(GRID), "float32"))
+    xp, length = draw.xp, draw.length(axis) * (1 / ONE)
+    whole = (xp.full((draw.n,), 0.0, "float32"), xp.full((draw.n,), float(ONE), "float32"))
     first, last = (floor(xp, xp.where(cut, end, other) * length) for end, other in zip(ends, whole, strict=True))
     side = floor(xp, ratio * xp.cast(last - first, "float32"))
     start = first + below(xp, last - first + 1 - side, word)

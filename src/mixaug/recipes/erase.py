@@ -1,4 +1,4 @@
-"""Holes: a part of the sample where nothing is to be seen. The label stays, for what is seen is the own sample."""
+"""Holes: a part of the sample where nothing is to be seen. The label stays, for what is seen is the base sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
-from ..keys import GRID, floor, look_up
+from ..keys import ONE, floor, look_up
 from ..regions import Paste, Region
 from .cut import bounded, checked_bounds, clipped
 from .recipe import Draw, Recipe, check_any_number, check_number, keep
@@ -33,7 +33,7 @@ class Cutout(Recipe):
     Example:
         >>> import mixaug as ma, numpy as np
         >>> mix = ma.Cutout(side=0.5).draw(1, size=(8, 8), key=(0, 1))
-        >>> mix.share, int((mix.images(np.ones((1, 8, 8), np.uint8), channels=None) == 0).sum())
+        >>> mix.lam, int((mix.images(np.ones((1, 8, 8), np.uint8), channels=None) == 0).sum())
         (array([[1.]], dtype=float32), 16)
 
     Good for labels that have to stay as they are, and as a baseline: what mixing adds shows against it.
@@ -43,7 +43,7 @@ class Cutout(Recipe):
 
     side: float = 0.5
     fill: float = 0.0
-    parents: ClassVar[int] = 1
+    sources: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         keep(self, side=check_number("Cutout side", self.side, 0, 1, open_low=False))
@@ -52,9 +52,9 @@ class Cutout(Recipe):
     def region(self, draw: Draw) -> Region:
         """A hole of that size."""
         xp, axes = draw.xp, len(draw.size)
-        words = draw.words(axes)
+        bits = draw.random_bits(axes)
         side = xp.full((draw.n,), self.side, "float32")
-        hole = [clipped(draw, a, floor(xp, side * draw.length(a)), words[a]) for a in range(axes)]
+        hole = [clipped(draw, a, floor(xp, side * draw.length(a)), bits[a]) for a in range(axes)]
         return Paste(None, (None,), hole=xp.stack(hole, axis=1), fill=xp.full((draw.n,), self.fill, "float32"))
 
 
@@ -76,7 +76,7 @@ class RandomErasing(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.RandomErasing(fill=127, noise=64).draw(2, size=(8, 8), key=(0, 0)).share
+        >>> ma.RandomErasing(fill=127, noise=64).draw(2, size=(8, 8), key=(0, 0)).lam
         array([[1., 1.]], dtype=float32)
 
     Good for things that are half hidden behind others, as in detection and re-identification: the label stays as it is.
@@ -89,7 +89,7 @@ class RandomErasing(Recipe):
     aspect: float = 3.3
     fill: float = 0.0
     noise: float = 0.0
-    parents: ClassVar[int] = 1
+    sources: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         keep(self, **checked_bounds("RandomErasing", self.low, self.high, self.aspect))
@@ -100,22 +100,22 @@ class RandomErasing(Recipe):
         """A hole within bounds."""
         xp, count = draw.xp, 2 + len(draw.size)
         if not self.noise:
-            words, fill = draw.words(count), xp.full((draw.n,), self.fill, "float32")
+            bits, fill = draw.random_bits(count), xp.full((draw.n,), self.fill, "float32")
         else:
-            words = draw.words(count + prod(draw.size))
-            fill = self._noise(draw, words[count:])
-        return Paste(None, (None,), hole=bounded(draw, words, self.low, self.high, self.aspect), fill=fill)
+            bits = draw.random_bits(count + prod(draw.size))
+            fill = self._noise(draw, bits[count:])
+        return Paste(None, (None,), hole=bounded(draw, bits, self.low, self.high, self.aspect), fill=fill)
 
-    def _noise(self, draw: Draw, words: Array) -> Array:
+    def _noise(self, draw: Draw, bits: Array) -> Array:
         """float32 (n, *size): the noise of each pixel."""
         xp = draw.xp
-        return xp.reshape(xp.transpose(look_up(xp, _normal(self.fill, self.noise), words)), (draw.n, *draw.size))
+        return xp.reshape(xp.transpose(look_up(xp, _normal(self.fill, self.noise), bits)), (draw.n, *draw.size))
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _normal(mean: float, deviation: float) -> np.ndarray[Any, Any]:
-    """The quantiles of N(mean, deviation^2): float32 (GRID,)."""
+    """The quantiles of N(mean, deviation^2): float32 (ONE,)."""
     from scipy.special import ndtri  # SciPy is slow to import
 
-    return np.asarray(mean + deviation * ndtri((np.arange(GRID) + 0.5) / GRID), np.float32)
+    return np.asarray(mean + deviation * ndtri((np.arange(ONE) + 0.5) / ONE), np.float32)

@@ -11,14 +11,14 @@ import numpy as np
 
 from .. import _xp, engines
 from .._xp import Array
-from ..keys import GRID, beta_quantiles, beta_table, bits16, look_up, uniform
+from ..keys import ONE, beta_quantiles, beta_table, bits16, look_up, uniform
 from ..regions import Dense, Region
 from .recipe import Draw, Recipe, check_number, check_whole, keep
 
 
 @dataclass(frozen=True)
 class GridMix(Recipe):
-    """Take each cell of a regular grid from the own sample or from another.
+    """Take each cell of a regular grid from the base sample or from another.
 
         weight[1, pixel] = [u(cell of pixel) < 1 - lam],  lam ~ Beta(alpha, alpha),  u ~ U(0, 1) for each cell
 
@@ -31,7 +31,7 @@ class GridMix(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.GridMix(cells=2).draw(1, size=(4, 4), key=(0, 3)).dense().shape
+        >>> ma.GridMix(cells=2).draw(1, size=(4, 4), key=(0, 3)).pixel_weights().shape
         (2, 1, 4, 4)
 
     Good for learning from local parts: pieces of both samples lie all over the image. Small cells cut things apart.
@@ -42,7 +42,7 @@ class GridMix(Recipe):
 
     alpha: float = 1.0
     cells: int = 4
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(
@@ -52,9 +52,9 @@ class GridMix(Recipe):
     def region(self, draw: Draw) -> Region:
         """One bit a cell, spread over the cell's pixels."""
         xp = draw.xp
-        words = draw.words(1 + self.cells ** len(draw.size))
-        limit = look_up(xp, beta_table(self.alpha, self.alpha, "int32"), words[0])
-        other = xp.transpose(bits16(xp, words[1:]) < limit)
+        bits = draw.random_bits(1 + self.cells ** len(draw.size))
+        limit = look_up(xp, beta_table(self.alpha, self.alpha, "int32"), bits[0])
+        other = xp.transpose(bits16(xp, bits[1:]) < limit)
         pasted = xp.take(other, self._cell_of_pixel(draw), axis=1)
         return Dense(xp.stack([~pasted, pasted]))
 
@@ -82,7 +82,7 @@ class TokenMix(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.TokenMix(token=2).draw(2, size=(4, 6), key=(0, 3)).dense()[1, 0].astype(int)
+        >>> ma.TokenMix(token=2).draw(2, size=(4, 6), key=(0, 3)).pixel_weights()[1, 0].astype(int)
         array([[1, 1, 1, 1, 0, 0],
                [1, 1, 1, 1, 0, 0],
                [0, 0, 0, 0, 1, 1],
@@ -98,7 +98,7 @@ class TokenMix(Recipe):
 
     alpha: float = 1.0
     token: int = 16
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(
@@ -111,9 +111,9 @@ class TokenMix(Recipe):
         """One bit a token, spread over the token's pixels."""
         xp, axes = draw.xp, range(len(draw.size))
         tokens = tuple((length + (self.token - 1)) // self.token for length in draw.size)
-        words = draw.words(1 + prod(tokens))
-        order = xp.reshape(xp.transpose(xp.cast(xp.shift_right(words[1:], 3), "int32")), (draw.n, *tokens))
-        pasted = lowest(replace(draw, size=tokens), order, look_up(xp, other_parts(self.alpha), words[0]))
+        bits = draw.random_bits(1 + prod(tokens))
+        order = xp.reshape(xp.transpose(xp.cast(xp.shift_right(bits[1:], 3), "int32")), (draw.n, *tokens))
+        pasted = lowest(replace(draw, size=tokens), order, look_up(xp, other_parts(self.alpha), bits[0]))
         for axis in axes:
             pasted = xp.take(pasted, xp.arange(draw.size[axis]) // self.token, axis=1 + axis)
         return Dense(xp.stack([~pasted, pasted]))
@@ -121,7 +121,7 @@ class TokenMix(Recipe):
 
 @dataclass(frozen=True)
 class SmoothMix(Recipe):
-    """Keep a soft Gaussian spot of the own sample and fade into another.
+    """Keep a soft Gaussian spot of the base sample and fade into another.
 
         weight[0] = exp(-|pixel - centre|^2 / (2 sigma^2)),  centre uniform,  sigma ~ U(low, high) * min(size)
 
@@ -135,7 +135,7 @@ class SmoothMix(Recipe):
     Example:
         >>> import mixaug as ma
         >>> mix = ma.SmoothMix().draw(3, size=(8, 8), key=(0, 0))
-        >>> bool(abs(mix.dense().mean(axis=(2, 3)) - mix.share).max() < 1e-6)
+        >>> bool(abs(mix.pixel_weights().mean(axis=(2, 3)) - mix.lam).max() < 1e-6)
         True
 
     Good for mixing without edges that no real image has: one sample fades into the other.
@@ -146,21 +146,21 @@ class SmoothMix(Recipe):
 
     low: float = 0.25
     high: float = 0.5
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, low=check_number("SmoothMix low", self.low, 0))
         keep(self, high=check_number("SmoothMix high", self.high, self.low, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A Gaussian of the own sample, the rest of the other."""
+        """A Gaussian of the base sample, the rest of the other."""
         xp, axes = draw.xp, range(len(draw.size))
-        words = draw.words(1 + len(draw.size))
+        bits = draw.random_bits(1 + len(draw.size))
         shortest = draw.length(0)
         for axis in axes[1:]:
             shortest = xp.minimum(shortest, draw.length(axis))
-        sigma = (self.low + (self.high - self.low) * uniform(xp, words[0])) * shortest
-        squares = [_square_distance(draw, axis, uniform(xp, words[1 + axis])) for axis in axes]
+        sigma = (self.low + (self.high - self.low) * uniform(xp, bits[0])) * shortest
+        squares = [_square_distance(draw, axis, uniform(xp, bits[1 + axis])) for axis in axes]
         scale = (-0.5 / (sigma * sigma))[(slice(None), *[None] * len(draw.size))]
         own = xp.exp(sum(squares[1:], squares[0]) * scale)
         return Dense(xp.stack([own, 1.0 - own]))
@@ -193,7 +193,7 @@ class GMix(Recipe):
     Example:
         >>> import mixaug as ma
         >>> mix = ma.GMix().draw(3, size=(8, 8), key=(0, 0))
-        >>> bool(abs(mix.dense().mean(axis=(2, 3)) - mix.share).max() < 1e-6)
+        >>> bool(abs(mix.pixel_weights().mean(axis=(2, 3)) - mix.lam).max() < 1e-6)
         True
 
     Good for what SmoothMix is good for, with shares of any size: here alpha says how strong mixes are.
@@ -204,7 +204,7 @@ class GMix(Recipe):
     """
 
     alpha: float = 1.0
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, alpha=check_number("GMix alpha", self.alpha, 0))
@@ -212,11 +212,11 @@ class GMix(Recipe):
     def region(self, draw: Draw) -> Region:
         """A Gaussian of the sample with the smaller part, the rest of the other."""
         xp, axes = draw.xp, range(len(draw.size))
-        words = draw.words(1 + len(draw.size))
-        ratio = look_up(xp, _spot_ratios(self.alpha, len(draw.size)), words[0])
-        bells = [_bell(draw, axis, ratio * draw.length(axis), words[1 + axis]) for axis in axes]
+        bits = draw.random_bits(1 + len(draw.size))
+        ratio = look_up(xp, _spot_ratios(self.alpha, len(draw.size)), bits[0])
+        bells = [_bell(draw, axis, ratio * draw.length(axis), bits[1 + axis]) for axis in axes]
         spot = prod(bells[1:], start=bells[0])
-        less = _per_pixel(bits16(xp, words[0]) < GRID // 2, len(draw.size))  # lam < 1/2
+        less = _per_pixel(bits16(xp, bits[0]) < ONE // 2, len(draw.size))  # lam < 1/2
         own = xp.where(less, spot, 1.0 - spot)
         return Dense(xp.stack([own, 1.0 - own]))
 
@@ -242,14 +242,14 @@ def lowest(draw: Draw, values: Array, part: Array) -> Array:
     return values < _per_pixel(limit, len(axes))
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def other_parts(alpha: float) -> np.ndarray[Any, Any]:
-    """float32 (GRID,): 1 - lam for lam ~ Beta(alpha, alpha)."""
+    """float32 (ONE,): 1 - lam for lam ~ Beta(alpha, alpha)."""
     return np.asarray(1 - beta_quantiles(alpha, alpha), np.float32)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _spot_ratios(alpha: float, axes: int) -> np.ndarray[Any, Any]:
     lam = beta_quantiles(alpha, alpha)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array, Library
-from ..keys import GRID, bits16, look_up
+from ..keys import ONE, bits16, look_up
 from ..regions import Dense, Region
 from .masks import lowest, other_parts
 from .recipe import Draw, Recipe, check_number, keep
@@ -47,7 +47,7 @@ class FMix(Recipe):
     Example:
         >>> import mixaug as ma
         >>> mix = ma.FMix(alpha=1.0, decay=3.0).draw(2, size=(8, 8), key=(0, 0))
-        >>> (mix.dense().mean(axis=(2, 3)) == mix.share).all()
+        >>> (mix.pixel_weights().mean(axis=(2, 3)) == mix.lam).all()
         np.True_
 
     Good for masks of a form that a network cannot come to expect, as it can that of a box. Drawing one takes longer
@@ -60,25 +60,25 @@ class FMix(Recipe):
 
     alpha: float = 1.0
     decay: float = 3.0
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, alpha=check_number("FMix alpha", self.alpha, 0))
         keep(self, decay=check_number("FMix decay", self.decay, 0, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """The own sample on the heights, the other on the low ground."""
-        words = draw.words(1 + _words(CYCLES, len(draw.size)))
-        part = look_up(draw.xp, other_parts(self.alpha), words[0])
-        pasted = lowest(draw, self._height(draw, words[1:]), part)
+        """The base sample on the heights, the other on the low ground."""
+        bits = draw.random_bits(1 + _words(CYCLES, len(draw.size)))
+        part = look_up(draw.xp, other_parts(self.alpha), bits[0])
+        pasted = lowest(draw, self._height(draw, bits[1:]), part)
         return Dense(draw.xp.stack([~pasted, pasted]))
 
-    def _height(self, draw: Draw, words: Array) -> Array:
+    def _height(self, draw: Draw, bits: Array) -> Array:
         """int32 (n, *size): the landscape, made of waves that fit the image a whole number of times."""
         xp, axes = draw.xp, range(len(draw.size))
         steps = [xp.cast(xp.reshape(TURN // _length(draw, axis), (1,)), "int32") for axis in axes]
         waves = [_waves(xp, draw.size[axis], steps[axis], CYCLES) for axis in axes]
-        return _landscape(draw, _normals(xp, words), self._amplitudes(draw), waves)
+        return _landscape(draw, _normals(xp, bits), self._amplitudes(draw), waves)
 
     def _amplitudes(self, draw: Draw) -> Array:
         """int32 (waves, .., waves): the amplitude of each product of waves, from its frequency in cycles a pixel."""
@@ -112,7 +112,7 @@ class CowMix(Recipe):
     Example:
         >>> import mixaug as ma
         >>> mix = ma.CowMix(least=0.25, most=0.25).draw(2, size=(8, 8), key=(0, 0))
-        >>> mix.share[1]
+        >>> mix.lam[1]
         array([0.25, 0.25], dtype=float32)
 
     Good for semi-supervised training, for which it was made: every output keeps a good part of both samples. Drawing a
@@ -128,7 +128,7 @@ class CowMix(Recipe):
     high: float = 0.5
     least: float = 0.2
     most: float = 0.8
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, low=check_number("CowMix low", self.low, 0.02, open_low=False))
@@ -137,19 +137,19 @@ class CowMix(Recipe):
         keep(self, most=check_number("CowMix most", self.most, self.least, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """The own sample on the heights, the other on the low ground."""
-        words = draw.words(2 + _words(_cycles(self.low), len(draw.size)))
-        part = look_up(draw.xp, _between(self.least, self.most), words[0])
-        pasted = lowest(draw, self._height(draw, words[1:]), part)
+        """The base sample on the heights, the other on the low ground."""
+        bits = draw.random_bits(2 + _words(_cycles(self.low), len(draw.size)))
+        part = look_up(draw.xp, _between(self.least, self.most), bits[0])
+        pasted = lowest(draw, self._height(draw, bits[1:]), part)
         return Dense(draw.xp.stack([~pasted, pasted]))
 
-    def _height(self, draw: Draw, words: Array) -> Array:
+    def _height(self, draw: Draw, bits: Array) -> Array:
         """int32 (n, *size): the landscape, made of waves whose lengths go with each row's sigma."""
         xp, axes = draw.xp, range(len(draw.size))
-        turned = look_up(xp, _turned(self.low, self.high), words[0])
+        turned = look_up(xp, _turned(self.low, self.high), bits[0])
         waves = [_waves(xp, draw.size[axis], turned // _length(draw, axis), _cycles(self.low)) for axis in axes]
         amplitude = xp.table(_gaussian(self.low, len(draw.size)))
-        return _landscape(draw, _normals(xp, words[1:]), amplitude, waves)
+        return _landscape(draw, _normals(xp, bits[1:]), amplitude, waves)
 
 
 def _landscape(draw: Draw, normal: Array, amplitude: Array, waves: Sequence[Array]) -> Array:
@@ -179,10 +179,10 @@ def _waves(xp: Library, length: Any, step: Array, cycles: int) -> Array:
     return xp.take(xp.table(_cosines()), place % COSINES)
 
 
-def _normals(xp: Library, words: Array) -> Array:
+def _normals(xp: Library, bits: Array) -> Array:
     """int32 (n, 2 * count): normal numbers from the two halves of each word, NORMAL times their standard deviation."""
-    halves = xp.stack([bits16(xp, words), bits16(xp, xp.rotate_left(words, 16))])
-    return xp.take(xp.table(_normal()), xp.transpose(xp.reshape(halves, (2 * words.shape[0], -1))))
+    halves = xp.stack([bits16(xp, bits), bits16(xp, xp.rotate_left(bits, 16))])
+    return xp.take(xp.table(_normal()), xp.transpose(xp.reshape(halves, (2 * bits.shape[0], -1))))
 
 
 def _words(cycles: int, axes: int) -> int:
@@ -208,36 +208,36 @@ def _period(low: float) -> float:
     return 1 / low + 4
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _turns(cycles: int) -> np.ndarray[Any, np.dtype[np.int32]]:
     """How often each wave turns while the slowest turns once: int32 0, 1, 1, 2, 2, .., cycles."""
     return (np.arange(1 + 2 * cycles, dtype=np.int32) + 1) // 2
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _starts(cycles: int) -> np.ndarray[Any, Any]:
     """Where each wave starts in the table: at 1, which is sqrt(2) cos 45°, at the top, and a quarter before it."""
     return np.asarray([COSINES // 8] + [0, COSINES * 3 // 4] * cycles, np.int32)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=1)
 def _cosines() -> np.ndarray[Any, Any]:
     waves = HEIGHT * math.sqrt(2) * np.cos(2 * np.pi / COSINES * np.arange(COSINES))
     return np.asarray(np.rint(waves), np.int32)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=1)
 def _normal() -> np.ndarray[Any, Any]:
     from scipy.special import ndtri  # SciPy is slow to import, and a draw without noise needs none
 
-    return np.asarray(np.rint(NORMAL * ndtri((np.arange(GRID) + 0.5) / GRID)), np.int32)
+    return np.asarray(np.rint(NORMAL * ndtri((np.arange(ONE) + 0.5) / ONE)), np.int32)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _decayed(decay: float, axes: int) -> np.ndarray[Any, Any]:
     """int32: the amplitude of a wave by the square of its frequency, in 1 / FINE cycles; 0 for none and too many."""
@@ -249,7 +249,7 @@ def _decayed(decay: float, axes: int) -> np.ndarray[Any, Any]:
     return _whole(amplitude, amplitude[np.minimum(squares, top**2 + 1)].sum(), axes)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _gaussian(low: float, axes: int) -> np.ndarray[Any, Any]:
     """int32 (waves, .., waves): the amplitude of each product of waves in noise smoothed by a Gaussian."""
@@ -269,15 +269,15 @@ def _whole(amplitude: np.ndarray[Any, Any], total: float, axes: int) -> np.ndarr
     return np.asarray(np.floor(amplitude * (room / 4.33 / total)), np.int32)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _turned(low: float, high: float) -> np.ndarray[Any, Any]:
-    """int32 (GRID,): TURN times the turns that the slowest wave makes along a side, for sigmas of log-uniform size."""
-    sigma = low * (high / low) ** ((np.arange(GRID) + 0.5) / GRID)
+    """int32 (ONE,): TURN times the turns that the slowest wave makes along a side, for sigmas of log-uniform size."""
+    sigma = low * (high / low) ** ((np.arange(ONE) + 0.5) / ONE)
     return np.asarray(np.rint(TURN / (sigma * _period(low))), np.int32)
 
 
-@_xp.constant
+@_xp.trace_constant
 @lru_cache(maxsize=64)
 def _between(least: float, most: float) -> np.ndarray[Any, Any]:
-    return np.asarray(least + (most - least) * (np.arange(GRID) + 0.5) / GRID, np.float32)
+    return np.asarray(least + (most - least) * (np.arange(ONE) + 0.5) / ONE, np.float32)

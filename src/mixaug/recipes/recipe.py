@@ -32,9 +32,9 @@ class Draw:
         """The number of outputs."""
         return self.xp.shape(self.rows)[0]
 
-    def words(self, count: int) -> Array:
+    def random_bits(self, count: int) -> Array:
         """The first `count` random words of each row, uint32 (count, n); ask once for all that are needed."""
-        return keys.words(self.xp, self.key, self.rows, count)
+        return keys.random_bits(self.xp, self.key, self.rows, count)
 
     def rows_of(self, number: int) -> Array:
         """int32 (n,): this number for each row."""
@@ -56,19 +56,19 @@ class Draw:
 class Recipe(ABC):
     """A distribution over mixes: a frozen value whose `draw` is a pure function of a key.
 
-    A new one is a frozen dataclass with `parents`, the largest number of parents of an output, and `region`.
+    A new one is a frozen dataclass with `sources`, the largest number of sources of an output, and `region`.
     """
 
     @property
     @abstractmethod
-    def parents(self) -> int:
-        """k, the largest number of parents that an output has."""
+    def sources(self) -> int:
+        """k, the largest number of sources that an output has."""
 
     @abstractmethod
     def region(self, draw: Draw) -> Drawn:
         """How the pixels of each of the draw's rows are combined."""
 
-    @_xp.opaque
+    @_xp.no_autograph
     def draw(
         self,
         n: Dim,
@@ -76,7 +76,7 @@ class Recipe(ABC):
         *,
         key: Sequence[Any],
         like: Array | None = None,
-        parent: Array | None = None,
+        index: Array | None = None,
         first: Dim = 0,
     ) -> Mix:
         """Draw what n outputs are made of.
@@ -91,57 +91,57 @@ class Recipe(ABC):
             like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
                 to arrays of every library; what is drawn for a GPU by integers is drawn on the host and brought there,
                 in PyTorch by one copy that nothing waits for; but weights of pixels are made there.
-            parent: int32 (k, n), who is mixed with whom where the parents are rows of a source of their own. Without
+            index: int32 (k, n), who is mixed with whom where the sources are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
             first: the number of the first output, where these are a part of a batch, an int or a scalar integer tensor:
-                each is drawn what it is drawn in the whole. Its parents have to be said, for they may be in another
+                each is drawn what it is drawn in the whole. Its sources have to be said, for they may be in another
                 part.
 
         Raises:
-            TypeError, ValueError: a key, a size, a number or a shape of parents that is none.
+            TypeError, ValueError: a key, a size, a number or a shape of sources that is none.
 
         Example:
             >>> import mixaug as ma
             >>> mix = ma.CutMix(alpha=1.0).draw(5, size=(32, 32), key=(0, 1, 2))
-            >>> mix.parent.shape, mix.share.sum(axis=0)
+            >>> mix.index.shape, mix.lam.sum(axis=0)
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
         made = keys.make(key)
-        home = _xp.common(n, parent, first, *made[:2]) if like is None else _xp.of(like, "like")
+        home = _xp.common(n, index, first, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
         size, xp, source = _checked_size(size), home, home
-        if _on_host(home, made, (n, parent, first), like):
+        if _on_host(home, made, (n, index, first), like):
             source = _xp.common()  # NumPy's draws are the quickest
-            far = like is not None and home.is_far(like)
+            far = like is not None and home.on_accelerator(like)
             xp = home if far and _has_weights(self, len(size), made.epoch) else source
-        mix = self.draw_in(xp, source, n, size, made, parent, first)
+        mix = self.draw_in(xp, source, n, size, made, index, first)
         return mix if xp is home else mix.to(home)
 
     def draw_in(
-        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, parent: Array | None, first: Dim
+        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, index: Array | None, first: Dim
     ) -> Mix:
         """Draw by the functions of one library, from words of another or the same."""
         first = _checked_first(first)
         later = not isinstance(first, int) or first > 0
-        if parent is None and later:
-            raise ValueError(f"first: expected parent= beside first={first}; say who is mixed with whom")
+        if index is None and later:
+            raise ValueError(f"first: expected index= beside first={first}; say who is mixed with whom")
         rows = source.cast(source.arange(_checked_count(n)), "uint32")
         if later:
-            number = source.word(first) if isinstance(first, int) else source.cast(first, "uint32")
+            number = source.uint32(first) if isinstance(first, int) else source.cast(first, "uint32")
             rows = source.add(rows, number)
         draw = Draw(xp, made, rows, size)
-        if parent is None:
-            parent = ring(source, made, draw.n, self.parents)
+        if index is None:
+            index = ring(source, made, draw.n, self.sources)
         else:
-            parent = _checked_parent(source, _xp.to(source, parent), n, self.parents)
-        parent = parent if source is xp else _xp.to(xp, parent)
+            index = _checked_parent(source, _xp.to(source, index), n, self.sources)
+        index = index if source is xp else _xp.to(xp, index)
         region = self.region(draw)
-        return assemble(xp, parent, region, draw.size)
+        return assemble(xp, index, region, draw.size)
 
 
 def _on_host(home: Library, key: Key, given: tuple[Array | None, ...], like: Array | None) -> bool:
     """Whether the host knows all that a draw depends on; a like= on an accelerator only says where it shall be."""
-    there = like is None or home.is_far(like) or home.concrete(like) is not None
+    there = like is None or home.on_accelerator(like) or home.concrete(like) is not None
     known = there and {*map(type, key[:2])} == {int}
     return known and all(home.concrete(x) is not None for x in given if _xp.find(x) == home)
 
@@ -160,16 +160,16 @@ def _draws_weights(recipe: Recipe, axes: int, key: tuple[int, ...]) -> bool:
     return isinstance(recipe.draw(0, (1,) * axes, key=key).region, Dense)
 
 
-def ring(xp: Library, key: Key, n: Dim, parents: int) -> Array:
-    """int32 (parents, n): the rows in a random order on a ring; parent j is the row j places further on.
+def ring(xp: Library, key: Key, n: Dim, sources: int) -> Array:
+    """int32 (sources, n): the rows in a random order on a ring; source j is the row j places further on.
 
-    Distinct while parents <= n, row 0 the row itself, every other row equally likely, for any n.
+    Distinct while sources <= n, row 0 the row itself, every other row equally likely, for any n.
     """
     if fused := xp.fused():
-        return fused.ring(*key[:2], n, parents)
+        return fused.ring(*key[:2], n, sources)
     order = keys.shuffled(xp, key, n)
     rank = xp.argsort(order)
-    return xp.stack([xp.arange(n), *(xp.take(order, (rank + j) % n) for j in range(1, parents))])
+    return xp.stack([xp.arange(n), *(xp.take(order, (rank + j) % n) for j in range(1, sources))])
 
 
 def check_recipe(where: str, recipe: object) -> Recipe:
@@ -241,17 +241,17 @@ def _check_traced(xp: Library, key: Key) -> None:
     for word in key[:2]:
         if not isinstance(word, int) and _xp.of(word, "key").name != xp.name:
             raise TypeError(
-                f"key: expected ints, or scalars of the library of like=, got traced numbers of {_xp.title(word)}; "
-                "pass like= an array of that library"
+                "key: expected ints, or scalars of the library of like=, got traced numbers of "
+                f"{_xp.display_name(word)}; pass like= an array of that library"
             )
 
 
-def _checked_parent(xp: Library, parent: Array, n: Dim, parents: int) -> Array:
-    shape, held = xp.shape(parent), xp.concrete(parent)
-    if "int" not in xp.dtype(parent) or (held is not None and held.size and held.min() < 0):
-        raise ValueError("parent: expected rows of the source, whole numbers of 0 or more; count them from its start")
-    if len(shape) != 2 or shape[0] != parents or (isinstance(n, int) and isinstance(shape[1], int) and shape[1] != n):
+def _checked_parent(xp: Library, index: Array, n: Dim, sources: int) -> Array:
+    shape, held = xp.shape(index), xp.concrete(index)
+    if "int" not in xp.dtype(index) or (held is not None and held.size and held.min() < 0):
+        raise ValueError("index: expected rows of the source, whole numbers of 0 or more; count them from its start")
+    if len(shape) != 2 or shape[0] != sources or (isinstance(n, int) and isinstance(shape[1], int) and shape[1] != n):
         raise ValueError(
-            f"parent: expected the shape ({parents}, {n}), got {tuple(shape)}; this recipe has {parents} parents"
+            f"index: expected the shape ({sources}, {n}), got {tuple(shape)}; this recipe has {sources} sources"
         )
-    return xp.cast(parent, "int32")
+    return xp.cast(index, "int32")

@@ -1,4 +1,4 @@
-"""Parents side by side, each seen through a window: part of it, or the whole made smaller."""
+"""Sources side by side, each seen through a window: part of it, or the whole made smaller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RICAP(Recipe):
     """Patch four samples together, each a crop of its own size from anywhere in its image.
 
         the image is cut at rint(size[a] * q[a]) along its last two axes,  q ~ Beta(beta, beta)
-        crop of parent j: start ~ U{0, .., size[a] - side[a]};  share[j] = area(tile j) / area(image)
+        source box of source j: start ~ U{0, .., size[a] - side[a]};  lam[j] = area(tile j) / area(image)
 
     Args:
         beta: concentration, above 0: small ones leave one sample nearly alone.
@@ -28,7 +28,7 @@ class RICAP(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.RICAP(beta=0.3).draw(4, size=(8, 8), key=(0, 0)).share.shape
+        >>> ma.RICAP(beta=0.3).draw(4, size=(8, 8), key=(0, 0)).lam.shape
         (4, 4)
 
     Good for image classification with four samples in view at once and nothing scaled. A small crop may show nothing of
@@ -39,7 +39,7 @@ class RICAP(Recipe):
     """
 
     beta: float = 0.3
-    parents: ClassVar[int] = 4
+    sources: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         keep(self, beta=check_number("RICAP beta", self.beta, 0))
@@ -47,19 +47,19 @@ class RICAP(Recipe):
     def region(self, draw: Draw) -> Region:
         """Four tiles, and for each a crop of its size."""
         xp, axes = draw.xp, len(draw.size)
-        words = draw.words(2 + self.parents * axes)
+        bits = draw.random_bits(2 + self.sources * axes)
         table = beta_table(self.beta, self.beta)
 
         def cuts(axis: int) -> list[Array]:
-            return [xp.cast(xp.rint(look_up(xp, table, words[axis % 2]) * draw.length(axis)), "int32")]
+            return [xp.cast(xp.rint(look_up(xp, table, bits[axis % 2]) * draw.length(axis)), "int32")]
 
         boxes = _tiles(draw, 2, cuts)
-        crops = []
+        source_boxes = []
         for j, box in enumerate(boxes):
-            places = words[2 + j * axes :]
-            crop = [inside(draw, a, box[:, a, 1] - box[:, a, 0], places[a]) for a in range(axes)]
-            crops.append(xp.stack(crop, axis=1))
-        return Paste(None, boxes, tuple(crops))
+            places = bits[2 + j * axes :]
+            source_box = [inside(draw, a, box[:, a, 1] - box[:, a, 0], places[a]) for a in range(axes)]
+            source_boxes.append(xp.stack(source_box, axis=1))
+        return Paste(None, boxes, tuple(source_boxes))
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ class Mosaic(Recipe):
 
         line t along axis a = floor(size[a] * (t - jitter / 2) / tiles) + floor(size[a] * jitter / tiles * u)
         t = 1 .. tiles - 1,  u ~ U(0, 1)
-        share[j] = area(tile j) / area(image)
+        lam[j] = area(tile j) / area(image)
 
     Args:
-        tiles: tiles along each of the last two axes, 2 or more: 2 has four parents, 3 has nine.
+        tiles: tiles along each of the last two axes, 2 or more: 2 has four sources, 3 has nine.
         jitter: how far lines move, in parts of a tile: 0 a regular grid, 1 (at two tiles) a centre in 1/4 .. 3/4.
 
     Raises:
@@ -79,7 +79,7 @@ class Mosaic(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.Mosaic(tiles=3).draw(12, size=(32, 32), key=(0, 0)).share.shape
+        >>> ma.Mosaic(tiles=3).draw(12, size=(32, 32), key=(0, 0)).lam.shape
         (9, 12)
 
     Good for small things among many others: every sample is seen whole, at a smaller scale. That scale may be one that
@@ -97,19 +97,19 @@ class Mosaic(Recipe):
         keep(self, jitter=check_number("Mosaic jitter", self.jitter, 0, 1, open_low=False))
 
     @property
-    def parents(self) -> int:
+    def sources(self) -> int:
         """k, one a tile."""
         return self.tiles**2
 
     def region(self, draw: Draw) -> Region:
-        """The tiles, each with the whole of its parent."""
+        """The tiles, each with the whole of its source."""
         xp, lines = draw.xp, self.tiles - 1
-        words = draw.words(2 * lines)
+        bits = draw.random_bits(2 * lines)
 
         def cuts(axis: int) -> list[Array]:
-            return [self._line(draw, axis, t, words[axis % 2 * lines + t]) for t in range(lines)]
+            return [self._line(draw, axis, t, bits[axis % 2 * lines + t]) for t in range(lines)]
 
-        return Paste(None, _tiles(draw, self.tiles, cuts), (whole(xp, draw.n, draw.size),) * self.parents)
+        return Paste(None, _tiles(draw, self.tiles, cuts), (whole(xp, draw.n, draw.size),) * self.sources)
 
     def _line(self, draw: Draw, axis: int, t: int, word: Array) -> Array:
         xp, length = draw.xp, draw.length(axis)
@@ -122,7 +122,7 @@ class ResizeMix(Recipe):
     """Paste the whole of another sample, made smaller, anywhere over each sample.
 
         side[a] = max(1, floor(size[a] * r)),  r ~ U(low, high);  the box lies wholly inside
-        share[1] = area(box) / area(image)
+        lam[1] = area(box) / area(image)
 
     Args:
         low: least side in parts of the image's, above 0.
@@ -133,7 +133,7 @@ class ResizeMix(Recipe):
 
     Example:
         >>> import mixaug as ma
-        >>> ma.ResizeMix(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).share[1]
+        >>> ma.ResizeMix(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
     Good for samples of which a box would often show background alone: here the whole of the other is always to be seen.
@@ -144,19 +144,19 @@ class ResizeMix(Recipe):
 
     low: float = 0.1
     high: float = 0.8
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         keep(self, low=check_number("ResizeMix low", self.low, 0, 1))
         keep(self, high=check_number("ResizeMix high", self.high, self.low, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A box that shows the whole of the second parent, over the own sample."""
+        """A box that shows the whole of the second source, over the base sample."""
         xp, axes = draw.xp, len(draw.size)
-        words = draw.words(1 + axes)
-        ratio = look_up(xp, even(self.low, self.high, 1.0), words[0])
+        bits = draw.random_bits(1 + axes)
+        ratio = look_up(xp, even(self.low, self.high, 1.0), bits[0])
         sides = [xp.maximum(floor(xp, ratio * draw.length(a)), 1) for a in range(axes)]
-        box = xp.stack([inside(draw, a, sides[a], words[1 + a]) for a in range(axes)], axis=1)
+        box = xp.stack([inside(draw, a, sides[a], bits[1 + a]) for a in range(axes)], axis=1)
         return Paste(None, (None, box), (None, whole(xp, draw.n, draw.size)))
 
 

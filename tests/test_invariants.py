@@ -1,4 +1,4 @@
-"""The laws, over every recipe, every library and sizes that include odd, 1 and non-square."""
+"""The invariants, over every recipe, every library and sizes that include odd, 1 and non-square."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ CASES = [(way, shape) for way in ways.WAYS for shape in (ways.SIZES[:1] if way i
 
 
 @pytest.mark.parametrize(("way", "shape"), CASES, ids=[f"{way.__name__}-{shape}" for way, shape in CASES])
-def test_all_laws(recipe, way, shape):
-    check_laws(recipe, way, *shape)
+def test_all_invariants(recipe, way, shape):
+    check_invariants(recipe, way, *shape)
 
 
 @pytest.mark.parametrize("shape", ways.SIZES[1:], ids=str)
 @pytest.mark.parametrize("way", COMPILED, ids=lambda way: way.__name__)
-@pytest.mark.parametrize("recipe", [ma.one_of(ma.CutMix(), ma.MixUp(parents=3)), ma.GridMix(), ma.Mosaic()], ids=repr)
-def test_all_laws_compiled_at_other_sizes(recipe, way, shape):
-    check_laws(recipe, way, *shape)
+@pytest.mark.parametrize("recipe", [ma.one_of(ma.CutMix(), ma.MixUp(sources=3)), ma.GridMix(), ma.Mosaic()], ids=repr)
+def test_all_invariants_compiled_at_other_sizes(recipe, way, shape):
+    check_invariants(recipe, way, *shape)
 
 
-def check_laws(recipe, way, n, size) -> None:
+def check_invariants(recipe, way, n, size) -> None:
     x, y = ways.own_class_everywhere(n, size), np.arange(n)
 
     def run(x, y):
         mix = recipe.draw(ways.count(x), size, key=KEY, like=x)
-        return mix, mix.dense(), mix.images(x, "last"), mix.labels(y, num_classes=n)
+        return mix, mix.pixel_weights(), mix.images(x, "last"), mix.labels(y, num_classes=n)
 
     mix, dense, images, labels = way(run, x, y)
     array = ways.array_of(way)
     assert isinstance(mix, ma.Mix)
-    assert all(isinstance(out, array) for out in (mix.parent, mix.share, dense, images, labels))
-    dense, images, labels, parent, share = map(ways.values, (dense, images, labels, mix.parent, mix.share))
+    assert all(isinstance(out, array) for out in (mix.index, mix.lam, dense, images, labels))
+    dense, images, labels, index, lam = map(ways.values, (dense, images, labels, mix.index, mix.lam))
     assert (images.dtype, images.shape) == (x.dtype, x.shape)
     assert (labels.dtype, labels.shape) == (np.float32, (n, n))
     pixels = tuple(range(1, 1 + len(size)))
@@ -60,36 +60,36 @@ def check_laws(recipe, way, n, size) -> None:
     total = dense.sum(axis=0, dtype=np.float64)
     seen = total > 0.5
     assert (dense >= 0).all()
-    assert (share >= 0).all()
+    assert (lam >= 0).all()
     np.testing.assert_allclose(total, seen, atol=2**-23)
-    np.testing.assert_array_equal(share.sum(axis=0, dtype=np.float32), np.ones(n, np.float32))
+    np.testing.assert_array_equal(lam.sum(axis=0, dtype=np.float32), np.ones(n, np.float32))
     # 1: the label is the pixels that are seen, by the definition and from outside
     exact = 1e-6 if is_soft(recipe) else 2**-23
     visible = np.maximum(seen.sum(axis=pixels), 1)
     nothing = ~seen.any(axis=pixels)
     means = dense.sum(axis=tuple(a + 1 for a in pixels), dtype=np.float64) / visible
-    np.testing.assert_allclose(means[:, ~nothing], share[:, ~nothing], atol=exact, rtol=0)
+    np.testing.assert_allclose(means[:, ~nothing], lam[:, ~nothing], atol=exact, rtol=0)
     outside = (images * seen[..., None]).sum(axis=pixels, dtype=np.float64) / visible[:, None]
     np.testing.assert_allclose(outside[~nothing], labels[~nothing], atol=1e-6, rtol=0)
-    # 3: parents differ, the first is the own sample, padding is the own row with share 0
-    assert parent.shape == share.shape == (recipe.parents, n)
-    np.testing.assert_array_equal(parent[0], np.arange(n))
-    for column, weights in zip(parent.T, share.T, strict=True):
+    # 3: sources differ, the first is the base sample, padding is the own row with share 0
+    assert index.shape == lam.shape == (recipe.sources, n)
+    np.testing.assert_array_equal(index[0], np.arange(n))
+    for column, weights in zip(index.T, lam.T, strict=True):
         used = column[weights > 0]
         assert len(set(used)) == len(used)
-        if recipe.parents <= n:
+        if recipe.sources <= n:
             assert (column[weights == 0] == column[0]).all()
-    # 4: parents, boxes, backgrounds and shares are bit-identical to NumPy's; soft masks to 1e-6
+    # 4: sources, boxes, backgrounds and shares are bit-identical to NumPy's; soft masks to 1e-6
     expected = recipe.draw(n, size, key=KEY)
     structure, arrays = mix.flatten()
     assert structure == expected.flatten()[0]
     within = 1e-6 if is_soft(recipe) else 0
-    for name, got, want in zip(["parent", "share", *structure[1]], arrays, expected.flatten()[1], strict=True):
-        over_a_blend = 3 * 2**-24 if name == "share" and "HMix" in repr(recipe) else 0  # a product and a sum
+    for name, got, want in zip(["index", "lam", *structure[1]], arrays, expected.flatten()[1], strict=True):
+        over_a_blend = 3 * 2**-24 if name == "lam" and "HMix" in repr(recipe) else 0  # a product and a sum
         ways.assert_same(got, want, array, atol=max(within, over_a_blend))
-    # 8: what is applied is the dense definition: the weights of what each parent shows, and the fill in holes
-    weights = expected.region.dense(ma._xp.common(), n, size)
-    applied = (weights[..., None] * ways.seen_through(mix, x[parent])).sum(axis=0)
+    # 8: what is applied is the dense definition: the weights of what each source shows, and the fill in holes
+    weights = expected.region.pixel_weights(ma._xp.common(), n, size)
+    applied = (weights[..., None] * ways.seen_through(mix, x[index])).sum(axis=0)
     applied = np.where(seen[..., None], applied, fill_of(expected, x.shape))
     np.testing.assert_allclose(images, applied, atol=1e-6, rtol=0)
 
@@ -115,8 +115,10 @@ def test_every_dtype_and_layout(recipe, channels, dtype):
     assert not np.shares_memory(out, x)
     last = {"last": x, "first": np.moveaxis(x, 1, -1), None: x[..., None]}[channels]
     got = {"last": out, "first": np.moveaxis(out, 1, -1), None: out[..., None]}[channels]
-    weights = mix.region.dense(ma._xp.common(), n, size)[..., None]  # of each parent, also where two are the same row
-    shown = ways.seen_through(mix, last[mix.parent])
+    weights = mix.region.pixel_weights(ma._xp.common(), n, size)[
+        ..., None
+    ]  # of each source, also where two are the same row
+    shown = ways.seen_through(mix, last[mix.index])
     seen = np.broadcast_to(weights.sum(axis=0, dtype=np.float64) > 0.5, last.shape)
     fill = fill_of(mix, last.shape)
     ulp = {"float16": 2**-10, "bfloat16": 2**-7, "float32": 2**-22, "float64": 2**-22}.get(dtype)
@@ -149,27 +151,27 @@ def test_every_dtype_and_layout(recipe, channels, dtype):
     size=st.lists(st.integers(1, 12), min_size=1, max_size=3).map(tuple),
     key=st.lists(st.integers(-(2**70), 2**70), min_size=2, max_size=4).map(tuple),
 )
-def test_laws_hold_whatever_is_drawn(recipe, n, size, key):
+def test_invariants_hold_whatever_is_drawn(recipe, n, size, key):
     mix = recipe.draw(n, size, key=key)
-    dense = mix.dense().astype(np.float64)
+    dense = mix.pixel_weights().astype(np.float64)
     axes = tuple(range(2, 2 + len(size)))
     seen = dense.sum(axis=0)
     np.testing.assert_allclose(seen, seen > 0.5, atol=2**-22)
     visible = seen.sum(axis=tuple(range(1, 1 + len(size))))
     some = visible > 0
-    np.testing.assert_allclose(dense.sum(axis=axes)[:, some] / visible[some], mix.share[:, some], atol=1e-6)
-    np.testing.assert_array_equal(mix.share.sum(axis=0), np.ones(n, np.float32))
-    np.testing.assert_array_equal(mix.parent[0], np.arange(n))
-    for column, weights in zip(mix.parent.T, mix.share.T, strict=True):
+    np.testing.assert_allclose(dense.sum(axis=axes)[:, some] / visible[some], mix.lam[:, some], atol=1e-6)
+    np.testing.assert_array_equal(mix.lam.sum(axis=0), np.ones(n, np.float32))
+    np.testing.assert_array_equal(mix.index[0], np.arange(n))
+    for column, weights in zip(mix.index.T, mix.lam.T, strict=True):
         assert len(set(column[weights > 0])) == (weights > 0).sum()
 
 
 @given(st.integers(2, 6), st.integers(1, 5))
-def test_fewer_rows_than_parents(parents, n):
-    """3: shares of equal parents are added into the first, so each row is counted once."""
-    mix = ma.MixUp(alpha=1.0, parents=parents).draw(n, (2, 2), key=(0, 0))
-    assert ((mix.share > 0).sum(axis=0) <= n).all()
-    np.testing.assert_array_equal(mix.share.sum(axis=0), np.ones(n, np.float32))
+def test_fewer_rows_than_parents(sources, n):
+    """3: shares of equal sources are added into the first, so each row is counted once."""
+    mix = ma.MixUp(alpha=1.0, sources=sources).draw(n, (2, 2), key=(0, 0))
+    assert ((mix.lam > 0).sum(axis=0) <= n).all()
+    np.testing.assert_array_equal(mix.lam.sum(axis=0), np.ones(n, np.float32))
     x = ways.own_class_everywhere(n, (2, 2))
     np.testing.assert_allclose(mix.images(x).mean(axis=(1, 2)), mix.labels(np.arange(n), n), atol=1e-6)
 
@@ -178,25 +180,23 @@ def test_nodes_of_a_composition_do_not_move_each_other():
     """Appending a branch changes no other branch's draws."""
     two = ma.one_of(ma.MixUp(), ma.CutMix(), weights=(0, 1)).draw(9, (8, 8), key=KEY)
     three = ma.one_of(ma.MixUp(), ma.CutMix(), ma.GridMix(), weights=(0, 1, 0)).draw(9, (8, 8), key=KEY)
-    np.testing.assert_array_equal(two.dense(), three.dense())
+    np.testing.assert_array_equal(two.pixel_weights(), three.pixel_weights())
 
 
 def test_recipes_differ_only_in_what_they_draw():
     """Whoever is mixed with whom is a matter of the key, not of the recipe."""
-    parents = [
-        recipe.draw(9, (32, 32), key=KEY).parent[1] for recipe in (ma.MixUp(), ma.MixUp(alpha=4), ma.SmoothMix())
-    ]
-    np.testing.assert_array_equal(parents[0], parents[1])
-    np.testing.assert_array_equal(parents[0], parents[2])
+    sources = [recipe.draw(9, (32, 32), key=KEY).index[1] for recipe in (ma.MixUp(), ma.MixUp(alpha=4), ma.SmoothMix())]
+    np.testing.assert_array_equal(sources[0], sources[1])
+    np.testing.assert_array_equal(sources[0], sources[2])
 
 
 def test_a_batch_with_a_dense_branch_keeps_each_branchs_own_share():
     recipe = ma.one_of(ma.MixUp(alpha=1.0), ma.SmoothMix(), weights=(1, 0))
     mixed, alone = recipe.draw(50, (97, 89), key=KEY), ma.one_of(ma.MixUp(alpha=1.0)).draw(50, (97, 89), key=KEY)
-    np.testing.assert_array_equal(mixed.share, alone.share)
+    np.testing.assert_array_equal(mixed.lam, alone.lam)
 
 
 def test_per_batch_draws_once_and_still_pairs_each_row():
     mix = ma.per_batch(ma.one_of(ma.CutMix(), ma.MixUp())).draw(64, (16, 16), key=(0, 1))
-    assert len(np.unique(mix.dense().reshape(2, 64, -1), axis=1)[0]) == 1
-    assert len(set(mix.parent[1])) == 64
+    assert len(np.unique(mix.pixel_weights().reshape(2, 64, -1), axis=1)[0]) == 1
+    assert len(set(mix.index[1])) == 64

@@ -1,4 +1,4 @@
-"""The laws of a recipe that can be checked from outside: for those who write one."""
+"""The invariants of a recipe that can be checked from outside: for those who write one."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def check(
     sizes: Sequence[tuple[int, tuple[int, ...]]] = SIZES,
     libraries: Sequence[str] | None = None,
 ) -> None:
-    """Check that a recipe keeps the laws, in every library that is installed.
+    """Check that a recipe keeps the invariants, in every library that is installed.
 
-        for each (n, size): weights, parents, the label is the pixels, the dense definition, masks, inputs stay
+        for each (n, size): weights, sources, the label is the pixels, the dense definition, masks, inputs stay
         for each library: the same mix as NumPy's, eager, and compiled by XLA at the first size
         once: the repr reads back
 
@@ -47,11 +47,11 @@ def check(
 
     Example:
         >>> import mixaug as ma
-        >>> ma.laws.check(ma.CutMix(alpha=1.0), libraries=["numpy"])
+        >>> ma.testing.check(ma.CutMix(alpha=1.0), libraries=["numpy"])
 
     It draws under one key. PyTorch is tried as it is, without its compiler.
     """
-    check_recipe("laws.check", recipe)
+    check_recipe("testing.check", recipe)
     _check_repr(recipe)
     cases = [_Case(recipe, n, tuple(size)) for n, size in sizes]
     for case in cases:
@@ -63,7 +63,7 @@ def check(
 
 
 def _installed() -> list[str]:
-    return [name for name in _xp.TITLES if find_spec(name) and _imports(name)]
+    return [name for name in _xp.DISPLAY_NAMES if find_spec(name) and _imports(name)]
 
 
 def _imports(name: str) -> bool:
@@ -94,7 +94,7 @@ class _Case:
     size: tuple[int, ...]
 
     def check(self) -> None:
-        """All laws but those of the other libraries."""
+        """All invariants but those of the other libraries."""
         self._check_weights()
         self._check_parents()
         self._check_windows()
@@ -110,35 +110,35 @@ class _Case:
 
     @cached_property
     def dense(self) -> NDArray[np.float64]:
-        """The weights of the parents at each pixel."""
-        return np.asarray(self.mix.dense(), np.float64)
+        """The weights of the sources at each pixel."""
+        return np.asarray(self.mix.pixel_weights(), np.float64)
 
     @cached_property
     def seen(self) -> NDArray[np.bool_]:
-        """Bool (n, *size): where a parent is to be seen, and no hole."""
+        """Bool (n, *size): where a source is to be seen, and no hole."""
         return np.asarray(self.dense.sum(axis=0) > 0.5)
 
     def _check_weights(self) -> None:
-        law, total, share = "weights are at least 0 and sum to 1", self.dense.sum(axis=0), self.mix.share
-        least = self.mix.region.dense(_xp.common(), self.n, self.size).min(initial=0)
+        law, total, lam = "weights are at least 0 and sum to 1", self.dense.sum(axis=0), self.mix.lam
+        least = self.mix.region.pixel_weights(_xp.common(), self.n, self.size).min(initial=0)
         self._expect(least >= 0, law, f"a pixel has the weight {least:g}")
         worst = _farthest(total, self.seen)
         self._expect(abs(total - self.seen).max() < _CLOSE, law, f"those of a pixel sum to {worst:.7g}")
-        self._expect(share.min() >= 0, law, f"a share is {share.min():g}")
-        worst = _farthest(share.sum(axis=0), np.ones(self.n))
+        self._expect(lam.min() >= 0, law, f"a lam is {lam.min():g}")
+        worst = _farthest(lam.sum(axis=0), np.ones(self.n))
         self._expect(abs(worst - 1) <= 2 * _ULP, law, f"the shares of an output sum to {worst:.7g}")
 
     def _check_parents(self) -> None:
-        law, parent, shape = "parents are distinct", self.mix.parent, (self.recipe.parents, self.n)
-        self._expect(parent.shape == shape, law, f"expected parents of the shape {shape}, got {parent.shape}")
-        self._expect((parent[0] == np.arange(self.n)).all(), law, "the first is not the own sample")
-        for i, (column, share) in enumerate(zip(parent.T, self.mix.share.T, strict=True)):
-            used = column[share > 0].tolist()
+        law, index, shape = "sources are distinct", self.mix.index, (self.recipe.sources, self.n)
+        self._expect(index.shape == shape, law, f"expected sources of the shape {shape}, got {index.shape}")
+        self._expect((index[0] == np.arange(self.n)).all(), law, "the first is not the base sample")
+        for i, (column, lam) in enumerate(zip(index.T, self.mix.lam.T, strict=True)):
+            used = column[lam > 0].tolist()
             self._expect(len(set(used)) == len(used), law, f"output {i} is made of the rows {used}")
 
     def _check_windows(self) -> None:
-        region, law = self.mix.region, "boxes, their crops and holes lie in the image"
-        for boxes in (*region.box, *region.crop, getattr(region, "hole", None)):
+        region, law = self.mix.region, "boxes, their source boxes and holes lie in the image"
+        for boxes in (*region.box, *region.source_box, getattr(region, "hole", None)):
             if boxes is not None:
                 first, last = boxes[..., 0], boxes[..., 1]
                 out = (first < 0) | (last > np.array(self.size)) | (first > last)
@@ -149,7 +149,7 @@ class _Case:
         count = self.seen.sum(axis=axes)
         some = count > 0  # a hole may be all there is
         of_weights = self.dense.sum(axis=tuple(a + 1 for a in axes))[:, some] / count[some]
-        self._expect_close(law, "share", self.mix.share[:, some], "mean weight", of_weights)
+        self._expect_close(law, "lam", self.mix.lam[:, some], "mean weight", of_weights)
         images = _own_class_everywhere(self.n, self.size)
         labels = self.mix.labels(np.arange(self.n), self.n)
         visible = (self.mix.images(images, "last") * self.seen[..., None]).sum(axis=axes, dtype=np.float64)
@@ -163,17 +163,17 @@ class _Case:
         x.flags.writeable = False
         images, region = self.mix.images(x, "last"), self.mix.region
         self._expect((x == before).all() and not np.shares_memory(images, x), "inputs are not written to", "they were")
-        weights = region.dense(_xp.common(), self.n, self.size)[..., None]
-        mixed = (weights * _shown(self.mix, x[self.mix.parent])).sum(axis=0)
+        weights = region.pixel_weights(_xp.common(), self.n, self.size)[..., None]
+        mixed = (weights * _shown(self.mix, x[self.mix.index])).sum(axis=0)
         fill = np.zeros(self.n, np.float32) if region.fill is None else region.fill
         fill = fill.reshape(*fill.shape, *[1] * (x.ndim - fill.ndim))
         defined = np.where(self.seen[..., None], mixed, fill)
         self._expect_close("what is applied is the dense definition", "pixel", images, "weighted sum", defined)
 
     def _check_masks(self) -> None:
-        law, rows = "a mask has the id of the parent that weighs most", np.arange(self.n)
+        law, rows = "a mask has the id of the source that weighs most", np.arange(self.n)
         ids = np.broadcast_to(rows.reshape(-1, *[1] * len(self.size)), (self.n, *self.size))
-        heaviest = np.take_along_axis(self.mix.parent, self.dense.reshape(len(self.dense), self.n, -1).argmax(0).T, 0)
+        heaviest = np.take_along_axis(self.mix.index, self.dense.reshape(len(self.dense), self.n, -1).argmax(0).T, 0)
         heaviest = heaviest.T.reshape(ids.shape)
         ordered = np.sort(self.dense, axis=0)
         sure = ordered[-1] - ordered[-2] > _CLOSE if len(ordered) > 1 else self.seen
@@ -185,10 +185,10 @@ class _Case:
         """The same key gives the same mix in a library, which leaves its input as it is."""
         example = _xp.example(name)
         xp = _xp.of(example)
-        law = f"the same key gives the same mix in {xp.title}{', compiled' if compiled else ''}"
+        law = f"the same key gives the same mix in {xp.display_name}{', compiled' if compiled else ''}"
         x = xp.constant(_own_class_everywhere(self.n, self.size))
 
-        @_xp.opaque
+        @_xp.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
             mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, self.size, keys.make(KEY), None, 0)
             return mix, mix.images(x, "last")
@@ -197,8 +197,8 @@ class _Case:
             mix, images = (xp.compiled(run) if compiled else run)(x)
         (structure, arrays), (expected, wanted) = mix.flatten(), self.mix.flatten()
         self._expect(structure == expected, law, f"expected {expected}, got {structure}")
-        for part, got, want in zip(("parent", "share", *structure[1]), arrays, wanted, strict=True):
-            self._expect(_xp.find(got) == xp, law, f"{part} is an array of {_xp.title(got)}")
+        for part, got, want in zip(("index", "lam", *structure[1]), arrays, wanted, strict=True):
+            self._expect(_xp.find(got) == xp, law, f"{part} is an array of {_xp.display_name(got)}")
             held, apart = np.asarray(got), self._apart(part)
             same = held.dtype == want.dtype and held.shape == want.shape
             self._expect(same, law, f"{part} is {held.dtype} {held.shape} and not {want.dtype} {want.shape}")
@@ -206,15 +206,15 @@ class _Case:
             self._expect(off <= apart, law, f"{part} is {off:g} off")
         self._expect_close(law, "pixel", np.asarray(images), "NumPy's", self.mix.images(np.asarray(x), "last"))
         unwritten = (np.asarray(x) == _own_class_everywhere(self.n, self.size)).all()
-        self._expect(unwritten, "inputs are not written to", f"they were, in {xp.title}")
+        self._expect(unwritten, "inputs are not written to", f"they were, in {xp.display_name}")
 
     def _apart(self, part: str) -> float:
         """How far a library may be from NumPy: soft masks, and shares of boxes over a blend, are rounded on the way."""
         arrays = self.mix.region.arrays()
         soft = "weight" in arrays and arrays["weight"].dtype != bool
-        if soft and part in ("weight", "share"):
+        if soft and part in ("weight", "lam"):
             return _CLOSE
-        return 3 * _ULP if part == "share" and "background" in arrays and len(arrays) > 1 else 0.0
+        return 3 * _ULP if part == "lam" and "background" in arrays and len(arrays) > 1 else 0.0
 
     @contextmanager
     def _failing(self, law: str) -> Iterator[None]:
@@ -254,12 +254,12 @@ def _own_class_everywhere(n: int, size: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _shown(mix: Mix, sources: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What each parent shows at each pixel: (k, n, *size, c) of sources (k, n, *size, c), pixel by pixel."""
+    """What each source shows at each pixel: (k, n, *size, c) of sources (k, n, *size, c), pixel by pixel."""
     out = sources.copy()
     for j, i in np.ndindex(sources.shape[:2]):
-        box, crop = mix.region.box[j], mix.region.crop[j]
-        if box is not None and crop is not None:
-            to, of = box[i].astype(int).tolist(), crop[i].astype(int).tolist()
+        box, source_box = mix.region.box[j], mix.region.source_box[j]
+        if box is not None and source_box is not None:
+            to, of = box[i].astype(int).tolist(), source_box[i].astype(int).tolist()
             origin = [
                 c + (2 * np.arange(b - a) + 1) * (d - c) // (2 * max(b - a, 1))
                 for (a, b), (c, d) in zip(to, of, strict=True)

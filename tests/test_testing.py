@@ -1,4 +1,4 @@
-"""The laws that others run on their recipes: ours keep them, and each that is broken is named."""
+"""The invariants that others run on their recipes: ours keep them, and each that is broken is named."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ QUICK = {"libraries": ["numpy"]}
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_ours_keep_them(recipe):
-    ma.laws.check(recipe, **QUICK)
+    ma.testing.check(recipe, **QUICK)
 
 
 @pytest.mark.parametrize("recipe", [ma.HMix(), ma.one_of(ma.GMix(), ma.Cutout(), ma.ResizeMix())], ids=repr)
 def test_ours_keep_them_in_every_library(recipe):
-    ma.laws.check(recipe, sizes=[(5, (9, 7))])
+    ma.testing.check(recipe, sizes=[(5, (9, 7))])
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Broken(ma.Recipe):
     """A recipe that breaks a law, in the way that its test gives it."""
 
     way: int = 0
-    parents: int = 2
+    sources: int = 2
 
     def region(self, draw: Any) -> Any:
         return WAYS[self.way][1](draw)
@@ -51,8 +51,8 @@ def overlapping(draw):
     return ma.Paste(None, (None, box, box))
 
 
-def window(draw, crop):
-    return ma.Paste(None, (None, whole(draw.xp, draw.n, draw.size)), (None, crop))
+def window(draw, source_box):
+    return ma.Paste(None, (None, whole(draw.xp, draw.n, draw.size)), (None, source_box))
 
 
 def of_numpy(draw):
@@ -65,7 +65,7 @@ def of_its_library(draw):
 
 
 def untraceable(draw):
-    return blended(draw, 0.5, 0.5) if float(draw.words(1)[0][0]) >= 0 else None
+    return blended(draw, 0.5, 0.5) if float(draw.random_bits(1)[0][0]) >= 0 else None
 
 
 def failing(draw):
@@ -79,7 +79,7 @@ def half_seen(draw):
 
 @dataclass(frozen=True)
 class Restless(ma.Recipe):
-    parents: ClassVar[int] = 2
+    sources: ClassVar[int] = 2
 
     def region(self, draw: Any) -> Any:
         weight = next(WEIGHTS)
@@ -89,7 +89,7 @@ class Restless(ma.Recipe):
 @dataclass(frozen=True)
 class Named(ma.Recipe):
     kind: str = "box"
-    parents: ClassVar[int] = 1
+    sources: ClassVar[int] = 1
 
     def region(self, draw: Any) -> Any:
         raise NotImplementedError
@@ -100,20 +100,24 @@ WAYS = [
     ("weights are at least 0 and sum to 1", lambda draw: blended(draw, 0.75, 0.5), "those of a pixel sum to 1.25"),
     ("weights are at least 0 and sum to 1", lambda draw: blended(draw, 1.5, -0.5), "a pixel has the weight -0.5"),
     ("weights are at least 0 and sum to 1", half_seen, "those of a pixel sum to 0.5"),
-    ("the label is the pixels that are seen", overlapping, "a share is"),
+    ("the label is the pixels that are seen", overlapping, "a lam is"),
     (
-        "boxes, their crops and holes lie in the image",
+        "boxes, their source boxes and holes lie in the image",
         lambda draw: ma.Paste(None, (None, boxed(draw, 0, 99))),
         "one is",
     ),
     (
-        "boxes, their crops and holes lie in the image",
+        "boxes, their source boxes and holes lie in the image",
         lambda draw: window(draw, boxed(draw, -1, 1)),
         "one is [[[-1, 1]",
     ),
-    ("boxes, their crops and holes lie in the image", lambda draw: ma.Paste(None, (None, boxed(draw, 1, 0))), "one is"),
+    (
+        "boxes, their source boxes and holes lie in the image",
+        lambda draw: ma.Paste(None, (None, boxed(draw, 1, 0))),
+        "one is",
+    ),
     ("any number of rows of any size", failing, "ZeroDivisionError: no such size"),
-    ("the same key gives the same mix in JAX", of_its_library, "share is 0.25 off"),
+    ("the same key gives the same mix in JAX", of_its_library, "lam is 0.25 off"),
     ("the same key gives the same mix in TensorFlow", of_numpy, "weight is an array of NumPy"),
     ("the same key gives the same mix in TensorFlow, compiled", untraceable, "Error"),
 ]
@@ -122,62 +126,62 @@ WAYS = [
 @pytest.mark.parametrize("way", range(len(WAYS)), ids=[f"{i}: {law}" for i, (law, _, _) in enumerate(WAYS)])
 def test_what_is_broken_is_named(way):
     law, _, came = WAYS[way]
-    library = next((name for name, title in ma._xp.TITLES.items() if f"in {title}" in law), "numpy")
+    library = next((name for name, title in ma._xp.DISPLAY_NAMES.items() if f"in {title}" in law), "numpy")
     with pytest.raises(AssertionError) as broken:
-        ma.laws.check(Broken(way, parents=3 if "label" in law else 2), libraries=[library])
+        ma.testing.check(Broken(way, sources=3 if "label" in law else 2), libraries=[library])
     said = str(broken.value)
-    assert re.match(rf"{law}: broken by Broken\(way={way}, parents=\d\) for \d+ outputs of size \(.*\): ", said)
+    assert re.match(rf"{law}: broken by Broken\(way={way}, sources=\d\) for \d+ outputs of size \(.*\): ", said)
     assert came in said
     assert "\n" not in said
 
 
 @pytest.mark.parametrize(
-    ("parent", "came"),
+    ("index", "came"),
     [
-        (np.zeros((2, 5), int), "the first is not the own sample"),
-        (np.arange(15).reshape(3, 5), r"expected parents of the shape \(2, 5\), got \(3, 5\)"),
+        (np.zeros((2, 5), int), "the first is not the base sample"),
+        (np.arange(15).reshape(3, 5), r"expected sources of the shape \(2, 5\), got \(3, 5\)"),
         (np.stack([np.arange(5)] * 2), r"output 0 is made of the rows \[0, 0\]"),
     ],
 )
-def test_parents_that_are_none_are_named(monkeypatch, parent, came):
+def test_parents_that_are_none_are_named(monkeypatch, index, came):
     recipe = ma.MixUp()
-    mix = replace(recipe.draw(5, (9, 7), key=ma.laws.KEY), parent=parent)
+    mix = replace(recipe.draw(5, (9, 7), key=ma.testing.KEY), index=index)
     monkeypatch.setattr(ma.MixUp, "draw", lambda *_, **__: mix)
-    monkeypatch.setattr(ma.Mix, "dense", lambda mix: mix.region.dense(ma._xp.common(), 5, (9, 7)))
-    with pytest.raises(AssertionError, match=f"^parents are distinct: .*{came}"):
-        ma.laws.check(recipe, sizes=[(5, (9, 7))], **QUICK)
+    monkeypatch.setattr(ma.Mix, "pixel_weights", lambda mix: mix.region.pixel_weights(ma._xp.common(), 5, (9, 7)))
+    with pytest.raises(AssertionError, match=f"^sources are distinct: .*{came}"):
+        ma.testing.check(recipe, sizes=[(5, (9, 7))], **QUICK)
 
 
 def test_a_draw_that_depends_on_what_came_before_is_named():
-    with pytest.raises(AssertionError, match=r"^the same key gives the same mix in NumPy: .* share is 0.25 off"):
-        ma.laws.check(Restless(), sizes=[(5, (9, 7))], **QUICK)
+    with pytest.raises(AssertionError, match=r"^the same key gives the same mix in NumPy: .* lam is 0.25 off"):
+        ma.testing.check(Restless(), sizes=[(5, (9, 7))], **QUICK)
 
 
 def test_inputs_that_are_written_to_are_named(monkeypatch):
     mixed = ma.Mix.images
     monkeypatch.setattr(ma.Mix, "images", lambda mix, x, channels: x if x.shape[-1] == 2 else mixed(mix, x, channels))
     with pytest.raises(AssertionError, match=r"^inputs are not written to: broken by CutMix\(alpha=1.0\)"):
-        ma.laws.check(ma.CutMix(), **QUICK)
+        ma.testing.check(ma.CutMix(), **QUICK)
 
 
 def test_images_that_are_not_the_definition_are_named(monkeypatch):
     mixed = ma.Mix.images
     monkeypatch.setattr(ma.Mix, "images", lambda mix, *a: mixed(mix, *a) * (0.5 if a[0].shape[-1] == 2 else 1))
     with pytest.raises(AssertionError, match=r"^what is applied is the dense definition: .* a pixel is"):
-        ma.laws.check(ma.CutMix(), **QUICK)
+        ma.testing.check(ma.CutMix(), **QUICK)
 
 
 def test_masks_of_another_parent_are_named(monkeypatch):
     monkeypatch.setattr(ma.Mix, "masks", lambda _, m: m.copy())
-    with pytest.raises(AssertionError, match=r"^a mask has the id of the parent that weighs most: .* have another"):
-        ma.laws.check(ma.CutMix(), **QUICK)
+    with pytest.raises(AssertionError, match=r"^a mask has the id of the source that weighs most: .* have another"):
+        ma.testing.check(ma.CutMix(), **QUICK)
 
 
 def test_a_repr_that_does_not_read_back_is_named():
     with pytest.raises(AssertionError, match=r"^the repr reads back: Named\(kind='box'\) gives recipe: expected names"):
-        ma.laws.check(Named(), **QUICK)
+        ma.testing.check(Named(), **QUICK)
 
 
 def test_what_is_no_recipe_is_refused():
-    with pytest.raises(TypeError, match=r"laws.check: expected a recipe, got 'cutmix'"):
-        ma.laws.check("cutmix")
+    with pytest.raises(TypeError, match=r"testing.check: expected a recipe, got 'cutmix'"):
+        ma.testing.check("cutmix")
