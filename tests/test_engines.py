@@ -761,7 +761,7 @@ with warnings.catch_warnings(record=True) as said:
         mix = recipe.draw(6, (9, 7), key=(0, step))
         made += [mix.images(x), mix.images(x, dtype="float32", scale=0.5, offset=1.0), mix.labels(np.arange(6), 6)]
         made += [mix.index, mix.lam]
-    made += [labels for _, labels in ma.batches(x, np.arange(6), 4, ma.CutMix(), epochs=2, num_classes=6)]
+    made += [labels for _, labels in ma.batches(ma.CutMix(), x, np.arange(6), 4, epochs=2, num_classes=6)]
 print([str(one.message) for one in said if issubclass(one.category, RuntimeWarning)])
 print(hashlib.sha256(b"".join(array.tobytes() for array in made)).hexdigest(), "numba" in sys.modules)
 """
@@ -882,7 +882,7 @@ def test_a_region_is_known_by_what_it_holds(ran):
                                   lambda *views: ma.Dense(np.ones((2, N, 8, 8), bool), *views)])  # fmt: skip
 def test_a_crop_without_its_box_is_refused(kind):
     box = np.zeros((N, 2, 2), np.int32)
-    with pytest.raises(ValueError, match="box: expected one for the crop of source 1, got None"):
+    with pytest.raises(ValueError, match="box: expected one for the source box of source 1, got None"):
         kind((box, None), (None, box))
     with pytest.raises(ValueError, match="crop: expected one for each of 2 boxes, or None, got 3"):
         kind((None, box), (None, box, None))

@@ -337,15 +337,15 @@ def test_gmix_spots_have_the_part_for_their_integral(size):
     """Where the border cuts nothing off, shares are lam and 1 - lam."""
     n = 1500
     words = draw_of(n, size).random_bits(1 + len(size))
-    lam = stats.beta(0.5, 0.5).ppf((words[0] // 2**16 + 0.5) / 2**16)
+    part = stats.beta(0.5, 0.5).ppf((words[0] // 2**16 + 0.5) / 2**16)
     lam = ma.GMix(alpha=0.5).draw(n, size, key=KEY).lam
-    less = np.minimum(lam, 1 - lam)
+    less = np.minimum(part, 1 - part)
     whole = less * math.prod(size) > 4
     for axis, length in enumerate(size):
         centre, side = np.floor((words[1 + axis] >> 8) / 2**24 * length), length * less ** (1 / len(size))
         whole &= (np.minimum(centre, length - 1 - centre) > 1.2 * side) & (side > 2)
     assert whole.sum() > 20
-    np.testing.assert_allclose(lam[0, whole], lam[whole], rtol=0.015)
+    np.testing.assert_allclose(lam[0, whole], part[whole], rtol=0.015)
 
 
 def test_gmix_spots_have_the_images_aspect():

@@ -1,4 +1,4 @@
-"""The architecture holds itself: imports flow down, frameworks stay in their modules, importing is quick."""
+"""The architecture holds itself: imports flow down, frameworks stay in their modules."""
 
 from __future__ import annotations
 
@@ -92,11 +92,6 @@ def test_import_loads_no_framework_and_no_scipy():
     code = "import sys, mixaug; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = set(in_a_fresh_process(code).split())
     assert not loaded & (FRAMEWORKS | {"scipy", "matplotlib", "PIL", "rich", "typer"})
-
-
-def test_import_takes_less_than_a_fifth_of_a_second():
-    code = "import time; t = time.perf_counter(); import mixaug; print(time.perf_counter() - t)"
-    assert min(float(in_a_fresh_process(code)) for _ in range(15)) < 0.2  # the least: other processes only add to it
 
 
 def test_a_framework_that_is_not_asked_for_is_not_loaded():

@@ -43,7 +43,7 @@ def test_a_crop_of_the_boxs_size_is_moved_and_not_scaled():
 
 
 @pytest.mark.parametrize(
-    ("box", "crop", "seen"),
+    ("box", "source_box", "seen"),
     [
         ([[0, 3]], [[0, 6]], [1, 3, 5]),  # half as long: the pixel past each middle
         ([[1, 3]], [[0, 6]], [1, 4]),  # a third: the middle one of three

@@ -352,7 +352,7 @@ class _Chart:
         return " ".join(f"{self.epochs.at(e):.1f},{self.values.at(v):.1f}" for e, v in zip(epochs, values, strict=True))
 
     @property
-    def random_bits(self) -> str:
+    def words(self) -> str:
         """The curves for those who cannot see them."""
         ends = [f"{c.arm.name} from {c.mean[0]:.4g} to {c.mean[-1]:.4g}" for c in self.curves if c.epochs]
         return f"{self.measure.name} {self.measure.unit} by epoch: {'; '.join(ends)}."
