@@ -884,7 +884,7 @@ def test_a_crop_without_its_box_is_refused(kind):
     box = np.zeros((N, 2, 2), np.int32)
     with pytest.raises(ValueError, match="box: expected one for the source box of source 1, got None"):
         kind((box, None), (None, box))
-    with pytest.raises(ValueError, match="crop: expected one for each of 2 boxes, or None, got 3"):
+    with pytest.raises(ValueError, match="source_box: expected one for each of 2 boxes, or None, got 3"):
         kind((None, box), (None, box, None))
 
 
