@@ -13,6 +13,7 @@ from . import losses, metrics, pairing, testing
 from .batch import mix_batch
 from .epoch import batches, mixed
 from .fields import Boxes, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
+from .keys import draw_version
 from .mix import Mix
 from .recipes import (
     RICAP,
@@ -21,12 +22,10 @@ from .recipes import (
     CutMix,
     CutMixMinMax,
     Cutout,
-    EvenCutMix,
     FMix,
     GMix,
     GridMix,
     HMix,
-    InsideCutMix,
     MixUp,
     Mosaic,
     NWayCutMix,
@@ -66,13 +65,11 @@ __all__ = [
     "CutMixMinMax",
     "Cutout",
     "Dense",
-    "EvenCutMix",
     "FMix",
     "GMix",
     "GridMix",
     "HMix",
     "Images",
-    "InsideCutMix",
     "Keep",
     "Keypoints",
     "Labels",
@@ -90,6 +87,7 @@ __all__ = [
     "TokenMix",
     "Values",
     "batches",
+    "draw_version",
     "identity",
     "losses",
     "metrics",

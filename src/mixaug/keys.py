@@ -26,6 +26,8 @@ class Key(NamedTuple):
     epoch: Any = None  #: which epoch it is of, an int or a scalar of a library, for recipes that change over time
 
 
+draw_version = 1  #: counted up where recipes draw other mixes under the same keys
+
 ONE = 65536  #: weights are whole numbers of 1 / ONE, tables have ONE entries
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

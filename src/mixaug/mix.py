@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from . import _xp
+from . import _xp, archive
 from ._xp import Array, Library
 from .apply import images, labels, masks, objects, rows, values
 from .apply.images import DEFAULT
 from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
 from .apply.visible import Visible, visible
+from .checks import check_array, check_lam, check_region, check_size, check_values
+from .keys import draw_version
 from .regions import Dense, Drawn, Paste, Region, Size, settle
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
@@ -37,6 +39,10 @@ class Mix:
         region: how the pixels are combined, `Paste` or `Dense`.
         size: the spatial size that the mix was drawn for, such as (height, width).
 
+    Raises:
+        TypeError, ValueError: if the shapes, dtypes or libraries of the parts do not agree, or `lam` is not the mean of
+            the region's weights.
+
     Example:
         >>> import mixaug as ma, numpy as np
         >>> x = np.stack([np.full((4, 4, 1), i, np.float32) for i in range(3)])
@@ -49,9 +55,12 @@ class Mix:
     lam: Array
     region: Region
     size: Size
+    _checked: InitVar[bool] = False  #: whether these are parts of a mix that was checked
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, _checked: bool) -> None:
         _xp.meet()
+        if not _checked:
+            _check(self)
 
     @property
     def _library(self) -> Library:
@@ -414,7 +423,7 @@ class Mix:
         return objects.instances(xp, masks, beside, mix.index, mix.region, mix.size, keep)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the mix to a NumPy .npz file; nothing in it is pickled."""
+        """Write the mix to a NumPy .npz file, with `ma.draw_version`; nothing in it is pickled or compressed."""
         xp = self._library
         named = {"index": self.index, "lam": self.lam, **self.region.arrays()}
         held = {name: xp.concrete(array) for name, array in named.items()}
@@ -422,22 +431,32 @@ class Mix:
             raise TypeError(
                 "mix.save: expected concrete arrays, got traced ones; return the mix from the function first"
             )
+        meta = {"size": np.array(self.size, np.int64), "draw_version": np.array(draw_version, np.int64)}
         with Path(path).open("wb") as file:  # a file, so that NumPy adds no suffix to the name
-            np.savez(file, allow_pickle=False, size=np.array(self.size, np.int64), **held)
+            np.savez(file, allow_pickle=False, **meta, **held)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], like: Array | None = None) -> Mix:
-        """Read a mix that `save` wrote, as NumPy or in the library of `like`."""
+        """Read a mix that `save` wrote, as NumPy or in the library of `like`.
+
+        Raises:
+            ValueError: if it is no such file, or one of a newer `ma.draw_version`, or its arrays are no mix. Sizes are
+                checked before anything is read.
+        """
         xp = _xp.common(like)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                held = {name: xp.constant(file[name]) for name in file.files if name != "size"}
-                size = tuple(int(length) for length in file["size"])
+            held = archive.read(path)
+            if held.pop("draw_version", 0) > draw_version:
+                raise ValueError("its draw_version is newer; install a newer mixaug")
+            size = tuple(held.pop("size").tolist())
             index, lam = held.pop("index"), held.pop("lam")
             region = (Dense if "weight" in held else Paste).of(held, index.shape[0])
-            return cls(index, lam, region, size)
-        except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
+            if held.keys() != region.arrays().keys():
+                raise ValueError(f"it holds {', '.join(sorted(held.keys() - region.arrays().keys()))}")
+            mix = cls(index, lam, region, size)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
+        return mix if xp == mix._library else mix.to(xp)
 
     def to(self, xp: Library) -> Mix:
         """The same mix in another library, of one that lies on the host."""
@@ -460,7 +479,7 @@ class Mix:
         region = _REGIONS[kind].of(dict(zip(names, rest, strict=False)), sources)
         run_time = iter(rest[len(names) :])
         size = tuple(_known(next(run_time)) if length is None else length for length in known)
-        return cls(index, lam, region, size)
+        return cls(index, lam, region, size, _checked=True)
 
     __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # the names that TensorFlow looks for
 
@@ -480,7 +499,25 @@ class Mix:
 def assemble(xp: Library, index: Array, drawn: Drawn, size: Size) -> Mix:
     """The mix of these sources, with padding pointing to the own row and equal sources counted once."""
     n = xp.shape(index)[1]
-    return Mix(*_settled(xp, index, drawn.lam(xp, n, size)), settle(xp, drawn, n, size), size)
+    return Mix(*_settled(xp, index, drawn.lam(xp, n, size)), settle(xp, drawn, n, size), size, _checked=True)
+
+
+def _check(mix: Mix) -> None:
+    """Raise unless structure and, where they can be seen, values of a mix made by hand are right."""
+    xp, index, region = _xp.of(mix.index, "index"), mix.index, mix.region
+    if len(xp.shape(index)) != 2:
+        raise ValueError(f"index: expected the shape (k, n), got {tuple(index.shape)}; give rows for each source")
+    sources, n = xp.shape(index)
+    check_array(xp, "index", index, ((sources, n),), ("int32",))
+    check_array(xp, "lam", mix.lam, ((sources, n),), ("float32",))
+    object.__setattr__(mix, "size", check_size(mix.size))
+    check_region(xp, region, sources, n, mix.size)
+    seen = [xp.concrete(array) for array in (index, mix.lam, *region.arrays().values())]
+    if all(array is not None for array in seen) and all(isinstance(length, int) for length in mix.size):
+        check_values(region, n, mix.size)
+        home, host = _xp.common(), type(region).of(dict(zip(region.arrays(), seen[2:], strict=True)), sources)
+        wanted = rows.merge(home, seen[0], host.lam(home, n, mix.size))
+        check_lam(seen[0], rows.merge(home, seen[0], seen[1]), wanted)
 
 
 def _settled(xp: Library, index: Array, lam: Array) -> tuple[Array, Array]:
@@ -499,7 +536,7 @@ def widened(mix: Mix, sources: int) -> Mix:
         return mix
     own, none = xp.stack([mix.index[0]] * more), xp.stack([mix.lam[0] * 0.0] * more)
     region = mix.region.padded(xp, sources)
-    return Mix(xp.concat([mix.index, own]), xp.concat([mix.lam, none]), region, mix.size)
+    return Mix(xp.concat([mix.index, own]), xp.concat([mix.lam, none]), region, mix.size, _checked=True)
 
 
 def _known(length: Any) -> Any:

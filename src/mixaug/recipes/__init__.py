@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from . import joined, text
 from .blend import MixUp
 from .combine import identity, one_of, per_batch, ramp, schedule, sometimes
-from .cut import BoxMix, CutMix, CutMixMinMax, EvenCutMix, HMix, InsideCutMix, NWayCutMix
+from .cut import BoxMix, CutMix, CutMixMinMax, HMix, NWayCutMix
 from .erase import Cutout, RandomErasing
 from .listing import Entry, Paper, entry
 from .masks import GMix, GridMix, SmoothMix, TokenMix
@@ -20,7 +20,7 @@ from .recipe import Draw, Recipe, check_recipe
 from .tiles import RICAP, Mosaic, ResizeMix
 
 RECIPES: tuple[type[Recipe], ...] = (
-    MixUp, CutMix, InsideCutMix, EvenCutMix, CutMixMinMax, BoxMix, NWayCutMix, HMix, RICAP, Mosaic, ResizeMix,
+    MixUp, CutMix, CutMixMinMax, BoxMix, NWayCutMix, HMix, RICAP, Mosaic, ResizeMix,
     Cutout, RandomErasing,
     GridMix, TokenMix, FMix, CowMix, SmoothMix, GMix,
 )  # fmt: skip
@@ -42,12 +42,10 @@ __all__ = [
     "Cutout",
     "Draw",
     "Entry",
-    "EvenCutMix",
     "FMix",
     "GMix",
     "GridMix",
     "HMix",
-    "InsideCutMix",
     "MixUp",
     "Mosaic",
     "NWayCutMix",

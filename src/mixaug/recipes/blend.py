@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from .._xp import Array, Dim, Library
 from ..keys import ONE, beta_table, look_up
 from ..regions import Paste, Region
-from .recipe import Draw, Recipe, check_number, check_whole, keep
+from .lam import Alpha, LamRecipe, lam_table
+from .recipe import Draw, Recipe, check_sources, keep
 
 
-@dataclass(frozen=True)
-class MixUp(Recipe):
+@dataclass(frozen=True, repr=False)
+class MixUp(LamRecipe):
     """Blend each sample with others of its batch.
 
         output = sum_k lam[k] * x[index[k]],  lam ~ Dirichlet(alpha, ..., alpha)
 
-    With two sources that is lam[0] ~ Beta(alpha, alpha). Shares are whole numbers of 1/65536.
+    With two sources lam[0] ~ Beta(alpha, alpha). Weights are whole numbers of 1/65536.
 
     Args:
-        alpha: concentration, above 0: small ones leave most samples nearly alone, 1 makes all blends equally likely.
-        sources: how many samples an output is made of, 2 or more.
+        alpha: concentration, 1e-9 to 1e6; by default 1. Small values leave most samples nearly unmixed; at 1 all blends
+            are equally likely. A tuple has one number for each source, the base sample first: (a, b) is
+            lam[0] ~ Beta(a, b).
+        sources: how many samples an output is made of, 2 to 256.
+        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one. Two sources.
+        dominant: whether the weights are sorted, so that the base sample is the heaviest: with two sources
+            max(lam, 1 - lam).
 
     Raises:
-        ValueError: an alpha or a number of sources that is none.
+        ValueError: if an option is out of its range, if both `alpha` and `lam` are given, or `lam` with more sources.
 
     Example:
         >>> import mixaug as ma
         >>> ma.MixUp(alpha=0.2, sources=3).draw(4, size=(8, 8), key=(0, 0)).lam.shape
         (3, 4)
+        >>> ma.MixUp(lam=0.75).draw(2, size=(8, 8), key=(0, 0)).lam[0]
+        array([0.75, 0.75], dtype=float32)
 
     Good for classification and regression of anything that can be averaged, signals too, and for networks that are too
     sure of themselves. A blend shows every source everywhere, but none as it is.
@@ -38,34 +47,57 @@ class MixUp(Recipe):
     one for each row: `per_batch(MixUp(...))` is the paper's.
     """
 
-    alpha: float = 1.0
     sources: int = 2
 
     def __post_init__(self) -> None:
-        keep(
-            self,
-            alpha=check_number("MixUp alpha", self.alpha, 0),
-            sources=check_whole("MixUp sources", self.sources, 2),
-        )
+        keep(self, sources=check_sources("MixUp sources", self.sources))
+        super().__post_init__()
+        if self.lam is not None and self.sources > 2:
+            raise ValueError(
+                f"MixUp lam: expected two sources, got sources={self.sources}; "
+                "give alpha=, a number or one for each source"
+            )
 
     def region(self, draw: Draw) -> Region:
-        """Weights by stick-breaking: each other source takes a Beta part of what is left, the base sample the rest."""
-        weights = sticks(draw.xp, self.alpha, self.sources, draw.random_bits(self.sources - 1), draw.n)
-        return Paste(draw.xp.stack(weights) * (1 / ONE), (None,) * self.sources)
+        """One weight for each source."""
+        xp, bits = draw.xp, draw.random_bits(self.sources - 1)
+        if self.sources == 2 or self.alpha is None:
+            partner = xp.rint(look_up(xp, lam_table(self.law, 1), bits[0]) * float(ONE))
+            weights = [float(ONE) - partner, partner]
+        else:
+            weights = sticks(xp, stick_betas(self.alpha, self.sources), bits, draw.n)
+            weights = falling(xp, weights) if self.dominant else weights
+        return Paste(xp.stack(weights) * (1 / ONE), (None,) * self.sources)
 
 
-def sticks(xp: Library, alpha: float, count: int, bits: Array, n: Dim) -> list[Array]:
-    """Dirichlet(alpha, ..., alpha) weights of `count` parts by breaking a stick: whole numbers that sum to ONE.
+def sticks(xp: Library, betas: Sequence[tuple[float, float]], bits: Array, n: Dim) -> list[Array]:
+    """Dirichlet weights by breaking a stick: whole numbers that sum to ONE.
 
-    The first part is what the others leave; there is a word for each of those.
+    Each part but the first takes Beta(a, b) of what is left, by a word; the first is what the others leave.
     """
     rest = xp.full((n,), float(ONE), "float32")
     weights: list[Array] = []
-    for left in range(count - 1, 0, -1):
-        table = beta_table(alpha, left * alpha)
-        weights.append(xp.rint(rest * look_up(xp, table, bits[len(weights)])))  # whole: no library rounds rest anew
+    for part, (a, b) in enumerate(betas):
+        weights.append(xp.rint(rest * look_up(xp, beta_table(a, b), bits[part])))  # whole: no library rounds rest anew
         rest = rest - weights[-1]
     return [rest, *weights]
+
+
+def stick_betas(alpha: Alpha, count: int) -> list[tuple[float, float]]:
+    """Beta(a, b) of each part of a Dirichlet but the first: a is its own concentration, b that of all after it."""
+    if not isinstance(alpha, tuple):
+        return [(alpha, left * alpha) for left in range(count - 1, 0, -1)]
+    return [(alpha[j], sum(alpha[j + 1 :]) + alpha[0]) for j in range(1, count)]
+
+
+def falling(xp: Library, weights: Sequence[Array]) -> list[Array]:
+    """The same weights in each row, the greatest first."""
+    ordered = list(weights)
+    for end in range(len(ordered) - 1, 0, -1):
+        for j in range(end):
+            one, other = ordered[j], ordered[j + 1]
+            ordered[j], ordered[j + 1] = xp.maximum(one, other), xp.minimum(one, other)
+    return ordered
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,21 @@ from ..regions import Chosen, Drawn
 from .blend import Identity
 from .recipe import Draw, Recipe, check_number, check_recipe, check_whole, keep
 
+MAX_WEIGHT = 1e290  #: of a choice: sums of these, times 2^24, are finite
+MAX_DEPTH = 32  #: of recipes in recipes
+MAX_NODES = 10_000  #: of recipes in a recipe, itself among them
+
+
+def check_nested(where: str, recipe: Recipe, inner: Sequence[Recipe]) -> None:
+    """Keep how deep a recipe made of recipes is and how many it holds; a ValueError for too deep or too many."""
+    depth = 1 + max(getattr(one, "_depth", 1) for one in inner)
+    nodes = 1 + sum(getattr(one, "_nodes", 1) for one in inner)
+    if depth > MAX_DEPTH:
+        raise ValueError(f"{where}: expected recipes at most {MAX_DEPTH} deep, got {depth}; nest fewer in each other")
+    if nodes > MAX_NODES:
+        raise ValueError(f"{where}: expected at most {MAX_NODES} recipes in all, got {nodes}; take fewer")
+    keep(recipe, _depth=depth, _nodes=nodes)
+
 
 @dataclass(frozen=True)
 class OneOf(Recipe):
@@ -29,9 +44,11 @@ class OneOf(Recipe):
         if not self.recipes:
             raise ValueError("one_of: expected one recipe or more, got none; use identity() to mix nothing")
         if self.weights is not None:
-            weights = (check_number("one_of weights", weight, 0, open_low=False) for weight in self.weights)
+            weights = (check_number("one_of weights", weight, 0, MAX_WEIGHT, open_low=False) for weight in self.weights)
             keep(self, weights=tuple(weights))
             self._check_weights(self.weights)
+
+        check_nested("one_of", self, self.recipes)
 
     def _check_weights(self, weights: tuple[float, ...]) -> None:
         if len(weights) != len(self.recipes):
@@ -46,7 +63,7 @@ class OneOf(Recipe):
 
     def region(self, draw: Draw) -> Drawn:
         """Each row's region is that of the recipe chosen for it."""
-        drawn = (recipe.region(draw.child(place)) for place, recipe in enumerate(self.recipes))
+        drawn = (draw.child(place).region_of(recipe) for place, recipe in enumerate(self.recipes))
         return Chosen(self._choice(draw), tuple(drawn))
 
     def _choice(self, draw: Draw) -> Array:
@@ -71,6 +88,7 @@ class PerBatch(Recipe):
 
     def __post_init__(self) -> None:
         check_recipe("per_batch", self.recipe)
+        check_nested("per_batch", self, (self.recipe,))
 
     @property
     def sources(self) -> int:
@@ -79,7 +97,7 @@ class PerBatch(Recipe):
 
     def region(self, draw: Draw) -> Drawn:
         """The recipe's region for row 0, in every row."""
-        return self.recipe.region(draw.child(0).shared())
+        return draw.child(0).shared().region_of(self.recipe)
 
     def __repr__(self) -> str:
         return f"per_batch({self.recipe!r})"
@@ -98,6 +116,7 @@ class Schedule(Recipe):
         if 0 not in phases:
             raise ValueError(f"schedule: expected a recipe from epoch 0 on, got {sorted(phases)}")
         keep(self, phases=tuple((start, phases[start]) for start in sorted(phases)))
+        check_nested("schedule", self, tuple(phases.values()))
 
     @property
     def sources(self) -> int:
@@ -115,10 +134,10 @@ class Schedule(Recipe):
         held = xp.concrete(epoch) if xp else epoch
         if held is not None:
             start, recipe = max(phase for phase in self.phases if phase[0] <= max(int(held), 0))
-            return Chosen(draw.rows_of(0), (recipe.region(draw.child(start)),), self.sources)
+            return Chosen(draw.rows_of(0), (draw.child(start).region_of(recipe),), self.sources)
         begun = [draw.xp.cast(draw.xp.constant(epoch) >= start, "int32") for start, _ in self.phases[1:]]
         choice = sum(begun, draw.rows_of(0))
-        return Chosen(choice, tuple(recipe.region(draw.child(start)) for start, recipe in self.phases))
+        return Chosen(choice, tuple(draw.child(start).region_of(recipe) for start, recipe in self.phases))
 
     def __repr__(self) -> str:
         return f"schedule({{{', '.join(f'{start}: {recipe!r}' for start, recipe in self.phases)}}})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -11,14 +11,18 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
-from ..keys import ONE, below, beta_quantiles, beta_table, floor, look_up
+from ..checks import short
+from ..keys import ONE, below, floor, look_up
 from ..regions import Paste, Region
-from .blend import sticks
-from .recipe import Draw, Recipe, check_number, check_whole, keep
+from .blend import stick_betas, sticks
+from .lam import Alpha, LamRecipe, Law, checked_alpha, lam_quantiles, lam_table
+from .recipe import Draw, Recipe, check_number, check_sources, keep
+
+PLACEMENTS = ("clipped", "inside", "uniform")
 
 
-@dataclass(frozen=True)
-class CutMix(Recipe):
+@dataclass(frozen=True, repr=False)
+class CutMix(LamRecipe):
     """Paste a box of another sample over each sample, at the same place.
 
         side[a] = floor(size[a] * (1 - lam)^(1/d)),  lam ~ Beta(alpha, alpha),  d = len(size)
@@ -26,16 +30,23 @@ class CutMix(Recipe):
         lam[1] = area(box) / area(image)
 
     Args:
-        alpha: concentration, above 0.
+        alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
+        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
+        dominant: whether to draw max(lam, 1 - lam), so that the base sample is the heavier.
+        placement: where the box lies. "clipped": around a uniform centre, clipped to the image, as in the paper.
+            "inside": anywhere wholly inside the image, start[a] ~ U{0, .., size[a] - side[a]}. "uniform":
+            start[a] ~ U{1 - side[a], .., size[a] - 1}, clipped to the image.
 
     Raises:
-        ValueError: an alpha that is none.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given.
 
     Example:
         >>> import mixaug as ma
         >>> mix = ma.CutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0))
         >>> (mix.pixel_weights().mean(axis=(2, 3)) == mix.lam).all()
         np.True_
+        >>> ma.CutMix(lam=0.75, placement="inside").draw(2, size=(8, 8), key=(0, 0)).lam[0]
+        array([0.75, 0.75], dtype=float32)
 
     Good for image classification: most of an image stays as it is, and one telling part of it is not enough. A box
     counts as its class even where it shows nothing but background.
@@ -43,85 +54,29 @@ class CutMix(Recipe):
     Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features". As there,
     labels follow the clipped box; other than there, each row has its own box (`per_batch(CutMix(...))` is the paper's)
     and sides may be odd: the paper's code halves a side and loses a pixel.
+
+    A clipped box keeps more of the base sample than lam says: at alpha 1, 0.68 in the mean instead of 0.5. Placed
+    "inside" its area is what was drawn, but pixels in the middle are pasted more often than those at the border; French
+    et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", place boxes so. "uniform"
+    pastes every pixel with the same chance, which suits scans, tiles and textures: the `uniform_sampling` of MosaicML's
+    Composer.
     """
 
-    alpha: float = 1.0
+    placement: str = field(default="clipped", kw_only=True)
     sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        keep(self, alpha=check_number(f"{type(self).__name__} alpha", self.alpha, 0))
+        super().__post_init__()
+        if self.placement not in PLACEMENTS:
+            names = ", ".join(map(repr, PLACEMENTS))
+            raise ValueError(f"CutMix placement: expected one of {names}, got {short(self.placement)}")
 
     def region(self, draw: Draw) -> Region:
         """A box of the second source over the base sample."""
-        xp, axes = draw.xp, len(draw.size)
-        bits = draw.random_bits(1 + axes)
-        ratio = look_up(xp, side_ratios(self.alpha, self.alpha, axes), bits[0])
-        return Paste(None, (None, self._place(draw, ratio, bits[1:])))
-
-    def _place(self, draw: Draw, ratio: Array, bits: Array) -> Array:
-        """int32 (n, d, 2): where a box of that side ratio lies, by a word an axis."""
-        return clipped_box(draw, ratio, bits)
-
-
-@dataclass(frozen=True)
-class InsideCutMix(CutMix):
-    """CutMix whose box lies wholly inside, so that its area is what was drawn.
-
-        start[a] ~ U{0, .., size[a] - side[a]},  side[a] as in CutMix
-
-    Args:
-        alpha: concentration, above 0.
-
-    Raises:
-        ValueError: an alpha that is none.
-
-    Example:
-        >>> import mixaug as ma
-        >>> ma.InsideCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).source.shape
-        (2, 2)
-
-    Good for mixes as strong as alpha says. Pixels in the middle are pasted more often than those at the border.
-
-    French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", place boxes so. A
-    clipped box keeps more of the base sample than lam says (a mean of 0.68 instead of 0.5 at alpha 1); this does not.
-    """
-
-    def _place(self, draw: Draw, ratio: Array, bits: Array) -> Array:
-        return inside_box(draw, ratio, bits)
-
-
-@dataclass(frozen=True)
-class EvenCutMix(CutMix):
-    """CutMix whose box covers every pixel with the same chance.
-
-        start[a] ~ U{1 - side[a], .., size[a] - 1},  clipped to the image,  side[a] as in CutMix
-
-    Args:
-        alpha: concentration, above 0.
-
-    Raises:
-        ValueError: an alpha that is none.
-
-    Example:
-        >>> import mixaug as ma
-        >>> ma.EvenCutMix(alpha=1.0).draw(2, size=(8, 8), key=(0, 0)).source.shape
-        (2, 2)
-
-    Good for images whose border matters as much as their middle: scans, tiles, textures.
-
-    The `uniform_sampling` of MosaicML's Composer. Elsewhere pixels in the middle are pasted more often.
-    """
-
-    def _place(self, draw: Draw, ratio: Array, bits: Array) -> Array:
-        ends = [self._along(draw, axis, ratio, bits[axis]) for axis in range(len(draw.size))]
-        return draw.xp.stack(ends, axis=1)
-
-    def _along(self, draw: Draw, axis: int, ratio: Array, word: Array) -> Array:
-        """int32 (n, 2): where it lies along an axis."""
-        xp, length = draw.xp, draw.size[axis]
-        side = floor(xp, ratio * draw.length(axis))
-        start = below(xp, length - 1 + xp.maximum(side, 1), word) + 1 - xp.maximum(side, 1)
-        return xp.stack([xp.maximum(start, 0), xp.maximum(xp.minimum(start + side, length), 0)], axis=1)
+        bits = draw.random_bits(1 + len(draw.size))
+        ratio = look_up(draw.xp, side_ratios(self.law, len(draw.size)), bits[0])
+        place = {"clipped": clipped_box, "inside": inside_box, "uniform": uniform_box}[self.placement]
+        return Paste(None, (None, place(draw, ratio, bits[1:])))
 
 
 @dataclass(frozen=True)
@@ -222,11 +177,11 @@ class NWayCutMix(Recipe):
         r^d = 1 - lam[0];  each box anywhere in its strip
 
     Args:
-        alpha: concentration, above 0.
-        sources: how many samples an output is made of, 2 or more.
+        alpha: concentration, 1e-9 to 1e6; a tuple has one number for each source, the base sample first.
+        sources: how many samples an output is made of, 2 to 256.
 
     Raises:
-        ValueError: an alpha or a number of sources that is none.
+        ValueError: if an option is out of its range.
 
     Example:
         >>> import mixaug as ma
@@ -236,21 +191,21 @@ class NWayCutMix(Recipe):
     Good for several classes in an image, each at its full contrast. The more sources, the smaller their boxes.
 
     Boxes pasted one after another would hide each other, and the shares would not be those drawn; in strips of their
-    own they cannot. With two sources it is `InsideCutMix`.
+    own they cannot. With two sources it is `CutMix(placement="inside")`.
     """
 
-    alpha: float = 1.0
+    alpha: Alpha = 1.0
     sources: int = 3
 
     def __post_init__(self) -> None:
-        keep(self, alpha=check_number("NWayCutMix alpha", self.alpha, 0))
-        keep(self, sources=check_whole("NWayCutMix sources", self.sources, 2))
+        keep(self, sources=check_sources("NWayCutMix sources", self.sources))
+        keep(self, alpha=checked_alpha("NWayCutMix alpha", self.alpha, self.sources))
 
     def region(self, draw: Draw) -> Region:
         """A box in each strip."""
         xp, axes, others = draw.xp, len(draw.size), self.sources - 1
         bits = draw.random_bits(others + 1 + others * axes)
-        ratio = look_up(xp, side_ratios(self.alpha, others * self.alpha, axes), bits[0])
+        ratio = look_up(xp, side_ratios((self._base_beta, None, False), axes), bits[0])
         along = below(xp, axes, bits[1])
         ends = self._ends(draw, bits[2 : others + 1])
         places = bits[others + 1 :]
@@ -262,29 +217,39 @@ class NWayCutMix(Recipe):
         ]
         return Paste(None, (None, *boxes))
 
+    @property
+    def _base_beta(self) -> tuple[float, float]:
+        """Beta(a, b) of the base sample's weight."""
+        if isinstance(self.alpha, tuple):
+            return self.alpha[0], sum(self.alpha[1:])
+        return self.alpha, (self.sources - 1) * self.alpha
+
     def _ends(self, draw: Draw, bits: Array) -> list[tuple[Array, Array]]:
         """Where each strip begins and ends, in whole numbers of 1 / ONE of the axis."""
-        weights = sticks(draw.xp, self.alpha, self.sources - 1, bits, draw.n)
+        others = self.alpha[1:] if isinstance(self.alpha, tuple) else self.alpha
+        weights = sticks(draw.xp, stick_betas(others, self.sources - 1), bits, draw.n)
         ends = [draw.xp.full((draw.n,), 0.0, "float32")]
         for weight in weights:
             ends.append(ends[-1] + weight)
         return list(pairwise(ends))
 
 
-@dataclass(frozen=True)
-class HMix(Recipe):
+@dataclass(frozen=True, repr=False)
+class HMix(LamRecipe):
     """Paste a box over a blend of the same two samples.
 
         area(box) = (1 - lam) * ratio, placed and clipped as in CutMix
         outside of it: weight of the base sample lam / (1 - area(box)), so that lam[0] = lam;  lam ~ Beta(alpha, alpha)
 
     Args:
-        alpha: concentration, above 0.
+        alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
         ratio: how much of what is not the base sample is pasted and not blended: 0 is MixUp, 1 is CutMix but where a
             box is clipped.
+        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
+        dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
-        ValueError: an alpha or a ratio that is none.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given.
 
     Example:
         >>> import mixaug as ma
@@ -297,20 +262,19 @@ class HMix(Recipe):
     the blend are whole numbers of 1/65536; where a clipped box is pasted, lam[0] is lam all the same.
     """
 
-    alpha: float = 1.0
     ratio: float = 0.5
     sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        keep(self, alpha=check_number("HMix alpha", self.alpha, 0))
+        super().__post_init__()
         keep(self, ratio=check_number("HMix ratio", self.ratio, 0, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
         """A box of the second source over a blend of both."""
         xp, axes = draw.xp, len(draw.size)
         bits = draw.random_bits(1 + axes)
-        lam = look_up(xp, beta_table(self.alpha, self.alpha, "float32"), bits[0])
-        side = look_up(xp, side_ratios(self.alpha, self.alpha, axes, self.ratio), bits[0])
+        lam = look_up(xp, lam_table(self.law, 0), bits[0])
+        side = look_up(xp, side_ratios(self.law, axes, self.ratio), bits[0])
         pasted = Paste(None, (None, clipped_box(draw, side, bits[1:])))
         free = xp.maximum(pasted.lam(xp, draw.n, draw.size)[0], 1 / ONE)
         own = xp.minimum(xp.rint(xp.ratio(lam, free)), float(ONE))
@@ -319,9 +283,9 @@ class HMix(Recipe):
 
 @_xp.trace_constant
 @lru_cache(maxsize=64)
-def side_ratios(a: float, b: float, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
-    """The side, in parts of the image's, of a box of area part * (1 - lam), for the quantiles of lam ~ Beta(a, b)."""
-    return np.asarray((part * (1 - beta_quantiles(a, b))) ** (1 / axes), np.float32)
+def side_ratios(law: Law, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
+    """The side, in parts of the image's, of a box of area part * (1 - lam), for the quantiles of lam."""
+    return np.asarray((part * (1 - lam_quantiles(law, 0))) ** (1 / axes), np.float32)
 
 
 def clipped_box(draw: Draw, ratio: Array, bits: Array) -> Array:
@@ -338,6 +302,16 @@ def inside_box(draw: Draw, ratio: Array, bits: Array) -> Array:
         return fused.boxes(ratio, bits, draw.size, False)
     ends = [inside(draw, a, floor(draw.xp, ratio * draw.length(a)), bits[a]) for a in range(len(draw.size))]
     return draw.xp.stack(ends, axis=1)
+
+
+def uniform_box(draw: Draw, ratio: Array, bits: Array) -> Array:
+    """int32 (n, d, 2): a box of that side ratio that covers every pixel with the same chance; takes a word an axis."""
+    xp, ends = draw.xp, []
+    for axis, length in enumerate(draw.size):
+        side = floor(xp, ratio * draw.length(axis))
+        start = below(xp, length - 1 + xp.maximum(side, 1), bits[axis]) + 1 - xp.maximum(side, 1)
+        ends.append(xp.stack([xp.maximum(start, 0), xp.maximum(xp.minimum(start + side, length), 0)], axis=1))
+    return xp.stack(ends, axis=1)
 
 
 def clipped(draw: Draw, axis: int, side: Array, word: Array) -> Array:

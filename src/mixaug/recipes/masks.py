@@ -11,23 +11,29 @@ import numpy as np
 
 from .. import _xp, engines
 from .._xp import Array
-from ..keys import ONE, beta_quantiles, beta_table, bits16, look_up, uniform
+from ..checks import MAX_LENGTH
+from ..keys import bits16, look_up, uniform
 from ..regions import Dense, Region
-from .recipe import Draw, Recipe, check_number, check_whole, keep
+from .lam import LamRecipe, Law, lam_quantiles, lam_table
+from .recipe import MAX_WORDS, Draw, Recipe, check_number, check_whole, keep
+
+MAX_CELLS = 4096  #: of a grid along an axis
 
 
-@dataclass(frozen=True)
-class GridMix(Recipe):
+@dataclass(frozen=True, repr=False)
+class GridMix(LamRecipe):
     """Take each cell of a regular grid from the base sample or from another.
 
         weight[1, pixel] = [u(cell of pixel) < 1 - lam],  lam ~ Beta(alpha, alpha),  u ~ U(0, 1) for each cell
 
     Args:
-        alpha: concentration, above 0.
-        cells: cells along each axis, 1 or more; where the image is shorter, a cell is a pixel.
+        alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
+        cells: cells along each axis, 1 to 4096, and at most 2^24 in all; where the image is shorter, a cell is a pixel.
+        lam: instead of alpha, the chance of a cell to be the base sample's: a number, or (low, high) for a uniform one.
+        dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
-        ValueError: an alpha or a number of cells that is none.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given.
 
     Example:
         >>> import mixaug as ma
@@ -40,20 +46,23 @@ class GridMix(Recipe):
     paper's extra loss on local patches is not part of the mix.
     """
 
-    alpha: float = 1.0
     cells: int = 4
     sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        keep(
-            self, alpha=check_number("GridMix alpha", self.alpha, 0), cells=check_whole("GridMix cells", self.cells, 1)
-        )
+        super().__post_init__()
+        keep(self, cells=check_whole("GridMix cells", self.cells, 1, MAX_CELLS))
 
     def region(self, draw: Draw) -> Region:
         """One bit a cell, spread over the cell's pixels."""
-        xp = draw.xp
-        bits = draw.random_bits(1 + self.cells ** len(draw.size))
-        limit = look_up(xp, beta_table(self.alpha, self.alpha, "int32"), bits[0])
+        xp, cells = draw.xp, self.cells ** len(draw.size)
+        if cells > MAX_WORDS:
+            raise ValueError(
+                f"GridMix cells: expected at most {MAX_WORDS} in all, got {self.cells} along each of "
+                f"{len(draw.size)} axes, {cells}; take fewer"
+            )
+        bits = draw.random_bits(1 + cells)
+        limit = look_up(xp, lam_table(self.law, 1, "int32"), bits[0])
         other = xp.transpose(bits16(xp, bits[1:]) < limit)
         pasted = xp.take(other, self._cell_of_pixel(draw), axis=1)
         return Dense(xp.stack([~pasted, pasted]))
@@ -66,19 +75,21 @@ class GridMix(Recipe):
         return sum(along[axis][shape[axis]] * self.cells ** (len(axes) - 1 - axis) for axis in axes)
 
 
-@dataclass(frozen=True)
-class TokenMix(Recipe):
+@dataclass(frozen=True, repr=False)
+class TokenMix(LamRecipe):
     """Take whole tokens of a vision transformer from another sample.
 
         weight[1, pixel] = [its token is among round((1 - lam) * tokens) random ones],  lam ~ Beta(alpha, alpha)
 
     Args:
-        alpha: concentration, above 0.
-        token: the side of a token in pixels, 1 or more: the patch size of the network, or a multiple of it. Tokens are
+        alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
+        token: the side of a token in pixels, 1 to 2^24: the patch size of the network, or a multiple of it. Tokens are
             counted from the image's first pixel; the last ones along an axis may be cut off by its border.
+        lam: instead of alpha, the base sample's part of the tokens: a number, or (low, high), uniform.
+        dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
-        ValueError: an alpha or a token that is none.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given.
 
     Example:
         >>> import mixaug as ma
@@ -96,16 +107,12 @@ class TokenMix(Recipe):
     With a token of several patches this is the mask of Zhao et al. 2023, "MixPro".
     """
 
-    alpha: float = 1.0
     token: int = 16
     sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        keep(
-            self,
-            alpha=check_number("TokenMix alpha", self.alpha, 0),
-            token=check_whole("TokenMix token", self.token, 1),
-        )
+        super().__post_init__()
+        keep(self, token=check_whole("TokenMix token", self.token, 1, MAX_LENGTH))
 
     def region(self, draw: Draw) -> Region:
         """One bit a token, spread over the token's pixels."""
@@ -113,7 +120,7 @@ class TokenMix(Recipe):
         tokens = tuple((length + (self.token - 1)) // self.token for length in draw.size)
         bits = draw.random_bits(1 + prod(tokens))
         order = xp.reshape(xp.transpose(xp.cast(xp.shift_right(bits[1:], 3), "int32")), (draw.n, *tokens))
-        pasted = lowest(replace(draw, size=tokens), order, look_up(xp, other_parts(self.alpha), bits[0]))
+        pasted = lowest(replace(draw, size=tokens), order, look_up(xp, partner_parts(self.law), bits[0]))
         for axis in axes:
             pasted = xp.take(pasted, xp.arange(draw.size[axis]) // self.token, axis=1 + axis)
         return Dense(xp.stack([~pasted, pasted]))
@@ -173,8 +180,8 @@ def _square_distance(draw: Draw, axis: int, centre: Array) -> Array:
     return (off * off)[(slice(None), *[slice(None) if a == axis else None for a in range(len(draw.size))])]
 
 
-@dataclass(frozen=True)
-class GMix(Recipe):
+@dataclass(frozen=True, repr=False)
+class GMix(LamRecipe):
     """Fade from one sample into another around a point: CutMix with a Gaussian for its box.
 
         spot = exp(-pi * sum_a ((pixel[a] - centre[a]) / side[a])^2),  centre uniform among the pixels
@@ -185,10 +192,12 @@ class GMix(Recipe):
     of it off.
 
     Args:
-        alpha: concentration, above 0.
+        alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
+        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
+        dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
-        ValueError: an alpha that is none.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given.
 
     Example:
         >>> import mixaug as ma
@@ -203,20 +212,16 @@ class GMix(Recipe):
     the spot has the image's aspect, as CutMix's box has, and images need not be square.
     """
 
-    alpha: float = 1.0
     sources: ClassVar[int] = 2
-
-    def __post_init__(self) -> None:
-        keep(self, alpha=check_number("GMix alpha", self.alpha, 0))
 
     def region(self, draw: Draw) -> Region:
         """A Gaussian of the sample with the smaller part, the rest of the other."""
         xp, axes = draw.xp, range(len(draw.size))
         bits = draw.random_bits(1 + len(draw.size))
-        ratio = look_up(xp, _spot_ratios(self.alpha, len(draw.size)), bits[0])
+        ratio = look_up(xp, _spot_ratios(self.law, len(draw.size)), bits[0])
         bells = [_bell(draw, axis, ratio * draw.length(axis), bits[1 + axis]) for axis in axes]
         spot = prod(bells[1:], start=bells[0])
-        less = _per_pixel(bits16(xp, bits[0]) < ONE // 2, len(draw.size))  # lam < 1/2
+        less = _per_pixel(look_up(xp, _is_less(self.law), bits[0]) > 0, len(draw.size))
         own = xp.where(less, spot, 1.0 - spot)
         return Dense(xp.stack([own, 1.0 - own]))
 
@@ -244,16 +249,23 @@ def lowest(draw: Draw, values: Array, part: Array) -> Array:
 
 @_xp.trace_constant
 @lru_cache(maxsize=64)
-def other_parts(alpha: float) -> np.ndarray[Any, Any]:
-    """float32 (ONE,): 1 - lam for lam ~ Beta(alpha, alpha)."""
-    return np.asarray(1 - beta_quantiles(alpha, alpha), np.float32)
+def partner_parts(law: Law) -> np.ndarray[Any, Any]:
+    """float32 (ONE,): 1 - lam."""
+    return np.asarray(1 - lam_quantiles(law, 0), np.float32)
 
 
 @_xp.trace_constant
 @lru_cache(maxsize=64)
-def _spot_ratios(alpha: float, axes: int) -> np.ndarray[Any, Any]:
-    lam = beta_quantiles(alpha, alpha)
+def _spot_ratios(law: Law, axes: int) -> np.ndarray[Any, Any]:
+    lam = lam_quantiles(law, 0)
     return np.asarray(np.maximum(np.minimum(lam, 1 - lam), 2.0**-32) ** (1 / axes), np.float32)
+
+
+@_xp.trace_constant
+@lru_cache(maxsize=64)
+def _is_less(law: Law) -> np.ndarray[Any, Any]:
+    """int32 (ONE,): 1 where lam < 1/2."""
+    return np.asarray(lam_quantiles(law, 0) < 0.5, np.int32)
 
 
 def _bell(draw: Draw, axis: int, side: Array, centre: Array) -> Array:

@@ -18,7 +18,8 @@ from .. import _xp
 from .._xp import Array, Library
 from ..keys import ONE, bits16, look_up
 from ..regions import Dense, Region
-from .masks import lowest, other_parts
+from .lam import LamRecipe
+from .masks import lowest, partner_parts
 from .recipe import Draw, Recipe, check_number, keep
 
 CYCLES = 8  #: the waves of FMix turn at most that often along the longest side
@@ -29,8 +30,8 @@ NORMAL = 256  #: the standard deviation of the random numbers; 16 bits give none
 FINE = 32  #: frequencies are whole numbers of 1 / FINE cycles along the longest side
 
 
-@dataclass(frozen=True)
-class FMix(Recipe):
+@dataclass(frozen=True, repr=False)
+class FMix(LamRecipe):
     """Take the low ground of a landscape of long waves from another sample.
 
         height[pixel] = sum_f normal[f] * |f|^-decay * wave[f, pixel]
@@ -38,11 +39,13 @@ class FMix(Recipe):
         f in cycles along the longest side, 0 < |f| <= 8
 
     Args:
-        alpha: concentration, above 0.
-        decay: how fast short waves die out, 0 or more: large ones leave a few large patches.
+        alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
+        decay: how fast short waves die out, 0 to 100: large values leave a few large patches.
+        lam: instead of alpha, the base sample's part of the pixels: a number, or (low, high), uniform.
+        dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
-        ValueError: an alpha or a decay that is none.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given.
 
     Example:
         >>> import mixaug as ma
@@ -58,18 +61,17 @@ class FMix(Recipe):
     in 40. The paper draws one mask for a batch: `per_batch(FMix(...))` is the paper's.
     """
 
-    alpha: float = 1.0
     decay: float = 3.0
     sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        keep(self, alpha=check_number("FMix alpha", self.alpha, 0))
-        keep(self, decay=check_number("FMix decay", self.decay, 0, open_low=False))
+        super().__post_init__()
+        keep(self, decay=check_number("FMix decay", self.decay, 0, 100, open_low=False))
 
     def region(self, draw: Draw) -> Region:
         """The base sample on the heights, the other on the low ground."""
         bits = draw.random_bits(1 + _words(CYCLES, len(draw.size)))
-        part = look_up(draw.xp, other_parts(self.alpha), bits[0])
+        part = look_up(draw.xp, partner_parts(self.law), bits[0])
         pasted = lowest(draw, self._height(draw, bits[1:]), part)
         return Dense(draw.xp.stack([~pasted, pasted]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +14,15 @@ import numpy as np
 
 from .. import _xp, keys
 from .._xp import Array, Dim, Library
+from ..checks import MAX_PIXELS, check_region, check_size, check_values, short
 from ..keys import Key
 from ..mix import Mix, assemble
 from ..regions import Dense, Drawn, Size
+
+_OURS = __name__.partition(".")[0]
+
+MAX_SOURCES = 256  #: of an output
+MAX_WORDS = 2**24  #: random words of a row
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +54,15 @@ class Draw:
     def child(self, place: int) -> Draw:
         """The draw of the recipe at this place among its siblings: appending one changes no other."""
         return replace(self, key=keys.fold_in(self.key, place))
+
+    def region_of(self, recipe: Recipe) -> Drawn:
+        """The region of a recipe; the values of those that are not ours are checked where they can be seen."""
+        region = recipe.region(self)
+        if type(recipe).__module__.partition(".")[0] != _OURS:
+            check_region(self.xp, region, _checked_sources(recipe), self.n, self.size)
+            if isinstance(self.n, int):
+                check_values(region, self.n, self.size)
+        return region
 
     def shared(self) -> Draw:
         """The same draw for all rows: that of row 0."""
@@ -109,7 +125,7 @@ class Recipe(ABC):
         made = keys.make(key)
         home = _xp.common(n, index, first, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
-        size, xp, source = _checked_size(size), home, home
+        size, xp, source = check_size(size), home, home
         if _on_host(home, made, (n, index, first), like):
             source = _xp.common()  # NumPy's draws are the quickest
             far = like is not None and home.on_accelerator(like)
@@ -129,14 +145,15 @@ class Recipe(ABC):
         if later:
             number = source.uint32(first) if isinstance(first, int) else source.cast(first, "uint32")
             rows = source.add(rows, number)
-        draw = Draw(xp, made, rows, size)
+        draw, sources = Draw(xp, made, rows, size), _checked_sources(self)
         if index is None:
-            index = ring(source, made, draw.n, self.sources)
+            index = ring(source, made, draw.n, sources)
         else:
-            index = _checked_parent(source, _xp.to(source, index), n, self.sources)
+            index = _checked_parent(source, _xp.to(source, index), n, sources)
         index = index if source is xp else _xp.to(xp, index)
-        region = self.region(draw)
-        return assemble(xp, index, region, draw.size)
+        region = draw.region_of(self)
+        check_region(xp, region, sources, draw.n, size)
+        return assemble(xp, index, region, size)
 
 
 def _on_host(home: Library, key: Key, given: tuple[Array | None, ...], like: Array | None) -> bool:
@@ -189,10 +206,11 @@ def keep(made: object, **options: Any) -> None:
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = True) -> int | float:
     """A finite number in its range, as Python's own: a repr has to be read back; a ValueError for any other."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not (low < value if open_low else low <= value) or value > high:
+    finite = number and abs(value) <= sys.float_info.max  # of an int that no float holds, too
+    if not finite or not (low < value if open_low else low <= value) or value > high:
         above = f"above {low:g}" if open_low else f"of {low:g} or more" if low > -math.inf else ""
         upto = f" and at most {high:g}" if high < math.inf else ""
-        raise ValueError(f"{name}: expected a finite number {above}{upto}".rstrip() + f", got {value!r}")
+        raise ValueError(f"{name}: expected a finite number {above}{upto}".rstrip() + f", got {short(value)}")
     return int(value) if isinstance(value, (int, np.integer)) else float(value)
 
 
@@ -201,28 +219,29 @@ def check_any_number(name: str, value: Any) -> int | float:
     return check_number(name, value, -math.inf, open_low=False)
 
 
-def check_whole(name: str, value: Any, low: int) -> int:
-    """A whole number of at least `low`, as Python's own; a ValueError for any other."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValueError(f"{name}: expected a whole number of {low} or more, got {value!r}")
+def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """A whole number in its range, as Python's own; a ValueError for anything else."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        upto = "" if high is None else f" and at most {high}"
+        raise ValueError(f"{name}: expected a whole number of {low} or more{upto}, got {short(value)}")
     return int(value)
 
 
-def _checked_size(size: Sequence[Dim]) -> Size:
-    if isinstance(size, str) or not hasattr(size, "__iter__") or not tuple(size):
-        raise TypeError(f"size: expected the spatial lengths, such as (32, 32), got {size!r}")
-    for length in size:
-        whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool) and length > 0
-        if not whole and (isinstance(length, (bool, int)) or _xp.find(length) is None):
-            raise ValueError(f"size: expected lengths of 1 or more, got {size!r}")
-    return tuple(int(length) if isinstance(length, (int, np.integer)) else length for length in size)
+def check_sources(name: str, sources: Any) -> int:
+    """How many samples an output is made of, 2 to MAX_SOURCES; a ValueError for anything else."""
+    return check_whole(name, sources, 2, MAX_SOURCES)
+
+
+def _checked_sources(recipe: Recipe) -> int:
+    return check_whole(f"{type(recipe).__name__} sources", recipe.sources, 1, MAX_SOURCES)
 
 
 def _checked_count(n: Dim) -> Dim:
-    if isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0:
-        return int(n)
+    if isinstance(n, (int, np.integer)) and not isinstance(n, bool):
+        return check_whole("n", n, 0, MAX_PIXELS)
     if isinstance(n, (bool, int, float, str)) or _xp.find(n) is None:
-        raise ValueError(f"n: expected how many outputs, a whole number, got {n!r}")
+        raise ValueError(f"n: expected how many outputs, a whole number, got {short(n)}")
     return n
 
 

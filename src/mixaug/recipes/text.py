@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
+from ..checks import short
 from .recipe import Recipe
 
 Make: TypeAlias = Callable[..., Recipe]
+
+MAX_CHARACTERS = 100_000  #: of a text
+MAX_BRACKETS = 100  #: that are open at once
+_CONSTANTS = {"none": None, "true": True, "false": False}
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_TOKEN = re.compile(
+    r"""\s*(?: (?P<number> [-+]? (?: [0-9]+\.?[0-9]* | \.[0-9]+ ) (?: [eE][-+]?[0-9]+ )? ) (?![\w.])
+    | (?P<name> [^\W\d]\w* ) | (?P<quoted> '[^'\\\n]*' | "[^"\\\n]*" ) | (?P<mark> [()\[\]{},:=] ) | (?P<end> $ ) )""",
+    re.VERBOSE,
+)
 
 
 def parse(
@@ -24,51 +35,133 @@ def parse(
         others: called where a name is not among these: what gives the maker of each further name.
     """
     if not isinstance(text, str):
-        raise TypeError(f'recipe: expected a text such as "cutmix(alpha=1.0)", got {text!r}')
-    try:
-        if "#" in text:  # Python would drop what follows
-            raise ValueError
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise ValueError(f'recipe: expected a form such as "one_of(mixup(alpha=0.2), cutmix)", got {text!r}') from None
-    recipe = _Reader(text, known, others).value(tree)
+        raise TypeError(f'recipe: expected a text such as "cutmix(alpha=1.0)", got {short(text)}')
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"recipe: expected a text of at most {MAX_CHARACTERS} characters, got {len(text)}")
+    reader = _Reader(text, known, others)
+    recipe = reader.value()
+    if reader.kind != "end":
+        reader.refuse_form()
     if not isinstance(recipe, Recipe):
-        raise ValueError(f'recipe: expected the name of a recipe such as "cutmix", got {text!r}')
+        raise ValueError(f'recipe: expected the name of a recipe such as "cutmix", got {short(text)}')
     return recipe
 
 
+class _Option(str):
+    """The name of an option."""
+
+
 class _Reader:
+    """Reads a text from left to right; `kind` and `token` are what comes next."""
+
     def __init__(
         self, text: str, known: Mapping[str, Make], others: Callable[[], Mapping[str, Callable[[], Make]]]
     ) -> None:
-        self.text = text
+        self.text, self.place, self.depth, self.kind, self.token = text, 0, 0, "", ""
         self.names = tuple(known)
         self.known = {plain(name): make for name, make in known.items()}
         self.others = others
+        self.next()
 
-    def value(self, node: ast.expr) -> Any:
-        """A recipe, a number, a tuple of numbers, a dict of those, or None."""
-        if isinstance(node, ast.Name):
-            return self.make(node.id, [], {})
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if any(isinstance(arg, ast.Starred) for arg in node.args) or any(k.arg is None for k in node.keywords):
-                raise ValueError(f"recipe: expected plain options, got a * in {self.text!r}; write them out")
-            options = {str(k.arg).lower(): self.value(k.value) for k in node.keywords}
-            return self.make(node.func.id, [self.value(arg) for arg in node.args], options)
-        if isinstance(node, ast.Dict) and all(isinstance(start, ast.Constant) for start in node.keys):
-            return {
-                self.value(start): self.value(value)
-                for start, value in zip(node.keys, node.values, strict=True)
-                if start
-            }
-        if isinstance(node, (ast.Tuple, ast.List)):
-            return tuple(self.value(item) for item in node.elts)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-            if type(node.operand.value) in (int, float):
-                return -self.value(node.operand)
-        elif isinstance(node, ast.Constant) and (node.value is None or type(node.value) in (int, float)):
-            return node.value
-        raise ValueError(f"recipe: expected names, numbers and brackets, got {ast.unparse(node)!r} in {self.text!r}")
+    def next(self) -> str:
+        """The token, after which the one behind it comes next."""
+        token, found = self.token, _TOKEN.match(self.text, self.place)
+        if not found or not found.lastgroup:
+            rest = self.text[self.place :].strip()
+            raise ValueError(
+                f"recipe: expected names, numbers, quoted words and brackets, got {rest[:20]!r} in {short(self.text)}"
+            )
+        self.kind, self.token, self.place = found.lastgroup, found[found.lastgroup], found.end()
+        return token
+
+    def refuse_form(self) -> NoReturn:
+        """Raise for a text of the right tokens in the wrong order."""
+        raise ValueError(f'recipe: expected a form such as "one_of(mixup(alpha=0.2), cutmix)", got {short(self.text)}')
+
+    def take(self, mark: str) -> bool:
+        """Whether that mark comes next, which is then read."""
+        found = self.kind == "mark" and self.token == mark
+        if found:
+            self.next()
+        return found
+
+    def value(self) -> Any:
+        """A recipe, a number, a quoted word, None, True, False, a tuple or a dict."""
+        if self.kind == "number":
+            return self.number(self.next())
+        if self.kind == "quoted":
+            return self.next()[1:-1]
+        if self.kind == "name":
+            return self.named(self.next())
+        if self.kind != "mark" or self.token not in _CLOSING:
+            self.refuse_form()
+        return self.bracket(self.next())
+
+    def number(self, token: str) -> int | float:
+        """The number that a token spells."""
+        try:
+            return float(token) if set(token) & set(".eE") else int(token)
+        except ValueError:  # of more digits than Python reads
+            raise ValueError(f"recipe: expected a number, got {len(token)} digits in {short(self.text)}") from None
+
+    def named(self, name: str) -> Any:
+        """A constant, or the recipe of that name and the options in brackets behind it."""
+        if name.lower() in _CONSTANTS:
+            return _CONSTANTS[name.lower()]
+        args: list[Any] = []
+        options: dict[str, Any] = {}
+        for key, value in self.items(")")[0] if self.take("(") else ():
+            if isinstance(key, _Option):
+                self.add(options, key.lower(), value)
+            elif key is None and not options:
+                args.append(value)
+            else:
+                self.refuse_form()
+        return self.make(name, args, options)
+
+    def bracket(self, opening: str) -> Any:
+        """A dict of numbers, a tuple, or a value in brackets of its own."""
+        items, comma = self.items(_CLOSING[opening])
+        if opening == "{":
+            phases: dict[Any, Any] = {}
+            for key, value in items:
+                if type(key) not in (int, float):
+                    self.refuse_form()
+                self.add(phases, key, value)
+            return phases
+        if any(key is not None for key, _ in items):
+            self.refuse_form()
+        values = tuple(value for _, value in items)
+        return values[0] if opening == "(" and len(values) == 1 and not comma else values
+
+    def items(self, closing: str) -> tuple[list[tuple[Any, Any]], bool]:
+        """Each (key or None, value) up to a closing bracket, and whether a comma stands before that."""
+        self.depth += 1
+        if self.depth > MAX_BRACKETS:
+            raise ValueError(f"recipe: expected at most {MAX_BRACKETS} open brackets, got more in {short(self.text)}")
+        found: list[tuple[Any, Any]] = []
+        comma = False
+        while not self.take(closing):
+            if found and not comma:
+                self.refuse_form()
+            found.append(self.item())
+            comma = self.take(",")
+        self.depth -= 1
+        return found, comma
+
+    def item(self) -> tuple[Any, Any]:
+        """A value without a key, `option=value` or `number: value`."""
+        if self.kind == "name":
+            name = self.next()
+            return (_Option(name), self.value()) if self.take("=") else (None, self.named(name))
+        value = self.value()
+        return (value, self.value()) if self.take(":") else (None, value)
+
+    def add(self, options: dict[Any, Any], key: Any, value: Any) -> None:
+        """Add what may be said once."""
+        if key in options:
+            raise ValueError(f"recipe: expected {key} once, got it twice in {short(self.text)}; leave one out")
+        options[key] = value
 
     def make(self, name: str, args: list[Any], options: dict[str, Any]) -> Recipe:
         """Call the maker of that name."""
@@ -78,7 +171,7 @@ class _Reader:
             signature.bind(*args, **options)
         except TypeError as error:
             takes = ", ".join(str(p.replace(annotation=p.empty)) for p in signature.parameters.values())
-            raise ValueError(f"recipe: {name} takes ({takes}), {error} in {self.text!r}") from None
+            raise ValueError(f"recipe: {name} takes ({takes}), {error} in {short(self.text)}") from None
         return make(*args, **options)
 
     def _other(self, name: str) -> Make:
@@ -88,7 +181,7 @@ class _Reader:
             if plain(other) == plain(name):
                 return load()
         names = sorted((*self.names, *others), key=plain)
-        raise ValueError(f"recipe: {name!r} is not known{_nearest(name, names)}; known are {', '.join(names)}")
+        raise ValueError(f"recipe: {short(name)} is not known{_nearest(name, names)}; known are {', '.join(names)}")
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:

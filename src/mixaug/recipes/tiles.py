@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from math import isqrt, prod
+from typing import Any, ClassVar
 
 from .._xp import Array
+from ..checks import short
 from ..keys import below, beta_table, floor, look_up
 from ..regions import Paste, Region, whole
 from .cut import even, inside
-from .recipe import Draw, Recipe, check_number, check_whole, keep
+from .lam import Alpha, checked_alpha, pair
+from .recipe import MAX_SOURCES, Draw, Recipe, check_number, check_whole, keep
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,10 @@ class RICAP(Recipe):
         source box of source j: start ~ U{0, .., size[a] - side[a]};  lam[j] = area(tile j) / area(image)
 
     Args:
-        beta: concentration, above 0: small ones leave one sample nearly alone.
+        beta: concentration, 1e-9 to 1e6: small values leave one sample nearly alone. (a, b) is q ~ Beta(a, b).
 
     Raises:
-        ValueError: a beta that is none.
+        ValueError: if `beta` is out of its range.
 
     Example:
         >>> import mixaug as ma
@@ -38,22 +41,22 @@ class RICAP(Recipe):
     the whole batch at one point: `per_batch(RICAP())`. Signals have two tiles, volumes are cut along the last two axes.
     """
 
-    beta: float = 0.3
+    beta: Alpha = 0.3
     sources: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
-        keep(self, beta=check_number("RICAP beta", self.beta, 0))
+        keep(self, beta=checked_alpha("RICAP beta", self.beta, 2))
 
     def region(self, draw: Draw) -> Region:
         """Four tiles, and for each a crop of its size."""
         xp, axes = draw.xp, len(draw.size)
         bits = draw.random_bits(2 + self.sources * axes)
-        table = beta_table(self.beta, self.beta)
+        table = beta_table(*pair(self.beta))
 
         def cuts(axis: int) -> list[Array]:
             return [xp.cast(xp.rint(look_up(xp, table, bits[axis % 2]) * draw.length(axis)), "int32")]
 
-        boxes = _tiles(draw, 2, cuts)
+        boxes = _tiles(draw, (2, 2), cuts)
         source_boxes = []
         for j, box in enumerate(boxes):
             places = bits[2 + j * axes :]
@@ -66,21 +69,22 @@ class RICAP(Recipe):
 class Mosaic(Recipe):
     """Lay samples out in a grid with random lines, each the whole sample made smaller to fit its tile.
 
-        line t along axis a = floor(size[a] * (t - jitter / 2) / tiles) + floor(size[a] * jitter / tiles * u)
-        t = 1 .. tiles - 1,  u ~ U(0, 1)
+        line t along axis a = floor(size[a] * (t - jitter / 2) / tiles[a]) + floor(size[a] * jitter / tiles[a] * u)
+        t = 1 .. tiles[a] - 1,  u ~ U(0, 1)
         lam[j] = area(tile j) / area(image)
 
     Args:
-        tiles: tiles along each of the last two axes, 2 or more: 2 has four sources, 3 has nine.
+        tiles: tiles along each of the last two axes, or (rows, columns), 2 to 256 tiles in all: 2 has four sources,
+            3 has nine, (2, 3) has six. A signal has the columns.
         jitter: how far lines move, in parts of a tile: 0 a regular grid, 1 (at two tiles) a centre in 1/4 .. 3/4.
 
     Raises:
-        ValueError: options that are none.
+        ValueError: if an option is out of its range.
 
     Example:
         >>> import mixaug as ma
-        >>> ma.Mosaic(tiles=3).draw(12, size=(32, 32), key=(0, 0)).lam.shape
-        (9, 12)
+        >>> ma.Mosaic(tiles=(2, 3)).draw(12, size=(32, 32), key=(0, 0)).lam.shape
+        (6, 12)
 
     Good for small things among many others: every sample is seen whole, at a smaller scale. That scale may be one that
     a classifier never meets in a test.
@@ -89,32 +93,55 @@ class Mosaic(Recipe):
     further; here each shows its whole sample. Samples are resized by their nearest pixels, as their masks are.
     """
 
-    tiles: int = 2
+    tiles: int | tuple[int, int] = 2
     jitter: float = 1.0
 
     def __post_init__(self) -> None:
-        keep(self, tiles=check_whole("Mosaic tiles", self.tiles, 2))
+        keep(self, tiles=_checked_tiles(self.tiles))
         keep(self, jitter=check_number("Mosaic jitter", self.jitter, 0, 1, open_low=False))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.tiles if isinstance(self.tiles, tuple) else (self.tiles, self.tiles)
 
     @property
     def sources(self) -> int:
         """k, one a tile."""
-        return self.tiles**2
+        return prod(self.grid)
 
     def region(self, draw: Draw) -> Region:
         """The tiles, each with the whole of its source."""
-        xp, lines = draw.xp, self.tiles - 1
-        bits = draw.random_bits(2 * lines)
+        xp, axes = draw.xp, len(draw.size)
+        counts = {axes - 2: self.grid[0], axes - 1: self.grid[1]}
+        first = counts[axes - 1 - (axes - 1) % 2] - 1  # lines of the even one of these axes
+        bits = draw.random_bits(sum(self.grid) - 2)
 
         def cuts(axis: int) -> list[Array]:
-            return [self._line(draw, axis, t, bits[axis % 2 * lines + t]) for t in range(lines)]
+            words = bits[axis % 2 * first :]
+            return [self._line(draw, axis, (t, counts[axis]), words[t - 1]) for t in range(1, counts[axis])]
 
-        return Paste(None, _tiles(draw, self.tiles, cuts), (whole(xp, draw.n, draw.size),) * self.sources)
+        return Paste(None, _tiles(draw, self.grid, cuts), (whole(xp, draw.n, draw.size),) * self.sources)
 
-    def _line(self, draw: Draw, axis: int, t: int, word: Array) -> Array:
-        xp, length = draw.xp, draw.length(axis)
-        least = floor(xp, length * ((t + 1 - self.jitter / 2) / self.tiles))
-        return least + below(xp, length * (self.jitter / self.tiles), word)
+    def _line(self, draw: Draw, axis: int, place: tuple[int, int], word: Array) -> Array:
+        """int32 (n,): where line t of so many tiles lies."""
+        xp, length, (t, tiles) = draw.xp, draw.length(axis), place
+        least = floor(xp, length * ((t - self.jitter / 2) / tiles))
+        return least + below(xp, length * (self.jitter / tiles), word)
+
+
+def _checked_tiles(tiles: Any) -> int | tuple[int, int]:
+    if not isinstance(tiles, (tuple, list)):
+        return check_whole("Mosaic tiles", tiles, 2, isqrt(MAX_SOURCES))
+    if len(tiles) != 2:
+        raise ValueError(f"Mosaic tiles: expected a whole number or (rows, columns), got {short(tuple(tiles))}")
+    rows, columns = (check_whole("Mosaic tiles", count, 1, MAX_SOURCES) for count in tiles)
+    if not 2 <= rows * columns <= MAX_SOURCES:
+        raise ValueError(
+            f"Mosaic tiles: expected 2 to {MAX_SOURCES} tiles in all, got {rows} rows of {columns}; "
+            "take other rows or columns"
+        )
+    return rows, columns
 
 
 @dataclass(frozen=True)
@@ -160,15 +187,15 @@ class ResizeMix(Recipe):
         return Paste(None, (None, box), (None, whole(xp, draw.n, draw.size)))
 
 
-def _tiles(draw: Draw, count: int, cuts: Callable[[int], list[Array]]) -> tuple[Array, ...]:
+def _tiles(draw: Draw, grid: tuple[int, int], cuts: Callable[[int], list[Array]]) -> tuple[Array, ...]:
     """The boxes between the lines along the last two axes, row by row; on a single axis all but one row are empty."""
-    xp, axes = draw.xp, len(draw.size)
+    xp, axes, (rows, columns) = draw.xp, len(draw.size), grid
     image = whole(xp, draw.n, draw.size)
     ends = {a: [image[:, a, 0], *cuts(a), image[:, a, 1]] for a in range(axes)[-2:]}
     boxes = []
-    for tile in range(count**2):
-        at = {axes - 2: tile // count, axes - 1: tile % count}
+    for tile in range(rows * columns):
+        at = {axes - 2: tile // columns, axes - 1: tile % columns}
         sides = [xp.stack(ends[a][at[a] : at[a] + 2], axis=1) if a in ends else image[:, a] for a in range(axes)]
         box = xp.stack(sides, axis=1)
-        boxes.append(box * 0 if axes == 1 and tile >= count else box)
+        boxes.append(box * 0 if axes == 1 and tile >= columns else box)
     return tuple(boxes)

@@ -1,0 +1,115 @@
+"""How lam, the weight of the base sample, is drawn: options that the recipes of two sources share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .. import _xp
+from ..keys import ONE, beta_quantiles
+from .recipe import Recipe, check_number, keep
+
+#: Beyond these lam is 0 or 1, or 1/2 to three digits, and SciPy's quantiles of Beta lose precision.
+MIN_ALPHA, MAX_ALPHA = 1e-9, 1e6
+
+Alpha: TypeAlias = float | tuple[float, ...]
+Lam: TypeAlias = float | tuple[float, float]
+#: Beta(a, b), or instead a range that lam is uniform in, and whether it is max(lam, 1 - lam)
+Law: TypeAlias = tuple[tuple[float, float], tuple[float, float] | None, bool]
+Table: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, repr=False)
+class LamRecipe(Recipe):
+    """A recipe that draws lam, the weight of the base sample, from Beta(alpha, alpha) or as `lam=` says."""
+
+    alpha: Alpha | None = None
+    lam: Lam | None = field(default=None, kw_only=True)
+    dominant: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if self.lam is not None:
+            if self.alpha is not None:
+                raise ValueError(
+                    f"{name}: expected alpha or lam, got alpha={self.alpha!r} and lam={self.lam!r}; leave one out"
+                )
+            keep(self, lam=_checked_lam(f"{name} lam", self.lam))
+        else:
+            keep(self, alpha=checked_alpha(f"{name} alpha", 1.0 if self.alpha is None else self.alpha, self.sources))
+        if not isinstance(self.dominant, bool):
+            raise ValueError(f"{name} dominant: expected True or False, got {self.dominant!r}")
+
+    @property
+    def law(self) -> Law:
+        """The distribution of lam, by which its tables are cached."""
+        lam = self.lam if isinstance(self.lam, tuple) or self.lam is None else (self.lam, self.lam)
+        return pair(1.0 if self.alpha is None else self.alpha), lam, self.dominant
+
+    def __repr__(self) -> str:
+        return options_repr(self)
+
+
+def options_repr(recipe: Any) -> str:
+    """The repr of a dataclass without options that are None, or keyword-only and at their default."""
+    options = {option.name: getattr(recipe, option.name) for option in fields(recipe)}
+    named = [option for option in fields(recipe) if option.kw_only and options[option.name] != option.default]
+    shown = [*(option for option in fields(recipe) if not option.kw_only), *named]
+    texts = [f"{option.name}={options[option.name]!r}" for option in shown if options[option.name] is not None]
+    return f"{type(recipe).__name__}({', '.join(texts)})"
+
+
+def pair(alpha: Alpha) -> tuple[float, float]:
+    """The two parameters of a Beta distribution."""
+    a, b = alpha if isinstance(alpha, tuple) else (alpha, alpha)
+    return a, b
+
+
+def checked_alpha(name: str, alpha: Any, sources: int) -> Alpha:
+    """A concentration, or one for each source; a ValueError for anything else."""
+    if not isinstance(alpha, (tuple, list)):
+        return check_concentration(name, alpha)
+    if len(alpha) != sources:
+        raise ValueError(f"{name}: expected a number, or {sources} of them, one for each source, got {tuple(alpha)!r}")
+    return tuple(check_concentration(name, one) for one in alpha)
+
+
+def check_concentration(name: str, alpha: Any) -> float:
+    """A number whose Beta distribution can be computed; a ValueError for anything else."""
+    return check_number(name, alpha, MIN_ALPHA, MAX_ALPHA, open_low=False)
+
+
+def _checked_lam(name: str, lam: Any) -> Lam:
+    if not isinstance(lam, (tuple, list)):
+        return check_number(name, lam, 0, 1, open_low=False)
+    if len(lam) != 2:
+        raise ValueError(f"{name}: expected a number or a range (low, high), got {tuple(lam)!r}")
+    low = check_number(name, lam[0], 0, 1, open_low=False)
+    return low, check_number(name, lam[1], low, 1, open_low=False)
+
+
+@_xp.trace_constant
+@lru_cache(maxsize=64)
+def lam_quantiles(law: Law, source: int) -> Table:
+    """The quantiles of lam[0], the weight of the base sample, or of lam[1] = 1 - lam[0]: float64 (ONE,)."""
+    alpha, lam, dominant = law
+    if lam is not None:
+        low, high = lam if source == 0 else (1 - lam[1], 1 - lam[0])
+        table: Table = low + (high - low) * (np.arange(ONE) + 0.5) / ONE
+    else:
+        table = beta_quantiles(*(alpha if source == 0 else alpha[::-1]))
+    if dominant:
+        table = (np.maximum, np.minimum)[source](table, 1 - table)
+    table.flags.writeable = False
+    return table
+
+
+@_xp.trace_constant
+@lru_cache(maxsize=64)
+def lam_table(law: Law, source: int, whole: str | None = None) -> np.ndarray[Any, Any]:
+    """These quantiles for `look_up`: float32, or rounded to whole numbers of 1 / ONE of that dtype."""
+    quantiles = lam_quantiles(law, source)
+    return quantiles.astype(np.float32) if whole is None else np.rint(ONE * quantiles).astype(whole)
