@@ -60,7 +60,7 @@ def test_width_comes_from_the_width():
 
 
 WIDE = [
-    ma.InsideCutMix(), ma.EvenCutMix(), ma.BoxMix(low=0.5, high=0.5, aspect=1), ma.NWayCutMix(), ma.HMix(ratio=1),
+    ma.CutMix(placement="inside"), ma.CutMix(placement="uniform"), ma.BoxMix(low=0.5, high=0.5, aspect=1), ma.NWayCutMix(), ma.HMix(ratio=1),
     ma.ResizeMix(low=0.7, high=0.7), ma.CutMixMinMax(), ma.RICAP(beta=1.0), ma.Mosaic(),
 ]  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_a_box_of_a_length_has_sides_of_that_length(length):
         assert (boxes[..., 1] - boxes[..., 0] == np.rint(np.array(size) * length)).all()
 
 
-@pytest.mark.parametrize("recipe", [CUT, ma.EvenCutMix(), ma.HMix(), *WIDE[2:5]], ids=repr)
+@pytest.mark.parametrize("recipe", [CUT, ma.CutMix(placement="uniform"), ma.HMix(), *WIDE[2:5]], ids=repr)
 def test_areas_are_of_clipped_boxes(recipe):
     """Elsewhere: the weight of a box is its area before it is clipped."""
     n, size = 200, (12, 9)

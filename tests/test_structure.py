@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "_xp/torch.py": {"torch"},
     "_xp/jax.py": {"jax"},
     "_xp/fused.py": {"numba"},
+    "_xp/kernel_cache.py": {"numba"},
     "engines/loops.py": {"numba", "llvmlite"},
     "engines/gpu.py": {"torch", "triton"},
     "tf.py": {"tensorflow"},

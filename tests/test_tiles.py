@@ -277,8 +277,8 @@ def test_rows_of_a_choice_show_what_they_show_alone(recipe):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: ma.RICAP(beta=0), "RICAP beta: expected a finite number above 0, got 0"),
-        (lambda: ma.Mosaic(tiles=1), "Mosaic tiles: expected a whole number of 2 or more, got 1"),
+        (lambda: ma.RICAP(beta=0), "RICAP beta: expected a finite number of 1e-09 or more and at most 1e.06, got 0"),
+        (lambda: ma.Mosaic(tiles=1), "Mosaic tiles: expected a whole number of 2 or more and at most 16, got 1"),
         (lambda: ma.Mosaic(jitter=1.5), "Mosaic jitter: expected a finite number of 0 or more and at most 1, got 1.5"),
         (lambda: ma.ResizeMix(low=0), "ResizeMix low: expected a finite number above 0 and at most 1, got 0"),
         (lambda: ma.ResizeMix(high=0.05), "ResizeMix high: expected a finite number of 0.1 or more"),

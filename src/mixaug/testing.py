@@ -20,6 +20,7 @@ from .recipes import KNOWN, Recipe, check_recipe, read
 KEY = (2**65 + 7, -3, 11)
 SIZES: tuple[tuple[int, tuple[int, ...]], ...] = ((32, (9, 7)), (3, (32, 32)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2)))
 
+_REGION = "the region fits together"
 _ULP = 2.0**-24  # the last bit of a number just below 1
 _CLOSE = 1e-6  # how far float32 sums over pixels may be apart
 
@@ -32,7 +33,7 @@ def check(
 ) -> None:
     """Check that a recipe keeps the invariants, in every library that is installed.
 
-        for each (n, size): weights, sources, the label is the pixels, the dense definition, masks, inputs stay
+        for each (n, size): the region, weights, sources, the label is the pixels, the dense definition, masks, inputs stay
         for each library: the same mix as NumPy's, eager, and compiled by XLA at the first size
         once: the repr reads back
 
@@ -223,6 +224,7 @@ class _Case:
             yield
         except Exception as error:
             came = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            law = _REGION if str(error).startswith("region: ") else law
             raise AssertionError(f"{self._where(law)}{came}") from error
 
     def _expect(self, ok: object, law: str, came: str) -> None:

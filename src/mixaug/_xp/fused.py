@@ -10,14 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-
-def compiled(function: Any) -> Any:
-    """Compile a loop, without the GIL, for loaders of several threads; to the disk, where one may write there."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder for the cache
-        return njit(nogil=True, error_model="numpy")(function)
-
+from .kernel_cache import compiled
 
 inlined: Any = njit(nogil=True, error_model="numpy", inline="always")  #: else LLVM unrolls what it should vectorise
 

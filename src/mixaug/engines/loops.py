@@ -22,7 +22,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from .._xp.fused import compiled, inlined
+from .._xp.fused import inlined
+from .._xp.kernel_cache import compiled
 
 TILE = 16896  #: elements of a row that are made before those of the next
 _LINE = 64  # bytes that are written past the caches at once

@@ -273,7 +273,7 @@ class HMix(LamRecipe):
         """A box of the second source over a blend of both."""
         xp, axes = draw.xp, len(draw.size)
         bits = draw.random_bits(1 + axes)
-        lam = look_up(xp, lam_table(self.law, 0), bits[0])
+        lam = look_up(xp, lam_table(self.law, 0, "float32"), bits[0])
         side = look_up(xp, side_ratios(self.law, axes, self.ratio), bits[0])
         pasted = Paste(None, (None, clipped_box(draw, side, bits[1:])))
         free = xp.maximum(pasted.lam(xp, draw.n, draw.size)[0], 1 / ONE)

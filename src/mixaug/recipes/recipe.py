@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -206,12 +205,18 @@ def keep(made: object, **options: Any) -> None:
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = True) -> int | float:
     """A finite number in its range, as Python's own: a repr has to be read back; a ValueError for any other."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    finite = number and abs(value) <= sys.float_info.max  # of an int that no float holds, too
-    if not finite or not (low < value if open_low else low <= value) or value > high:
+    if not number or not _is_finite(value) or not (low < value if open_low else low <= value) or value > high:
         above = f"above {low:g}" if open_low else f"of {low:g} or more" if low > -math.inf else ""
         upto = f" and at most {high:g}" if high < math.inf else ""
         raise ValueError(f"{name}: expected a finite number {above}{upto}".rstrip() + f", got {short(value)}")
     return int(value) if isinstance(value, (int, np.integer)) else float(value)
+
+
+def _is_finite(number: Any) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int that no float holds
+        return False
 
 
 def check_any_number(name: str, value: Any) -> int | float:
