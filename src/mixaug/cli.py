@@ -36,14 +36,40 @@ TASK = "classification, segmentation or image2image; the first that the data hav
 CLASSES = "The names of mask ids 0, 1, ... in folders:, with commas between."
 IGNORE = "The id of mask pixels in folders: that say nothing."
 OUT = Path("mixaug-compare")
+CLOSED = 141  #: exit status where the reader of the output has gone, as a shell has it: 128 + SIGPIPE
 RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; `mixaug recipes` lists them.'
 
 
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own notes are not for this reader
+    _open_streams()
     with _one_sentence():
-        app()
+        try:
+            app()
+        finally:
+            _flush()
+
+
+def _open_streams() -> None:
+    """Give standard output and error somewhere to go where the shell closed them (>&-)."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "r+")  # noqa: PTH123, SIM115 - for as long as the program runs
+            if stream.fileno() != number:
+                os.dup2(stream.fileno(), number)
+            setattr(sys, name, stream)
+
+
+def _flush() -> None:
+    """Write out what was printed; what a reader such as `head` no longer wants is dropped."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())  # else Python would try again at its end
+            os.close(nowhere)
 
 
 @contextmanager
@@ -51,6 +77,8 @@ def _one_sentence() -> Iterator[None]:
     """Every error that a person can mend is one sentence; what is left over is a bug and shows its traceback."""
     try:
         yield
+    except BrokenPipeError:
+        sys.exit(CLOSED)
     except (LabError, OSError) as error:
         sys.exit(f"mixaug: {error}")
 
@@ -100,30 +128,37 @@ def recipes() -> None:
 
 @app.command()
 def preview(
-    data: Annotated[str, typer.Option(help=DATA)] = "fashion-mnist-sample",
+    data: Annotated[str, typer.Option(help=f"photos (four, come with mixaug), {DATA}")] = "fashion-mnist-sample",
     recipe: Annotated[
         str, typer.Option(help=f'{RECIPE} "all" draws one row for each.')
     ] = "one_of(mixup(alpha=1.0), cutmix(alpha=1.0))",
     seed: Annotated[int, typer.Option(help="Another seed shows other mixes of other images.")] = 0,
     rows: Annotated[int | None, typer.Option(help="How many mixed images to show: 6, or 4 of each of all.")] = None,
+    columns: Annotated[int | None, typer.Option(help="How many of them side by side: 1, or with all every one.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
     task: Annotated[str | None, typer.Option(help=TASK)] = None,
     classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
     ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
-    out: Annotated[Path, typer.Option(help="The PNG file to write; it is replaced.")] = Path("mixaug-preview.png"),
+    out: Annotated[
+        Path, typer.Option(help="The picture to write, .png, .jpg, .webp, .tif, .bmp or .pdf; it is replaced.")
+    ] = Path("mixaug-preview.png"),
 ) -> None:
     """Draw a sheet of mixed images: what each is made of, its sources, and where each pixel came from.
 
     With masks, target images or boxes, these are mixed and shown too.
     """
-    from .epoch import Epoch
     from .lab import data as datasets
+    from .lab import preview as pictures
     from .lab.config import listed, read_arm
-    from .lab.preview import family, save, sheet
 
-    made = [entry.kind() for entry in listed()] if recipe == "all" else read_arm(recipe)
+    pictures.check_out(out)
+    made = [entry.kind() for entry in listed()] if recipe == "all" else [read_arm(recipe)]
     rows = (4 if recipe == "all" else 6) if rows is None else rows
-    loaded = datasets.load(
+    if recipe == "all":
+        pictures.check_family(rows, columns)
+    else:
+        pictures.check_count(rows, columns or 1)
+    found = datasets.find(
         data,
         task=task or datasets.tasks(data)[0],
         image_size=image_size,
@@ -131,12 +166,17 @@ def preview(
         ignore_index=ignore_index,
         seed=seed,
     )
-    given = loaded.train.take(Epoch(len(loaded.train), seed, 0).rows(0, max(64, rows)))
-    if isinstance(made, list):
-        picture = family(given, loaded, made, key=(seed, 0), count=rows)
+    sources = max(pictures.check_sources(one) for one in made)
+    chosen = pictures.choose(found.count, sources, seed=seed, count=rows)
+    loaded = found.read(chosen.rows)
+    for note in loaded.notes:
+        typer.echo(f"note: {note}", err=True)
+    options: dict[str, Any] = {"key": (seed, 0), "index": chosen.index}
+    if recipe == "all":
+        picture = pictures.family(loaded.train, loaded, made, count=rows, columns=columns, **options)
     else:
-        picture = sheet(given, loaded, made, key=(seed, 0), rows=rows)
-    save(picture, out)
+        picture = pictures.sheet(loaded.train, loaded, made[0], rows=rows, columns=columns or 1, **options)
+    pictures.save(picture, out)
     typer.echo(f"wrote {out}")
 
 

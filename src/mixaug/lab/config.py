@@ -80,6 +80,7 @@ class Config:
         self._expect(ignored, "ignore_index", "a whole number of 0..255")
         for name in ("data", "model"):
             self._expect(isinstance(getattr(self, name), str) and getattr(self, name), name, "a name")
+        self._expect(self.data != "photos", "data", "images to train on (photos are four, for mixaug preview)")
         for name in ("epochs", "batch_size"):
             self._expect(_whole(getattr(self, name), 1), name, "a whole number above 0")
         for name in ("train_size", "image_size"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import os
 import tarfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,18 @@ import pooch
 from numpy.typing import NDArray
 from PIL import Image
 
-from .dataset import Data, Split, checked, generator, subset
+from ..files import target
+from .dataset import Data, Found, Split, checked, generator, subset
 from .errors import LabError, unknown
 from .pairs import pairs, two_folders
-from .reading import alike, image_files, picture, squeezed, stack, upright, visible
+from .reading import alike, image_files, notes, picture, squeezed, stack, upright, visible
 from .scenes import scenes
 
 FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
+PHOTOS = {"astronaut": "astronaut.jpg", "cat": "chelsea.jpg", "coffee": "coffee.jpg", "rocket": "rocket.jpg"}
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -74,7 +77,8 @@ def load(
     """Load a dataset by its name.
 
     Args:
-        spec: for classification `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `cifar10` and
+        spec: for classification `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `photos` (in the package:
+            four photographs of 256 x 256 pixels, to look at; both splits are the same), `cifar10` and
             `fashion-mnist` (downloaded once into the cache folder, which the environment variable MIXAUG_CACHE names),
             or `folder:PATH` (see `folder`). For segmentation and image2image `scenes` (see `scenes`), or
             `folders:IMAGES,TARGETS` (see `pairs`).
@@ -95,22 +99,39 @@ def load(
     >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.targets[0]]
     ((100, 28, 28, 1), (2000, 28, 28, 1), 'T-shirt/top')
     """
+    found = find(spec, task=task, image_size=image_size, classes=classes, ignore_index=ignore_index, seed=seed)
+    data = found.read(None)
+    if train_size is None:
+        return data
+    return replace(data, train=subset(data.train, train_size, len(data.classes), seed))
+
+
+def find(
+    spec: str,
+    *,
+    task: str = "classification",
+    image_size: int | None = None,
+    classes: tuple[str, ...] | None = None,
+    ignore_index: int | None = None,
+    seed: int = 0,
+) -> Found:
+    """Find a dataset by its name; of folders no image is read yet.
+
+    Args, errors: as of `load`.
+    """
     _admit(spec, task, image_size, classes, ignore_index)
     if spec.startswith("folders:"):
         images, targets = two_folders(spec.removeprefix("folders:"))
         size = image_size or 128
-        data = pairs(images, targets, task=task, image_size=size, classes=classes, ignore_index=ignore_index, seed=seed)
-    elif spec.startswith("folder:"):
-        data = folder(Path(spec.removeprefix("folder:")), image_size=image_size or 64, seed=seed)
-    elif spec == "scenes":
-        data = scenes(fashion_mnist_sample(), task=task, size=image_size or 64)
-    else:
-        data = _NAMED[spec]()
-        if image_size is not None:
-            data = replace(data, train=_resize(data.train, image_size), test=_resize(data.test, image_size))
-    if train_size is None:
-        return data
-    return replace(data, train=subset(data.train, train_size, len(data.classes), seed))
+        return pairs(images, targets, task=task, image_size=size, classes=classes, ignore_index=ignore_index, seed=seed)
+    if spec.startswith("folder:"):
+        return folder(Path(spec.removeprefix("folder:")), image_size=image_size or 64, seed=seed)
+    if spec == "scenes":
+        return Found.of(scenes(fashion_mnist_sample(), task=task, size=image_size or 64))
+    data = _NAMED[spec]()
+    if image_size is not None:
+        data = replace(data, train=_resize(data.train, image_size), test=_resize(data.test, image_size))
+    return Found.of(data)
 
 
 def _admit(
@@ -146,6 +167,17 @@ def _sheet(name: str) -> Split:
     return Split(images, np.repeat(np.arange(10, dtype=np.int64), len(images) // 10))
 
 
+def photos() -> Data:
+    """Four photographs, one a class, to look at: both splits are the same."""
+    folder = resources.files("mixaug.lab") / "photos"
+    images = []
+    for name in PHOTOS.values():
+        with (folder / name).open("rb") as file:
+            images.append(Image.open(file).convert("RGB"))
+    split = Split(stack(images), np.arange(len(PHOTOS), dtype=np.int64))
+    return _data("photos", tuple(PHOTOS), split, split)
+
+
 def fashion_mnist(remotes: tuple[Remote, ...] = FASHION_MNIST) -> Data:
     """Fashion-MNIST in full (Xiao et al. 2017), from its four idx files: 60,000 and 10,000 images, 28x28 grey."""
     arrays = [read_idx(fetch(remote, cache_folder() / "fashion-mnist")) for remote in remotes]
@@ -174,30 +206,47 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 _CIFAR10_FOLDER = "cifar-10-batches-bin"
-_CIFAR10_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
+CIFAR10_FILES = {
+    "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+    "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+    "data_batch_3.bin": "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+    "data_batch_4.bin": "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+    "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+    "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+}  #: the SHA-256 of each of the archive's batches, without which an unpacked one is not taken
 _CIFAR10_RECORD = 1 + 3 * 32 * 32
 _CIFAR10_BYTES = 10_000 * _CIFAR10_RECORD
 
 
-def cifar10(remote: Remote = CIFAR10) -> Data:
+def cifar10(remote: Remote = CIFAR10, sha256: Mapping[str, str] = CIFAR10_FILES) -> Data:
     """CIFAR-10 (Krizhevsky 2009), from its binary files: 50,000 and 10,000 images, 32x32 RGB.
 
-    The folder `cifar-10-batches-bin` is read if it lies in the cache folder, the archive otherwise.
+    The folder `cifar-10-batches-bin` is read if it lies in the cache folder, the archive otherwise. Both are checked by
+    hash.
     """
     unpacked = cache_folder() / _CIFAR10_FOLDER
-    files = _unpacked(unpacked) if unpacked.is_dir() else _archived(fetch(remote, cache_folder()))
-    batches = [_records(name, files.get(name, b"")) for name in _CIFAR10_FILES]
+    files = _unpacked(unpacked, sha256) if unpacked.is_dir() else _archived(fetch(remote, cache_folder()))
+    batches = [_records(name, files.get(name, b"")) for name in CIFAR10_FILES]
     images, labels = (np.concatenate(parts) for parts in zip(*batches[:-1], strict=True))
     return _data("cifar10", CIFAR10_CLASSES, Split(images, labels), Split(*batches[-1]))
 
 
-def _unpacked(path: Path) -> dict[str, bytes]:
-    return {name: (path / name).read_bytes() for name in _CIFAR10_FILES if (path / name).is_file()}
+def _unpacked(path: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
+    """The batches in a folder, each of which has to have its hash."""
+    files = {name: (path / name).read_bytes() for name in sha256 if (path / name).is_file()}
+    for name, content in files.items():
+        if (came := hashlib.sha256(content).hexdigest()) != sha256[name]:
+            raise LabError(f"expected {path / name} of sha256:{sha256[name]}, got sha256:{came}: {_fetch_again()}")
+    return files
+
+
+def _fetch_again() -> str:
+    return f"delete {_CIFAR10_FOLDER} or the archive from {cache_folder()} to fetch it again"
 
 
 def _archived(path: Path) -> dict[str, bytes]:
     """The batches in the archive, read in its order and never unpacked: a member cannot choose where it is written."""
-    wanted = {f"{_CIFAR10_FOLDER}/{name}": name for name in _CIFAR10_FILES}
+    wanted = {f"{_CIFAR10_FOLDER}/{name}": name for name in CIFAR10_FILES}
     files = {}
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
@@ -209,7 +258,7 @@ def _archived(path: Path) -> dict[str, bytes]:
 
 def _records(name: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images and labels of one batch file: 10,000 records of a label and the three colour planes."""
-    way_out = f"delete {_CIFAR10_FOLDER} or the archive from {cache_folder()} to fetch it again"
+    way_out = _fetch_again()
     if len(data) != _CIFAR10_BYTES:
         raise LabError(f"expected {_CIFAR10_BYTES} bytes in {name}, got {len(data)}: {way_out}")
     records = np.frombuffer(data, np.uint8).reshape(-1, _CIFAR10_RECORD)
@@ -234,7 +283,8 @@ def fetch(remote: Remote, where: Path) -> Path:
     """
     sha256 = f"sha256:{remote.sha256}"
     try:
-        return Path(pooch.retrieve(remote.url, known_hash=sha256, fname=remote.name, path=where))
+        place = target(where / remote.name)
+        return Path(pooch.retrieve(remote.url, known_hash=sha256, fname=place.name, path=place.parent))
     except (OSError, ValueError) as error:
         came = type(error).__name__ if isinstance(error, OSError) else "a file with another hash"
         there = " (the one that is there is damaged)" if (where / remote.name).is_file() else ""
@@ -244,12 +294,13 @@ def fetch(remote: Remote, where: Path) -> Path:
         ) from error
 
 
-def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Data:
+def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Found:
     """A dataset from a folder with one sub-folder a class, in the order of their names.
 
     With `train` and `test` (or `val`) in `path`, these hold the classes and are the splits. Otherwise a fifth of each
     class is the test split, chosen by `seed`. Images stand upright (EXIF), lose their alpha, and are squeezed into a
-    square, antialiased; they are grey only if all are, else RGB. Hidden and other files are left out.
+    square, antialiased; they are grey only if all are, else RGB, and grey ones of 16 bits are scaled by the range of
+    all of them. Hidden and other files are left out.
 
     Args:
         path: the folder.
@@ -269,7 +320,16 @@ def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Data:
         _same_classes(path, held_out, set(train), set(test))
     else:
         train, test = _split(_class_files(path), seed)
-    return _data(f"folder:{path}", tuple(train), *_read_splits(train, test, image_size))
+    parts = [_labelled(files) for files in (train, test)]
+
+    def read(rows: NDArray[np.int64] | None) -> Data:
+        chosen = parts if rows is None else [[parts[0][row] for row in rows]]
+        images = [[picture(upright(path), path, image_size) for path, _ in part] for part in chosen]
+        splits = [_split_of(x, part) for x, part in zip(alike(*images), chosen, strict=True)]
+        data = Data(f"folder:{path}", tuple(train), splits[0], splits[-1], notes=notes("image", *images))
+        return checked(data)
+
+    return Found(len(parts[0]), read)
 
 
 ClassFiles = dict[str, list[Path]]
@@ -307,13 +367,14 @@ def _split(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
     return train, test
 
 
-def _read_splits(train: ClassFiles, test: ClassFiles, size: int) -> list[Split]:
-    images = [[picture(upright(path), path, size) for path in chain(*files.values())] for files in (train, test)]
-    return [Split(x, _labels(files)) for x, files in zip(alike(*images), (train, test), strict=True)]
+def _labelled(files: ClassFiles) -> list[tuple[Path, int]]:
+    """Each file with the id of its class."""
+    return [(path, i) for i, paths in enumerate(files.values()) for path in paths]
 
 
-def _labels(files: ClassFiles) -> NDArray[np.int64]:
-    return np.repeat(np.arange(len(files), dtype=np.int64), [len(paths) for paths in files.values()])
+def _split_of(images: NDArray[np.uint8], part: list[tuple[Path, int]]) -> Split:
+    labels = np.array([i for _, i in part], np.int64)
+    return Split(images, labels, names=tuple(path.name for path, _ in part))
 
 
 def _resize(split: Split, size: int) -> Split:
@@ -324,4 +385,9 @@ def _data(name: str, classes: tuple[str, ...], train: Split, test: Split) -> Dat
     return checked(Data(name, classes, train, test))
 
 
-_NAMED = {"fashion-mnist-sample": fashion_mnist_sample, "cifar10": cifar10, "fashion-mnist": fashion_mnist}
+_NAMED = {
+    "fashion-mnist-sample": fashion_mnist_sample,
+    "photos": photos,
+    "cifar10": cifar10,
+    "fashion-mnist": fashion_mnist,
+}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Any, TypedDict
 
@@ -35,11 +35,13 @@ class Split:
         images: uint8 (n, h, w, 1 or 3).
         targets: int64 (n,) class ids; uint8 (n, h, w) masks of class ids; or uint8 (n, h, w, 1 or 3) target images.
         boxes: the objects in the images, if that is known.
+        names: the names of their files, if they are from a folder.
     """
 
     images: NDArray[np.uint8]
     targets: NDArray[Any]
     boxes: Objects | None = None
+    names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,10 +49,11 @@ class Split:
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Split:
         """The samples of these rows, in their order."""
         boxes = self.boxes and Objects(boxes=self.boxes["boxes"][rows], labels=self.boxes["labels"][rows])
-        return Split(self.images[rows], self.targets[rows], boxes)
+        names = self.names and tuple(self.names[row] for row in rows)
+        return Split(self.images[rows], self.targets[rows], boxes, names)
 
     def arrays(self) -> list[NDArray[Any]]:
-        """All that it holds."""
+        """All that it holds, without names."""
         return [self.images, self.targets, *([] if self.boxes is None else (self.boxes["boxes"], self.boxes["labels"]))]
 
 
@@ -65,6 +68,7 @@ class Data:
         test: those to be tested on.
         task: "classification", "segmentation" or "image2image", which says what the targets are.
         ignore_index: the id of mask pixels that say nothing.
+        notes: what a person has to know of how it was read, a sentence each.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Data:
     test: Split
     task: str = "classification"
     ignore_index: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,6 +98,31 @@ class Data:
         what = {"name": self.name, "task": self.task, "classes": self.classes, "ignore_index": self.ignore_index}
         shape = {"train": len(self.train), "test": len(self.test), "size": self.size, "channels": self.channels}
         return json.dumps({**what, **shape, "sha256": digest.hexdigest()}, indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A dataset whose training samples are counted, but not read yet.
+
+    Args:
+        count: how many training samples there are.
+        read: reads all of it, given None; given rows of the training split, only these: they are both splits then.
+    """
+
+    count: int
+    read: Callable[[NDArray[np.int64] | None], Data]
+
+    @classmethod
+    def of(cls, data: Data) -> Found:
+        """A dataset that is read already."""
+
+        def read(rows: NDArray[np.int64] | None) -> Data:
+            if rows is None:
+                return data
+            split = data.train.take(rows)
+            return replace(data, train=split, test=split)
+
+        return cls(len(data.train), read)
 
 
 def checked(data: Data) -> Data:

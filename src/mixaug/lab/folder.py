@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .. import files
 from .config import Config, option
 from .errors import LabError
 
@@ -67,7 +68,7 @@ class Log:
 
     def append(self, line: Line) -> None:
         """Write a line, to the disk itself."""
-        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), files.target(self.path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -94,7 +95,9 @@ class Log:
         lines: dict[tuple[str, int, int], Line] = {}
         if not self.path.exists():
             return lines
-        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with writing(self.path):
+            content = files.target(self.path).read_text(encoding="utf-8", errors="replace")
+        for text in content.splitlines():
             try:
                 line = json.loads(text)
                 lines[line["arm"], line["seed"], line["epoch"]] = line
@@ -109,28 +112,20 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write(path: Path, fill: Callable[[Path], object], way_out: str = RESUME) -> None:
-    """Write a file whole or not at all, whatever happens: under a hidden name, to the disk, then in one move.
+    """Write a file whole or not at all, as `files.write` does.
 
     Args:
         path: the file; its folder is made if it is missing.
-        fill: is called with the hidden name, of the same suffix, and writes what there is to write.
-        way_out: what to do where it cannot be written.
+        fill: is called with the path of a temporary file, of the same suffix, and writes the content.
+        way_out: what to do if it cannot be written.
 
     Raises:
-        LabError: it cannot be written.
+        LabError: if it cannot be written.
     """
     if not path.name:
         raise LabError(f"expected the name of a file, got {str(path)!r}: {way_out}")
-    unfinished = path.with_name(f".{path.name}")
     with writing(path, way_out):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            fill(unfinished)
-            with unfinished.open("rb+") as file:
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        files.write(path, fill)
 
 
 @contextmanager

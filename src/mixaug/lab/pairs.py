@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .dataset import Data, Split, checked, generator
+from .dataset import Data, Found, Split, checked, generator
 from .errors import LabError
-from .reading import alike, image_files, picture, upright
+from .reading import alike, image_files, notes, picture, upright
 
 _T = TypeVar("_T")
 
@@ -43,7 +43,7 @@ def pairs(
     classes: Sequence[str] | None = None,
     ignore_index: int | None = None,
     seed: int = 0,
-) -> Data:
+) -> Found:
     """A dataset from two folders, whose files belong together if they are of one stem.
 
         mask[i, j] = file[floor((i + 1/2) * height / image_size), floor((j + 1/2) * width / image_size)]
@@ -51,7 +51,7 @@ def pairs(
     With `train` and `test` (or `val`) in both folders, these hold the files and are the splits. Otherwise a fifth of
     the pairs is the test split, chosen by `seed`. All stand upright (EXIF) and are squeezed into a square: images
     antialiased and without their alpha, masks by the nearest pixel. Images are grey only if all are, else RGB; so are
-    target images. Hidden and other files are left out.
+    target images, and grey ones of 16 bits are scaled by the range of all of them. Hidden and other files are left out.
 
     Args:
         images: the folder of the images.
@@ -59,7 +59,7 @@ def pairs(
             of the target images.
         task: "segmentation", where targets are masks, or "image2image".
         image_size: side of the images, in pixels.
-        classes: the names of the ids 0, 1, ...; None: each id is its own name, and none may be left out.
+        classes: the names of the ids 0, 1, ...; None: each id is its own name, and none may be left out in the whole.
         ignore_index: the id of pixels that say nothing.
         seed: of the 80/20 split.
 
@@ -70,15 +70,24 @@ def pairs(
     images, targets = images.expanduser(), targets.expanduser()
     parts = _parts(images, targets, seed)
     shrink = partial(picture, size=image_size)
-    if task == "segmentation":
-        shown, masks = _read(parts, shrink, partial(_mask, size=image_size))
-        names = _names(list(chain(*masks)), classes, ignore_index)
-        wanted = [np.stack([mask.pixels for mask in part]) for part in masks]
-    else:
-        shown, pictures = _read(parts, shrink, shrink)
-        names, wanted = (), alike(*pictures)
-    train, test = map(Split, alike(*shown), wanted)
-    return checked(Data(f"folders:{images},{targets}", names, train, test, task, ignore_index))
+
+    def read(rows: NDArray[np.int64] | None) -> Data:
+        chosen = parts if rows is None else [[parts[0][row] for row in rows]]
+        files = [tuple(pair.image.name for pair in part) for part in chosen]
+        names: tuple[str, ...] = ()
+        if task == "segmentation":
+            shown, masks = _read(chosen, shrink, partial(_mask, size=image_size))
+            names = _names(list(chain(*masks)), classes, ignore_index, whole=rows is None)
+            wanted = [np.stack([mask.pixels for mask in part]) for part in masks]
+            said = notes("image", *shown)
+        else:
+            shown, pictures = _read(chosen, shrink, shrink)
+            wanted, said = alike(*pictures), notes("image", *shown) + notes("target image", *pictures)
+        splits = [Split(x, y, names=f) for x, y, f in zip(alike(*shown), wanted, files, strict=True)]
+        data = Data(f"folders:{images},{targets}", names, splits[0], splits[-1], task, ignore_index, said)
+        return checked(data)
+
+    return Found(len(parts[0]), read)
 
 
 def two_folders(text: str) -> tuple[Path, Path]:
@@ -170,24 +179,26 @@ def _mask(image: Image.Image, path: Path, size: int) -> Mask:
     return Mask(path, pixels, frozenset(np.unique(ids).tolist()))
 
 
-def _names(masks: list[Mask], classes: Sequence[str] | None, ignore_index: int | None) -> tuple[str, ...]:
-    """The names of the classes, if all ids are theirs or ignored."""
+def _names(
+    masks: list[Mask], classes: Sequence[str] | None, ignore_index: int | None, *, whole: bool
+) -> tuple[str, ...]:
+    """The names of the classes, if all ids are theirs or ignored; gaps are refused in the whole of the masks alone."""
     if ignore_index is not None and not 0 <= ignore_index <= 255:
         raise LabError(f"expected an ignore index of 0 to 255, got {ignore_index}: masks are kept in bytes")
     file_of = {i: mask.file for mask in masks for i in sorted(mask.ids) if i != ignore_index}
     beyond = [i for i in file_of if not 0 <= i <= 255]
     if beyond:
         raise LabError(f"expected mask ids of 0 to 255, got {beyond[0]} in {file_of[beyond[0]]}: renumber them")
-    names = _numbered(file_of, ignore_index) if classes is None else tuple(classes)
-    if len(names) < 2:
+    names = _numbered(file_of, ignore_index, whole) if classes is None else tuple(classes)
+    if len(names) < 2 and (whole or classes is not None):
         raise LabError(f"expected two classes or more, got {len(names)}: give the background an id of its own")
     return names if classes is None else _named(file_of, names, ignore_index)
 
 
-def _numbered(file_of: dict[int, Path], ignore_index: int | None) -> tuple[str, ...]:
+def _numbered(file_of: dict[int, Path], ignore_index: int | None, whole: bool) -> tuple[str, ...]:
     last = max(file_of, default=-1)
     gaps = [i for i in range(last) if i not in file_of and i != ignore_index]
-    if gaps:
+    if gaps and whole:
         raise LabError(
             f"expected mask ids 0, 1, ... without a gap, got {last} in {file_of[last]} and nowhere {gaps[0]}: say "
             f"--ignore-index {last} if its pixels are to be left out, --classes with all names if some ids do not "

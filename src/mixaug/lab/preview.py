@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..recipes import Recipe
-from .dataset import Data, Split, check
-from .drawing import (
+from .. import drawing
+from ..drawing import (
     FAINT,
     GAP,
     INK,
@@ -27,45 +25,84 @@ from .drawing import (
     class_colour,
     font,
     framed,
+    in_columns,
     legend,
     line,
+    origin,
     paragraph,
     plain,
     shown,
+    source,
+    terms,
     veiled,
 )
+from ..epoch import Epoch
+from ..pairing import Cyclic
+from ..recipes import Recipe
+from .dataset import Data, Split, check
 from .errors import LabError
-from .folder import write
+from .folder import writing
 
-#: One colour a source, told apart under every colour blindness and dark enough to be read as text on white.
-PALETTE = ((0, 103, 173), (201, 72, 0), (0, 122, 92), (168, 58, 128), (82, 82, 82), (124, 92, 0), (88, 64, 190))
-
-_VEIL = 0.7  # how much of the overlay is colour
+WAY_OUT = "name a file in a folder that you may write to"
 
 
-def sheet(split: Split, data: Data, recipe: Recipe, *, key: Sequence[int], rows: int = 6) -> Image.Image:
+class Selection(NamedTuple):
+    """What a sheet shows of a dataset.
+
+    rows: int64 (m,), the samples to read. sources: (k, count), for each output the rows among those that it is made of.
+    """
+
+    rows: NDArray[np.int64]
+    sources: NDArray[np.int32]
+
+
+def choose(n: int, sources: int, *, seed: int, count: int) -> Selection:
+    """Choose `count` of the first 64 samples of a shuffled epoch, and their partners among these 64.
+
+    >>> chosen = choose(20_000, 2, seed=0, count=3)
+    >>> len(chosen.rows) <= 6, chosen.sources.shape
+    (True, (2, 3))
+    """
+    order = Epoch(n, seed, 0).rows(0, max(64, count))
+    index = Cyclic().index(len(order), sources, key=(seed, 0))[:, :count]
+    used, at = np.unique(index, return_inverse=True)
+    return Selection(order[used], at.reshape(index.shape).astype(np.int32))
+
+
+def sheet(
+    split: Split,
+    data: Data,
+    recipe: Recipe,
+    *,
+    key: Sequence[int],
+    rows: int = 6,
+    columns: int = 1,
+    index: NDArray[np.int32] | None = None,
+) -> Image.Image:
     """Mixed images titled with what they are made of, beside an overlay of where each pixel came from, and the sources.
 
         overlay[pixel] = 0.7 * sum_k pixel_weights()[k, pixel] * colour[k] + 0.3 * grey of the mixed pixel
 
-    The mix is drawn once for all images, so sources are taken from all of them; the first `rows` outputs are shown. A
-    source that an output has nothing of is left blank, and a hole, which belongs to no source, is as pale as that.
+    A source that an output has nothing of is left blank, and a hole, which belongs to no source, is as pale as that.
     Masks, in the colours of their classes, and target images stand below their images. Boxes have the name of their
-    class, and mixed ones how much of them can still be seen. Where there are objects, it is said how often a plain
-    label names an image of which none is to be seen.
+    class, and mixed ones how much of them can still be seen. Where there are objects, a note says how often a plain
+    label names an image none of whose objects can be seen.
 
     Args:
         split: the samples to mix. Small images are enlarged, pixel by pixel.
-        data: whose samples they are: the names of its classes, its task and its ignored id.
+        data: the dataset of the samples: the names of its classes, its task and its ignored id.
         recipe: what to draw from.
         key: (seed, step) or (seed, epoch, step).
         rows: how many outputs to show, 1 or more.
+        columns: how many outputs to show side by side.
+        index: int32 (sources, rows), the rows of `split` that each output is made of; by default each is mixed with
+            others of `split`.
 
     Returns:
         An RGB picture.
 
     Raises:
-        LabError: samples that are not what those of `data` are, or fewer rows than 1.
+        LabError: if samples are not what those of `data` are, or there are fewer rows or columns than 1.
 
     Example:
         >>> import mixaug as ma
@@ -74,21 +111,32 @@ def sheet(split: Split, data: Data, recipe: Recipe, *, key: Sequence[int], rows:
         >>> sheet(data.train, data, ma.CutMix(), key=(0, 0), rows=2).mode
         'RGB'
     """
-    if not 1 <= rows <= 100:
-        raise LabError(f"expected 1 to 100 rows, got {rows}: 6 fit a screen")
-    mixes = _shown_mixes(split, data, recipe, key, rows)
+    check_count(rows, columns)
+    mixes = _shown_mixes(split, data, recipe, key, rows, index)
     heads = ["mixed", "origin of each pixel", "base sample", *(f"partner {j}" for j in range(1, recipe.sources))]
     cell = mixes.cell
-    columns = beside([line(head, font(12), QUIET, cell) for head in heads], cell)
-    body = [below([mixes.titled(i, columns.width), beside(mixes.row(i), cell)], 8) for i in range(mixes.count)]
-    name = paragraph(repr(recipe).split(", "), ", ", font(19, bold=True), columns.width)
-    drawn = line(f"key ({', '.join(map(str, key))})", font(12), QUIET, columns.width)
-    notes = [line(note, font(12), QUIET, columns.width) for note in mixes.unseen()]
-    head = below([name, drawn, *notes, *_legend(split, data, columns.width)], 4)
-    return framed(below([head, below([columns, *body], 20)], 24), 2 * GAP)
+    head_row = beside([line(head, font(12), QUIET, cell) for head in heads], cell)
+    across = min(columns, mixes.count)
+    body = [below([mixes.titled(i, head_row.width), beside(mixes.row(i), cell)], 8) for i in range(mixes.count)]
+    width = across * (head_row.width + 2 * GAP) - 2 * GAP
+    name = paragraph(repr(recipe).split(", "), ", ", font(19, bold=True), width)
+    drawn = line(f"key ({', '.join(map(str, key))})", font(12), QUIET, width)
+    notes = [line(note, font(12), QUIET, width) for note in mixes.unseen()]
+    head = below([name, drawn, *notes, *_legend(split, data, width)], 4)
+    columns_head = beside([head_row] * across, head_row.width, 2 * GAP)
+    return framed(below([head, below([columns_head, in_columns(body, across, 20, 2 * GAP)], 20)], 24), 2 * GAP)
 
 
-def family(split: Split, data: Data, recipes: Sequence[Recipe], *, key: Sequence[int], count: int = 4) -> Image.Image:
+def family(
+    split: Split,
+    data: Data,
+    recipes: Sequence[Recipe],
+    *,
+    key: Sequence[int],
+    count: int = 4,
+    columns: int | None = None,
+    index: NDArray[np.int32] | None = None,
+) -> Image.Image:
     """Several recipes on one sheet, a row each: its text above its `strip`, all of the same images under the same key.
 
     Args, errors: as of `strip`.
@@ -100,7 +148,7 @@ def family(split: Split, data: Data, recipes: Sequence[Recipe], *, key: Sequence
         >>> family(data.train, data, [ma.CutMix(), ma.Cutout()], key=(0, 0), count=2).mode
         'RGB'
     """
-    strips = [strip(split, data, recipe, key=key, count=count) for recipe in recipes]
+    strips = [strip(split, data, recipe, key=key, count=count, columns=columns, index=index) for recipe in recipes]
     width = max(row.width for row in strips)
     target = {"segmentation": ", and the mask", "image2image": ", and the target image"}.get(data.task, "")
     text = f"mixed, the origin of each pixel{target}; key ({', '.join(map(str, key))})"
@@ -112,10 +160,20 @@ def family(split: Split, data: Data, recipes: Sequence[Recipe], *, key: Sequence
     return framed(below([head, *rows], 28), 2 * GAP)
 
 
-def strip(split: Split, data: Data, recipe: Recipe, *, key: Sequence[int], count: int = 4) -> Image.Image:
-    """A few mixed images side by side, each with its overlay and target beside it, and its shares beneath.
+def strip(
+    split: Split,
+    data: Data,
+    recipe: Recipe,
+    *,
+    key: Sequence[int],
+    count: int = 4,
+    columns: int | None = None,
+    index: NDArray[np.int32] | None = None,
+) -> Image.Image:
+    """A few mixed images side by side, each with its overlay and target beside it, and its weights beneath.
 
-    Args, errors: as of `sheet`, with 1 to 12 outputs to show. The picture has no margin.
+    Args, errors: as of `sheet`, with 1 to 12 outputs to show, all of them side by side by default, and `index` with as
+    many sources as the recipe has, or more. The picture has no margin.
 
     Example:
         >>> import mixaug as ma
@@ -124,19 +182,18 @@ def strip(split: Split, data: Data, recipe: Recipe, *, key: Sequence[int], count
         >>> strip(data.train, data, ma.CutMix(), key=(0, 0), count=2).width
         696
     """
-    if not 1 <= count <= 12:
-        raise LabError(f"expected 1 to 12 images of each recipe, got {count}: 4 fit a screen")
-    mixes = _shown_mixes(split, data, recipe, key, count)
+    check_family(count, columns)
+    mixes = _shown_mixes(split, data, recipe, key, count, index)
     cells = []
     for i in range(mixes.count):
         pictures = beside([mixes.mixed(i), mixes.overlay(i), *mixes.target(i)], mixes.cell, SEAM)
         lines = [line(term, font(13), INK, pictures.width) for term in mixes.terms(i)]
         cells.append(below([pictures, below(lines, 0)], 4))
-    return beside(cells, cells[0].width)
+    return in_columns(cells, columns or len(cells), 12)
 
 
 def fed(split: Split, data: Data, recipe: Recipe, key: Sequence[int]) -> Image.Image:
-    """A contact sheet of up to 12 mixed images, each above its mask or target image and its shares.
+    """A contact sheet of up to 12 mixed images, each above its mask or target image and its weights.
 
     Args, errors: as of `sheet`.
 
@@ -152,60 +209,92 @@ def fed(split: Split, data: Data, recipe: Recipe, key: Sequence[int]) -> Image.I
     for i in range(mixes.count):
         pictures = below([mixes.mixed(i), *mixes.target(i)], SEAM)
         cells.append(below([pictures, *(line(term, font(13), INK, mixes.cell) for term in mixes.terms(i))], 6))
-    rows = below([beside(cells[i : i + 6], mixes.cell) for i in range(0, len(cells), 6)], 24)
+    rows = in_columns(cells, 6, 24)
     return framed(below([rows, *_legend(split, data, rows.width)], 24), GAP)
 
 
-def terms(lam: Sequence[float], names: Sequence[str]) -> list[str]:
-    """What an output is made of, largest share first; shares that round to 0.00 are left out.
+def check_count(rows: int, columns: int) -> None:
+    """Refuse a `sheet` of no size."""
+    if not 1 <= rows <= 100:
+        raise LabError(f"expected 1 to 100 rows, got {rows}: 6 fit a screen")
+    _check_columns(columns)
 
-    >>> " + ".join(terms([0.38, 0.0, 0.62], ["bag", "boot", "coat"]))
-    '0.62 coat + 0.38 bag'
-    """
-    order = sorted(range(len(lam)), key=lambda j: -lam[j])
-    return [f"{lam[j]:.2f} {names[j]}" for j in order if f"{lam[j]:.2f}" != "0.00"]
+
+def check_family(count: int, columns: int | None) -> None:
+    """Refuse a `strip` of no size."""
+    if not 1 <= count <= 12:
+        raise LabError(f"expected 1 to 12 images of each recipe, got {count}: 4 fit a screen")
+    if columns is not None:
+        _check_columns(columns)
+
+
+def _check_columns(columns: int) -> None:
+    if not 1 <= columns <= 12:
+        raise LabError(f"expected 1 to 12 columns, got {columns}: 2 fit a screen")
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a picture as PNG, whole or not at all; its folder is made if it is missing.
+    """Write a picture in the format of the file's suffix, whole or not at all; its folder is made if it is missing.
 
     Raises:
-        LabError: the folder or the file cannot be written.
+        LabError: if the suffix is unknown, or the folder or the file cannot be written.
     """
-    write(path, partial(image.save, format="PNG", optimize=True), "name a file in a folder that you may write to")
+    check_out(path)
+    with writing(path, WAY_OUT):
+        drawing.save(image, path)
+
+
+def check_out(path: Path) -> None:
+    """Refuse the name of a file that is none, or whose suffix is unknown."""
+    if not path.name:
+        raise LabError(f"expected the name of a file, got {str(path)!r}: {WAY_OUT}")
+    try:
+        drawing.check_suffix(path)
+    except ValueError as error:
+        raise LabError(str(error)) from error
 
 
 class _Mixes:
     """The first outputs of one draw, with what the sheets show of each."""
 
-    def __init__(self, split: Split, data: Data, recipe: Recipe, key: Any, count: int) -> None:
+    def __init__(
+        self, split: Split, data: Data, recipe: Recipe, key: Any, count: int, index: NDArray[np.int32] | None = None
+    ) -> None:
         self.given = check(split, len(data.classes), task=data.task, ignore_index=data.ignore_index)
         self.data = data
-        self.mix = recipe.draw(len(split), split.images.shape[1:3], key=key)
-        self.count = min(count, len(split))
-        self.outputs = self.mix.images(split.images)
+        if index is None:
+            index = Cyclic().index(len(split), recipe.sources, key=key)
+        index = index[: recipe.sources, :count]
+        self.count = index.shape[1]
+        self.mix = recipe.draw(self.count, split.images.shape[1:3], key=key, index=index)
+        self.base = split.take(index[0])
+        self.outputs = self.mix.images(self.base.images, source=split.images)
         self.targets, self.boxes = self._targets(), self._boxes()
-        self.weight = self.mix.pixel_weights()[:, : self.count].astype(np.float32)
+        self.weight = self.mix.pixel_weights()
         self.cell = max(shown(split.images[0]).width, SMALLEST)
 
     def _targets(self) -> NDArray[Any]:
         """Mixed masks or target images; class ids as they are."""
+        own, all_targets = self.base.targets, self.given.targets
         if self.data.task == "segmentation":
-            masks: NDArray[np.uint8] = self.mix.masks(self.given.targets, self.data.ignore_index)
+            masks: NDArray[np.uint8] = self.mix.masks(own, self.data.ignore_index, source=all_targets)
             return masks
-        return self.mix.images(self.given.targets) if self.data.task == "image2image" else self.given.targets
+        return self.mix.images(own, source=all_targets) if self.data.task == "image2image" else own
 
     def _boxes(self) -> Any:
-        """Mixed boxes, their class ids and how much of each is to be seen, if there are boxes."""
-        given = self.given.boxes
-        return None if given is None else self.mix.boxes(given["boxes"], given["labels"])
+        """Mixed boxes, their class ids and how much of each can be seen, if there are boxes."""
+        own, of_all = self.base.boxes, self.given.boxes
+        if own is None or of_all is None:
+            return None
+        return self.mix.boxes(own["boxes"], own["labels"], source=of_all["boxes"], labels_source=of_all["labels"])
 
     def unseen(self) -> list[str]:
-        """How often a plain label names an image though none of its objects is to be seen, where objects are known."""
+        """How often a plain label names an image none of whose objects can be seen, where objects are known."""
         if self.given.boxes is None or self.data.task != "segmentation":
             return []
-        count = int(self.mix.visible(self.given.targets > 0).unseen.any(axis=0).sum())
-        return [f"in {count} of {len(self.given)} mixes a plain label names an image whose objects are not to be seen"]
+        seen = self.mix.visible(self.base.targets > 0, source=self.given.targets > 0)
+        hidden = int(seen.unseen.any(axis=0).sum())
+        return [f"in {hidden} of these {self.count} mixes a plain label names an image whose objects cannot be seen"]
 
     def mixed(self, i: int) -> Image.Image:
         """Output i."""
@@ -213,11 +302,7 @@ class _Mixes:
 
     def overlay(self, i: int) -> Image.Image:
         """Output i in grey under the colours of the sources that each pixel came from; pale where it came from none."""
-        colours = np.array([_colour(j) for j in range(len(self.weight))], np.float32)
-        origin = np.tensordot(self.weight[:, i], colours, axes=(0, 0))
-        origin += (1 - self.weight[:, i].sum(axis=0))[..., None] * np.array(FAINT, np.float32)
-        grey = self.outputs[i].mean(axis=-1, keepdims=True)
-        return shown(np.rint(_VEIL * origin + (1 - _VEIL) * grey).astype(np.uint8))
+        return shown(origin(self.outputs[i], self.weight[:, i]))
 
     def target(self, i: int) -> list[Image.Image]:
         """The mask over output i, or its target image; of class ids there is nothing to show."""
@@ -239,19 +324,27 @@ class _Mixes:
         pictures = below([self._sample(row), *self._answer(self.given.images[row], self.given.targets[row])], SEAM)
         if not self.mix.lam[j, i]:
             return Image.new("RGB", pictures.size, FAINT)
-        bar = Image.new("RGB", (pictures.width, 5), _colour(j))
-        name = line(self.names(i)[j], font(13, bold=True), _colour(j), self.cell)
-        return below([below([pictures, bar], 0), name], 4)
+        if self.data.task != "classification":
+            return source(pictures, j, self._file(row), self.cell)
+        name = self._classes(self.given.targets[[row]])[0]
+        return source(pictures, j, name, self.cell, self._file(row) if self.given.names else "")
 
     def names(self, i: int) -> list[str]:
-        """What the sources of output i are called: by their classes or, where they have none, by their numbers."""
-        rows = self.mix.index[:, i]
-        if self.data.task == "classification":
-            return self._classes(self.given.targets[rows])
-        return [f"image {row + 1}" for row in rows]
+        """What the sources of output i are called: their classes and files, or their numbers if they have neither."""
+        rows = self.mix.index[:, i].tolist()
+        if self.data.task != "classification":
+            return list(map(self._file, rows))
+        classes = self._classes(self.given.targets[rows])
+        if not self.given.names:
+            return classes
+        return [f"{name} ({self._file(row)})" for name, row in zip(classes, rows, strict=True)]
+
+    def _file(self, row: int) -> str:
+        """The name of the file of a sample, or its number."""
+        return plain(self.given.names[row]) if self.given.names else f"image {row + 1}"
 
     def terms(self, i: int) -> list[str]:
-        """Shares and names of output i."""
+        """Weights and names of output i."""
         return terms(self.mix.lam[:, i].tolist(), self.names(i))
 
     def titled(self, i: int, width: int) -> Image.Image:
@@ -284,10 +377,18 @@ class _Mixes:
         return [plain(self.data.classes[i]) for i in ids.tolist()]
 
 
-def _shown_mixes(split: Split, data: Data, recipe: Recipe, key: Any, count: int) -> _Mixes:
+def _shown_mixes(
+    split: Split, data: Data, recipe: Recipe, key: Any, count: int, index: NDArray[np.int32] | None
+) -> _Mixes:
+    check_sources(recipe)
+    return _Mixes(split, data, recipe, key, count, index)
+
+
+def check_sources(recipe: Recipe) -> int:
+    """How many sources the recipe has; an error for more than fit a sheet."""
     if recipe.sources > 16:
         raise LabError(f"expected a recipe of 16 sources at most, got {recipe.sources}: more fit no sheet")
-    return _Mixes(split, data, recipe, key, count)
+    return recipe.sources
 
 
 def _legend(split: Split, data: Data, width: int) -> list[Image.Image]:
@@ -298,7 +399,3 @@ def _legend(split: Split, data: Data, width: int) -> list[Image.Image]:
     named = [(class_colour(i), plain(data.classes[i])) for i in ids]
     ignored = [] if len(ids) == len(np.unique(split.targets)) else [(FAINT, "ignored")]
     return [legend(named + ignored, width)]
-
-
-def _colour(j: int) -> Colour:
-    return PALETTE[j % len(PALETTE)]

@@ -18,6 +18,9 @@ from .tasks import TASKS
 class Progress:
     """Is told how the training goes, and does nothing."""
 
+    def note(self, text: str) -> None:
+        """Something that a person has to know of the data."""
+
     def begin(self, total_steps: int, done_steps: int) -> None:
         """Training begins; `done_steps` of the steps were done before."""
 
@@ -77,6 +80,10 @@ class Live(Progress):
             signal.signal(signal.SIGINT, signal.default_int_handler)
         self._bar.stop()
 
+    def note(self, text: str) -> None:
+        """Print a note."""
+        self._print(f"note: {text}")
+
     def begin(self, total_steps: int, done_steps: int) -> None:
         """Show how much there is to do."""
         self._steps, self._steps_to_do, self._begun = 0, total_steps - done_steps, perf_counter()
@@ -107,4 +114,7 @@ class Live(Progress):
     def epoch(self, line: dict[str, Any]) -> None:
         """Print a line."""
         text = f"{{arm}}, seed {{seed}}, epoch {{epoch}}: {self._line}, {{seconds:.0f}} s"
-        self._console.print(text.format(**line), markup=False, highlight=False, soft_wrap=True)
+        self._print(text.format(**line))
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

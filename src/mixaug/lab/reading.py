@@ -1,7 +1,8 @@
-"""Reading image files of others: upright, of eight bits, and never more of them than an image."""
+"""Reading image files: upright, of eight bits, and never more of a file than an image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 
 from .errors import LabError
 
+_BITS, _RANGE = "mixaug_bits", "mixaug_range"  # in `info`: bits a channel in the file; lowest and highest value
 _READABLE_NOT = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "EPS"})  # stubs without a decoder; EPS runs Ghostscript
 
 
@@ -43,21 +45,28 @@ def upright(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path, formats=_formats()) as opened:
-            return ImageOps.exif_transpose(opened)
+            deep = any(";16" in str(tile.args) for tile in opened.tile)  # before it is decoded
+            image = ImageOps.exif_transpose(opened)
     except Exception as error:  # each decoder has errors of its own
         raise LabError(f"expected an image, got {path}, which cannot be read ({error}): repair or remove it") from error
+    image.info[_BITS] = 16 if deep else 8
+    return image
 
 
 def picture(image: Image.Image, path: Path, size: int) -> Image.Image:
-    """The image of a file as a square, in mode L or RGB.
+    """The image of a file as a square, in mode L or RGB; in mode F where it is grey with 16 bits: see `alike`.
 
     Raises:
         LabError: its pixels have 32 bits.
     """
+    deep = image.info.get(_BITS) == 16
+    if image.mode.startswith("I;16") or (image.mode == "I" and deep):
+        pixels = np.asarray(image).astype(np.float32)
+        square = squeezed(Image.fromarray(pixels), size)
+        square.info[_RANGE] = int(pixels.min()), int(pixels.max())
+        return square
     if image.mode in ("I", "F"):
         raise LabError(f"expected pixels of 8 or 16 bits, got {path} of 32: its range is unknown, so save it as 8 bits")
-    if image.mode.startswith("I;16"):
-        return squeezed(Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)), size)
     return squeezed(image.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB"), size)
 
 
@@ -67,9 +76,47 @@ def squeezed(image: Image.Image, size: int) -> Image.Image:
 
 
 def alike(*groups: list[Image.Image]) -> list[NDArray[np.uint8]]:
-    """Groups of images of one size as arrays (n, h, w, c): grey only if all of them are, else RGB."""
-    mode = "L" if all(image.mode == "L" for group in groups for image in group) else "RGB"
-    return [stack([image.convert(mode) for image in group]) for group in groups]
+    """Groups of images of one size as arrays (n, h, w, c): grey only if all of them are, else RGB.
+
+    Grey images of 16 bits are scaled by the range of all of them, for cameras and scanners rarely fill 16 bits:
+
+        pixel = (pixel - lowest) * 255 / (highest - lowest)
+    """
+    lowest, highest = _range(groups) or (0, 0)
+    scale = 255 / max(1, highest - lowest)
+
+    def eight_bits(image: Image.Image) -> Image.Image:
+        if image.mode != "F":
+            return image
+        pixels = (np.asarray(image) - lowest) * scale
+        return Image.fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8))
+
+    ready = [[eight_bits(image) for image in group] for group in groups]
+    mode = "L" if all(image.mode == "L" for group in ready for image in group) else "RGB"
+    return [stack([image.convert(mode) for image in group]) for group in ready]
+
+
+def notes(what: str, *groups: list[Image.Image]) -> tuple[str, ...]:
+    """What was done to images of 16 bits, a sentence each, where there are any."""
+    deep = [image for group in groups for image in group if _RANGE in image.info or image.info.get(_BITS) == 16]
+    grey = sum(image.mode == "F" for image in deep)
+    found = _range(groups)
+    said = []
+    if found:
+        said.append(f"{_files(what, grey)} 16 bits: their range, {found[0]} to {found[1]}, is scaled to 0 to 255")
+    if len(deep) > grey:
+        said.append(f"{_files(what, len(deep) - grey)} 16 bits a channel, of which the upper 8 are read")
+    return tuple(said)
+
+
+def _files(what: str, count: int) -> str:
+    return f"{count} {what} file has" if count == 1 else f"{count} {what} files have"
+
+
+def _range(groups: Sequence[list[Image.Image]]) -> tuple[int, int] | None:
+    """The lowest and the highest value in the files of grey images of 16 bits."""
+    ranges = [image.info[_RANGE] for group in groups for image in group if image.mode == "F"]
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
 
 def stack(images: list[Image.Image]) -> NDArray[np.uint8]:

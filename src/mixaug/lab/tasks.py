@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..drawing import FAINT, GAP, QUIET, below, beside, class_colour, font, framed, legend, line, plain, shown, veiled
 from ..fields import Field, Images, Labels, Masks
 from . import metrics
 from .dataset import Data, Split
-from .drawing import FAINT, GAP, QUIET, below, beside, class_colour, font, framed, legend, line, plain, shown, veiled
 from .errors import LabError
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]

@@ -61,6 +61,7 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
             is damaged or in use; the data or the model do not exist; the loss is no longer finite.
     """
     admit(config, out, resume)
+    progress = progress or Progress()
     data = load(
         config.data,
         task=config.task,
@@ -69,6 +70,8 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         classes=config.classes,
         ignore_index=config.ignore_index,
     )
+    for note in data.notes:
+        progress.note(note)
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
     start()
     runs[0].untrained()  # a network that cannot be built is refused before anything is written
@@ -76,7 +79,7 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         _describe(config, data, out)
-        _train(runs, Log(out / "epochs.jsonl"), progress or Progress())
+        _train(runs, Log(out / "epochs.jsonl"), progress)
 
 
 def start() -> None:
@@ -100,7 +103,7 @@ def _describe(config: Config, data: Data, out: Path) -> None:
         path = out / "sheets" / f"{index}.png"
         if not path.exists():
             given, key = Batches(config, data, recipe, config.seeds[0]).unmixed(0)
-            write(path, preview.fed(given, data, recipe, key).save)
+            preview.save(preview.fed(given, data, recipe, key), path)
 
 
 def _versions() -> str:
