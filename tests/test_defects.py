@@ -60,7 +60,8 @@ def test_width_comes_from_the_width():
 
 
 WIDE = [
-    ma.CutMix(placement="inside"), ma.CutMix(placement="uniform"), ma.BoxMix(low=0.5, high=0.5, aspect=1), ma.NWayCutMix(), ma.HMix(ratio=1),
+    ma.CutMix(placement="inside"), ma.CutMix(placement="uniform"), ma.BoxMix(low=0.5, high=0.5, aspect=1),
+    ma.NWayCutMix(), ma.HMix(ratio=1),
     ma.ResizeMix(low=0.7, high=0.7), ma.CutMixMinMax(), ma.RICAP(beta=1.0), ma.Mosaic(),
 ]  # fmt: skip
 

@@ -134,7 +134,7 @@ def preview(
     ] = "one_of(mixup(alpha=1.0), cutmix(alpha=1.0))",
     seed: Annotated[int, typer.Option(help="Another seed shows other mixes of other images.")] = 0,
     rows: Annotated[int | None, typer.Option(help="How many mixed images to show: 6, or 4 of each of all.")] = None,
-    columns: Annotated[int | None, typer.Option(help="How many of them side by side: 1, or with all every one.")] = None,
+    columns: Annotated[int | None, typer.Option(help="How many side by side: 1, or with all every one.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
     task: Annotated[str | None, typer.Option(help=TASK)] = None,
     classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
@@ -171,7 +171,7 @@ def preview(
     loaded = found.read(chosen.rows)
     for note in loaded.notes:
         typer.echo(f"note: {note}", err=True)
-    options: dict[str, Any] = {"key": (seed, 0), "index": chosen.index}
+    options: dict[str, Any] = {"key": (seed, 0), "index": chosen.sources}
     if recipe == "all":
         picture = pictures.family(loaded.train, loaded, made, count=rows, columns=columns, **options)
     else:

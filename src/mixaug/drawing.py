@@ -170,7 +170,7 @@ def _tag(pen: ImageDraw.ImageDraw, place: Sequence[float], colour: Colour, text:
 
 
 def _tag_width(text: str) -> int:
-    return int(math.ceil(font(10, bold=True).getlength(text))) + 4
+    return math.ceil(float(font(10, bold=True).getlength(text))) + 4
 
 
 # --- text ---

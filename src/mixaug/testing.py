@@ -33,7 +33,7 @@ def check(
 ) -> None:
     """Check that a recipe keeps the invariants, in every library that is installed.
 
-        for each (n, size): the region, weights, sources, the label is the pixels, the dense definition, masks, inputs stay
+        for each (n, size): the region, weights, sources, the label is the pixels, the definition, masks, inputs stay
         for each library: the same mix as NumPy's, eager, and compiled by XLA at the first size
         once: the repr reads back
 

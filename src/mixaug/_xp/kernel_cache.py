@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,8 @@ class _SealedFile(IndexDataCacheFile):  # type: ignore[misc] # Numba has no type
 
     def forget(self) -> None:
         """Remove the index, so that the next `save` makes all anew."""
-        try:
+        with suppress(OSError):
             Path(self._index_path).unlink()
-        except OSError:
-            pass
 
 
 class _Sealed:

@@ -77,7 +77,7 @@ def load(
     """Load a dataset by its name.
 
     Args:
-        spec: for classification `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `photos` (in the package:
+        spec: for classification `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `photos` (also there:
             four photographs of 256 x 256 pixels, to look at; both splits are the same), `cifar10` and
             `fashion-mnist` (downloaded once into the cache folder, which the environment variable MIXAUG_CACHE names),
             or `folder:PATH` (see `folder`). For segmentation and image2image `scenes` (see `scenes`), or
