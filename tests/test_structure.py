@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "testing", "pairing", "tree",
+    "hints", "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "testing", "pairing", "tree",
     "fields", "batch", "epoch",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip
