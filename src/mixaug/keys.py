@@ -104,7 +104,7 @@ def make(key: KeyLike = None) -> Key:
 _INSTEAD = {
     "tensorflow": "in tf.data, ds.apply(ma.tf.mixed(recipe))",
     "torch": "ma.torch.Mixed(recipe), which counts its steps",
-    "jax": "key=a key of jax.random",
+    "jax": "a key of jax.random",
 }
 
 

@@ -230,13 +230,13 @@ def check_recipe(where: str, recipe: object) -> Recipe:
     if isinstance(recipe, type) and issubclass(recipe, Recipe):
         raise TypeError(f"{where}: expected a recipe, got the class {recipe.__name__}; write ma.{recipe.__name__}()")
     came = repr(recipe) if isinstance(recipe, (int, float, type(None))) else _described(recipe)
-    first = "; the recipe is the first argument, before the data" if where == "recipe" else ""
-    raise TypeError(f'{where}: expected a recipe, such as ma.CutMix() or "cutmix", got {came}{first}')
+    first = "first, before the data, " if where == "recipe" else ""
+    raise TypeError(f'{where}: expected a recipe, got {came}; {first}pass one such as ma.CutMix() or "cutmix"')
 
 
 def _described(x: object) -> str:
     """What a thing is, in a word or two: arrays are long."""
-    return f"the function {x.__name__}" if inspect.isfunction(x) else f"a {type(x).__name__}"
+    return f"the function {x.__name__}" if inspect.isfunction(x) else type(x).__name__
 
 
 def checked_init(init: Callable[..., None]) -> Callable[..., None]:
