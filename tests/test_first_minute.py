@@ -95,7 +95,9 @@ def test_inputs_of_a_call_are_not_written_to():
 # Keys
 
 
-@pytest.mark.parametrize("key", [7, np.int64(7), np.uint8(7), np.array(7), tf.constant(7), torch.tensor(7), jnp.int32(7)])
+@pytest.mark.parametrize(
+    "key", [7, np.int64(7), np.uint8(7), np.array(7), tf.constant(7), torch.tensor(7), jnp.int32(7)]
+)
 def test_a_single_integer_is_that_seed_at_step_0(key):
     want = RECIPE.draw(N, SIZE, key=(7, 0))
     for mix in (RECIPE.draw(N, SIZE, key=key), RECIPE(X, Y, num_classes=N, key=key, return_mix=True)[-1]):
@@ -131,7 +133,9 @@ def test_a_schedule_refuses_a_key_without_an_epoch(key):
 def test_a_key_of_jax_still_works():
     key = jax.random.key(5)
     want = RECIPE.draw(N, SIZE, key=key).lam
-    np.testing.assert_array_equal(RECIPE(jnp.asarray(X), jnp.asarray(Y), num_classes=N, key=key, return_mix=True)[2].lam, want)
+    np.testing.assert_array_equal(
+        RECIPE(jnp.asarray(X), jnp.asarray(Y), num_classes=N, key=key, return_mix=True)[2].lam, want
+    )
     np.testing.assert_array_equal(jax.jit(lambda key: RECIPE.draw(N, SIZE, key=key).lam)(key), want)
 
 
@@ -208,7 +212,7 @@ TRACES = {
 @pytest.mark.parametrize("trace", TRACES)
 def test_traced_code_without_a_key_is_refused(trace, function):
     torch._dynamo.reset()
-    with pytest.raises(Exception, match="(?s)key: expected one in code that .* traces.*pass key=") as caught:
+    with pytest.raises(Exception, match=r"(?s)key: expected one in code that .* traces.*pass key=") as caught:
         TRACES[trace](function)
     assert isinstance(caught.value, (TypeError, torch._dynamo.exc.Unsupported))
 
@@ -227,7 +231,9 @@ def test_what_the_sentence_of_traced_code_says_works():
     ds = tf.data.Dataset.from_tensor_slices((X, Y)).batch(N).apply(ma.tf.mixed(RECIPE, num_classes=N))
     assert_label_is_the_pixels(*next(iter(ds)))
     assert_label_is_the_pixels(*ma.torch.Mixed(RECIPE, num_classes=N)(T_X, T_Y), channels=1)
-    assert_label_is_the_pixels(*jax.jit(lambda x, y, key: RECIPE(x, y, num_classes=N, key=key))(X, Y, jax.random.key(0)))
+    assert_label_is_the_pixels(
+        *jax.jit(lambda x, y, key: RECIPE(x, y, num_classes=N, key=key))(X, Y, jax.random.key(0))
+    )
 
 
 def test_a_callback_of_the_host_may_leave_the_key_out():

@@ -160,7 +160,11 @@ def test_keras_own_image_generator_is_wrapped():
 @pytest.mark.parametrize(
     ("make", "error", "sentence"),
     [
-        (lambda: ma.keras.MixedDataset(X, Y, BATCH), TypeError, "recipe: expected a recipe, got ndarray; first, before the data"),
+        (
+            lambda: ma.keras.MixedDataset(X, Y, BATCH),
+            TypeError,
+            "recipe: expected a recipe, got ndarray; first, before the data",
+        ),
         (
             lambda: ma.keras.MixedDataset(ma.CutMix(), list(X), Y, BATCH),
             TypeError,

@@ -59,9 +59,7 @@ def test_epochs_of_numpy_and_of_tensors_are_epochs():
 @pytest.mark.parametrize("key", [(0, 3), (np.int64(1), tf.constant(4)), jax.random.key(0), jax.random.PRNGKey(3)])
 def test_a_key_without_an_epoch_is_refused(key):
     for recipe in (LATE, ma.one_of(ma.CutMix(), LATE), ma.per_batch(LATE)):
-        with pytest.raises(
-            ValueError, match=r"expected an epoch in the key, got none; pass key=\(seed, epoch, step\)"
-        ):
+        with pytest.raises(ValueError, match=r"expected an epoch in the key, got none; pass key=\(seed, epoch, step\)"):
             recipe.draw(N, (8, 5), key=key)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "hints", "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "testing", "pairing", "tree",
-    "fields", "batch", "epoch",
+    "hints", "_xp", "keys", "regions", "scale", "units", "engines", "apply", "mix", "recipes", "testing", "pairing",
+    "tree", "fields", "batch", "epoch",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip
 FRAMEWORKS = {
