@@ -299,6 +299,7 @@ def test_texts_make_the_recipes_that_they_name():
     assert ma.per_batch("mixup") == ma.per_batch(ma.MixUp())
 
 
-def test_every_recipe_is_torch_compiled_as_it_is_called():
-    images, labels = torch_compiled(lambda x, y: ma.recipe("cutmix")(x, y, num_classes=N, key=3), FIRST, Y)
+def test_a_recipe_of_a_text_is_torch_compiled_as_it_is_called():
+    recipe = ma.recipe("cutmix")
+    images, labels = torch_compiled(lambda x, y: recipe(x, y, num_classes=N, key=3), FIRST, Y)
     assert_label_is_the_pixels(images, labels, channels=1)

@@ -118,6 +118,7 @@ def known_options(*more: Any) -> Callable[[F], F]:
                     raise TypeError(unknown_option(door, name, names))
             return function(*args, **options)
 
+        checked.__signature__ = signature(function)  # type: ignore[attr-defined] # Keras reads it through no wrapper
         return cast(F, checked)
 
     return decorate
