@@ -101,8 +101,8 @@ def test_batches_that_are_refused(batch, options, error, sentence):
 
 
 def test_what_is_no_recipe_is_refused():
-    with pytest.raises(TypeError, match=r'expected a recipe, got \'cutmix\'; ma.recipe\("cutmix"\) reads one'):
-        ma.mix_batch("cutmix", (IMAGES, LABELS), key=(0, 0), num_classes=N)
+    with pytest.raises(TypeError, match=r"expected a recipe, got 3; first, before the data, pass one"):
+        ma.mix_batch(3, (IMAGES, LABELS), key=(0, 0), num_classes=N)
 
 
 @pytest.mark.parametrize(

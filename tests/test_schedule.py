@@ -59,9 +59,7 @@ def test_epochs_of_numpy_and_of_tensors_are_epochs():
 @pytest.mark.parametrize("key", [(0, 3), (np.int64(1), tf.constant(4)), jax.random.key(0), jax.random.PRNGKey(3)])
 def test_a_key_without_an_epoch_is_refused(key):
     for recipe in (LATE, ma.one_of(ma.CutMix(), LATE), ma.per_batch(LATE)):
-        with pytest.raises(
-            ValueError, match=r"expected an epoch in the key, \(seed, epoch, step\), got none; pass epoch="
-        ):
+        with pytest.raises(ValueError, match=r"expected an epoch in the key, got none; pass key=\(seed, epoch, step\)"):
             recipe.draw(N, (8, 5), key=key)
 
 
@@ -229,7 +227,7 @@ def test_a_schedule_is_a_value_that_text_and_repr_make_again():
         (lambda: ma.schedule({-1: ma.CutMix()}), ValueError, "schedule epoch: .* of 0 or more, got -1"),
         (lambda: ma.schedule({0: ma.CutMix(), 1.5: ma.CutMix()}), ValueError, "schedule epoch: .*, got 1.5"),
         (lambda: ma.schedule({0: ma.CutMix(), "5": ma.CutMix()}), ValueError, "schedule epoch: .*, got '5'"),
-        (lambda: ma.schedule({0: "cutmix"}), TypeError, "schedule: expected a recipe, got 'cutmix'"),
+        (lambda: ma.schedule({0: 3}), TypeError, "schedule: expected a recipe, got 3"),
         (lambda: ma.schedule([ma.CutMix()]), TypeError, r"schedule: expected a dict such as \{0: ma.CutMix\(\), 180"),
         (lambda: ma.ramp(ma.MixUp, {0: 1.0}), ValueError, "the number at two epochs or more, got {0: 1.0}"),
         (lambda: ma.ramp(ma.MixUp, {0: 1.0, 9: 2.0}, every=0), ValueError, "ramp every: .* of 1 or more, got 0"),

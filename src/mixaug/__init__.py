@@ -13,6 +13,7 @@ from . import losses, metrics, pairing, testing
 from .batch import mix_batch
 from .epoch import batches, mixed
 from .fields import Boxes, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
+from .hints import unknown_name
 from .keys import draw_version
 from .mix import Mix
 from .recipes import (
@@ -110,4 +111,4 @@ _ADAPTERS = ("grain", "huggingface", "keras", "lightning", "tf", "timm", "torch"
 def __getattr__(name: str) -> Any:
     if name in _ADAPTERS:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"mixaug has no {name!r}; it has {', '.join((*__all__, *_ADAPTERS))}")
+    raise AttributeError(unknown_name(name, (*__all__, *_ADAPTERS)))

@@ -9,8 +9,9 @@ from . import _xp, keys, tree
 from ._xp import Array, Dim
 from .apply import rows
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, is_list, resolve
-from .keys import Key
-from .mix import widened
+from .hints import known_options
+from .keys import Key, KeyLike
+from .mix import Mix, joined, widened
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole
@@ -29,21 +30,26 @@ class Options(TypedDict, total=False):
     bank: Batch | None
     include_clean: bool
     copies: int
+    return_mix: bool
 
 
+@known_options(Options)
 @_xp.no_autograph
-def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Unpack[Options]) -> Batch:
+def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = None, **options: Unpack[Options]) -> Batch:
     """Mix a batch: one draw serves every field, so that none can disagree.
 
         mix = recipe.draw(n, size of the first image field, key=key)
 
     Args:
-        recipe: what to draw from.
+        recipe: what to draw from, or its text, such as "cutmix".
         batch: a dict of named fields, an (images, labels) pair or an (images, labels, sample_weight) triple, arrays of
             one library with n rows each, in dicts and tuples nested as they like. image(s), pixel_values, label(s),
             mask(s), segmentation_mask(s), foreground, value(s) and sample_weight(s) are known by name. Sample weights
             are averaged by share, as the labels are.
-        key: (seed, step) or (seed, epoch, step), or a JAX PRNG key. The same key gives the same mix: count the steps.
+        more: nothing; images and labels are one batch.
+        key: (seed, step) or (seed, epoch, step), an int s for (s, 0), or a JAX PRNG key. The same key gives the same
+            mix: count the steps. Without one the operating system draws a key, whatever seeds the libraries have;
+            traced code (`tf.function`, `jax.jit`, `torch.compile`) has to pass one.
         options: all by name, all optional:
 
             - num_classes: needed for class ids.
@@ -56,6 +62,9 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
             - include_clean: whether the unmixed batch comes first and the mixed one after it, in one batch of 2n rows,
               as RegMixup trains (Pinto et al. 2022).
             - copies: how many mixed copies of the batch there are, each drawn anew: the first as it is without it.
+            - return_mix: whether the `Mix` comes back beside the batch: as the last part of a tuple, or under "mix" in
+              a dict. It is of the batch's library and has a column for each row that comes out; its `index` are rows
+              of the batch that went in (after them those of the bank, or of the dataset where there is one).
 
     Returns:
         A new batch of the same form; nothing is written to.
@@ -73,7 +82,16 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
         >>> [x.shape for x in ma.mix_batch(ma.CutMix(), (images, masks), key=(0, 0), fields=("images", "masks"))]
         [(4, 8, 8, 3), (4, 8, 8)]
     """
+    recipe = check_recipe("recipe", recipe)
+    if more:
+        raise TypeError(
+            f"mix_batch: expected one batch, got {1 + len(more)} arguments after the recipe; pass them as one, "
+            "mix_batch(recipe, (x, y), ...), or call the recipe, recipe(x, y, ...)"
+        )
     return mix_from(recipe, batch, None, None, key=key, **options)
+
+
+Recipe.mix_batch = staticmethod(mix_batch)  # what a call of a recipe does: recipes are below this module
 
 
 @_xp.no_autograph
@@ -83,7 +101,7 @@ def mix_from(
     source: Batch | None,
     index: Array | None,
     *,
-    key: Sequence[Any],
+    key: KeyLike,
     first: Dim = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
@@ -91,12 +109,12 @@ def mix_from(
     bank: Batch | None = None,
     include_clean: bool = False,
     copies: int = 1,
+    return_mix: bool = False,
 ) -> Batch:
     """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
 
     batch None: the base samples are the rows index[0] of the source, too.
     """
-    check_recipe("recipe", recipe)
     form = source if batch is None else batch
     check_form(form, fields)
     kinds = resolve(form, fields, num_classes)
@@ -116,24 +134,47 @@ def mix_from(
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
     handed_on = any(isinstance(kind, PerSource) for kind in kinds.values())  # shares of the mix itself
-    near = like if handed_on or xp.as_numpy(like) is None else None  # a mix of NumPy serves what lies on the host
+    near = (
+        like if handed_on or return_mix or xp.as_numpy(like) is None else None
+    )  # a mix of NumPy serves what lies on the host
     slots = recipe.sources if include_clean else 0  # clean and mixed samples have room for as many objects
+
+    mixes: list[Mix] = []
 
     def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
         chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
         mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, first=first), slots)
+        mixes.append(mix)
         return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
     made, copies = keys.make(key), check_whole("copies", copies, 1)
-    mixed = [copy(recipe, made)]
+    mixed = [copy(identity(), made)] if include_clean else []
+    mixed.append(copy(recipe, made))
     if copies > 1:
         further = keys.fold_in(made, _COPIES)
         mixed += [copy(recipe, keys.fold_in(further, number)) for number in range(1, copies)]
-    if include_clean:
-        mixed.insert(0, copy(identity(), made))
-    return tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+    out = tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+    return with_mix(out, joined(mixes)) if return_mix else out
+
+
+def with_mix(batch: Batch, mix: Any) -> Batch:
+    """The batch with its mix beside it: under "mix" in a dict, as the last part of a tuple or a list."""
+    if isinstance(batch, Mapping):
+        if "mix" in batch:
+            raise ValueError("return_mix: expected a batch without a field 'mix', got one; rename the field")
+        return {**batch, "mix": mix}
+    if isinstance(batch, list):
+        return [*batch, mix]
+    return (*batch, mix) if isinstance(batch, tuple) else (batch, mix)
+
+
+def without_mix(batch: Batch, form: Batch) -> tuple[Batch, Any]:
+    """The batch of some form that `with_mix` has put a mix beside, and the mix."""
+    if isinstance(batch, Mapping):
+        return {name: field for name, field in batch.items() if name != "mix"}, batch["mix"]
+    return batch[:-1] if isinstance(form, (tuple, list)) else batch[0], batch[-1]
 
 
 def _own(name: str, kind: Field, field: Any, rows: Array) -> Any:

@@ -13,8 +13,9 @@ import numpy as np
 
 from . import _xp, keys, tree
 from ._xp import Array
-from .batch import Batch, Options, mix_batch, mix_from
+from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
 from .fields import Fields
+from .hints import known_options
 from .keys import Key
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
@@ -132,6 +133,7 @@ def sample(
     *,
     num_classes: int | None = None,
     fields: Fields | None = None,
+    return_mix: bool = False,
 ) -> Batch:
     """Row `row` of a dataset mixed with its sources of this epoch: a pure function of (seed, epoch, row).
 
@@ -144,6 +146,7 @@ def sample(
         batch_of: makes a batch of the samples at some rows.
         num_classes: needed for class ids.
         fields: as for `mix_batch`.
+        return_mix: as there; the mix of one output, of rows of the dataset.
     """
     index = this.sources(row, row + 1, recipe.sources)
     rows, place = np.unique(index, return_inverse=True)
@@ -158,8 +161,12 @@ def sample(
         num_classes=num_classes,
         fields=fields,
         first=row,
+        return_mix=return_mix,
     )
-    return tree.each(mixed, lambda _, x: x[0])
+    if not return_mix:
+        return tree.each(mixed, lambda _, x: x[0])
+    mixed, mix = without_mix(mixed, source)
+    return with_mix(tree.each(mixed, lambda _, x: x[0]), mix.of_rows(rows))
 
 
 @dataclass(frozen=True)
@@ -217,8 +224,9 @@ class Source:
         return mixed
 
 
+@known_options(Options)
 def batches(
-    recipe: Recipe,
+    recipe: Recipe | str,
     x: Batch,
     y: Batch,
     batch_size: int,
@@ -254,13 +262,14 @@ def batches(
         >>> [len(images) for images, labels in ma.batches(ma.MixUp(), x, y, 4, epochs=1, num_classes=2)]
         [4, 4, 2]
     """
-    source = Source(x, y, batch_size, recipe, seed, options)
+    source = Source(x, y, batch_size, check_recipe("recipe", recipe), seed, options)
     turns = count() if epochs is None else range(check_whole("epochs", epochs, 0))
     return (source.batch(epoch, index) for epoch in turns for index in range(len(source)))
 
 
+@known_options(Options)
 def mixed(
-    recipe: Recipe,
+    recipe: Recipe | str,
     iterable: Iterable[Batch],
     *,
     seed: int = 0,
@@ -290,5 +299,5 @@ def mixed(
         >>> labels.shape
         (4, 4)
     """
-    for step, batch in enumerate(iterable):
-        yield mix_batch(recipe, batch, key=(seed, epoch, step), **options)
+    recipe = check_recipe("recipe", recipe)
+    return (mix_batch(recipe, batch, key=(seed, epoch, step), **options) for step, batch in enumerate(iterable))

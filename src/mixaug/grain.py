@@ -13,16 +13,20 @@ from . import tree
 from .batch import Batch, collated
 from .epoch import Epoch, sample
 from .fields import Fields
+from .hints import known_options
+from .mix import Mix, joined
 from .recipes import Recipe, check_recipe
 
 
+@known_options()
 def mixed(
-    recipe: Recipe,
+    recipe: Recipe | str,
     ds: grain.MapDataset,
     *,
     seed: int = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
+    return_mix: bool = False,
 ) -> grain.MapDataset:
     """Mix each element of a `MapDataset` with its sources of its epoch.
 
@@ -35,6 +39,7 @@ def mixed(
         seed: any int.
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
+        return_mix: as there: the mix of each element, of rows of ds. `batch` needs `batch_fn=ma.grain.stacked` then.
 
     Returns:
         A `MapDataset` of NumPy samples, as long as ds.
@@ -52,7 +57,7 @@ def mixed(
         >>> len(mixed), mixed[0][0].shape, mixed[0][1].shape
         (5, (4, 8, 8, 3), (4, 10))
     """
-    check_recipe("recipe", recipe)
+    recipe = check_recipe("recipe", recipe)
     if not isinstance(ds, grain.MapDataset):
         raise TypeError(
             f"mixed: expected a grain.MapDataset, which has elements by index, got {type(ds).__name__}; "
@@ -60,16 +65,13 @@ def mixed(
         )
     if not 0 < len(ds) < sys.maxsize:
         raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; repeat it after it is mixed")
-    return _Mixed(ds, recipe, seed, num_classes, fields)
+    return _Mixed(ds, recipe, seed, {"num_classes": num_classes, "fields": fields, "return_mix": return_mix})
 
 
 class _Mixed(grain.MapDataset):  # type: ignore[misc]
-    def __init__(
-        self, ds: grain.MapDataset, recipe: Recipe, seed: int, num_classes: int | None, fields: Fields | None
-    ) -> None:
+    def __init__(self, ds: grain.MapDataset, recipe: Recipe, seed: int, options: dict[str, Any]) -> None:
         super().__init__(ds)
-        self._recipe, self._seed = recipe, seed
-        self._options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
+        self._recipe, self._seed, self._options = recipe, seed, options
 
     def __len__(self) -> int:
         return len(self._parent)
@@ -88,9 +90,23 @@ class _Mixed(grain.MapDataset):  # type: ignore[misc]
         elements = [self._parent[epoch * len(self) + row] for row in rows]
         if any(element is None for element in elements):
             raise ValueError("mixed: expected an element at every index, got one filtered out; filter the source first")
-        return collated(elements, self._options["fields"], _stacked)
+        return collated(elements, self._options["fields"], stacked)
 
 
-def _stacked(elements: Sequence[Batch]) -> Batch:
+def stacked(elements: Sequence[Batch]) -> Batch:
+    """Elements as a batch, and their mixes as one mix: `mixed(..., return_mix=True).batch(4, batch_fn=stacked)`.
+
+    Example:
+        >>> import mixaug as ma, grain, numpy as np
+        >>> ds = grain.MapDataset.source([(np.zeros((8, 8, 3), np.uint8), i) for i in range(10)])
+        >>> mixed = ma.grain.mixed(ma.CutMix(), ds, num_classes=10, return_mix=True)
+        >>> images, labels, mix = mixed.batch(4, batch_fn=ma.grain.stacked)[0]
+        >>> mix.lam.shape
+        (2, 4)
+    """
     columns = [tree.leaves(element) for element in elements]
-    return tree.each(elements[0], lambda name, _: np.stack([np.asarray(column[name]) for column in columns]))
+    return tree.each(elements[0], lambda name, _: _column([column[name] for column in columns]))
+
+
+def _column(values: Sequence[Any]) -> Any:
+    return joined(values) if isinstance(values[0], Mix) else np.stack([np.asarray(value) for value in values])

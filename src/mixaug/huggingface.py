@@ -63,7 +63,12 @@ class MixTrainer(Trainer):  # type: ignore[misc]
     compute_loss_func: Any  #: the user's own loss, as in `Trainer`
 
     def __init__(
-        self, *args: Any, recipe: Recipe, mix_seed: int | None = None, fields: Fields | None = None, **options: Any
+        self,
+        *args: Any,
+        recipe: Recipe | str,
+        mix_seed: int | None = None,
+        fields: Fields | None = None,
+        **options: Any,
     ) -> None:
         self.recipe, self.fields = check_recipe("recipe", recipe), fields
         super().__init__(*args, **options)

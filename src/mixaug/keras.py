@@ -16,9 +16,9 @@ from .apply.images import DEFAULT
 from .batch import Batch, Options, mix_batch
 from .epoch import Source
 from .fields import Fields, Images, Masks, read, resolve, written
+from .hints import known_options
 from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
-from .recipes import recipe as read_recipe
 
 
 class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
@@ -35,7 +35,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields, include_clean, copies: as for `ma.mix_batch`.
+        fields, include_clean, copies, return_mix: as for `ma.mix_batch`. `fit` takes no mix: leave it out there.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
     `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
@@ -57,9 +57,10 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         [(4, 10), (4, 10), (2, 10)]
     """
 
+    @known_options(keras.utils.PyDataset)
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | str,
         x: Batch | keras.utils.PyDataset,
         y: Batch | None = None,
         batch_size: int | None = None,
@@ -69,10 +70,13 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         fields: Fields | None = None,
         include_clean: bool = False,
         copies: int = 1,
+        return_mix: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        mixing = Options(num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies)
+        mixing = Options(
+            num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
+        )
         recipe = check_recipe("recipe", recipe)
         self.epoch = 0
         self._source: Source | _Wrapped
@@ -200,6 +204,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         seed: any int.
         fields: as for `ma.mix_batch`.
         include_clean, copies: as there; where `training` is False neither acts.
+        return_mix: as there.
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
@@ -220,6 +225,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         (TensorShape([4, 3]), 1)
     """
 
+    @known_options(keras.layers.Layer.__init__)
     def __init__(
         self,
         recipe: Recipe | str,
@@ -229,14 +235,14 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         fields: Fields | None = None,
         include_clean: bool = False,
         copies: int = 1,
+        return_mix: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
         _take_any_tensors(self)
-        self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
-        check_recipe("recipe", self.recipe)
+        self.recipe = check_recipe("recipe", recipe)
         self.num_classes, self.seed, self.fields = num_classes, seed, read(fields)
-        self.include_clean, self.copies = include_clean, copies
+        self.include_clean, self.copies, self.return_mix = include_clean, copies, return_mix
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._in_map: Callable[[], Array] | None = None
 
@@ -246,7 +252,8 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         step, epoch = (batch.pop(name, None) if isinstance(batch, dict) else None for name in ("step", "epoch"))
         if step is None:
             step = self._counted(batch)
-        options = Options(num_classes=self.num_classes, fields=_planes(batch, self.fields))
+        fields = _planes(batch, self.fields)
+        options = Options(num_classes=self.num_classes, fields=fields, return_mix=self.return_mix)
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         if not training:
             return mix_batch(identity(), batch, key=key, **options)
@@ -267,6 +274,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         """What makes the layer again; the recipe as text."""
         ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
         ours |= {"fields": written(self.fields), "include_clean": self.include_clean, "copies": self.copies}
+        ours |= {"return_mix": self.return_mix}
         return {**super().get_config(), **ours}
 
 

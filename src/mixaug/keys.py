@@ -7,10 +7,10 @@ A draw is a pure function of its key and the row's number: no generator, no stat
 from __future__ import annotations
 
 import operator
+import os
 import sys
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Key(NamedTuple):
 
 
 draw_version = 1  #: counted up where recipes draw other mixes under the same keys
+KeyLike: TypeAlias = Any  #: an int, (seed, step), (seed, epoch, step), a JAX PRNG key, or None for one of the system's
 
 ONE = 65536  #: weights are whole numbers of 1 / ONE, tables have ONE entries
 
@@ -70,25 +71,61 @@ def threefry(xp: Uint32, key: Key, counter: tuple[Array, Array]) -> tuple[Array,
     return x0, x1
 
 
-def make(key: Sequence[Any]) -> Key:
+def make(key: KeyLike = None) -> Key:
     """The key of (seed, step) or (seed, epoch, step): the seed's two words, then each further number folded in.
 
     A `Key` is one already, and so is a JAX PRNG key of two words; it may also stand where a seed does. The second of
-    three or more numbers is the epoch, and the key remembers it.
+    three or more numbers is the epoch, and the key remembers it. A single integer s is (s, 0). None is a key of 64 bits
+    that the operating system draws: another one at each call, whatever seeds the frameworks have.
 
     Raises:
-        TypeError: where `key` is not a sequence of integers (or of scalar integer tensors).
+        TypeError: if `key` is not an integer or a sequence of integers (or of scalar integer tensors), or if it is
+            None in traced code.
     """
     if isinstance(key, Key):
         return key
-    if not isinstance(key, tuple) and _is_key(key):
-        return Key(*_split(key))
-    if not isinstance(key, (tuple, list)) or len(key) < 2:
-        raise TypeError(f"key: expected (seed, step) or (seed, epoch, step), got {key!r}; write (seed, 0) for one draw")
+    given = key
+    if key is None:
+        return _of_the_system()
+    if not isinstance(key, (tuple, list)):
+        if _is_key(key):
+            return Key(*_split(key))
+        key = (key, 0) if _is_integer(key) else ()
+    if len(key) < 2:
+        raise TypeError(
+            f"key: expected an integer, (seed, step) or (seed, epoch, step), got {given!r}; "
+            "write key=0, or key=(seed, step) with a step that counts the batches"
+        )
     made = Key(*_split(key[0]), epoch=key[1] if len(key) > 2 else None)
     for number in key[1:]:
         made = fold_in(made, number)
     return made
+
+
+_INSTEAD = {
+    "tensorflow": "in tf.data, ds.apply(ma.tf.mixed(recipe))",
+    "torch": "ma.torch.Mixed(recipe), which counts its steps",
+    "jax": "a key of jax.random",
+}
+
+
+def _of_the_system() -> Key:
+    """A key that nobody else has; a TypeError in traced code, which would draw the same at every run."""
+    if root := _xp.tracing():
+        raise TypeError(
+            f"key: expected one in code that {_xp.DISPLAY_NAMES[root]} traces, where a random key would be frozen into "
+            "a constant, got none; pass key=(seed, step), the step an argument of the traced function, or use "
+            f"{_INSTEAD[root]}"
+        )
+    bits = int.from_bytes(os.urandom(8))
+    return Key(bits & _MASK, bits >> 32)
+
+
+def _is_integer(x: object) -> bool:
+    """Whether it is an int of Python's or NumPy's, or a scalar integer tensor, but no bool."""
+    if xp := _xp.find(x):
+        return "int" in xp.dtype(x) and not len(x.shape)  # type: ignore[attr-defined]
+    return isinstance(x, int) and not isinstance(x, bool)
 
 
 def _is_key(x: object) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from .batch import Batch, Options, mix_batch
+from .hints import known_options
 from .recipes import Recipe, check_recipe
 
 
@@ -40,7 +41,8 @@ class MixCallback(Callback):  # type: ignore[misc]
         >>> trainer = lightning.Trainer(callbacks=[mix], accelerator="cpu", logger=False)
     """
 
-    def __init__(self, recipe: Recipe, *, seed: int = 0, **options: Unpack[Options]) -> None:
+    @known_options(Options)
+    def __init__(self, recipe: Recipe | str, *, seed: int = 0, **options: Unpack[Options]) -> None:
         self.recipe = check_recipe("recipe", recipe)
         self.seed, self.options = seed, options
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import InitVar, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -18,7 +19,7 @@ from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, Object
 from .apply.visible import Visible, visible
 from .checks import check_array, check_lam, check_region, check_size, check_values
 from .keys import draw_version
-from .regions import Dense, Drawn, Paste, Region, Size, settle
+from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, joined_regions, settle
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
 
@@ -463,6 +464,20 @@ class Mix:
         arrays = (self.index, self.lam, *self.region.arrays().values())
         return type(self).unflatten(self.flatten()[0], tuple(_xp.to_each(xp, arrays)))
 
+    def of_rows(self, rows: Array) -> Mix:
+        """The same mix of another source, in which those rows are the rows of this one's."""
+        xp = self._library
+        return replace(self, index=xp.take(xp.cast(_xp.to(xp, rows), "int32"), self.index))
+
+    def held_as(self, other: Mix) -> Mix:
+        """The same mix held in the arrays that another one is held in, whose values may be unknown: its form counts."""
+        xp, room = self._library, other.index.shape[0]
+        mix, form = widened(self, room), Form.of(other._library, [other.region])
+        region = form.hold(xp, mix.region, xp.shape(mix.index)[1], mix.size)
+        pairs = zip(mix.size, other.size, strict=True)
+        size = tuple(length if isinstance(known, int) else xp.constant(np.int32(length)) for length, known in pairs)
+        return replace(mix, region=region, size=size)
+
     def flatten(self) -> tuple[Any, tuple[Array, ...]]:
         """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""
         known = tuple(length if isinstance(length, int) else None for length in self.size)
@@ -537,6 +552,44 @@ def widened(mix: Mix, sources: int) -> Mix:
     own, none = xp.stack([mix.index[0]] * more), xp.stack([mix.lam[0] * 0.0] * more)
     region = mix.region.padded(xp, sources)
     return Mix(xp.concat([mix.index, own]), xp.concat([mix.lam, none]), region, mix.size, _checked=True)
+
+
+def by_row(mix: Mix) -> tuple[Callable[[Sequence[Array]], Mix], list[Array]]:
+    """The arrays of a mix with the outputs on their first axis, and what makes the mix of one of these rows again."""
+    xp = _xp.of(mix.index)
+    (kind, names, sources, known), arrays = mix.flatten()
+    count = 2 + len(names)
+    turned = [name in BY_SOURCE for name in ("lam", "index", *names)]
+    swapped = [_swapped(xp, x) if by else x for x, by in zip(arrays, turned, strict=False)]
+    lengths = [xp.full(xp.shape(mix.index)[1:], length, "int32") for length in arrays[count:]]
+
+    def of(rows: Sequence[Array]) -> Mix:
+        one = [row[:, None] if by else row[None] for row, by in zip(rows, turned, strict=False)]
+        return Mix.unflatten((kind, names, sources, known), (*one, *rows[count:]))
+
+    return of, [*swapped, *lengths]
+
+
+def _swapped(xp: Library, x: Array) -> Array:
+    return xp.transpose(x, (1, 0, *range(2, len(x.shape))))
+
+
+def joined(mixes: Sequence[Mix]) -> Mix:
+    """The mix of the outputs of several mixes, one after another: of one source, one size and one library."""
+    first, *others = mixes
+    if not others:
+        return first
+    if any(len(mix.size) != len(first.size) or not _same_size(mix.size, first.size) for mix in others):
+        raise ValueError(f"expected mixes of one size, got {', '.join(sorted({str(mix.size) for mix in mixes}))}")
+    xp, sources = _xp.of(first.index), max(mix.index.shape[0] for mix in mixes)
+    mixes = [widened(mix, sources) for mix in mixes]
+    counts = [xp.shape(mix.index)[1] for mix in mixes]
+    index, lam = (xp.concat(arrays, axis=1) for arrays in zip(*((mix.index, mix.lam) for mix in mixes), strict=True))
+    return Mix(index, lam, joined_regions(xp, [mix.region for mix in mixes], counts, first.size), first.size)
+
+
+def _same_size(one: Size, other: Size) -> bool:
+    return all(a == b for a, b in zip(one, other, strict=True) if isinstance(a, int) and isinstance(b, int))
 
 
 def _known(length: Any) -> Any:

@@ -15,6 +15,12 @@ from . import _xp
 from ._xp import Array, Dim, Library
 
 Size: TypeAlias = tuple[Dim, ...]
+BY_SOURCE = (
+    "index",
+    "lam",
+    "background",
+    "weight",
+)  #: arrays whose first axis are the sources, and whose second the outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +251,58 @@ def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
     return region.settle(xp, n, size) if isinstance(region, Chosen) else region
 
 
+@dataclass(frozen=True)
+class Form:
+    """Which arrays hold a region, and how: what several regions have in common once they are held alike."""
+
+    names: tuple[str, ...]
+    fill_axes: int = 1
+    dtype: str = "float32"  #: of the weights of a Dense region
+
+    @classmethod
+    def of(cls, xp: Library, regions: Sequence[Region]) -> Form:
+        """The form that can hold each of these regions, of as many sources each."""
+        held = {name for region in regions for name in region.arrays()}
+        blended = "background" in held or any(
+            xp.dtype(one.weight) != "bool" for one in regions if isinstance(one, Dense)
+        )
+        if "weight" in held:  # its boxes are for source boxes alone
+            boxes = {name.removeprefix("source_") for name in held if name.startswith("source_box")}
+            held = {name for name in held if name.startswith(("weight", "fill", "source_box"))} | boxes
+        fill_axes = max((len(region.fill.shape) for region in regions if region.fill is not None), default=1)
+        return cls(tuple(sorted(held)), fill_axes, "float32" if blended else "bool")
+
+    def hold(self, xp: Library, region: Region, n: Dim, size: Size) -> Region:
+        """The same region in this form: an array that it lacks is what it is without it."""
+        wanted, empty = {}, xp.full((n, len(size), 2), 0, "int32")
+        dense = "weight" in self.names
+        if dense:
+            wanted["weight"] = xp.cast(region.pixel_weights(xp, n, size), self.dtype)
+        elif "background" in self.names:
+            wanted["background"] = _background(xp, region, n)
+        for j in range(region.sources):
+            box, source_box = region.box[j], region.source_box[j]
+            if dense and source_box is None:
+                box = source_box = whole(xp, n, size)
+            box = empty if box is None else box
+            wanted |= {f"box_{j}": box, f"source_box_{j}": box if source_box is None else source_box}
+        if "hole" in self.names:
+            hole = region.hole if isinstance(region, Paste) else None
+            wanted["hole"] = empty if hole is None else hole
+        if "fill" in self.names:
+            wanted["fill"] = _full_fill(xp, region.fill, (n, *size)[: self.fill_axes])
+        kind = Dense if dense else Paste
+        return kind.of({name: wanted[name] for name in self.names}, region.sources)
+
+
+def joined_regions(xp: Library, regions: Sequence[Region], counts: Sequence[Dim], size: Size) -> Region:
+    """The region of the outputs of several, one after another: of as many sources, and of so many outputs each."""
+    form = Form.of(xp, regions)
+    held = [form.hold(xp, region, n, size).arrays() for region, n in zip(regions, counts, strict=True)]
+    named = {name: xp.concat([one[name] for one in held], axis=int(name in BY_SOURCE)) for name in form.names}
+    return (Dense if "weight" in named else Paste).of(named, regions[0].sources)
+
+
 def _check_views(box: Sequence[Array | None], source_box: Sequence[Array | None]) -> None:
     """Refuse source boxes without the boxes that they are seen through."""
     if len(box) != len(source_box):
@@ -283,8 +341,7 @@ def _choose_weights(xp: Library, choice: Array, weights: Sequence[Array]) -> Arr
 def _choose_background(xp: Library, choice: Array, regions: Sequence[Paste], n: Dim) -> Array | None:
     if all(region.background is None for region in regions):
         return None
-    own = [xp.full((n,), float(j == 0), "float32") for j in range(regions[0].sources)]
-    return _choose_weights(xp, choice, [xp.stack(own) if r.background is None else r.background for r in regions])
+    return _choose_weights(xp, choice, [_background(xp, region, n) for region in regions])
 
 
 def _choose_box(xp: Library, choice: Array, boxes: Sequence[Array | None]) -> Array | None:
@@ -314,18 +371,27 @@ def _choose_views(
     return tuple(box), tuple(source_box)
 
 
+def _background(xp: Library, region: Region, n: Dim) -> Array:
+    """float32 (k, n): that of a Paste, and of one that blends nothing the base sample."""
+    if isinstance(region, Paste) and region.background is not None:
+        return region.background
+    return xp.stack([xp.full((n,), float(j == 0), "float32") for j in range(region.sources)])
+
+
+def _full_fill(xp: Library, fill: Array | None, shape: Sequence[Dim]) -> Array:
+    """float32 of that shape: a fill, or none, at each pixel or in each row."""
+    if fill is None:
+        return xp.full(shape, 0.0, "float32")
+    return xp.broadcast(
+        fill if len(fill.shape) == len(shape) else fill[(slice(None), *[None] * (len(shape) - 1))], shape
+    )
+
+
 def _choose_fill(xp: Library, choice: Array, fills: Sequence[Array | None], n: Dim, size: Size) -> Array | None:
     if all(fill is None for fill in fills):
         return None
     shape = (n, *size) if any(fill is not None and len(fill.shape) > 1 for fill in fills) else (n,)
-    pad = (slice(None), *[None] * (len(shape) - 1))
-    full = [
-        xp.full(shape, 0.0, "float32")
-        if fill is None
-        else xp.broadcast(fill if len(fill.shape) > 1 else fill[pad], shape)
-        for fill in fills
-    ]
-    return _choose_rows(xp, choice, full)
+    return _choose_rows(xp, choice, [_full_fill(xp, fill, shape) for fill in fills])
 
 
 def whole(xp: Library, n: Dim, size: Size) -> Array:

@@ -26,7 +26,7 @@ _CLOSE = 1e-6  # how far float32 sums over pixels may be apart
 
 
 def check(
-    recipe: Recipe,
+    recipe: Recipe | str,
     *,
     sizes: Sequence[tuple[int, tuple[int, ...]]] = SIZES,
     libraries: Sequence[str] | None = None,
@@ -52,7 +52,7 @@ def check(
 
     It draws under one key. PyTorch is tried as it is, without its compiler.
     """
-    check_recipe("testing.check", recipe)
+    recipe = check_recipe("testing.check", recipe)
     _check_repr(recipe)
     cases = [_Case(recipe, n, tuple(size)) for n, size in sizes]
     for case in cases:

@@ -7,6 +7,7 @@ Batch i of a pass is mixed under the key (seed, epoch, i), and single samples ar
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -14,8 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from . import _xp, keys, tree
-from .batch import Batch, Options, mix_batch, mix_from
+from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
 from .fields import Fields, PerSource, resolve
+from .hints import known_options
+from .mix import Mix, by_row
 from .recipes import Recipe, check_recipe
 
 _UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
@@ -24,8 +27,9 @@ _FLOATS = (tf.float16, tf.float32, tf.float64)
 _as_is = tf.autograph.experimental.do_not_convert
 
 
+@known_options(Options)
 def mixed(
-    recipe: Recipe,
+    recipe: Recipe | str,
     *,
     seed: int = 0,
     epoch: int | tf.Variable | None = None,
@@ -62,7 +66,7 @@ def mixed(
         >>> [labels.shape[0] for images, labels in ds]
         [4, 4, 2]
     """
-    check_recipe("recipe", recipe)
+    recipe = check_recipe("recipe", recipe)
 
     def transform(ds: tf.data.Dataset, *more: Any) -> tf.data.Dataset:
         if more or not isinstance(ds, tf.data.Dataset):
@@ -97,8 +101,9 @@ def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -
 
     def run(low: Any, high: Any, epoch: Any, at: Any, *arrays: Any) -> list[Any]:
         key = keys.Key(int(low), int(high), int(epoch))
-        mixed: list[Any] = tf.nest.flatten(same(key, (int(at), tf.nest.pack_sequence_as(spec, arrays))))
-        return mixed
+        mixed = same(key, (int(at), tf.nest.pack_sequence_as(spec, arrays)))
+        flat: list[Any] = tf.nest.flatten(_held_as(mixed, made))
+        return flat
 
     def mapped(key: keys.Key, element: tuple[Any, Batch]) -> Batch:
         at, batch = element
@@ -111,12 +116,21 @@ def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -
     return mapped
 
 
+def _held_as(mixed: Batch, made: Batch) -> Batch:
+    """A mixed batch of NumPy whose mix, if it has one, is held in the arrays that the traced one is held in."""
+    if not any(isinstance(x, Mix) for x in tree.leaves(made).values()):
+        return mixed
+    traced, (batch, mix) = without_mix(made, made)[1], without_mix(mixed, mixed)
+    return with_mix(batch, mix.held_as(traced))
+
+
 def _is_numeric(spec: Any) -> bool:
     return isinstance(spec, tf.TensorSpec) and (spec.dtype.is_integer or spec.dtype.is_bool or spec.dtype in _FLOATS)
 
 
+@known_options()
 def mixed_zip(
-    recipe: Recipe,
+    recipe: Recipe | str,
     ds_a: tf.data.Dataset,
     ds_b: tf.data.Dataset,
     *,
@@ -126,6 +140,7 @@ def mixed_zip(
     fields: Fields | None = None,
     batched: bool | None = None,
     graph: bool = False,
+    return_mix: bool = False,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
 ) -> tf.data.Dataset:
     """Mix element i of one dataset with element i of another, as pipelines of two shuffled copies do.
@@ -144,6 +159,8 @@ def mixed_zip(
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
         graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one. Others are mixed
             side by side, up to 64 and 4 MiB at a time: by a recipe that is `per_batch` all of a pass are mixed alike.
+        return_mix: as for `ma.mix_batch`: `index` are rows of the two batches joined, or of single samples 0 for that
+            of ds_a and 1 for that of ds_b.
         num_parallel_calls: as for `Dataset.map`.
 
     Returns:
@@ -160,7 +177,7 @@ def mixed_zip(
         >>> [labels.shape for images, labels in ma.tf.mixed_zip(ma.CutMix(), a, b, num_classes=6).batch(3)]
         [TensorShape([3, 6]), TensorShape([3, 6])]
     """
-    check_recipe("recipe", recipe)
+    recipe = check_recipe("recipe", recipe)
     if recipe.sources > 2:
         raise ValueError(
             f"mixed_zip: expected a recipe of two sources, one a dataset, got {recipe!r} of {recipe.sources}"
@@ -174,7 +191,7 @@ def mixed_zip(
         batched = _are_batched(ds_a)
 
     both = tf.data.Dataset.zip((ds_a, ds_b))
-    of_two = partial(_of_two, recipe, num_classes=num_classes, fields=fields)
+    of_two = partial(_of_two, recipe, num_classes=num_classes, fields=fields, return_mix=return_mix)
 
     def mix(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
         at, (a, b) = element
@@ -193,7 +210,27 @@ def mixed_zip(
 
     blocks = both.batch(block)
     made = mix_rows if graph or block == 1 else _on_host(mix_rows, mix_rows, blocks.element_spec)
-    return _long_as(both, _keyed(blocks, seed, epoch, made, num_parallel_calls).unbatch())
+    if not return_mix:
+        return _long_as(both, _keyed(blocks, seed, epoch, made, num_parallel_calls).unbatch())
+    apart, beside = _mix_by_row(made)
+    rows = _keyed(blocks, seed, epoch, apart, num_parallel_calls).unbatch()
+    return _long_as(both, rows.map(_as_is(beside), num_parallel_calls))
+
+
+def _mix_by_row(mix: Callable[..., Batch]) -> tuple[Callable[..., Any], Callable[..., Batch]]:
+    """A function of a block that gives the rows of its mix apart, and one of a row that puts its mix beside it."""
+    make: list[Callable[..., Mix]] = []  # known once the first one has been traced
+
+    def apart(key: keys.Key, element: Any) -> tuple[Batch, tuple[tf.Tensor, ...]]:
+        batch, beside = without_mix(mix(key, element), element[1][0])
+        of, rows = by_row(replace(beside, index=tf.cast(beside.index >= tf.shape(beside.index)[1], tf.int32)))
+        make[:] = [of]
+        return batch, tuple(rows)
+
+    def beside(batch: Batch, rows: tuple[tf.Tensor, ...]) -> Batch:
+        return with_mix(batch, make[0](rows))
+
+    return apart, beside
 
 
 def _together(specs: list[Any]) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .batch import mix_batch
 from .fields import Images
+from .hints import known_options
 from .losses import smooth
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole
@@ -35,6 +37,7 @@ class Mixup:
         num_classes: how many columns the targets have.
         multi_label: whether targets are (n, num_classes) zeros and ones, to be smoothed towards 1/2.
         seed: any int.
+        return_mix: whether calls give (samples, targets, mix), as `ma.mix_batch` does.
 
     `recipe` is what it mixes by. `step` counts the calls, is public, and is what `state_dict` holds: load it, and a
     resumed run goes on as the first would have. Where `torch.distributed` runs several processes the key is
@@ -56,6 +59,7 @@ class Mixup:
         (torch.Size([5, 10]), 1)
     """
 
+    @known_options()
     def __init__(
         self,
         mixup_alpha: float = 1.0,
@@ -69,6 +73,7 @@ class Mixup:
         num_classes: int = 1000,
         multi_label: bool = False,
         seed: int = 0,
+        return_mix: bool = False,
     ) -> None:
         if not correct_lam:
             raise ValueError(
@@ -83,10 +88,11 @@ class Mixup:
         self.label_smoothing = label_smoothing
         self.num_classes = check_whole("num_classes", num_classes, 1)
         self.multi_label, self.seed = multi_label, seed
+        self.return_mix = return_mix
         self.mixup_enabled = True
         self.step = 0
 
-    def __call__(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, x: Tensor, target: Tensor) -> tuple[Any, ...]:
         """The mixed samples, and what they are made of.
 
         Args:
@@ -94,7 +100,8 @@ class Mixup:
             target: class ids (n,), or rows (n, num_classes).
 
         Returns:
-            Samples of the dtype of x, and rows float32 (n, num_classes); float64 for float64 targets.
+            Samples of the dtype of x, and rows float32 (n, num_classes); float64 for float64 targets; with
+            `return_mix` the mix too.
         """
         if self.multi_label and tuple(target.shape[1:]) != (self.num_classes,):
             raise ValueError(
@@ -102,9 +109,11 @@ class Mixup:
             )
         recipe, key = self.recipe if self.mixup_enabled else identity(), (self.seed, self.step, *_ranks())
         fields = {"images": Images("first")}
-        samples, labels = mix_batch(recipe, (x, target), key=key, num_classes=self.num_classes, fields=fields)
+        samples, labels, *mix = mix_batch(
+            recipe, (x, target), key=key, num_classes=self.num_classes, fields=fields, return_mix=self.return_mix
+        )
         self.step += 1
-        return samples, smooth(labels, self.label_smoothing, self.multi_label)
+        return samples, smooth(labels, self.label_smoothing, self.multi_label), *mix
 
     def state_dict(self) -> dict[str, int]:
         """How many calls there were."""

@@ -10,16 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import data
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from . import _xp, keys, tree
 from ._xp import Array
-from .batch import Batch, Options, collated, mix_batch, mix_from
+from .batch import Batch, Options, collated, mix_batch, mix_from, with_mix, without_mix
 from .epoch import Epoch, sample
 from .fields import Fields
-from .recipes import Recipe, check_recipe
+from .hints import known_options
+from .mix import Mix, joined
+from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole, ring
 
 Collate = Callable[[Sequence[Any]], Batch]
+
+default_collate_fn_map[Mix] = lambda mixes, *, collate_fn_map=None: joined(mixes)  # noqa: ARG005 - PyTorch's signature
 
 
 class Mixed(torch.nn.Module):  # type: ignore[misc]
@@ -52,7 +57,8 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
 
     step: Tensor
 
-    def __init__(self, recipe: Recipe, *, seed: int = 0, **options: Unpack[Options]) -> None:
+    @known_options(Options)
+    def __init__(self, recipe: Recipe | str, *, seed: int = 0, **options: Unpack[Options]) -> None:
         super().__init__()
         self.recipe = check_recipe("recipe", recipe)
         self.seed, self.options = seed, options
@@ -70,11 +76,21 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         """
         fields = batch[0] if len(batch) == 1 else batch
         if not self.training:
-            return fields
+            return self._unmixed(fields)
         step = self._counted() if step is None else step
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         mixed = mix_batch(self.recipe, fields, key=key, **self.options)
-        return _as_they_came(mixed, fields)
+        if not self.options.get("return_mix"):
+            return _as_they_came(mixed, fields)
+        mixed, mix = without_mix(mixed, fields)
+        return with_mix(_as_they_came(mixed, fields), mix)
+
+    def _unmixed(self, fields: Batch) -> Batch:
+        """The batch as it came, and if asked for beside it the mix that mixes nothing."""
+        if not self.options.get("return_mix"):
+            return fields
+        same: Options = {**self.options, "include_clean": False, "copies": 1}
+        return with_mix(fields, without_mix(mix_batch(identity(), fields, key=0, **same), fields)[1])
 
     def _counted(self) -> int | Tensor:
         """The count, which moves on: of a device the host counts along, or it would have to wait to be told."""
@@ -111,6 +127,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         seed: any int.
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
+        return_mix: as there: the mix of each item, of rows of the dataset; PyTorch's default collate joins them.
 
     `epoch` is public and starts at 0: set it before each pass (`set_epoch` does the same), or every epoch has the same
     mixes. It lies in shared memory, so workers that have started see it, persistent ones too.
@@ -127,19 +144,21 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         (torch.Size([1, 8, 8]), torch.Size([10]))
     """
 
+    @known_options()
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | str,
         dataset: Any,
         seed: int = 0,
         *,
         num_classes: int | None = None,
         fields: Fields | None = None,
+        return_mix: bool = False,
     ) -> None:
-        self.dataset = _checked_dataset(dataset)
         self.recipe = check_recipe("recipe", recipe)
+        self.dataset = _checked_dataset(dataset)
         self.seed = seed
-        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
+        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix}
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
@@ -203,7 +222,7 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | str,
         n: int,
         batch_size: int,
         *,
@@ -221,7 +240,7 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
         if partners not in ("batch", "dataset"):
             raise ValueError(f'partners: expected "batch" or "dataset", got {partners!r}')
         self.n, self.rows, self.seed, self.partners = n, batch_size * world_size, seed, partners
-        self.recipe, self.shuffle, self.drop_last = recipe, shuffle, drop_last
+        self.recipe, self.shuffle, self.drop_last = check_recipe("recipe", recipe), shuffle, drop_last
         self.rank, self.world_size = rank, world_size
         self.epoch, self.step, self._begun = 0, 0, False
         if not len(self):
@@ -303,8 +322,9 @@ class Loader(data.DataLoader):  # type: ignore[misc]
         self.sampler.load_state_dict(state)
 
 
+@known_options(Options, data.DataLoader)
 def loader(
-    recipe: Recipe,
+    recipe: Recipe | str,
     dataset: Any,
     batch_size: int,
     *,
@@ -313,6 +333,7 @@ def loader(
     fields: Fields | None = None,
     include_clean: bool = False,
     copies: int = 1,
+    return_mix: bool = False,
     partners: str = "batch",
     shuffle: bool = True,
     drop_last: bool = False,
@@ -334,6 +355,7 @@ def loader(
         fields: as for `ma.mix_batch`.
         include_clean: as there.
         copies: as there.
+        return_mix: as there: the mix of each batch, of rows of the dataset.
         partners: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
             that as many are read as the recipe has sources; the batches are then those of `ma.batches`.
         shuffle: whether each epoch has a random order.
@@ -360,7 +382,7 @@ def loader(
         >>> [tuple(labels.shape) for images, labels in batches], batches.state_dict()
         ([(4, 10), (4, 10), (2, 10)], {'epoch': 1, 'step': 0})
     """
-    check_recipe("recipe", recipe)
+    recipe = check_recipe("recipe", recipe)
     for name in options.keys() & {"sampler", "batch_sampler"}:
         raise TypeError(
             f"loader: expected no {name}=, it makes its own; order the dataset instead, or use MixedDataset"
@@ -377,7 +399,9 @@ def loader(
         rank=found[0] if rank is None else rank,
         world_size=found[1] if world_size is None else world_size,
     )
-    mixing = Options(num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies)
+    mixing = Options(
+        num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
+    )
     fetched = _Fetched(recipe, dataset, seed, collate_fn, mixing)
     return Loader(fetched, batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options)
 
@@ -402,7 +426,11 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
         rows, place = np.unique(asked.sources, return_inverse=True)
         place = place.reshape(asked.sources.shape)
         source = _batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
-        return mix_from(self.recipe, None, source, place, key=key, first=asked.first, **self.options)
+        mixed = mix_from(self.recipe, None, source, place, key=key, first=asked.first, **self.options)
+        if not self.options.get("return_mix"):
+            return mixed
+        mixed, mix = without_mix(mixed, source)
+        return with_mix(mixed, mix.of_rows(rows))
 
 
 class MixingCollate:
@@ -429,9 +457,10 @@ class MixingCollate:
         [4, 2]
     """
 
+    @known_options(Options)
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | str,
         *,
         seed: int = 0,
         collate_fn: Collate = data.default_collate,

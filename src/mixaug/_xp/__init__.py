@@ -143,6 +143,17 @@ def is_compiling() -> bool:
     return torch is not None and bool(torch.compiler.is_compiling())
 
 
+def tracing() -> str | None:
+    """The library that traces what runs now, as `tf.function`, `jax.jit` and `torch.compile` do; None where none does.
+
+    A random number that is drawn meanwhile would become a constant of what is compiled.
+    """
+    if is_compiling():
+        return "torch"
+    meet()
+    return next((root for root, xp in _LOADED.items() if xp.is_tracing()), None)
+
+
 @cache
 def loops(module: str) -> Any:
     """A module of loops that Numba compiles; None where there is no Numba, which is said once."""

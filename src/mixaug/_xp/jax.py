@@ -14,6 +14,7 @@ import jax.export
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
+from jax._src.core import trace_state_clean
 
 from . import TREES, Array, Dim, F, Library
 
@@ -117,6 +118,10 @@ def written(out: Array) -> Array:
 
 def write(x: Array, out: Array) -> Array:  # noqa: ARG001
     raise TypeError("out: expected none, for arrays of JAX cannot be written to; take what comes back")
+
+
+def is_tracing() -> bool:
+    return not trace_state_clean()
 
 
 def is_key(x: Array) -> bool:

@@ -107,6 +107,10 @@ def write(x: Array, out: Array) -> Array:
     return out
 
 
+def is_tracing() -> bool:
+    return False
+
+
 def is_key(x: Array) -> bool:  # noqa: ARG001 - NumPy has no arrays that are keys
     return False
 

@@ -107,6 +107,10 @@ def write(x: Array, out: Array) -> Array:  # noqa: ARG001
     raise TypeError("out: expected none, for tensors of TensorFlow cannot be written to; take what comes back")
 
 
+def is_tracing() -> bool:
+    return not tf.executing_eagerly()
+
+
 def is_key(x: Array) -> bool:  # noqa: ARG001 - TensorFlow has no arrays that are keys
     return False
 

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from . import TREES, Array, Dim, F, span
 
 _MASK = 0xFFFFFFFF
+_PROXY = torch._C._TorchDispatchModeKey.PROXY
 _ALIGNED = 16  # bytes: what begins there is read at once
 _MOST_KEPT = 256
 _KEPT: dict[tuple[int, torch.device], tuple[Any, Array]] = {}  # tables, with what they are made of
@@ -210,6 +211,15 @@ class Torch:
     def split(self, number: Array) -> tuple[Array, Array]:
         bits = number.to(torch.int64)
         return bits & _MASK, bits >> 32 & _MASK
+
+
+def is_tracing() -> bool:
+    """Whether what is done is compiled, traced, recorded in a CUDA graph, or done for many at once, as under vmap."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return True
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_dispatch_mode(_PROXY) is not None:
+        return True
+    return bool(torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
 
 
 def example() -> Array:

@@ -16,7 +16,7 @@ from .erase import Cutout, RandomErasing
 from .listing import Entry, Paper, entry
 from .masks import GMix, GridMix, SmoothMix, TokenMix
 from .noise import CowMix, FMix
-from .recipe import Draw, Recipe, check_recipe
+from .recipe import Draw, Recipe, check_recipe, checked_init
 from .tiles import RICAP, Mosaic, ResizeMix
 
 RECIPES: tuple[type[Recipe], ...] = (
@@ -24,6 +24,9 @@ RECIPES: tuple[type[Recipe], ...] = (
     Cutout, RandomErasing,
     GridMix, TokenMix, FMix, CowMix, SmoothMix, GMix,
 )  # fmt: skip
+
+for _kind in RECIPES:
+    setattr(_kind, "__init__", checked_init(_kind.__init__))  # noqa: B010 - it is made by `dataclass`
 
 #: What each name in the text of a recipe makes.
 KNOWN: dict[str, Callable[..., Recipe]] = {

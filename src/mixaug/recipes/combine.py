@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
+from ..hints import known_options
 from ..keys import bits24
 from ..regions import Chosen, Drawn
 from .blend import Identity
@@ -39,8 +40,6 @@ class OneOf(Recipe):
     weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        for recipe in self.recipes:
-            check_recipe("one_of", recipe)
         if not self.recipes:
             raise ValueError("one_of: expected one recipe or more, got none; use identity() to mix nothing")
         if self.weights is not None:
@@ -87,7 +86,6 @@ class PerBatch(Recipe):
     recipe: Recipe
 
     def __post_init__(self) -> None:
-        check_recipe("per_batch", self.recipe)
         check_nested("per_batch", self, (self.recipe,))
 
     @property
@@ -110,9 +108,7 @@ class Schedule(Recipe):
     phases: tuple[tuple[int, Recipe], ...]
 
     def __post_init__(self) -> None:
-        phases = {
-            check_whole("schedule epoch", start, 0): check_recipe("schedule", recipe) for start, recipe in self.phases
-        }
+        phases = {check_whole("schedule epoch", start, 0): recipe for start, recipe in self.phases}
         if 0 not in phases:
             raise ValueError(f"schedule: expected a recipe from epoch 0 on, got {sorted(phases)}")
         keep(self, phases=tuple((start, phases[start]) for start in sorted(phases)))
@@ -128,7 +124,8 @@ class Schedule(Recipe):
         epoch = draw.key.epoch
         if epoch is None:
             raise ValueError(
-                "schedule: expected an epoch in the key, (seed, epoch, step), got none; pass epoch=, or one"
+                "schedule: expected an epoch in the key, got none; "
+                "pass key=(seed, epoch, step), or epoch= in an adapter"
             )
         xp = _xp.find(epoch)
         held = xp.concrete(epoch) if xp else epoch
@@ -143,7 +140,8 @@ class Schedule(Recipe):
         return f"schedule({{{', '.join(f'{start}: {recipe!r}' for start, recipe in self.phases)}}})"
 
 
-def schedule(phases: Mapping[int, Recipe]) -> Recipe:
+@known_options()
+def schedule(phases: Mapping[int, Recipe | str]) -> Recipe:
     """Mix by another recipe from some epochs on.
 
         recipe of epoch e = phases[largest start <= e]
@@ -168,7 +166,7 @@ def schedule(phases: Mapping[int, Recipe]) -> Recipe:
     """
     if not isinstance(phases, Mapping):
         raise TypeError(f"schedule: expected a dict such as {{0: ma.CutMix(), 180: ma.identity()}}, got {phases!r}")
-    return Schedule(tuple(phases.items()))
+    return Schedule(tuple((start, check_recipe("schedule", recipe)) for start, recipe in phases.items()))
 
 
 def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: int = 1) -> dict[int, Recipe]:
@@ -208,7 +206,8 @@ def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: in
     return {epoch: make(float(np.interp(epoch, at, [points[e] for e in at]))) for epoch in epochs}
 
 
-def one_of(*recipes: Recipe, weights: Sequence[float] | None = None) -> Recipe:
+@known_options()
+def one_of(*recipes: Recipe | str, weights: Sequence[float] | None = None) -> Recipe:
     """Choose one of several recipes for each row, by weights or with equal chances.
 
         chance of recipes[i] = weights[i] / sum(weights)
@@ -227,10 +226,12 @@ def one_of(*recipes: Recipe, weights: Sequence[float] | None = None) -> Recipe:
 
     `per_batch(one_of(...))` chooses once for the batch, as torchvision's RandomChoice and timm's switch_prob do.
     """
-    return OneOf(recipes, None if weights is None else tuple(weights))
+    some = tuple(check_recipe("one_of", recipe) for recipe in recipes)
+    return OneOf(some, None if weights is None else tuple(weights))
 
 
-def sometimes(p: float, recipe: Recipe) -> Recipe:
+@known_options()
+def sometimes(p: float, recipe: Recipe | str) -> Recipe:
     """Mix each row with chance p and leave it alone otherwise.
 
         sometimes(p, recipe) = one_of(recipe, identity(), weights=(p, 1 - p))
@@ -253,7 +254,8 @@ def sometimes(p: float, recipe: Recipe) -> Recipe:
     return one_of(recipe, identity(), weights=(p, 1 - p))
 
 
-def per_batch(recipe: Recipe) -> Recipe:
+@known_options()
+def per_batch(recipe: Recipe | str) -> Recipe:
     """Draw once for all rows, as most papers do: one weight, one box; sources still differ from row to row.
 
     Where single samples are mixed (`ma.tf.mixed_zip`, `ma.grain`, `ma.torch.MixedDataset`) all of an epoch are the rows
@@ -271,7 +273,7 @@ def per_batch(recipe: Recipe) -> Recipe:
         >>> len(set(mix.lam[1].tolist()))
         1
     """
-    return PerBatch(recipe)
+    return PerBatch(check_recipe("per_batch", recipe))
 
 
 def identity() -> Recipe:

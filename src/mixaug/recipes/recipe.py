@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _xp, keys
 from .._xp import Array, Dim, Library
 from ..checks import MAX_PIXELS, check_region, check_size, check_values, short
-from ..keys import Key
+from ..hints import known_options
+from ..keys import Key, KeyLike
 from ..mix import Mix, assemble
 from ..regions import Dense, Drawn, Size
 
@@ -83,13 +85,58 @@ class Recipe(ABC):
     def region(self, draw: Draw) -> Drawn:
         """How the pixels of each of the draw's rows are combined."""
 
+    mix_batch: ClassVar[Callable[..., Any]]  #: that of `batch`, which lies above this module and puts it here
+
+    @_xp.no_autograph
+    def __call__(
+        self, *batch: Any, num_classes: int | None = None, key: KeyLike = None, return_mix: bool = False, **options: Any
+    ) -> Any:
+        """Mix a batch.
+
+            recipe(images, labels, ...) = mix_batch(recipe, (images, labels), ...)
+
+        Args:
+            batch: images and labels (and sample weights), or one dict, tuple or list of fields.
+            num_classes: needed for class ids.
+            key: (seed, step) or (seed, epoch, step), an int s for (s, 0), or a JAX PRNG key. Without one the operating
+                system draws it, and the mix is another at each call; traced code has to pass one.
+            return_mix: whether the `Mix` comes back beside the batch.
+            options: as for `mix_batch`.
+
+        Returns:
+            The mixed batch, in the container that it came in: a pair for images and labels.
+
+        Raises:
+            TypeError, ValueError: as for `mix_batch`.
+
+        Example:
+            >>> import mixaug as ma, numpy as np
+            >>> x, y = np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 2, 1])
+            >>> images, labels = ma.CutMix()(x, y, num_classes=3)
+            >>> images.shape, labels.shape
+            ((4, 8, 8, 3), (4, 3))
+        """
+        for x in batch:
+            if isinstance(x, (int, float, str)):
+                raise TypeError(
+                    f"{type(self).__name__}: expected images and labels, or a dict of fields, got {x!r}; "
+                    "pass options by name: recipe(images, labels, num_classes=10, key=(0, 0))"
+                )
+        if not batch:
+            raise TypeError(
+                f"{type(self).__name__}: expected a batch, got none; write recipe(images, labels, num_classes=10)"
+            )
+        given = batch[0] if len(batch) == 1 else batch
+        return self.mix_batch(self, given, num_classes=num_classes, key=key, return_mix=return_mix, **options)
+
+    @known_options()
     @_xp.no_autograph
     def draw(
         self,
         n: Dim,
         size: Sequence[Dim],
         *,
-        key: Sequence[Any],
+        key: KeyLike = None,
         like: Array | None = None,
         index: Array | None = None,
         first: Dim = 0,
@@ -102,7 +149,7 @@ class Recipe(ABC):
             n: how many outputs, any number; a scalar tensor where it is unknown until run time.
             size: the spatial size in pixels, such as (height, width).
             key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
-                PRNG key.
+                PRNG key. An int s is (s, 0). Without a key the operating system draws one; traced code has to pass one.
             like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
                 to arrays of every library; what is drawn for a GPU by integers is drawn on the host and brought there,
                 in PyTorch by one copy that nothing waits for; but weights of pixels are made there.
@@ -189,11 +236,37 @@ def ring(xp: Library, key: Key, n: Dim, sources: int) -> Array:
 
 
 def check_recipe(where: str, recipe: object) -> Recipe:
-    """The recipe; a TypeError for what is none."""
-    if not isinstance(recipe, Recipe):
-        came = repr(recipe) if isinstance(recipe, (str, int, float, type(None), type)) else type(recipe).__name__
-        raise TypeError(f'{where}: expected a recipe, got {came}; ma.recipe("cutmix") reads one from text')
-    return recipe
+    """The recipe, or the one that a text names; a TypeError for anything else."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, str):
+        from . import KNOWN, read  # they are made of recipes
+
+        return read(recipe, KNOWN)
+    if isinstance(recipe, type) and issubclass(recipe, Recipe):
+        raise TypeError(f"{where}: expected a recipe, got the class {recipe.__name__}; write ma.{recipe.__name__}()")
+    came = repr(recipe) if isinstance(recipe, (int, float, type(None))) else _described(recipe)
+    first = "first, before the data, " if where == "recipe" else ""
+    raise TypeError(f'{where}: expected a recipe, got {came}; {first}pass one such as ma.CutMix() or "cutmix"')
+
+
+def _described(x: object) -> str:
+    """What a thing is, in a word or two: arrays are long."""
+    return f"the function {x.__name__}" if inspect.isfunction(x) else type(x).__name__
+
+
+def checked_init(init: Callable[..., None]) -> Callable[..., None]:
+    """The `__init__` of a recipe, which says what is meant by options of other libraries, and by a batch."""
+
+    @known_options()
+    @wraps(init)
+    def checked(self: Recipe, *args: Any, **options: Any) -> None:
+        name = type(self).__name__
+        if any(getattr(x, "shape", ()) for x in args):
+            raise TypeError(f"{name}: expected its options, got a batch; write ma.{name}()(images, labels)")
+        init(self, *args, **options)
+
+    return checked
 
 
 def keep(made: object, **options: Any) -> None:
