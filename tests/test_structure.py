@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "_xp", "files", "keys", "regions", "checks", "archive", "scale", "units", "engines", "apply", "mix", "recipes",
+    "_xp", "files", "keys", "regions", "checks", "archive", "scale", "units", "layout", "engines", "apply", "mix", "recipes",
     "testing", "pairing", "tree", "fields", "batch", "epoch", "drawing", "show",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from . import _xp, keys, tree
 from ._xp import Array
 from .batch import Batch, Options, mix_batch, mix_from
-from .fields import Fields
+from .fields import Fields, resolve
 from .keys import Key
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
@@ -159,7 +159,13 @@ def sample(
         fields=fields,
         first=row,
     )
-    return tree.each(mixed, lambda _, x: x[0])
+    kinds = resolve(source, fields, num_classes)
+    return tree.replaced(mixed, {name: tree.each_column(x, _first) for name, x in tree.several(mixed, kinds).items()})
+
+
+def _first(x: Any) -> Any:
+    """The first row; of labels of each source and their shares, that of both."""
+    return tuple(one[0] for one in x) if isinstance(x, tuple) else x[0]
 
 
 @dataclass(frozen=True)
