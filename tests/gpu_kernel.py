@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import mixaug as ma
+import ways
 from mixaug.engines import gpu
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
@@ -172,13 +173,13 @@ def test_the_kernel_is_the_definition(case):
     assert_defined(got, own, source, mix, channels, to, **units)
     assert all(torch.equal(*pair) for pair in zip(before, (x, x if source is None else source), strict=True))
     if own is not None and dtype == to and not units and (dtype != BF16 or DEVICE == "cuda"):
-        assert torch.equal(got, mix.images(x, channels, source=source))
+        assert torch.equal(got, mix.images(x, ways.layout(len(size), channels), source=source))
 
 
 def test_an_image_of_several_blocks_at_their_full_size():
     for channels, dtype in (("last", U8), ("first", F32)):
         x, mix = pixels(shaped(3, (75, 50), channels, 3), dtype), drawn(ma.NWayCutMix(), 3, (75, 50))
-        assert torch.equal(run(x, None, mix, channels, dtype), mix.images(x, channels))
+        assert torch.equal(run(x, None, mix, channels, dtype), mix.images(x, ways.layout(2, channels)))
 
 
 def test_the_own_sample_has_what_whole_numbers_leave():
@@ -368,6 +369,7 @@ COMPILED = r"""
 import re, torch, triton
 from triton.backends.compiler import GPUTarget
 import mixaug as ma
+import ways
 from mixaug.engines import gpu
 
 class Driver:

@@ -44,7 +44,7 @@ def test_a_box_by_hand():
 def test_a_blend_by_hand():
     x = np.array([0, 100, 200], np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
     mix = blend((0.5, 0.25, 0.25), (1, 0, 0), (0, 0.5, 0.5))
-    np.testing.assert_array_equal(mix.images(x, channels=None)[:, 0, 0], [75, 100, 50])
+    np.testing.assert_array_equal(mix.images(x, "nhw")[:, 0, 0], [75, 100, 50])
     np.testing.assert_array_equal(mix.values(np.array([0, 100, 200])), np.float32([75, 100, 50]))
     parts, lam = mix.per_source(np.array([7, 8, 9]))
     np.testing.assert_array_equal(parts, [[7, 8, 9], [8, 8, 7], [9, 8, 8]])
@@ -131,30 +131,25 @@ def test_an_id_that_no_host_sees_shows_as_nan(jit):
 
 
 @pytest.mark.parametrize(
-    ("images", "channels", "error", "sentence"),
+    ("images", "layout", "error", "sentence"),
     [
-        (np.zeros((2, 4, 4, 3), np.int32), "last", TypeError, "images: expected uint8, float16.* got int32"),
-        (
-            np.zeros((2, 4, 4), np.float32),
-            "last",
-            ValueError,
-            r"got \(4,\) with channels='last'; draw for this size or name",
-        ),
-        (np.zeros((2, 4, 4, 3), np.float32), "first", ValueError, r"got \(4, 3\) with channels='first'"),
-        (np.zeros((2, 3), np.float32), "last", ValueError, "use channels=None for images without a channel axis"),
-        (np.zeros((2, 4, 4, 3), np.float32), "middle", ValueError, 'channels "last", "first" or None, got \'middle\''),
+        (np.zeros((2, 4, 4, 3), np.int32), "nhwc", TypeError, "images: expected uint8, float16.* got int32"),
+        (np.zeros((2, 4, 4), np.float32), "ntc", ValueError, r"got \(4,\) of the layout 'ntc'; draw for this size"),
+        (np.zeros((2, 4, 4, 3), np.float32), "nchw", ValueError, r"got \(4, 3\) of the layout 'nchw'"),
+        (np.zeros((2, 3), np.float32), None, ValueError, "pass layout='nc' if they are rows of a table"),
+        (np.zeros((2, 4, 4, 3), np.float32), "middle", ValueError, "layout: expected n .* got 'middle'"),
         (
             np.zeros((3, 4, 4, 3), np.float32),
-            "last",
+            "nhwc",
             ValueError,
             "expected 2 rows, as many as the mix has outputs, got 3",
         ),
-        ("photo", "last", TypeError, "got str"),
+        ("photo", "nhwc", TypeError, "got str"),
     ],
 )
-def test_images_that_are_refused(images, channels, error, sentence):
+def test_images_that_are_refused(images, layout, error, sentence):
     with pytest.raises(error, match=sentence):
-        boxes([[0, 1], [0, 1]], [[0, 0], [0, 0]]).images(images, channels)
+        boxes([[0, 1], [0, 1]], [[0, 0], [0, 0]]).images(images, layout)
 
 
 def test_a_source_of_other_rows():
@@ -207,7 +202,7 @@ def test_a_dense_mix_of_many_axes():
     weight[0, :, 0], weight[1, :, 1] = True, True
     x = np.stack([np.zeros((2, 2, 2), np.uint8), np.ones((2, 2, 2), np.uint8)])
     mix = ma.Mix(np.array([[0], [1]], np.int32), np.float32([[0.5], [0.5]]), Dense(weight), (2, 2, 2))
-    np.testing.assert_array_equal(mix.images(x[:1], channels=None, source=x)[0], [[[0, 0]] * 2, [[1, 1]] * 2])
+    np.testing.assert_array_equal(mix.images(x[:1], "nhw", source=x)[0], [[[0, 0]] * 2, [[1, 1]] * 2])
 
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
@@ -279,7 +274,7 @@ def test_a_mix_of_numpy_serves_arrays_of_every_library(way, recipe):
     masks = rng.integers(0, 9, (5, 8, 6)).astype(np.int32)
 
     def mixed(x, small, ids, values, masks):
-        images = mix.images(x, "last"), mix.images(small, "last")
+        images = mix.images(x, ways.layout_of(x)), mix.images(small, ways.layout_of(small))
         return *images, mix.labels(ids, 5), mix.values(values), mix.masks(masks), *mix.per_source(ids)
 
     got, want = way(mixed, x, small, ids, values, masks), mixed(x, small, ids, values, masks)
@@ -331,7 +326,7 @@ def test_the_parts_of_texts_have_shares_of_the_library_of_the_batch():
         images = make(np.zeros((3, 4, 4, 1), np.float32))
         batch = {"images": images, "caption": ["a", "b", "c"]}
         mixed = ma.mix_batch(
-            ma.MixUp(), batch, key=(0, 0), fields={"images": ma.Images("last"), "caption": "per_source"}
+            ma.MixUp(), batch, key=(0, 0), fields={"images": ma.Images("nhwc"), "caption": "per_source"}
         )
         assert type(mixed["caption"][1]) is type(images)
 

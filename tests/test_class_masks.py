@@ -73,7 +73,11 @@ def test_image_and_mask_agree(recipe, way, shape):
 
     def run(x, *masks):
         mix = recipe.draw(ways.count(x), size, key=KEY, like=x)
-        return [mix.images(x, "last"), *(mix.masks(m) for m in masks), mix.masks(masks[0], num_classes=n, soft=True)]
+        return [
+            mix.images(x, ways.layout_of(x)),
+            *(mix.masks(m) for m in masks),
+            mix.masks(masks[0], num_classes=n, soft=True),
+        ]
 
     images, *mixed, soft = way(run, ways.own_class_everywhere(n, size), *masks)
     mix = recipe.draw(n, size, key=KEY)
@@ -108,7 +112,7 @@ def test_a_mask_of_the_pixels_own_places_moves_as_the_image_does(recipe):
     ids = np.arange(n * 120).reshape(n, *size)
     mix = recipe.draw(n, size, key=KEY)
     seen = np.asarray(mix.pixel_weights(), np.float64).sum(axis=0) > 0.5
-    mixed, image = mix.masks(ids), mix.images(ids.astype(np.float64), channels=None)
+    mixed, image = mix.masks(ids), mix.images(ids.astype(np.float64), "nhw")
     np.testing.assert_array_equal(mixed[seen], image[seen])
     np.testing.assert_array_equal(mixed[~seen], ids[~seen])
 
@@ -136,7 +140,7 @@ def test_masks_of_any_size_follow_the_formula(recipe, size, data, n, step):
         for i in range(n):
             want[i, ..., mix.index[j, i]] += dense[(j, i, *at)]
     seen = want.sum(axis=-1) > 0.5
-    np.testing.assert_allclose(mix.images(x, "last")[seen], want[seen], atol=1e-6)
+    np.testing.assert_allclose(mix.images(x, ways.layout_of(x))[seen], want[seen], atol=1e-6)
 
 
 def test_windows_of_a_finer_field_keep_its_detail():
@@ -161,7 +165,7 @@ def test_a_box_by_hand():
     expected[1:3] = 7
     np.testing.assert_array_equal(mix.masks(m), [expected, m[1]])
     np.testing.assert_array_equal(mix.masks(m[..., None]), [expected[..., None], m[1][..., None]])
-    np.testing.assert_array_equal(mix.masks(m[:, None], channels="first"), [expected[None], m[1][None]])
+    np.testing.assert_array_equal(mix.masks(m[:, None], layout="nchw"), [expected[None], m[1][None]])
     half = np.stack([np.zeros((2, 2)), np.full((2, 2), 7)]).astype(np.uint8)
     np.testing.assert_array_equal(mix.masks(half)[0], [[7, 7], [0, 0]])  # pixel 0 belongs to 1, pixel 1 to 3
 
@@ -287,9 +291,9 @@ def test_ids_that_no_host_can_see_give_nan():
             np.zeros((2, 4, 4, 2), np.uint8),
             {"soft": True, "num_classes": 2},
             ValueError,
-            "masks: expected one channel of class ids with channels='last'",
+            "masks: expected one channel of class ids in the layout 'nhwc'",
         ),
-        (np.zeros((2, 4, 4, 1), np.uint8), {"channels": "middle"}, ValueError, "masks: expected channels"),
+        (np.zeros((2, 4, 4, 1), np.uint8), {"layout": "hwc"}, ValueError, "layout: expected n"),
     ],
 )  # fmt: skip
 def test_masks_that_are_refused(m, options, error, sentence):
@@ -309,7 +313,7 @@ def test_ignored_ids_need_not_be_classes():
 def test_two_images_of_a_sample_are_cut_alike():
     mix = boxes([[1, 3], [0, 2]], [[2, 4], [2, 4]])
     depth = np.stack([np.zeros((8, 8)), np.full((8, 8), 9)]).astype(np.float32)
-    mixed = mix.images(depth, channels=None)
+    mixed = mix.images(depth, "nhw")
     np.testing.assert_array_equal(np.argwhere(mixed[0] == 9).min(axis=0), [2, 0])
     np.testing.assert_array_equal(np.argwhere(mixed[0] == 9).max(axis=0), [5, 3])
     np.testing.assert_array_equal(np.argwhere(mixed[1] == 0).min(axis=0), [4, 4])
@@ -317,8 +321,8 @@ def test_two_images_of_a_sample_are_cut_alike():
 
 def test_channels_that_are_where_they_were_not_said_to_be_are_refused():
     mix = ma.CutMix().draw(2, (4, 4), key=(0, 0))
-    with pytest.raises(ValueError, match=r"got \(3, 4\) with channels='last'; they have it with channels='first'"):
-        mix.images(np.zeros((2, 3, 4, 4), np.float32), "last")
+    with pytest.raises(ValueError, match=r"got \(3, 4\) of the layout 'nhwc'; they have it in the layout 'nchw'"):
+        mix.images(np.zeros((2, 3, 4, 4), np.float32), "nhwc")
 
 
 # --- labels by what is visible, and of several at once ---

@@ -60,16 +60,16 @@ def drawn(recipe=ma.MixUp(), size=(8, 8), n=N, step=1, like=None):  # noqa: B008
     return mix if like is None else mix.to(_xp.of(like))
 
 
-def put(x, channels):
+def put(x, place):
     """Images whose channels are last, where they are asked for; the first one alone where there is to be no axis."""
     return {"last": x, "first": np.ascontiguousarray(np.moveaxis(x, -1, 1)), None: np.ascontiguousarray(x[..., 0])}[
-        channels
+        place
     ]
 
 
-def units(pair, channels="last"):
+def units(pair, place="last"):
     """The options of a pair of dtypes, for images with channels or without."""
-    per = slice(None) if channels else 0
+    per = slice(None) if place else 0
     return {"dtype": pair[1]} | ({"scale": SCALE[per], "offset": OFFSET[per]} if pair[2] else {})
 
 
@@ -137,10 +137,12 @@ def test_images_are_those_of_the_definition(recipe, size, ran):
     for pair in MAIN:
         x = pixels(size, pair[0])
         want = defined(mix, x, pair)
-        for channels in ("last", "first", None):
-            given = put(x, channels)
+        for place in ("last", "first", None):
+            given = put(x, place)
             before = given.copy()
-            assert_rounded_once(mix.images(given, channels, **units(pair, channels)), put(want, channels), pair)
+            assert_rounded_once(
+                mix.images(given, ways.layout(len(size), place), **units(pair, place)), put(want, place), pair
+            )
             np.testing.assert_array_equal(given, before)
     assert len(ran) == 3 * len(MAIN)
 
@@ -164,8 +166,8 @@ def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     for recipe in recipes:
         mix = drawn(recipe, (9, 7), step=4)
         want = defined(mix, x, pair)
-        for channels in ("last", "first"):
-            assert_rounded_once(mix.images(put(x, channels), channels, **units(pair)), put(want, channels), pair)
+        for place in ("last", "first"):
+            assert_rounded_once(mix.images(put(x, place), ways.layout(2, place), **units(pair)), put(want, place), pair)
     assert ran == ["paste"] * 14 + ["dense"] * (2 + 2 * len(JOINED))
 
 
@@ -180,17 +182,18 @@ def test_large_outputs_are_those_of_the_definition(pair, recipes):
     for recipe in recipes:
         mix = drawn(recipe, (225, 223), n=16)
         want = defined(mix, x, pair)
-        for channels in ("last", "first"):
-            assert_rounded_once(mix.images(put(x, channels), channels, **units(pair)), put(want, channels), pair)
+        for place in ("last", "first"):
+            assert_rounded_once(mix.images(put(x, place), ways.layout(2, place), **units(pair)), put(want, place), pair)
 
 
 @pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.ResizeMix(), ma.RandomErasing(noise=40), *JOINED], ids=repr)
 def test_large_outputs_of_other_parts_are_those_of_the_library(recipe, generic):
     x, mix = pixels((225, 223), n=16), drawn(recipe, (225, 223), n=16)
-    for channels in ("last", "first"):
-        given = put(x, channels)
+    for place in ("last", "first"):
+        given = put(x, place)
         np.testing.assert_array_equal(
-            mix.images(given, channels, **UNITS), generic(mix.images, given, channels, **UNITS)
+            mix.images(given, ways.layout(len(size), place), **UNITS),
+            generic(mix.images, given, ways.layout(2, place), **UNITS),
         )
 
 
@@ -210,7 +213,9 @@ def test_an_engine_gives_what_its_library_gives(make, generic, ran):
         mix = drawn(recipe, like=like)
         for pair in (*MAIN[:2], *PAIRS[:1] * (recipe in FEW)):
             x = make(pixels((8, 8), pair[0]))
-            got, want = (run(mix.images, x, "last", **units(pair)) for run in (lambda f, *a, **o: f(*a, **o), generic))
+            got, want = (
+                run(mix.images, x, ways.layout_of(x), **units(pair)) for run in (lambda f, *a, **o: f(*a, **o), generic)
+            )
             ways.assert_same(got, ways.values(want), type(like))
             engaged += 1
         for dtype in ("uint8", "int32", "int64"):
@@ -225,7 +230,7 @@ def test_every_way_converts_as_the_engine_does(way):
 
     def run(x):
         mix = recipe.draw(ways.count(x), (8, 8), key=(0, 1), like=x)
-        return mix.images(x, "last"), mix.images(x, "last", **UNITS)
+        return mix.images(x, ways.layout_of(x)), mix.images(x, ways.layout_of(x), **UNITS)
 
     for got, want, atol in zip(way(run, x), run(x), (0, 1e-4), strict=True):
         ways.assert_same(got, want, ways.array_of(way), atol=atol)
@@ -262,7 +267,7 @@ def test_gradients_go_through_the_library(recipe, ran):
 
     of_torch = mix.to(_xp.of(torch.zeros(1)))
     followed = torch.tensor(x, requires_grad=True)
-    mixed = of_torch.images(followed, "last")
+    mixed = of_torch.images(followed, ways.layout_of(followed))
     (mixed * torch.tensor(c)).sum().backward()
     np.testing.assert_allclose(mixed.detach(), images, rtol=1e-6)
     np.testing.assert_allclose(followed.grad, want, rtol=1e-5, atol=1e-6)
@@ -287,10 +292,10 @@ def test_without_a_gradient_the_loops_are_used(ran):
     x = torch.tensor(pixels((8, 8), "float32"), requires_grad=True)
     mix = drawn(like=x)
     with torch.no_grad():
-        mix.images(x, "last")
+        mix.images(x, ways.layout_of(x))
     with torch.inference_mode():
-        assert mix.images(x, "last").is_inference()
-    mix.images(x.detach(), "last")
+        assert mix.images(x, ways.layout_of(x)).is_inference()
+    mix.images(x.detach(), "nhwc")
     assert ran == ["paste"] * 3
 
 
@@ -300,7 +305,7 @@ def test_under_vmap_it_is_done_by_the_library(ran):
     want = np.stack([mix.images(np.ascontiguousarray(one)) for one in x])
     ran.clear()
     of_torch, of_jax = (mix.to(_xp.of(like)) for like in (torch.zeros(1), jnp.zeros(1)))
-    by_torch = torch.func.vmap(lambda x: of_torch.images(x, "last"))(torch.tensor(x))
+    by_torch = torch.func.vmap(lambda x: of_torch.images(x, ways.layout_of(x)))(torch.tensor(x))
     np.testing.assert_allclose(by_torch, want, rtol=1e-6)
     np.testing.assert_allclose(jax.vmap(of_jax.images)(jnp.asarray(x)), want, rtol=1e-6)
     assert ran == []
@@ -354,7 +359,7 @@ def test_few_rows_and_few_pixels(n, size, generic):
         want = generic(mix.images, x, **UNITS)
         for make in ways.MAKE.values():
             given = make(x)
-            ways.assert_same(mix.to(_xp.of(given)).images(given, "last", **UNITS), want, type(given))
+            ways.assert_same(mix.to(_xp.of(given)).images(given, ways.layout_of(given), **UNITS), want, type(given))
 
 
 @pytest.mark.parametrize("x", [np.zeros(N, np.float32), np.float32(1), torch.zeros(N)], ids=["rows", "one", "torch"])
@@ -385,7 +390,7 @@ def test_out_is_written_to_and_given_back(ran):
                 torch.tensor(spaced * 0)[::2],
                 torch.tensor(want * 0).mT.contiguous().mT,
             ):
-                assert like.images(given, "last", out=out, **options) is out
+                assert like.images(given, ways.layout_of(given), out=out, **options) is out
                 np.testing.assert_array_equal(out, want)
 
 
@@ -418,7 +423,7 @@ def test_the_memory_of_the_images_is_refused(part):
             drawn().images(images, out=part(x), **options)
     given = torch.from_numpy(x)
     with pytest.raises(ValueError, match="out: expected memory of its own"):
-        drawn(like=given).images(given, "last", out=given)
+        drawn(like=given).images(given, ways.layout_of(given), out=given)
     np.testing.assert_array_equal(x, before)
 
 
@@ -447,7 +452,7 @@ def test_rows_are_taken_from_a_whole_dataset(recipe, generic):
         of, source = mix.to(_xp.of(make(data))), make(data)
         for options in ({}, UNITS):
             want = mix.images(data[mix.index[0]], source=data, **options)
-            ways.assert_same(of.images(None, "last", source=source, **options), want, type(source))
+            ways.assert_same(of.images(None, "nhwc", source=source, **options), want, type(source))
             np.testing.assert_array_equal(generic(mix.images, None, source=data, **options), want)
 
 
@@ -493,7 +498,7 @@ def test_parents_that_are_no_rows_are_refused():
         for make in ways.MAKE.values():
             wrong = ma.Mix(index, mix.lam, mix.region, mix.size).to(_xp.of(make(x)))
             with pytest.raises(ValueError, match=sentence):
-                wrong.images(make(x), "last")
+                wrong.images(make(x), "nhwc")
             with pytest.raises(ValueError, match=sentence):
                 wrong.labels(make(np.arange(N)), N)
 
@@ -521,11 +526,11 @@ def test_boxes_beyond_the_image_are_cut(moved, form, generic, ran):
         wide = ma.Mix(mix.index, mix.lam, region, size)
         for pair in MAIN:
             x = pixels(size, pair[0])
-            for channels in ("last", "first"):
-                given, options = put(x, channels), units(pair)
-                want = generic(wide.images, given, channels, **options)
+            for place in ("last", "first"):
+                given, options = put(x, place), units(pair)
+                want = generic(wide.images, given, ways.layout(len(size), place), **options)
                 fence = np.full((N + 2, *want.shape[1:]), 77, want.dtype)
-                wide.images(given, channels, out=fence[1:-1], **options)
+                wide.images(given, ways.layout(len(size), place), out=fence[1:-1], **options)
                 np.testing.assert_array_equal(fence[1:-1], want)
                 assert (fence[0] == 77).all()
                 assert (fence[-1] == 77).all()
@@ -577,7 +582,7 @@ def test_outputs_that_are_kept_stay_what_they_are(make, generic):
     memory._free.clear()
     for step in range(12):
         mix = drawn(ma.MixUp(), (128, 128), 4, step)
-        made = mix.to(_xp.of(given)).images(given, "last", **UNITS)
+        made = mix.to(_xp.of(given)).images(given, ways.layout_of(given), **UNITS)
         if step % 3:  # some go, so that their memory comes back
             kept.append((made, generic(mix.images, x, **UNITS)))
         del made
@@ -803,7 +808,7 @@ def test_a_scale_may_be_followed_by_a_gradient(library):
     want = mix.images(x).sum(axis=(0, 1, 2))
     if library == "torch":
         followed, given = torch.tensor(scale, requires_grad=True), torch.tensor(x)
-        mix.to(_xp.of(given)).images(given, "last", scale=followed).sum().backward()
+        mix.to(_xp.of(given)).images(given, ways.layout_of(given), scale=followed).sum().backward()
         found = followed.grad
     else:
         given = jnp.asarray(x)
@@ -899,7 +904,7 @@ def test_more_boxes_than_parents_are_not_for_the_loops(ran):
 def test_a_hole_beside_a_weight_that_is_no_number():
     weight = np.float32([[[[np.nan, 0, 1, 1]]], [[[np.nan, 0, 0, 0]]]])
     mix = ma.Mix(np.int32([[0], [0]]), np.float32([[1], [0]]), ma.Dense(weight, fill=np.float32([1])), (1, 4))
-    assert mix.images(np.full((1, 1, 4), 5, np.float32), None)[0, 0, 1:].tolist() == [1, 5, 5]
+    assert mix.images(np.full((1, 1, 4), 5, np.float32), "nhw")[0, 0, 1:].tolist() == [1, 5, 5]
 
 
 def test_labels_of_a_number_of_classes_that_has_an_index(ran):
@@ -917,8 +922,10 @@ def test_channels_that_come_first_have_their_scale_in_one_run(size):
     for pair in MAIN:
         x, mix = pixels(size, pair[0]), drawn(ma.MixUp(sources=3), size)
         for options in (units(pair), {"dtype": "float32", "scale": 2.0}):
-            want = mix.images(x, "last", **options)
-            np.testing.assert_array_equal(mix.images(put(x, "first"), "first", **options), put(want, "first"))
+            want = mix.images(x, ways.layout_of(x), **options)
+            np.testing.assert_array_equal(
+                mix.images(put(x, "first"), ways.layout_of(x, "first"), **options), put(want, "first")
+            )
 
 
 def test_a_hole_without_a_filling_is_refused():

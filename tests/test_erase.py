@@ -30,7 +30,7 @@ def test_a_hole_by_hand():
     region = Paste(None, (None,), hole=np.int32([[[1, 3], [0, 2]]]), fill=np.float32([-5]))
     mix = assemble(NUMPY, np.int32([[0]]), region, (4, 4))
     np.testing.assert_array_equal(
-        mix.images(x, None)[0], [[0, 1, 2, 3], [-5, -5, 6, 7], [-5, -5, 10, 11], [12, 13, 14, 15]]
+        mix.images(x, ways.layout_of(x, None))[0], [[0, 1, 2, 3], [-5, -5, 6, 7], [-5, -5, 10, 11], [12, 13, 14, 15]]
     )
     np.testing.assert_array_equal(mix.lam, [[1]])
     assert mix.pixel_weights()[0, 0].sum() == 12
@@ -40,8 +40,8 @@ def test_a_fill_for_each_pixel_by_hand():
     fill = np.arange(4, dtype=np.float32).reshape(1, 2, 2) * 100 - 50.5
     region = Paste(None, (None,), hole=np.int32([[[0, 2], [0, 2]]]), fill=fill)
     mix = assemble(NUMPY, np.int32([[0]]), region, (2, 2))
-    np.testing.assert_array_equal(mix.images(np.ones((1, 2, 2), np.uint8), None)[0], [[0, 50], [150, 250]])
-    np.testing.assert_array_equal(mix.images(np.ones((1, 3, 2, 2), np.float32), "first")[0], fill.repeat(3, axis=0))
+    np.testing.assert_array_equal(mix.images(np.ones((1, 2, 2), np.uint8), "nhw")[0], [[0, 50], [150, 250]])
+    np.testing.assert_array_equal(mix.images(np.ones((1, 3, 2, 2), np.float32), "nchw")[0], fill.repeat(3, axis=0))
     np.testing.assert_array_equal(mix.images(np.ones((1, 2, 2, 3), np.float16))[0], fill[0, ..., None].repeat(3, -1))
 
 
@@ -139,7 +139,7 @@ def test_noise_of_a_batch_is_drawn_anew_at_each_key():
 def test_noise_in_uint8_is_rounded_and_clipped():
     n, size = 20, (16, 12)
     mix = ma.RandomErasing(low=0.5, high=0.9, fill=127.3, noise=150).draw(n, size, key=(0, 0))
-    out, hidden = mix.images(np.full((n, *size), 9, np.uint8), None), holes(mix, n, size)
+    out, hidden = mix.images(np.full((n, *size), 9, np.uint8), "nhw"), holes(mix, n, size)
     np.testing.assert_array_equal(out[hidden], np.clip(np.rint(mix.region.fill[hidden]), 0, 255))
     assert (out == 0).any()
     assert (out == 255).any()
@@ -149,7 +149,7 @@ def test_noise_in_uint8_is_rounded_and_clipped():
 def test_each_row_has_the_fill_of_its_recipe():
     recipe = ma.one_of(ma.Cutout(side=1, fill=30), ma.RandomErasing(fill=70, high=0.9), ma.MixUp(), ma.CutMix())
     mix = recipe.draw(60, (8, 8), key=(0, 0))
-    out, hidden = mix.images(np.full((60, 8, 8), 200, np.uint8), None), holes(mix, 60, (8, 8))
+    out, hidden = mix.images(np.full((60, 8, 8), 200, np.uint8), "nhw"), holes(mix, 60, (8, 8))
     found = [set(out[i][hidden[i]].tolist()) for i in range(60) if hidden[i].any()]
     assert all(one in ({30}, {70}) for one in found)
     assert {30} in found

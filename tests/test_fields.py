@@ -75,7 +75,7 @@ def test_two_images_of_a_sample_and_several_outputs():
     }
     fields = {
         "photo": "images",
-        "depth": ma.Images(channels=None),
+        "depth": ma.Images(layout="nhw"),
         "kind": "labels",
         "tags": ma.Labels(union=True),
         "who": ma.Labels(num_classes=2),
@@ -102,7 +102,7 @@ def test_labels_by_the_foreground_beside_them():
 def test_texts_are_kept_or_handed_on_by_parent(make):
     words = [f"row {i}" for i in range(N)]
     batch = {"images": make(IMAGES), "caption": words, "id": make(IDS), "text": np.array(words), "all": words}
-    fields = {"images": ma.Images("last"), "caption": "keep", "id": "keep", "text": ma.PerSource(), "all": "per_source"}
+    fields = {"images": ma.Images("nhwc"), "caption": "keep", "id": "keep", "text": ma.PerSource(), "all": "per_source"}
     mixed = ma.mix_batch(RECIPE, batch, key=KEY, fields=fields)
     index = RECIPE.draw(N, SIZE, key=KEY).index
     assert mixed["caption"] == words

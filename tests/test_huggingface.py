@@ -354,7 +354,7 @@ def test_mixed_precision_keeps_labels_and_loss_float32(tmp_path):
 
 
 def test_a_seed_and_fields_of_ones_own(tmp_path):
-    mixing = {"mix_seed": 9, "fields": {"labels": "labels", "pixel_values": ma.Images(channels="first")}}
+    mixing = {"mix_seed": 9, "fields": {"labels": "labels", "pixel_values": ma.Images(layout="nchw")}}
     trainer, record = made(vit(), tmp_path, mixing=mixing)
     trainer.train()
     assert_mixed(trainer, record, 1, seed=9)
@@ -500,7 +500,6 @@ def test_batches_without_labels_are_refused(tmp_path):
 
 def test_clips_are_refused(tmp_path):
     trainer, _ = made(vit(), tmp_path)
-    with pytest.raises(
-        ValueError, match=r"pixel_values: expected images \(n, channels, height, width\), got 5 axes; say"
-    ):
+    sentence = r"pass fields={'pixel_values': ma.Images\(layout='ntchw'\)} if they are videos"
+    with pytest.raises(ValueError, match=sentence):
         trainer.training_step(trainer.model, {"pixel_values": X[:4, None], "labels": Y[:4]})

@@ -45,7 +45,7 @@ def check_invariants(recipe, way, n, size) -> None:
 
     def run(x, y):
         mix = recipe.draw(ways.count(x), size, key=KEY, like=x)
-        return mix, mix.pixel_weights(), mix.images(x, "last"), mix.labels(y, num_classes=n)
+        return mix, mix.pixel_weights(), mix.images(x, ways.layout_of(x)), mix.labels(y, num_classes=n)
 
     mix, dense, images, labels = way(run, x, y)
     array = ways.array_of(way)
@@ -101,20 +101,20 @@ def fill_of(mix: ma.Mix, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32", "float64"])
-@pytest.mark.parametrize("channels", ["last", "first", None])
-def test_every_dtype_and_layout(recipe, channels, dtype):
+@pytest.mark.parametrize("place", ["last", "first", None])
+def test_every_dtype_and_layout(recipe, place, dtype):
     """5, 6, 8: dtype, layout and shape stay; inputs are not written to; blends are rounded once."""
     n, size = 6, (7, 10)
-    shape = {"last": (n, *size, 3), "first": (n, 3, *size), None: (n, *size)}[channels]
+    shape = {"last": (n, *size, 3), "first": (n, 3, *size), None: (n, *size)}[place]
     kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     x = np.random.default_rng(0).uniform(0, 255, shape).astype(kind)
     x.flags.writeable = False
     mix = recipe.draw(n, size, key=KEY)
-    out = mix.images(x, channels=channels)
+    out = mix.images(x, ways.layout(2, place))
     assert (out.dtype, out.shape) == (x.dtype, x.shape)
     assert not np.shares_memory(out, x)
-    last = {"last": x, "first": np.moveaxis(x, 1, -1), None: x[..., None]}[channels]
-    got = {"last": out, "first": np.moveaxis(out, 1, -1), None: out[..., None]}[channels]
+    last = {"last": x, "first": np.moveaxis(x, 1, -1), None: x[..., None]}[place]
+    got = {"last": out, "first": np.moveaxis(out, 1, -1), None: out[..., None]}[place]
     weights = mix.region.pixel_weights(ma._xp.common(), n, size)[
         ..., None
     ]  # of each source, also where two are the same row
@@ -134,7 +134,7 @@ def test_every_dtype_and_layout(recipe, channels, dtype):
         if library == "jax" and dtype == "float64":
             continue  # JAX has none, unless its x64 mode is on
         array = make(x)
-        mixed = recipe.draw(n, size, key=KEY, like=array).images(array, channels=channels)
+        mixed = recipe.draw(n, size, key=KEY, like=array).images(array, ways.layout(2, place))
         assert type(mixed) is type(array)
         assert (ways.values(mixed).dtype, mixed.shape) == (x.dtype, x.shape)
         np.testing.assert_array_equal(ways.values(array), x)

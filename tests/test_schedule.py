@@ -87,7 +87,7 @@ def test_a_traced_epoch_gives_what_a_known_one_gives(library, recipe):
         nonlocal traced
         traced += 1
         mix = recipe.draw(N, (8, 5), key=(1, epoch, 7), like=x)
-        return mix.images(x, "last"), mix.labels(y, N)
+        return mix.images(x, ways.layout_of(x)), mix.labels(y, N)
 
     torch._dynamo.reset()
     run = WAYS[library](run)

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "hints", "_xp", "files", "keys", "regions", "checks", "archive", "scale", "units", "engines", "apply", "mix",
-    "recipes",
+    "hints", "_xp", "files", "keys", "regions", "checks", "archive", "scale", "units", "layout", "engines", "apply",
+    "mix", "recipes",
     "testing", "pairing", "tree", "fields", "batch", "epoch", "drawing", "show",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
 ]  # fmt: skip

@@ -152,7 +152,7 @@ def test_a_draw_that_depends_on_what_came_before_is_named():
 
 def test_inputs_that_are_written_to_are_named(monkeypatch):
     mixed = ma.Mix.images
-    monkeypatch.setattr(ma.Mix, "images", lambda mix, x, channels: x if x.shape[-1] == 2 else mixed(mix, x, channels))
+    monkeypatch.setattr(ma.Mix, "images", lambda mix, x, layout: x if x.shape[-1] == 2 else mixed(mix, x, layout))
     with pytest.raises(AssertionError, match=r"^inputs are not written to: broken by CutMix\(alpha=1.0\)"):
         ma.testing.check(ma.CutMix(), **QUICK)
 

@@ -38,7 +38,7 @@ def test_a_crop_of_the_boxs_size_is_moved_and_not_scaled():
     mix = window([[1, 3], [2, 5]], [[2, 4], [0, 3]], (4, 5))
     expected = x[0].copy()
     expected[1:3, 2:5] = x[1, 2:4, 0:3]
-    np.testing.assert_array_equal(mix.images(x[:1], None, source=x)[0], expected)
+    np.testing.assert_array_equal(mix.images(x[:1], ways.layout_of(x[:1], None), source=x)[0], expected)
     np.testing.assert_array_equal(mix.lam[:, 0], np.float32([1 - np.float32(6 / 20), 6 / 20]))
 
 
@@ -55,7 +55,7 @@ def test_a_crop_of_the_boxs_size_is_moved_and_not_scaled():
 )
 def test_a_crop_of_another_size_shows_its_nearest_pixels(box, source_box, seen):
     x = unlike(2, (6,))
-    got = window(box, source_box, (6,)).images(x[:1], None, source=x)[0]
+    got = window(box, source_box, (6,)).images(x[:1], ways.layout_of(x[:1], None), source=x)[0]
     (first, last), want = box[0], x[0].copy()
     want[first:last] = x[1, seen]
     np.testing.assert_array_equal(got, want)
@@ -64,7 +64,7 @@ def test_a_crop_of_another_size_shows_its_nearest_pixels(box, source_box, seen):
 def test_an_empty_box_shows_nothing_of_its_crop():
     x = unlike(2, (3, 3))
     mix = window([[1, 1], [0, 3]], [[0, 3], [0, 3]], (3, 3))
-    np.testing.assert_array_equal(mix.images(x[:1], None, source=x), x[:1])
+    np.testing.assert_array_equal(mix.images(x[:1], ways.layout_of(x[:1], None), source=x), x[:1])
     np.testing.assert_array_equal(mix.index, [[0], [0]])
 
 
@@ -76,7 +76,7 @@ def test_long_signals_are_seen_right(library):
     mix = ma.ResizeMix(low=0.7, high=0.7).draw(2, (160_000,), key=(0, 0), like=make(x))
     (first, last) = ways.values(mix.region.box[1])[0, 0].tolist()
     at = np.arange(last - first, dtype=np.int64)
-    seen = ways.values(mix.images(make(x), None))[0, first:last]
+    seen = ways.values(mix.images(make(x), "nhw"))[0, first:last]
     np.testing.assert_array_equal(seen, x[1, (2 * at + 1) * 160_000 // (2 * (last - first))])
 
 
@@ -134,7 +134,7 @@ def test_ricap_shows_its_parents_unscaled():
     n, size = 6, (7, 9)
     x = unlike(n, size)
     mix = ma.RICAP(beta=1.0).draw(n, size, key=(0, 5))
-    out = mix.images(x, None)
+    out = mix.images(x, ways.layout_of(x, None))
     for i in range(n):
         for j in range(4):
             (top, bottom), (left, right) = mix.region.box[j][i].tolist()
@@ -186,7 +186,7 @@ def test_mosaic_shows_the_whole_of_each_parent_by_hand():
     small = x[:, 1::2, 1::2]  # the nearest pixel of the middle of each 2 x 2 block is the later one
     for i in range(4):
         a, b, c, d = small[mix.index[:, i]]
-        np.testing.assert_array_equal(mix.images(x, None)[i], np.block([[a, b], [c, d]]))
+        np.testing.assert_array_equal(mix.images(x, ways.layout_of(x, None))[i], np.block([[a, b], [c, d]]))
     np.testing.assert_array_equal(mix.lam, np.full((4, 4), 0.25))
 
 
@@ -196,7 +196,7 @@ def test_samples_made_smaller_are_those_of_nearest_exact(recipe):
     n, size = 12, (17, 23)
     x = unlike(n, size)
     mix = recipe.draw(n, size, key=(0, 1))
-    out, resized = mix.images(x, None), torch.nn.functional.interpolate
+    out, resized = mix.images(x, ways.layout_of(x, None)), torch.nn.functional.interpolate
     for j, box in enumerate(mix.region.box):
         for i in range(n if box is not None else 0):
             (top, bottom), (left, right) = box[i].tolist()
@@ -264,9 +264,10 @@ def test_rows_of_a_choice_show_what_they_show_alone(recipe):
     n, size = 24, (11, 8)
     x = np.random.default_rng(0).integers(0, 256, (n, *size), np.uint8)
     for other in (ma.GridMix(), ma.RICAP(), ma.Cutout(fill=77), ma.CutMix(), ma.identity()):
-        both = ma.one_of(recipe, other).draw(n, size, key=(0, 2)).images(x, None)
+        both = ma.one_of(recipe, other).draw(n, size, key=(0, 2)).images(x, ways.layout_of(x, None))
         alone = [
-            ma.one_of(recipe, other, weights=w).draw(n, size, key=(0, 2)).images(x, None) for w in ((1, 0), (0, 1))
+            ma.one_of(recipe, other, weights=w).draw(n, size, key=(0, 2)).images(x, ways.layout_of(x, None))
+            for w in ((1, 0), (0, 1))
         ]
         chosen = [(both == one).all(axis=(1, 2)) for one in alone]
         assert (chosen[0] | chosen[1]).all()

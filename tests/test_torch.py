@@ -27,7 +27,7 @@ PAIRS = TensorDataset(IMAGES, LABELS)
 
 def mixed_by_numpy(key: tuple[int, ...], rows=slice(None), recipe: ma.Recipe = RECIPE) -> list[np.ndarray]:
     batch = {"images": IMAGES.numpy()[rows], "labels": LABELS.numpy()[rows]}
-    mixed = ma.mix_batch(recipe, batch, key=key, num_classes=N, fields={"images": ma.Images("first")})
+    mixed = ma.mix_batch(recipe, batch, key=key, num_classes=N, fields={"images": ma.Images("nchw")})
     return [mixed["images"], mixed["labels"]]
 
 
@@ -187,7 +187,7 @@ def test_inductor_makes_the_same_mix(recipe):
         atol = 1e-6 if isinstance(recipe, ma.SmoothMix) else 0
         for one, other in zip(mix.flatten()[1], want.flatten()[1], strict=True):
             ways.assert_same(one, other, torch.Tensor, atol=atol)
-        expected = want.images(IMAGES.numpy().astype(np.float32), "first")
+        expected = want.images(IMAGES.numpy().astype(np.float32), "nchw")
         ways.assert_same(images, expected, torch.Tensor, atol=atol * 255)
         ways.assert_same(labels, want.labels(LABELS.numpy(), N), torch.Tensor, atol=1e-6)
 
@@ -269,7 +269,7 @@ def expected(epochs=(0,), sources: str = "batch", seed: int = 0, batch: int = BA
                 index = this.sources(start, start + batch, RECIPE.sources)
                 mix = RECIPE.draw(len(rows), (8, 6), key=key, index=index)
                 images, labels = IMAGES.numpy(), LABELS.numpy()
-                yield mix.images(images[rows], "first", source=images), mix.labels(labels[rows], N, source=labels)
+                yield mix.images(images[rows], "nchw", source=images), mix.labels(labels[rows], N, source=labels)
 
 
 def make(dataset: Dataset = PAIRS, recipe: ma.Recipe = RECIPE, **options):
@@ -445,7 +445,7 @@ def item_by_core(row: int, epoch: int, recipe: ma.Recipe = RECIPE):
     mix = recipe.draw(1, (8, 6), key=ma.keys.make((7, epoch)), index=index, first=row)
     images, labels = IMAGES.numpy(), LABELS.numpy()
     return [
-        mix.images(images[[row]], "first", source=images)[0],
+        mix.images(images[[row]], "nchw", source=images)[0],
         mix.labels(labels[[row]], N, source=labels)[0],
     ]
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 import torch
 
 import mixaug as ma
+from mixaug.layout import SPATIAL
 from mixaug.recipes import RECIPES
 
 ALONE = [make() for make in RECIPES]
@@ -162,6 +163,17 @@ def seen_through(mix: ma.Mix, sources: np.ndarray) -> np.ndarray:
                 origin = tuple(int(source_box[a][0] + off[a] // (box[a][1] - box[a][0])) for a in range(len(pixel)))
                 out[(j, i, *pixel)] = sources[(j, i, *origin)]
     return out
+
+
+def layout(axes: int, place: str | None = "last") -> str:
+    """The layout of images of so many spatial axes, their channels last, first or None."""
+    spatial = SPATIAL[axes]
+    return {"last": f"n{spatial}c", "first": f"nc{spatial}", None: f"n{spatial}"}[place]
+
+
+def layout_of(x: Any, place: str | None = "last") -> str:
+    """The layout of these images, by the number of their axes."""
+    return layout(len(x.shape) - (1 if place is None else 2), place)
 
 
 def own_class_everywhere(n: int, size: tuple[int, ...], dtype: str = "float32") -> np.ndarray:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, Unpack
 
+import numpy as np
+
 from . import _xp, keys, tree
 from ._xp import Array, Dim
 from .apply import rows
-from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, is_list, resolve
+from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, find, is_list, resolve, settle
 from .hints import known_options
 from .keys import Key, KeyLike
 from .mix import Mix, joined, widened
@@ -54,7 +56,7 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
 
             - num_classes: needed for class ids.
             - fields: what fields of other names are, {"photo": "images", "kind": "labels", "caption": "keep"}, or with
-              options, {"images": ma.Images(channels="first"), "labels": ma.PerSource()}. In a nested batch a name is
+              options, {"images": ma.Images(layout="nchw"), "labels": ma.PerSource()}. In a nested batch a name is
               the field's own or its whole path, "targets/kind". For a tuple of any length, one for each part of it.
             - pairing: who is mixed with whom, such as `ma.pairing.SameClass()`; without it every other row is equally
               likely.
@@ -117,20 +119,22 @@ def mix_from(
     """
     form = source if batch is None else batch
     check_form(form, fields)
+    check_labels(form, recipe, fields)
     kinds = resolve(form, fields, num_classes)
     held = tree.several(form, kinds)
+    kinds, size = settle(kinds, held)
     named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
-    size, xp, like = _size(held, kinds), _xp.same(named), next(iter(named.values()))
+    xp, like = _xp.same(named), next(iter(named.values()))
     n = _rows(xp, held)
     _check_who(index, pairing, bank)
     sources = {} if source is None else tree.several(source, kinds)
     if batch is None and index is not None:
         n = index.shape[1]
-        held = {name: _own(name, kinds[name], x, index[0]) for name, x in held.items()}
+        held = {name: _own(kinds[name], x, index[0]) for name, x in held.items()}
     if bank is not None:
         others = _of_bank(bank, held)
         sources, pairing = _with_bank(xp, held, others), FromBank(_rows(xp, others))
-    seen = None if pairing is None else _seen(pairing, held, kinds)
+    seen = None if pairing is None else _seen(xp, pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
     handed_on = any(isinstance(kind, PerSource) for kind in kinds.values())  # shares of the mix itself
@@ -177,11 +181,11 @@ def without_mix(batch: Batch, form: Batch) -> tuple[Batch, Any]:
     return batch[:-1] if isinstance(form, (tuple, list)) else batch[0], batch[-1]
 
 
-def _own(name: str, kind: Field, field: Any, rows: Array) -> Any:
+def _own(kind: Field, field: Any, rows: Array) -> Any:
     """The base samples of a field of a source; None of images, for the engines take them from it as they mix them."""
     if isinstance(kind, Images):
         return None
-    return tree.each(field, lambda _, x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows], name)
+    return tree.each_column(field, lambda x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows])
 
 
 def collated(samples: Sequence[Batch], fields: Fields | None, collate: Callable[[Sequence[Batch]], Batch]) -> Batch:
@@ -196,17 +200,29 @@ def collated(samples: Sequence[Batch], fields: Fields | None, collate: Callable[
 
 
 def check_form(batch: Batch, fields: Fields | None = None) -> None:
-    """Refuse what is no batch: any tuple is one whose fields are said, else a pair or a triple."""
+    """Refuse what is no batch: an array, a dict, or a tuple of one to three parts, or of any number that are said."""
     if isinstance(batch, Mapping):
         if not batch:
             raise ValueError("batch: expected one field or more, got an empty dict")
         return
-    if isinstance(batch, (tuple, list)) and (len(batch) in (2, 3) or (batch and fields is not None)):
+    if hasattr(batch, "dtype"):
+        return
+    if isinstance(batch, (tuple, list)) and (len(batch) in (1, 2, 3) or (batch and fields is not None)):
         return
     shape = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list)) else type(batch).__name__
     raise TypeError(
         f"batch: expected a dict, an (images, labels) pair or an (images, labels, sample_weight) triple, got {shape}"
     )
+
+
+def check_labels(batch: Batch, recipe: Recipe, fields: Fields | None) -> None:
+    """Refuse images alone that are mixed with others, whose labels may have been forgotten."""
+    alone = tree.parts(batch) is None or (isinstance(batch, (tuple, list)) and len(batch) == 1)
+    if alone and fields is None and recipe.sources > 1:
+        raise ValueError(
+            f"batch: expected labels beside the images, which {type(recipe).__name__} mixes with others, got images "
+            'alone; pass (images, labels), or fields="images" if there are none'
+        )
 
 
 def _check_who(index: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
@@ -223,17 +239,23 @@ def _check_who(index: Array | None, pairing: Pairing | None, bank: Batch | None)
 
 def _of_bank(bank: Batch, held: Mapping[str, Any]) -> dict[str, Any]:
     check_form(bank)
-    if set(tree.leaves(bank)) != {path for name, x in held.items() for path in tree.leaves(x, name)}:
-        came = ", ".join(map(repr, tree.leaves(bank)))
-        raise ValueError(f"bank: expected the fields of the batch, {', '.join(map(repr, held))}, got {came}")
-    return tree.several(bank, held)
+    paths = list(tree.leaves(tree.replaced(bank, dict.fromkeys(held))))
+    others = tree.several(bank, held) if set(paths) == set(held) else {}
+    same = others and all(
+        tree.columns(x, name).keys() == tree.columns(held[name], name).keys() for name, x in others.items()
+    )
+    if not same:
+        raise ValueError(
+            f"bank: expected the fields of the batch, {', '.join(map(repr, held))}, got {', '.join(map(repr, paths))}"
+        )
+    return others
 
 
 def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """The batch with the bank after it."""
     for name, field in held.items():
-        theirs = tree.leaves(others[name], name)
-        for path, x in tree.leaves(field, name).items():
+        theirs = tree.columns(others[name], name)
+        for path, x in tree.columns(field, name).items():
             if not is_list(x):
                 _xp.same({path: x, f"bank {path}": theirs[path]})
                 rows.check_alike(xp, x, theirs[path], f"bank {path}")
@@ -252,18 +274,25 @@ def _concat(xp: _xp.Library, parts: Sequence[Any]) -> Any:
     return xp.concat(parts)
 
 
-def _seen(pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Array | None:
-    """The field that a pairing has to see."""
+def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Array | None:
+    """The field that a pairing has to see: the one that it names, or the first of its kind."""
     if pairing.needs is None:
         return None
+    if pairing.field is not None:
+        return _numbered(xp, held[find(kinds, pairing.field, f"{type(pairing).__name__} field")])
     wanted = (Labels, PerSource) if pairing.needs == "labels" else (Values,)
     for name, kind in kinds.items():
         if isinstance(kind, wanted) and not name.rpartition("/")[2].startswith("sample_weight"):  # those are no targets
             return held[name]
     raise ValueError(
         f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {', '.join(map(repr, held))}; "
-        "name them in fields="
+        f"name them in fields=, or pass ma.pairing.{type(pairing).__name__}(field=...)"
     )
+
+
+def _numbered(xp: _xp.Library, x: Any) -> Array:
+    """An array; of texts the number of each among them."""
+    return xp.constant(np.unique(np.asarray(x), return_inverse=True)[1].reshape(-1)) if is_list(x) else x
 
 
 def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
@@ -278,7 +307,7 @@ def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
 
 
 def _rows(xp: _xp.Library, held: Mapping[str, Any]) -> Any:
-    found = {path: x for name, field in held.items() for path, x in tree.leaves(field, name).items()}
+    found = {path: x for name, field in held.items() for path, x in tree.columns(field, name).items()}
     shapes = {name: (len(x),) if is_list(x) else xp.shape(x) for name, x in found.items()}
     for name, shape in shapes.items():
         if not shape:
@@ -288,10 +317,3 @@ def _rows(xp: _xp.Library, held: Mapping[str, Any]) -> Any:
         (one, n), (other, m) = sorted(known.items(), key=lambda item: item[1])[:: len(known) - 1]
         raise ValueError(f"expected as many rows in every field, got {n} in {one!r} and {m} in {other!r}")
     return next(iter(known.values())) if known else next(iter(shapes.values()))[0]
-
-
-def _size(held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Any:
-    for name, kind in kinds.items():
-        if isinstance(kind, Images):
-            return kind.size(name, held[name])
-    raise ValueError(f"expected an image field to draw for, got {', '.join(map(repr, held))}; name one in fields=")

@@ -23,7 +23,7 @@ _CLOSE = 1e-5  #: how far sums of float32 weights may be from 1
 
 def check_size(size: Sequence[Dim]) -> Size:
     """The spatial size, lengths as Python's own where they are known; an error for anything else."""
-    if isinstance(size, str) or not hasattr(size, "__iter__") or not tuple(size):
+    if isinstance(size, str) or not hasattr(size, "__iter__"):
         raise TypeError(f"size: expected the spatial lengths, such as (32, 32), got {size!r}")
     for length in size:
         whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool) and length > 0

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from . import _xp, keys, tree
 from ._xp import Array
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
-from .fields import Fields
+from .fields import Fields, resolve
 from .hints import known_options
 from .keys import Key
 from .recipes import Recipe, check_recipe
@@ -163,10 +163,15 @@ def sample(
         first=row,
         return_mix=return_mix,
     )
-    if not return_mix:
-        return tree.each(mixed, lambda _, x: x[0])
-    mixed, mix = without_mix(mixed, source)
-    return with_mix(tree.each(mixed, lambda _, x: x[0]), mix.of_rows(rows))
+    mixed, mix = without_mix(mixed, source) if return_mix else (mixed, None)
+    kinds = resolve(source, fields, num_classes)
+    one = tree.replaced(mixed, {name: tree.each_column(x, _first) for name, x in tree.several(mixed, kinds).items()})
+    return one if mix is None else with_mix(one, mix.of_rows(rows))
+
+
+def _first(x: Any) -> Any:
+    """The first row; of labels of each source and their shares, that of both."""
+    return tuple(one[0] for one in x) if isinstance(x, tuple) else x[0]
 
 
 @dataclass(frozen=True)

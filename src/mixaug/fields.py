@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from operator import mul
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
-from . import _xp, tree
-from ._xp import Array
-from .apply.images import DEFAULT, size
+from . import _xp, layout, tree
+from ._xp import Array, Library
+from .apply.masks import check_ids
 from .mix import Mix
 from .regions import Size
+from .units import FLOATS, check_integers
 
 AllFields: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
 
@@ -22,25 +25,37 @@ class Images:
     """Images, signals or volumes.
 
     Args:
-        channels: where the channel axis is: "last", "first", or None where there is none. By default first in PyTorch,
-            last elsewhere.
+        layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw", "nhw",
+            "ntchw" for videos, "nc" for rows of a table, which only blends can mix. By default "nhwc", "nchw" in PyTorch,
+            unless the shape may mean something else.
+        spatial: the axes that a mix is drawn over, such as "thw"; by default those of d, h and w that are there, else
+            t. Other axes share the mix: all channels, all frames.
         dtype: what they are to become, such as "float32"; by default they keep theirs.
         scale, offset: a number, or one a channel, as a tuple or an array: output = scale * pixel + offset.
     """
 
-    channels: str | None = DEFAULT
+    layout: str | None = None
+    spatial: str | None = None
     dtype: Any = None
     scale: Any = None
     offset: Any = None
 
-    def size(self, name: str, x: Array) -> Size:
-        """The spatial size that a mix is drawn for."""
-        return size(_xp.of(x, name), x, self.channels, name)
+    def settled(self, name: str, x: Array, like: str = "") -> Images:
+        """The same with a layout, by that of a library or `like` where none was said."""
+        name, scaled = name or "images", self.scale is not None or self.offset is not None
+        axes, _ = layout.of_images(x, self.layout, self.spatial, name, "Images", like)
+        say = f"fields={{{name!r}: ma.Images({{}})}}"
+        check_integers(_xp.of(x).dtype(x), self.dtype, scaled, name, say)
+        return replace(self, layout=axes)
+
+    def size(self, x: Array) -> Size:
+        """The spatial size that a mix is drawn for, of settled images."""
+        return layout.parse(self.layout or "", self.spatial).size(_xp.of(x), x)
 
     def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
         """The mixed images."""
         units = {"dtype": self.dtype, "scale": self.scale, "offset": self.offset}
-        return mix.images(x, self.channels, source=source, **units)
+        return mix.images(x, self.layout, spatial=self.spatial, source=source, **units)
 
 
 @dataclass(frozen=True)
@@ -71,10 +86,15 @@ class Labels:
 
 
 def _beside(beside: AllFields, name: str) -> tuple[Any, Any]:
-    found = [path for path in beside if _is_called(path, name)]
+    return beside[find(beside, name, "visible")]
+
+
+def find(fields: Mapping[str, Any], name: str, what: str) -> str:
+    """The path of the one field of that name."""
+    found = [path for path in fields if _is_called(path, name)]
     if len(found) != 1:
-        raise ValueError(f"visible: expected the name of one field, got {name!r}; there are {_quoted(beside)}")
-    return beside[found[0]]
+        raise ValueError(f"{what}: expected the name of one field, got {name!r}; there are {_quoted(fields)}")
+    return found[0]
 
 
 @dataclass(frozen=True)
@@ -82,17 +102,43 @@ class Masks:
     """Class ids of pixels: each of the source that weighs most there, or the shares of the classes.
 
     Args:
-        num_classes: how many classes there are; needed where `soft`.
+        num_classes: how many classes there are; needed for ids where `soft`.
         ignore_index: the id of pixels that say nothing.
-        soft: whether to give float32 shares of the classes, (n, *size, num_classes).
-        channels: where the channel axis is, if there is one, and that of the classes. By default first in PyTorch, last
-            elsewhere.
+        soft: whether to give float32 shares of the classes, (n, *size, num_classes); of ids, or of floats or bools that
+            have one channel a class already.
+        layout: as for `ma.Images`; by default that of the images without channels, or with. Where `soft`, c is the axis
+            of the classes, which the masks may come without.
+        spatial: as for `ma.Images`.
     """
 
     num_classes: int | None = None
     ignore_index: int | None = None
     soft: bool = False
-    channels: str | None = DEFAULT
+    layout: str | None = None
+    spatial: str | None = None
+
+    def settled(self, name: str, x: Array, axes: int | None, like: str = "") -> Masks:
+        """The same with a layout, for a mix of so many spatial axes; by default two."""
+        name, xp = name or "masks", _xp.of(x, name)
+        axes = 2 if axes is None and not self.layout else axes or 0
+        found = layout.of_masks(
+            x,
+            self.layout,
+            self.spatial,
+            axes,
+            what=name,
+            kind="Masks",
+            like=like,
+            classes=self.num_classes if self.soft else None,
+        )
+        if not self.soft:
+            check_ids(xp.dtype(x), name, f"fields={{{name!r}: ma.Images(layout={found.axes!r})}}")
+        return replace(self, layout=layout.with_classes(found.axes, like or xp.layout) if self.soft else found.axes)
+
+    def size(self, x: Array) -> Size:
+        """The spatial size of settled masks."""
+        found = layout.of_masks(x, self.layout, self.spatial, 0)
+        return found.size(_xp.of(x), x)
 
     def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
         """The mixed masks."""
@@ -101,7 +147,8 @@ class Masks:
             self.ignore_index,
             num_classes=self.num_classes,
             soft=self.soft,
-            channels=self.channels,
+            layout=self.layout,
+            spatial=self.spatial,
             source=source,
         )
 
@@ -148,8 +195,10 @@ class Keep:
 class Boxes:
     """Boxes of objects, with what belongs to each: all that are to be seen, each with how much of it is.
 
-    A dict of "boxes" and arrays beside them ("labels", "masks", "keypoints", ids), a list of n such dicts or of n
-    arrays, or boxes alone. A dict comes back with a "weight" a box, the visible part of it, which is 0 in empty slots.
+    A dict of "boxes" and arrays beside them ("labels", "masks", "keypoints", "iscrowd", ids), a list of n such dicts or
+    of n arrays, or boxes alone. A dict comes back with a "weight" a box, the visible part of it, which is 0 in empty
+    slots. "area" is computed anew from the mixed boxes; what belongs to the image, "image_id", "orig_size", "size" and
+    single numbers or texts, stays that of the base sample.
 
     Args:
         format: "xyxy", "xywh", "cxcywh" or "yxyx".
@@ -180,18 +229,32 @@ class Boxes:
         if "boxes" not in x:
             raise ValueError(f"boxes: expected a dict with 'boxes', got {_quoted(x)}")
         self._check_said(x["boxes"])
-        own, of_source = ({} if given is None else dict(given) for given in (x, source))
+        kept = {name: Keep().mix(mix, value, None, {}) for name, value in x.items() if _is_of_image(name, value)}
+        own, of_source = (
+            {name: _comparable(name, value) for name, value in (given or {}).items() if name not in (*kept, "area")}
+            for given in (x, source)
+        )
         boxes, valid = own.pop("boxes"), own.pop("valid", None)
         others = {"source": of_source.pop("boxes", None), "valid_source": of_source.pop("valid", None)}
         mixed = mix.boxes(boxes, own, *self._options, valid=valid, labels_source=of_source or None, **others)
         labels: Mapping[str, Any] = mixed.labels or {}
-        named, weight = {"boxes": mixed.boxes, **labels, "valid": mixed.valid}, mixed.weight
-        if "weight" in labels:  # it was mixed before
-            before = labels["weight"]
-            weight = (
-                [w * b for w, b in zip(weight, before, strict=True)] if isinstance(weight, list) else weight * before
+        named, weight = {"boxes": mixed.boxes, **labels, "valid": mixed.valid, **kept}, mixed.weight
+        if "area" in x:
+            named["area"] = _per_array(self._area, mixed.boxes, mixed.weight, x["area"])
+        if "masks" in x:
+            named["masks"] = _per_array(
+                lambda masks, like: _xp.of(like).cast(masks, like.dtype), labels["masks"], x["masks"]
             )
+        if "weight" in labels:  # it was mixed before
+            weight = _per_array(lambda one, before: one * before, weight, labels["weight"])
         return {**{name: named[name] for name in x}, "weight": weight}
+
+    def _area(self, boxes: Array, weight: Array, like: Array) -> Array:
+        """The areas of boxes, 0 in empty slots, in the dtype that areas came in."""
+        xp, d = _xp.of(boxes), boxes.shape[-1] // 2
+        sides = boxes[..., d:] if self.format.endswith("wh") else boxes[..., d:] - boxes[..., :d]
+        area = reduce(mul, [sides[..., axis] for axis in range(d)])
+        return xp.cast(xp.where(weight > 0, area, area * 0), like.dtype)
 
     def _check_said(self, boxes: Any) -> None:
         """Refuse boxes that say of themselves, as torchvision's do, that they are of another format."""
@@ -238,8 +301,48 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
+_OF_IMAGE = ("image_id", "orig_size", "size")  # what detection datasets say of an image, in a dict of its boxes
+
+
+def _is_of_image(name: str, value: Any) -> bool:
+    """Whether values of a dict of boxes belong to the image and not to a box."""
+    if name in _OF_IMAGE:
+        return True
+    if isinstance(value, list):
+        return bool(value) and all(not getattr(one, "shape", ()) for one in value)
+    return len(getattr(value, "shape", (0, 0))) < 2
+
+
+def _comparable(name: str, value: Any) -> Any:
+    """Masks of objects as bools."""
+    if name != "masks":
+        return value
+    return _per_array(lambda masks: masks != 0 if "int" in _xp.of(masks, name).dtype(masks) else masks, value)
+
+
+def _per_array(function: Callable[..., Any], *values: Any) -> Any:
+    """The function's value of arrays, or of those of each sample; the last list may be shorter or longer."""
+    first, *others = values
+    if not isinstance(first, list):
+        return function(first, *others)
+    return [function(one, *(other[i % len(other)] for other in others)) for i, one in enumerate(first)]
+
+
+@dataclass(frozen=True)
+class Further:
+    """A part that nothing was said of: images where they are like the first ones, or sample weights.
+
+    Args:
+        first: the path of the first images.
+        weights: whether it may be sample weights.
+    """
+
+    first: str
+    weights: bool = False
+
+
 Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | PerSource | Values | Keep
-Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None]
+Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None] | str | Field
 
 KINDS: dict[str, type[Field]] = {
     **dict.fromkeys(("image", "images", "pixel_values"), Images),
@@ -261,7 +364,11 @@ def written(fields: Fields | None) -> Any:
     """What `fields` says in dicts, lists and texts alone, as a configuration file can hold it."""
     if fields is None or isinstance(fields, Mapping):
         return None if fields is None else {name: _written(what) for name, what in fields.items()}
-    return [_written(what) for what in fields]
+    return [_written(what) for what in _listed(fields)]
+
+
+def _listed(fields: Any) -> Any:
+    return [fields] if isinstance(fields, (str, Field)) else fields
 
 
 def _written(what: str | Field | None) -> Any:
@@ -272,7 +379,7 @@ def read(fields: Any) -> Any:
     """What `written` made of fields, as fields again; fields themselves stay what they are."""
     if fields is None or isinstance(fields, Mapping):
         return None if fields is None else {name: _read(what) for name, what in fields.items()}
-    return [_read(what) for what in fields]
+    return [_read(what) for what in _listed(fields)]
 
 
 def _read(what: Any) -> Any:
@@ -286,9 +393,13 @@ def arrays(name: str, kind: Field, x: Any) -> dict[str, Array]:
     """The arrays of a field by name, which have to be of the library of all; of lists and texts there are none."""
     if isinstance(kind, (Keep, PerSource)) and is_list(x):
         return {}
-    if isinstance(kind, Boxes) and isinstance(x, list):
-        return {path: array for i, row in enumerate(x) for path, array in tree.leaves(row, f"{name}/{i}").items()}
-    return tree.leaves(x, name)
+    rows = enumerate(x) if isinstance(kind, Boxes) and isinstance(x, list) else ()
+    held = {path: value for i, row in rows for path, value in tree.columns(row, f"{name}/{i}").items()}
+    held = held or tree.columns(x, name)
+    if not isinstance(kind, Boxes):
+        return held
+    each = {f"{path}/{i}": y for path, x in held.items() for i, y in enumerate(x if isinstance(x, list) else [x])}
+    return {path: x for path, x in each.items() if _xp.find(x) is not None or path.split("/")[-2] == "boxes"}
 
 
 def is_list(x: Any) -> bool:
@@ -296,57 +407,145 @@ def is_list(x: Any) -> bool:
     return isinstance(x, list) or (isinstance(x, np.ndarray) and x.dtype.kind in "OSU")
 
 
-def resolve(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> dict[str, Field]:
-    """What each field is, by its path: as `fields` says, or by its name; one that is neither is refused."""
+def resolve(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> dict[str, Any]:
+    """What each field is, by its path: as `fields` says, or by its name; one that is neither is refused.
+
+    Parts of which only their arrays can say what they are come as `Further`; `settle` looks at those.
+    """
     said = _by_name(batch, fields)
-    kinds = _kinds(batch, said, num_classes)
+    try:
+        kinds = _kinds(batch, said, num_classes)
+    except RecursionError:
+        raise ValueError("batch: expected dicts and tuples in an end, got one that contains itself") from None
     for name in said:
-        if not any(_is_called(path, name) for path in kinds):
+        if not any(_is_called(path, name) or path.startswith(f"{name}/") for path in kinds):
             raise ValueError(f"fields: {name!r} is not in the batch, which has {_quoted(kinds)}")
     return kinds
 
 
 def _by_name(batch: tree.Tree, fields: Fields | None) -> dict[str, str | Field]:
-    if fields is None or isinstance(fields, Mapping):
+    parts = tree.parts(batch)
+    if fields is None or (isinstance(fields, Mapping) and parts is not None):
         return dict(fields or {})
-    names = [] if isinstance(batch, Mapping) else list(tree.parts(batch) or {})
-    if isinstance(fields, str) or len(names) != len(fields):
+    names = [""] if parts is None else [] if isinstance(batch, Mapping) else list(parts)
+    listed = list(fields.values()) if isinstance(fields, Mapping) else _listed(fields)
+    if len(names) != len(listed):
         raise ValueError(
             f"fields: expected a dict by name, or of a tuple one for each of its {len(names)} parts, got {fields!r}"
         )
-    return {name: what for name, what in zip(names, fields, strict=True) if what is not None}
+    return {name: what for name, what in zip(names, listed, strict=True) if what is not None}
 
 
 def _kinds(
-    batch: tree.Tree, said: Mapping[str, str | Field], num_classes: int | None, name: str = ""
-) -> dict[str, Field]:
-    what = next((said[called] for called in (name, name.rpartition("/")[2]) if called in said), None)
-    held = tree.parts(batch, name)
-    if isinstance(batch, Mapping) and _is_of_objects(name, what):
-        held = None
-    if held is not None and what is None:
-        return {
-            path: kind
-            for child, value in held.items()
-            for path, kind in _kinds(value, said, num_classes, child).items()
-        }
-    if held is not None:
+    batch: tree.Tree, said: Mapping[str, str | Field], num_classes: int | None, name: str = "", of_all: Any = None
+) -> dict[str, Any]:
+    what = next((said[called] for called in (name, name.rpartition("/")[2]) if called in said), of_all)
+    held = None if _is_leaf(batch, name, what) else tree.parts(batch, name)
+    if held is None:
+        return {name: _field(name, what, num_classes)}
+    if what is not None and isinstance(batch, Mapping):
         raise ValueError(
             f"field {name!r}: expected an array to be {what!r}, got {_quoted(held)}; say what each of these is"
         )
-    kind = _field(name, what, num_classes)
-    return {name: kind}
+    in_order = not isinstance(batch, Mapping)
+    kinds: dict[str, Any] = {}
+    for at, (path, value) in enumerate(held.items()):
+        guess = what
+        if what is None and in_order and not isinstance(value, Mapping) and not _is_said(path, said):
+            guess = _by_place(name, at, list(held))
+        for found, kind in _kinds(value, said, num_classes, path, guess).items():
+            if found in kinds:
+                raise ValueError(f"batch: expected one field for each path, got two of {found!r}; rename one")
+            kinds[found] = kind
+    return kinds
+
+
+def _is_said(path: str, said: Mapping[str, Any]) -> bool:
+    return path in said or path.rpartition("/")[2] in said
+
+
+def _by_place(name: str, at: int, paths: list[str]) -> Images | Further | None:
+    """What a part of a tuple is by its place: of images, or the third one of the batch."""
+    if not name:
+        return Further("images", weights=True) if at == 2 and len(paths) == len(tree.POSITIONS) else None
+    if KINDS.get(name.rpartition("/")[2]) is not Images:
+        return None
+    return Further(paths[0]) if at else Images()
+
+
+def _is_leaf(batch: tree.Tree, name: str, what: Any) -> bool:
+    """Whether a container is one field: a dict or a list of what belongs to boxes, or a list of things to be kept."""
+    if isinstance(batch, list):
+        return bool(name) and (_is_of_objects(name, what) or _is_a(what, (Keep, PerSource)))
+    return isinstance(batch, Mapping) and _is_of_objects(name, what)
+
+
+def _is_a(what: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(what, kinds) or (isinstance(what, str) and _SAID.get(what) in kinds)
+
+
+def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") -> tuple[dict[str, Field], Size]:
+    """What each field is, with the layout of each settled; and the size that a mix of them is drawn for.
+
+    Args:
+        kinds: what `resolve` found.
+        held: the values.
+        like: "nhwc" or "nchw", in place of the library's own layout.
+    """
+    fields: dict[str, Any] = {}
+    for name, kind in kinds.items():
+        kind = _further(name, kind, held, fields) if isinstance(kind, Further) else kind
+        fields[name] = kind.settled(name, held[name], like) if isinstance(kind, Images) else kind
+    of_images = next((name for name, kind in fields.items() if isinstance(kind, Images)), None)
+    size = None if of_images is None else fields[of_images].size(held[of_images])
+    for name, kind in fields.items():
+        if isinstance(kind, Masks):
+            fields[name] = kind.settled(name, held[name], None if size is None else len(size), like)
+    of_masks = next((name for name, kind in fields.items() if isinstance(kind, Masks)), None)
+    if size is None and of_masks is None:
+        raise ValueError(f"expected an image field to draw for, got {_quoted(held)}; name one in fields=")
+    return fields, fields[of_masks].size(held[of_masks]) if size is None else size
+
+
+def _further(name: str, further: Further, held: Mapping[str, Any], fields: Mapping[str, Any]) -> Field:
+    """What a part is that nothing was said of; a ValueError where it may be several things."""
+    x, xp = held[name], _xp.find(held[name])
+    first = fields.get(further.first)
+    if xp is not None:
+        if further.weights and xp.dtype(x) in FLOATS and _is_column(x):
+            return Values()
+        plain = isinstance(first, Images) and first == Images(first.layout, first.spatial)
+        if plain and _is_like(xp, x, held[further.first], first):
+            return first
+    what = "sample weights, floats (n,) or (n, 1), or images" if further.weights else "images"
+    came = f"{xp.dtype(x)} of the shape {tuple(x.shape)}" if xp else type(x).__name__
+    raise ValueError(
+        f"{name}: expected {what} like {further.first!r}, floats with three channels, got {came}; say what it is: "
+        f"pass fields={{{name!r}: 'images'}} (or 'masks', 'values', 'labels', 'keep')"
+    )
+
+
+def _is_column(x: Array) -> bool:
+    return len(x.shape) == 1 or (len(x.shape) == 2 and x.shape[1] == 1)
+
+
+def _is_like(xp: Library, x: Array, first: Array, kind: Images) -> bool:
+    """Whether an array is images like others, floats with three channels: no mask and no target is."""
+    axes = layout.parse(kind.layout or "", kind.spatial)
+    same = _xp.find(first) == xp and xp.dtype(x) == xp.dtype(first) and len(x.shape) == len(axes.axes)
+    return same and xp.dtype(x) in FLOATS and "c" in axes.axes and axes.channels(x) == 3
 
 
 def _is_of_objects(name: str, what: str | Field | None) -> bool:
     """Whether a dict is one field: what belongs to boxes."""
-    known = _SAID.get(what) if isinstance(what, str) else KINDS.get(name.rpartition("/")[2])
-    return isinstance(what, Boxes) or known is Boxes
+    return _is_a(what, (Boxes,)) or (what is None and KINDS.get(name.rpartition("/")[2]) is Boxes)
 
 
-def _field(name: str, what: str | Field | None, num_classes: int | None) -> Field:
+def _field(name: str, what: Any, num_classes: int | None) -> Any:
+    if not name and what is None:
+        return Images()
     if what is not None and not isinstance(what, str):
-        if not isinstance(what, Field):
+        if not isinstance(what, Field | Further):
             raise TypeError(f"field {name!r}: expected what it is, such as 'images' or ma.Images(), got {what!r}")
         kind = what
     else:

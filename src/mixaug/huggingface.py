@@ -116,7 +116,6 @@ class MixTrainer(Trainer):  # type: ignore[misc]
     def _mixed(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if self.compute_loss_func is None:
             _check_labels(inputs, self._problem)
-        _check_images(inputs, self.fields)
         key = (self.mix_seed, int(self.state.epoch or 0), self.state.global_step, self._micro_step, self._data_rank())
         num_classes = self._config.num_labels
         mixed: dict[str, Any] = mix_batch(self.recipe, inputs, key=key, num_classes=num_classes, fields=self.fields)
@@ -171,16 +170,6 @@ def _check_labels(inputs: Mapping[str, Any], problem: str | None) -> None:
         )
     if problem == _MULTI and not rows:
         raise ValueError(f"labels: expected zeros and ones (n, num_labels) for a multi-label model, got {shape}")
-
-
-def _check_images(inputs: Mapping[str, Any], fields: Fields | None) -> None:
-    """Refuse clips that would be mixed as if their frames were channels."""
-    axes = getattr(inputs.get("pixel_values"), "ndim", 4)
-    if axes > 4 and "pixel_values" not in (fields or {}):
-        raise ValueError(
-            f"pixel_values: expected images (n, channels, height, width), got {axes} axes; "
-            "say which axis the channels are: fields={'pixel_values': ma.Images(channels=...)}"
-        )
 
 
 def _checked_rows(labels: Any, num_labels: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -12,13 +12,13 @@ import keras
 
 from . import _xp
 from ._xp import Array
-from .apply.images import DEFAULT
-from .batch import Batch, Options, mix_batch
+from .batch import Batch, Options, check_labels, mix_batch
 from .epoch import Source
-from .fields import Fields, Images, Masks, read, resolve, written
+from .fields import Fields, read, resolve, settle, written
 from .hints import known_options
 from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
+from .tree import several
 
 
 class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
@@ -181,15 +181,12 @@ def _as_tensor(x: Array) -> Array:
     return keras.ops.convert_to_tensor(x) if xp is None or xp.name == "numpy" else x
 
 
-def _planes(batch: Batch, fields: Fields | None) -> Fields:
-    """What each field is, with the channels where Keras' configuration says, unless the field says it."""
-    channels = keras.config.image_data_format().removeprefix("channels_")
-    return {
-        name: replace(kind, channels=channels)
-        if isinstance(kind, (Images, Masks)) and kind.channels == DEFAULT
-        else kind
-        for name, kind in resolve(batch, fields, None).items()
-    }
+def _settled(batch: Batch, fields: Fields | None) -> Fields:
+    """What each field is, in the layout of Keras' configuration unless the field says another."""
+    like = "nhwc" if keras.config.image_data_format() == "channels_last" else "nchw"
+    kinds = resolve(batch, fields, None)
+    kinds, _ = settle(kinds, several(batch, kinds), like)
+    return kinds if "" not in kinds else kinds[""]
 
 
 @keras.saving.register_keras_serializable(package="mixaug")
@@ -252,7 +249,8 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         step, epoch = (batch.pop(name, None) if isinstance(batch, dict) else None for name in ("step", "epoch"))
         if step is None:
             step = self._counted(batch)
-        fields = _planes(batch, self.fields)
+        check_labels(batch, self.recipe if training else identity(), self.fields)
+        fields = _settled(batch, self.fields)
         options = Options(num_classes=self.num_classes, fields=fields, return_mix=self.return_mix)
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         if not training:

@@ -14,11 +14,11 @@ import numpy as np
 from . import _xp, archive
 from ._xp import Array, Library
 from .apply import images, labels, masks, objects, rows, values
-from .apply.images import DEFAULT
 from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
 from .apply.visible import Visible, visible
 from .checks import check_array, check_lam, check_region, check_size, check_values
 from .keys import draw_version
+from .layout import of_images, of_masks, with_classes
 from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, joined_regions, settle
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
@@ -83,8 +83,9 @@ class Mix:
     def images(
         self,
         x: Array | None,
-        channels: str | None = DEFAULT,
+        layout: str | None = None,
         *,
+        spatial: str | None = None,
         source: Array | None = None,
         dtype: Any = None,
         scale: Any = None,
@@ -96,11 +97,13 @@ class Mix:
             output = scale * sum_k pixel_weights()[k] * source[index[k]] + offset
 
         Args:
-            x: (n, *size, c), (n, c, *size) or (n, *size): uint8, float16, bfloat16, float32 or float64; not written to.
-                Where the size is another than the mix was drawn for, pixel j of h belongs to the pixel
+            x: uint8, float16, bfloat16, float32 or float64, or int16 or uint16 that dtype= and scale= make floats of; not
+                written to. Where the size is another than the mix was drawn for, pixel j of h belongs to the pixel
                 floor((j + 1/2) * H / h) of that, along each axis. None: the base samples are rows of the source too.
-            channels: where the channel axis is: "last", "first", or None where there is none. By default first in
-                PyTorch, last elsewhere.
+            layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw", "nhw",
+                "ntchw" or "nc". By default "nhwc", "nchw" in PyTorch, unless the shape may mean something else.
+            spatial: the axes that the mix was drawn over, such as "thw"; by default those of d, h and w that are there,
+                else t. Other axes share the mix.
             source: the array that the sources are rows of, where that is not x; it may be a whole dataset.
             dtype: of the output, one of those above; by default that of x.
             scale: a number, or one a channel; float32.
@@ -130,8 +133,9 @@ class Mix:
         if x is None and source is None:
             raise ValueError("images: expected images or a source, got neither")
         xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
-        units = images.in_units(xp, given, channels, dtype, scale, offset)
-        return images.mix(xp, x, source, self.index, self.region, self.size, channels, units, out)
+        axes = of_images(given, layout, spatial)
+        units = images.in_units(xp, given, axes, dtype, scale, offset)
+        return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
 
     @_xp.no_autograph
     def masks(
@@ -141,7 +145,8 @@ class Mix:
         *,
         num_classes: int | None = None,
         soft: bool = False,
-        channels: str | None = DEFAULT,
+        layout: str | None = None,
+        spatial: str | None = None,
         source: Array | None = None,
     ) -> Array:
         """Mix masks of class ids, of the images' size or of another.
@@ -151,14 +156,15 @@ class Mix:
             w[k] = pixel_weights()[k] where m[index[k]] is not ignored, else 0
 
         Args:
-            m: (n, *size) of any integer dtype or bool, with a channel axis or without; not written to. Mask pixel j of
-                h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what is seen there is seen in it.
+            m: (n, *size) of any integer dtype or bool, with a channel axis or without; with `soft` also floats or bools
+                (n, *size, num_classes), the shares of the classes, of which output = sum_k pixel_weights()[k] * m. Not
+                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what is seen there is seen in it.
             ignore_index: the id of pixels that say nothing. Without `soft` it is an id like any other: an output is
                 ignored exactly where the pixel chosen for it is.
             num_classes: how many classes there are; ids on the host are checked.
             soft: whether to give the share of each class, for which num_classes is needed.
-            channels: where the channel axis is, if there is one, and with `soft` that of the classes: "last" or
-                "first". By default first in PyTorch, last elsewhere.
+            layout, spatial: as for `images`; by default that of the images, with a channel axis or without. With `soft`
+                c is the axis of the classes, last by default and first in PyTorch, whether m has one or not.
             source: the masks that the sources are rows of, where that is not m.
 
         Returns:
@@ -179,8 +185,12 @@ class Mix:
         box. Blends of masks have no ids: take `soft`, or that of the heavier image.
         """
         xp, mix = self._beside(masks=m, source=source)
-        mixed = masks.shares if soft else masks.mix
-        return mixed(xp, m, source, mix.index, mix.region, mix.size, channels, num_classes, ignore_index)
+        given = xp, m, source, mix.index, mix.region, mix.size
+        axes = of_masks(m, layout, spatial, len(mix.size), classes=num_classes if soft else None)
+        if not soft:
+            return masks.mix(*given, axes, num_classes, ignore_index)
+        out = with_classes((layout or axes.axes).lower(), xp.layout)
+        return masks.shares(*given, axes, out, num_classes, ignore_index)
 
     @_xp.no_autograph
     def labels(

@@ -25,6 +25,7 @@ class Pairing(ABC):
     """A distribution over sources: a frozen value, drawn as a pure function of a key and what it needs to see."""
 
     needs: ClassVar[str | None] = None  #: "labels" or "values": the kind of the field that it has to see
+    field: str | None = None  #: the name of that field, where it is not the first of its kind
 
     @abstractmethod
     def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
@@ -113,8 +114,13 @@ class Replacement(Pairing):
 
 @dataclass(frozen=True)
 class SameClass(Pairing):
-    """Only rows of the same class, equally likely; a row that is alone in its class is left unmixed."""
+    """Only rows of the same class, equally likely; a row that is alone in its class is left unmixed.
 
+    Args:
+        field: the name of the field that has the classes, such as "domain"; by default the first labels.
+    """
+
+    field: str | None = None
     needs: ClassVar[str | None] = "labels"
 
     def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
@@ -127,9 +133,13 @@ class SameClass(Pairing):
 class OtherClass(Pairing):
     """Only rows of another class, equally likely; where there is but one class nothing is mixed.
 
+    Args:
+        field: the name of the field that has the classes, such as "domain"; by default the first labels.
+
     Tokozume et al. 2018, "Between-class Learning for Image Classification", pairs so.
     """
 
+    field: str | None = None
     needs: ClassVar[str | None] = "labels"
 
     def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
@@ -145,8 +155,12 @@ class Balanced(Pairing):
     For imbalanced data: rare classes are sources as often as common ones (Galdran et al. 2021, "Balanced-MixUp for
     Highly Imbalanced Medical Image Classification", samples so from the dataset). Where the only row of the class is
     the own one, it is left unmixed.
+
+    Args:
+        field: the name of the field that has the classes, such as "domain"; by default the first labels.
     """
 
+    field: str | None = None
     needs: ClassVar[str | None] = "labels"
 
     def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
@@ -165,6 +179,7 @@ class Near(Pairing):
 
     Args:
         sigma: how near, in the units of the values, above 0.
+        field: the name of the field that has the values; by default the first of its kind.
 
     Raises:
         ValueError: a sigma that is none.
@@ -174,6 +189,7 @@ class Near(Pairing):
     """
 
     sigma: float
+    field: str | None = None
     needs: ClassVar[str | None] = "values"
 
     def __post_init__(self) -> None:

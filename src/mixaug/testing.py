@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _xp, keys
 from ._xp import Array
+from .layout import SPATIAL
 from .mix import Mix
 from .recipes import KNOWN, Recipe, check_recipe, read
 
@@ -103,6 +104,11 @@ class _Case:
         self._check_definition()
         self._check_masks()
 
+    @property
+    def layout(self) -> str:
+        """That of images with their channels last."""
+        return f"n{SPATIAL[len(self.size)]}c"
+
     @cached_property
     def mix(self) -> Mix:
         """That which NumPy draws."""
@@ -153,7 +159,7 @@ class _Case:
         self._expect_close(law, "lam", self.mix.lam[:, some], "mean weight", of_weights)
         images = _own_class_everywhere(self.n, self.size)
         labels = self.mix.labels(np.arange(self.n), self.n)
-        visible = (self.mix.images(images, "last") * self.seen[..., None]).sum(axis=axes, dtype=np.float64)
+        visible = (self.mix.images(images, self.layout) * self.seen[..., None]).sum(axis=axes, dtype=np.float64)
         self._expect_close(
             law, "weight of a class", labels[some], "part of the pixels", visible[some] / count[some, None]
         )
@@ -162,7 +168,7 @@ class _Case:
         x = np.random.default_rng(0).random((self.n, *self.size, 2), np.float32)
         before = x.copy()
         x.flags.writeable = False
-        images, region = self.mix.images(x, "last"), self.mix.region
+        images, region = self.mix.images(x, self.layout), self.mix.region
         self._expect((x == before).all() and not np.shares_memory(images, x), "inputs are not written to", "they were")
         weights = region.pixel_weights(_xp.common(), self.n, self.size)[..., None]
         mixed = (weights * _shown(self.mix, x[self.mix.index])).sum(axis=0)
@@ -192,7 +198,7 @@ class _Case:
         @_xp.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
             mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, self.size, keys.make(KEY), None, 0)
-            return mix, mix.images(x, "last")
+            return mix, mix.images(x, self.layout)
 
         with self._failing(law):
             mix, images = (xp.compiled(run) if compiled else run)(x)
@@ -205,7 +211,7 @@ class _Case:
             self._expect(same, law, f"{part} is {held.dtype} {held.shape} and not {want.dtype} {want.shape}")
             off = abs(held.astype(np.float64) - want).max(initial=0)
             self._expect(off <= apart, law, f"{part} is {off:g} off")
-        self._expect_close(law, "pixel", np.asarray(images), "NumPy's", self.mix.images(np.asarray(x), "last"))
+        self._expect_close(law, "pixel", np.asarray(images), "NumPy's", self.mix.images(np.asarray(x), self.layout))
         unwritten = (np.asarray(x) == _own_class_everywhere(self.n, self.size)).all()
         self._expect(unwritten, "inputs are not written to", f"they were, in {xp.display_name}")
 

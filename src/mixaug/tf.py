@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from . import _xp, keys, tree
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
-from .fields import Fields, PerSource, resolve
+from .fields import Fields, Images, PerSource, resolve
 from .hints import known_options
 from .mix import Mix, by_row
 from .recipes import Recipe, check_recipe
@@ -34,6 +34,7 @@ def mixed(
     seed: int = 0,
     epoch: int | tf.Variable | None = None,
     graph: bool = False,
+    batched: bool = False,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
     **options: Unpack[Options],
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
@@ -49,6 +50,7 @@ def mixed(
             draws anew, and the same program gives the same stream again.
         graph: whether to mix by operations of a graph, which can be saved or sent to another process, as `tf.data`'s
             service does. By default batches are mixed by the loops that NumPy arrays are, several times as fast.
+        batched: True if elements are batches whose shapes look like those of single samples, which are refused.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
         options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
 
@@ -73,7 +75,8 @@ def mixed(
             raise TypeError(
                 "mixed: expected a dataset, got elements of one; write ds.apply(ma.tf.mixed(...)), not ds.map"
             )
-        _check_batched(ds)
+        if not batched:
+            _check_batched(ds, options.get("fields"))
 
         def mix(epoch_key: keys.Key, element: tuple[Any, Batch], options: Options = options) -> Batch:
             at, batch = element
@@ -310,12 +313,29 @@ def _ranks(ds: tf.data.Dataset) -> dict[str, tf.TensorShape]:
     return {name: spec.shape for name, spec in tree.leaves(ds.element_spec).items()}
 
 
-def _check_batched(ds: tf.data.Dataset) -> None:
-    for name, shape in _ranks(ds).items():
-        if shape.rank == 0:
-            raise ValueError(
-                f"mixed: expected a dataset of batches, got single samples ({name!r} has no axes); batch() it first"
-            )
+def _check_batched(ds: tf.data.Dataset, fields: Fields | None) -> None:
+    """Refuse elements that are single samples, or may be: single values, fields of other lengths, images of few axes."""
+    spec = ds.element_spec
+    kinds = resolve(spec, fields, None)
+    shapes = {
+        path: x.shape for name, x in tree.several(spec, kinds).items() for path, x in tree.columns(x, name).items()
+    }
+    lengths = {shape[0] for shape in shapes.values() if shape.rank} - {None}
+    few = [name for name, kind in kinds.items() if isinstance(kind, Images) and _is_single(shapes[name], kind)]
+    if few or len(lengths) > 1 or any(shape.rank == 0 for shape in shapes.values()):
+        came = ", ".join(
+            f"{name or 'images'!r} {tuple(shape)}" for name, shape in shapes.items() if shape.rank is not None
+        )
+        raise ValueError(
+            f"mixed: expected a dataset of batches, got what may be single samples, {came}; batch() it first, or pass "
+            "batched=True if these are batches"
+        )
+
+
+def _is_single(shape: tf.TensorShape, kind: Images) -> bool:
+    """Whether images have the axes of a single sample, as far as their layout says, and a known length."""
+    rank = shape.rank
+    return rank is not None and rank < (len(kind.layout) if kind.layout else 4) and bool(rank) and shape[0] is not None
 
 
 def _are_batched(ds: tf.data.Dataset) -> bool:

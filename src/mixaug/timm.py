@@ -108,7 +108,7 @@ class Mixup:
                 f"target: expected zeros and ones (n, {self.num_classes}) for multi_label, got {tuple(target.shape)}"
             )
         recipe, key = self.recipe if self.mixup_enabled else identity(), (self.seed, self.step, *_ranks())
-        fields = {"images": Images("first")}
+        fields = {"images": Images("nchw")}
         samples, labels, *mix = mix_batch(
             recipe, (x, target), key=key, num_classes=self.num_classes, fields=fields, return_mix=self.return_mix
         )

@@ -511,19 +511,15 @@ def _checked_dataset(dataset: Any) -> Any:
     return dataset
 
 
-def _as_they_came(mixed: Batch, batch: Batch) -> Batch:
-    """The mixed fields, those that came as tv_tensors as such."""
-    given = tree.leaves(batch)
-    return tree.each(mixed, lambda name, x: _wrapped(x, given.get(name)))
-
-
-def _wrapped(x: Any, given: Any) -> Any:
-    """A mixed value as the tv_tensor that was given, in lists and dicts of objects too."""
+def _as_they_came(x: Any, given: Any) -> Any:
+    """A mixed batch whose fields are the tv_tensors that were given, in dicts, tuples and lists too."""
     if isinstance(x, list) and isinstance(given, list) and given:
-        return [_wrapped(row, given[i % len(given)]) for i, row in enumerate(x)]  # there may be several copies
-    if isinstance(x, dict) and isinstance(given, dict):
-        return {name: _wrapped(value, given.get(name)) for name, value in x.items()}
-    if not _is_tv_tensor(type(given)):
+        return [_as_they_came(row, given[i % len(given)]) for i, row in enumerate(x)]  # there may be several copies
+    if isinstance(x, dict) and isinstance(given, Mapping):
+        return {name: _as_they_came(value, given.get(name)) for name, value in x.items()}
+    if isinstance(x, tuple) and isinstance(given, tuple) and len(x) == len(given):
+        return tree.like(x, [_as_they_came(*pair) for pair in zip(x, given, strict=True)])
+    if not _is_tv_tensor(type(given)) or not isinstance(x, Tensor):
         return x
     return import_module("torchvision.tv_tensors").wrap(x, like=given)
 

@@ -11,6 +11,8 @@ from . import _xp
 from ._xp import Array
 
 DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
+FLOATS = DTYPES[1:]
+INTEGERS = ("int16", "uint16")  #: dtypes that come out as floats, in units that have to be said
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Units:
 def checked(dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | None) -> Units:
     """The units of images of that dtype and so many channels, where some are said; an error for what is none."""
     named = dtype if wanted is None else _named(wanted)
-    if named not in DTYPES:
+    if named not in DTYPES and not (named == dtype and dtype in INTEGERS):
         raise TypeError(f"dtype: expected {', '.join(DTYPES)}, got {wanted!r}")
     if scale is None and offset is None:
         return Units(named)
@@ -43,6 +45,24 @@ def checked(dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | No
         raise ValueError('scale: expected dtype= beside it for uint8 images, got none; pass dtype="float32"')
     scale = _per_channel("scale", 1.0 if scale is None else scale, channels)
     return Units(named, scale, _per_channel("offset", 0.0 if offset is None else offset, channels))
+
+
+def check_integers(dtype: str, wanted: Any, scaled: bool, what: str, say: str) -> None:
+    """Refuse images of integers that floats are made of, unless it is said how.
+
+    Args:
+        dtype: the dtype of the images.
+        wanted: the name of that of the output, or None.
+        scaled: whether a scale or an offset was said.
+        what: the name of the images, for the sentence.
+        say: how a reader passes options, with their place as "{}".
+    """
+    if dtype in INTEGERS and (wanted is None or _named(wanted) not in FLOATS or not scaled):
+        options = say.replace("{}", f'dtype="float32", scale=1 / {np.iinfo(dtype).max}')
+        raise TypeError(
+            f"{what}: expected a float dtype= and a scale= for images of {dtype}, which say what becomes of their "
+            f"numbers, got dtype={wanted!r} and {'a' if scaled else 'no'} scale; pass {options}"
+        )
 
 
 def _per_channel(name: str, given: Any, channels: int | None) -> Array:

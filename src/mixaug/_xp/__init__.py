@@ -33,7 +33,7 @@ class Library(Protocol):
     @property
     def display_name(self) -> str: ...
     @property
-    def channels(self) -> str: ...  # where its users keep them: "first" or "last"
+    def layout(self) -> str: ...  # that of images, as its users keep them
     def compiled(self, function: F) -> F: ...  # by a compiler that may round differently, where there is one
     def fused(self) -> Any: ...  # the module of that name, where arrays are NumPy's and Numba is there; else None
     def constant(self, x: Any) -> Array: ...

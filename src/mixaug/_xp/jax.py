@@ -18,7 +18,7 @@ from jax._src.core import trace_state_clean
 
 from . import TREES, Array, Dim, F, Library
 
-name, display_name, channels = "jax", "JAX", "last"
+name, display_name, layout = "jax", "JAX", "nhwc"
 stack, where, transpose, reshape, matmul = jnp.stack, jnp.where, jnp.transpose, jnp.reshape, jnp.matmul
 maximum, minimum, floor, rint, exp = jnp.maximum, jnp.minimum, jnp.floor, jnp.rint, jnp.exp
 log1p, absolute, log_softmax = jnp.log1p, jnp.abs, jax.nn.log_softmax

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import Array, Dim, F, Library, loops, span
 
-name, display_name, channels = "numpy", "NumPy", "last"
+name, display_name, layout = "numpy", "NumPy", "nhwc"
 stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
 reshape, log1p, absolute, ratio = np.reshape, np.log1p, np.abs, np.true_divide

@@ -13,7 +13,7 @@ from tensorflow.python.eager import record
 
 from . import Array, Dim, F, Library
 
-name, display_name, channels = "tensorflow", "TensorFlow", "last"
+name, display_name, layout = "tensorflow", "TensorFlow", "nhwc"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
 log1p, absolute, log_softmax, ratio = tf.math.log1p, tf.abs, tf.nn.log_softmax, tf.divide

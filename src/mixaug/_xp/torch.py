@@ -32,7 +32,7 @@ class Torch:
     device: torch.device
 
     name = "torch"
-    channels = "first"
+    layout = "nchw"
     stack, where, broadcast, reshape = map(staticmethod, (torch.stack, torch.where, torch.broadcast_to, torch.reshape))
     floor, rint, exp, log1p, absolute = map(staticmethod, (torch.floor, torch.round, torch.exp, torch.log1p, torch.abs))
     ratio = staticmethod(torch.div)

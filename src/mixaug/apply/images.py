@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from .. import _xp, engines
 from .._xp import Array, Dim, Library
 from ..keys import ONE
+from ..layout import Layout, block_size, check_axes
 from ..regions import Dense, Paste, Region, Size, inside, to
 from ..scale import home, same, scaled
-from ..units import DTYPES, Units, checked
+from ..units import DTYPES, INTEGERS, Units, check_integers, checked
 from . import rows
-
-DEFAULT = "default"  #: the channels are where the library's users keep them: first in PyTorch, last elsewhere
-
-
-def size(xp: Library, x: Array, channels: str | None, what: str = "images") -> Size:
-    """The spatial size of a batch: its shape without the rows and the channels."""
-    shape, channels = xp.shape(x), placed(xp, channels, what)
-    spatial = {"last": shape[1:-1], "first": shape[2:], None: shape[1:]}[channels]
-    if not spatial:
-        raise ValueError(
-            f"{what}: expected (n, *size) and channels={channels!r}, got {len(shape)} axes; "
-            "use channels=None for images without a channel axis"
-        )
-    return spatial
 
 
 def mix(
@@ -36,21 +25,51 @@ def mix(
     index: Array,
     region: Region,
     drawn_for: Size,
-    channels: str | None,
+    layout: Layout,
     units: Units | None = None,
     out: Array | None = None,
 ) -> Array:
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
-    channels, given = placed(xp, channels), source if x is None else x
+    given, form = source if x is None else x, layout.form
     units = units or Units(xp.dtype(given))
-    check = partial(_check, xp, x, source, index, drawn_for, channels, units, out)
-    found = size(xp, given, channels)
+    if form.is_plain:
+        check = partial(_check, xp, x, source, index, drawn_for, layout, units, out)
+        return _mixed(xp, x, source, index, region, drawn_for, layout.size(xp, given), form.place, units, out, check)
+    _check(xp, x, source, index, drawn_for, layout, units, out)
+    x, source = (one if one is None else form.view(xp, one) for one in (x, source))
+    viewed = source if x is None else x
+    region, drawn_for = form.region(xp, region, drawn_for or (1,), viewed)
+    mixed = _mixed(xp, x, source, index, region, drawn_for, form.size(xp, viewed), form.place, units, None, _nothing)
+    mixed = form.restore(xp, mixed, given)
+    return mixed if out is None else xp.write(mixed, out)
+
+
+def _nothing() -> None:
+    """What has been checked already."""
+
+
+def _mixed(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    drawn_for: Size,
+    found: Size,
+    place: str | None,
+    units: Units,
+    out: Array | None,
+    check: Callable[[], None],
+) -> Array:
+    """The mixed images of one of the forms that engines know."""
+    given = source if x is None else x
     whole = same(drawn_for, found)
     if not whole or xp.dtype(given) not in DTYPES:  # only what is right can be scaled; engines know dtypes of masks too
         check()
     here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
-    if whole or all(source_box is None for source_box in region.source_box):
-        made = engines.images(xp, x, source, index, here, channels, units, out, check)
+    is_known = xp.dtype(given) in DTYPES  # the loops have no conversion of other integers
+    if is_known and (whole or all(source_box is None for source_box in region.source_box)):
+        made = engines.images(xp, x, source, index, here, place, units, out, check)
         if made is not None:
             return made
     check()
@@ -61,27 +80,30 @@ def mix(
     precise = None if units.keep(xp.dtype(x)) else _precision(xp, x)
     if precise:
         sources = [one if one is None else xp.cast(one, precise) for one in sources]
-    seen = views(xp, sources, region, drawn_for, channels)
-    fill = None if here.fill is None else _filling(xp, here.fill, x, channels, precise)
+    seen = views(xp, sources, region, drawn_for, place)
+    fill = None if here.fill is None else _filling(xp, here.fill, x, place, precise)
     if isinstance(here, Dense):
-        mixed = _dense(xp, seen, here, fill, channels)
+        mixed = _dense(xp, seen, here, fill, place)
     else:
-        mixed = _paste(xp, sources, seen, here, fill, channels)
+        mixed = _paste(xp, sources, seen, here, fill, place)
     if precise:
-        mixed = _converted(xp, mixed, units, precise, channels)
+        mixed = _converted(xp, mixed, units, precise, place)
     if out is not None:
         return xp.write(mixed, out)
     return xp.copy(mixed) if mixed is x else mixed
 
 
 def in_units(
-    xp: Library, x: Array, channels: str | None, dtype: Any = None, scale: Any = None, offset: Any = None
+    xp: Library, x: Array, layout: Layout, dtype: Any = None, scale: Any = None, offset: Any = None
 ) -> Units | None:
-    """The units that mixed images shall be in; None where nothing is said of them."""
+    """The units that mixed images shall be in, along the planes or steps of their form; None where nothing is said."""
     if dtype is None and scale is None and offset is None:
         return None
-    axis = {"first": 1, "last": -1}.get(placed(xp, channels) or "")
-    return checked(xp.dtype(x), dtype, scale, offset, 1 if axis is None else x.shape[axis])
+    units = checked(xp.dtype(x), dtype, scale, offset, layout.channels(x))
+    if units.scale is None:
+        return units
+    scale, offset = (layout.form.per_element(numbers, xp, x) for numbers in (units.scale, units.offset))
+    return Units(units.dtype, scale, offset)
 
 
 def used(region: Region) -> list[bool]:
@@ -91,54 +113,54 @@ def used(region: Region) -> list[bool]:
     return [region.background is not None or box is not None for box in region.box]
 
 
-def views(xp: Library, sources: list[Array], region: Region, drawn_for: Size, channels: str | None) -> list[Array]:
+def views(xp: Library, sources: list[Array], region: Region, drawn_for: Size, place: str | None) -> list[Array]:
     """What each source shows where it is seen: itself, or through its box its source box."""
     return [
-        x if source_box is None else look(xp, x, box, source_box, drawn_for, channels)
+        x if source_box is None else look(xp, x, box, source_box, drawn_for, place)
         for x, box, source_box in zip(sources, region.box, region.source_box, strict=True)
     ]
 
 
 def shown(
-    xp: Library, sources: list[Array], region: Region, here: Region, drawn_for: Size, channels: str | None
+    xp: Library, sources: list[Array], region: Region, here: Region, drawn_for: Size, place: str | None
 ) -> list[Array]:
     """What each source shows at every pixel where it has weight, in its box and in what it is blended into."""
-    seen = views(xp, sources, region, drawn_for, channels)
+    seen = views(xp, sources, region, drawn_for, place)
     if isinstance(here, Dense) or here.background is None:
         return seen
-    spatial = size(xp, sources[0], channels)
+    spatial = block_size(xp, sources[0], place)
     return [
-        view if source_box is None else xp.where(per_channel(inside(xp, box, spatial), channels), view, x)
+        view if source_box is None else xp.where(per_channel(inside(xp, box, spatial), place), view, x)
         for x, view, box, source_box in zip(sources, seen, here.box, here.source_box, strict=True)
     ]
 
 
 def _paste(
-    xp: Library, sources: list[Array], seen: list[Array], here: Paste, fill: Array | None, channels: str | None
+    xp: Library, sources: list[Array], seen: list[Array], here: Paste, fill: Array | None, place: str | None
 ) -> Array:
-    out, spatial = sources[0], size(xp, sources[0], channels)
+    out, spatial = sources[0], block_size(xp, sources[0], place)
     if here.background is not None:
         out = _blend(xp, sources, [rows.over(here.background[j], out) for j in range(here.sources)])
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
-            out = xp.where(per_channel(inside(xp, box, spatial), channels), pasted, out)
+            out = xp.where(per_channel(inside(xp, box, spatial), place), pasted, out)
     if here.hole is not None:
-        out = xp.where(per_channel(~inside(xp, here.hole, spatial), channels), out, fill)
+        out = xp.where(per_channel(~inside(xp, here.hole, spatial), place), out, fill)
     return out
 
 
-def _dense(xp: Library, seen: list[Array], here: Dense, fill: Array | None, channels: str | None) -> Array:
-    weights = [per_channel(here.weight[j], channels) for j in range(here.sources)]
+def _dense(xp: Library, seen: list[Array], here: Dense, fill: Array | None, place: str | None) -> Array:
+    weights = [per_channel(here.weight[j], place) for j in range(here.sources)]
     if xp.dtype(here.weight) != "bool":
         out = _blend(xp, seen, weights)
     else:
         out = seen[0]
         for weight, pasted in zip(weights[1:], seen[1:], strict=True):
             out = xp.where(weight, pasted, out)
-    return out if fill is None else xp.where(per_channel(here.seen(xp), channels), out, fill)
+    return out if fill is None else xp.where(per_channel(here.seen(xp), place), out, fill)
 
 
-def look(xp: Library, x: Array, box: Array, source_box: Array, drawn_for: Size, channels: str | None) -> Array:
+def look(xp: Library, x: Array, box: Array, source_box: Array, drawn_for: Size, place: str | None) -> Array:
     """Images whose box shows their source box, made to fit it.
 
         pixel = source_box[0] + floor((pixel - box[0] + 1/2) * side(source_box) / side(box)) along each axis
@@ -152,7 +174,7 @@ def look(xp: Library, x: Array, box: Array, source_box: Array, drawn_for: Size, 
     right by what it leaves.
     """
     for axis, of in enumerate(drawn_for):
-        at_axis = axis + (2 if channels == "first" else 1)
+        at_axis = axis + (2 if place == "first" else 1)
         length = xp.shape(x)[at_axis]
         resized = not same((length,), (of,))
         at = home(xp, length, of) if resized else xp.cast(xp.arange(length), "int64")
@@ -179,11 +201,14 @@ def _within(xp: Library, index: Array, length: Dim) -> Array:
     return xp.minimum(xp.maximum(index, 0), last)
 
 
-def _filling(xp: Library, fill: Array, x: Array, channels: str | None, precise: str | None) -> Array:
+def _filling(xp: Library, fill: Array, x: Array, place: str | None, precise: str | None) -> Array:
     """What is where nothing is seen, as a pixel of these images."""
-    value = per_channel(fill, channels) if len(fill.shape) > 1 else rows.over(fill, x)
-    if xp.dtype(x) == "uint8":
-        value = xp.minimum(xp.maximum(xp.rint(value), 0.0), 255.0)
+    value = per_channel(fill, place) if len(fill.shape) > 1 else rows.over(fill, x)
+    dtype = xp.dtype(x)
+    if "float" not in dtype:
+        value = xp.minimum(xp.maximum(xp.rint(value), float(np.iinfo(dtype).min)), float(np.iinfo(dtype).max))
+    if dtype in INTEGERS:  # they are converted in any case
+        return xp.cast(value, precise)
     value = xp.cast(value, x.dtype)
     return xp.cast(value, precise) if precise else value
 
@@ -192,10 +217,10 @@ def _precision(xp: Library, x: Array) -> str:
     return "float64" if xp.dtype(x) == "float64" else "float32"
 
 
-def _converted(xp: Library, x: Array, units: Units, precise: str, channels: str | None) -> Array:
+def _converted(xp: Library, x: Array, units: Units, precise: str, place: str | None) -> Array:
     """Values in their units, rounded once."""
     if units.scale is not None:
-        along = (slice(None), *[None] * (len(x.shape) - 2)) if channels == "first" else (slice(None),)
+        along = (slice(None), *[None] * (len(x.shape) - 2)) if place == "first" else (slice(None),)
         scale, offset = (xp.cast(xp.constant(a), precise) for a in (units.scale, units.offset))
         scale, offset = (a[along] if len(a.shape) else a for a in (scale, offset))
         x = x * scale + offset
@@ -222,16 +247,9 @@ def _dot(xp: Library, sources: list[Array], weights: list[Array], dtype: str) ->
     return out
 
 
-def placed(xp: Library, channels: str | None, what: str = "images") -> str | None:
-    """Where the channel axis is, with the default settled."""
-    if channels not in ("last", "first", None, DEFAULT):
-        raise ValueError(f'{what}: expected channels "last", "first" or None, got {channels!r}')
-    return xp.channels if channels == DEFAULT else channels
-
-
-def per_channel(weight: Array, channels: str | None) -> Array:
+def per_channel(weight: Array, place: str | None) -> Array:
     """A weight (n, *size) with an axis of length 1 where the images have their channels."""
-    return {"last": weight[..., None], "first": weight[:, None], None: weight}[channels]
+    return {"last": weight[..., None], "first": weight[:, None], None: weight}[place]
 
 
 def _check(
@@ -240,35 +258,49 @@ def _check(
     source: Array | None,
     index: Array,
     drawn_for: Size,
-    channels: str | None,
+    layout: Layout,
     units: Units,
     out: Array | None,
 ) -> None:
     arrays = [array for array in (x, source) if array is not None]
-    if xp.dtype(arrays[0]) not in DTYPES:
-        raise TypeError(f"images: expected {', '.join(DTYPES)}, got {xp.dtype(arrays[0])}; convert them first")
+    _check_dtype(xp.dtype(arrays[0]), units)
     for array in arrays:
-        _check_size(xp, array, drawn_for, channels)
+        check_axes(array, layout, "images")
+        check_size(xp, array, drawn_for, layout)
     rows.check(xp, x, source, index, "images")
     if out is not None:
         shape = (_xp.of(index).shape(index)[1], *arrays[0].shape[1:])
         _check_out(xp, out, shape, units.dtype, arrays)
 
 
-def _check_size(xp: Library, x: Array, drawn_for: Size, channels: str | None) -> None:
-    """Refuse images of another number of axes than the mix was drawn for, or whose channels lie elsewhere."""
-    found = size(xp, x, channels)
+def _check_dtype(dtype: str, units: Units) -> None:
+    check_integers(dtype, units.dtype, units.scale is not None, "images", "{}")
+    if dtype not in (*DTYPES, *INTEGERS):
+        raise TypeError(f"images: expected {', '.join(DTYPES)}, got {dtype}; convert them first")
+
+
+def check_size(xp: Library, x: Array, drawn_for: Size, layout: Layout, what: str = "images") -> None:
+    """Refuse images of another number of spatial axes than the mix was drawn for, or whose channels are elsewhere."""
+    found = layout.size(xp, x)
     if len(found) != len(drawn_for):
         raise ValueError(
-            f"images: expected {len(drawn_for)} spatial axes as the size {drawn_for} that the mix was drawn for "
-            f"has, got {found} with channels={channels!r}; draw for this size or name the channels"
+            f"{what}: expected {len(drawn_for)} spatial axes, as the size {drawn_for} that the mix was drawn for has, "
+            f"got {found} of the layout {layout.axes!r}; draw for this size, or pass another layout or spatial="
         )
-    other = {"last": "first", "first": "last"}.get(channels or "")
-    if not same(found, drawn_for) and other and same(size(xp, x, other), drawn_for):
+    other = _swapped(layout)
+    if not same(found, drawn_for) and other and same(other.size(xp, x), drawn_for):
         raise ValueError(
-            f"images: expected the size {drawn_for} that the mix was drawn for, got {found} with "
-            f"channels={channels!r}; they have it with channels={other!r}"
+            f"{what}: expected the size {drawn_for} that the mix was drawn for, got {found} of the layout "
+            f"{layout.axes!r}; they have it in the layout {other.axes!r}"
         )
+
+
+def _swapped(layout: Layout) -> Layout | None:
+    """The layout with the channels in the other place, of one that has them first or last."""
+    rest = layout.axes[1:].replace("c", "")
+    if layout.axes == f"n{rest}c":
+        return layout._replace(axes=f"nc{rest}")
+    return layout._replace(axes=f"n{rest}c") if layout.axes == f"nc{rest}" else None
 
 
 def _check_out(xp: Library, out: Array, shape: tuple[Dim, ...], dtype: str, others: Sequence[Array]) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from .. import engines
 from .._xp import Array, Library
+from ..layout import Layout, check_axes
 from ..regions import Dense, Paste, Region, Size, inside
 from ..scale import same, scaled
-from ..units import Units
+from ..units import FLOATS, Units
 from . import images, labels, rows
 
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -24,32 +25,38 @@ def mix(
     index: Array,
     region: Region,
     drawn_for: Size,
-    channels: str | None,
+    layout: Layout,
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
     """The id of the source that weighs most at each pixel, of the shape and dtype of m."""
-    channels = images.placed(xp, channels, "masks") if with_channel(m, drawn_for) else None
-    check = partial(_check, xp, m, source, index, num_classes, ignore_index)
-    found = images.size(xp, m, channels, "masks")
-    if num_classes is not None or ignore_index is not None or not same(drawn_for, found):
+    form, found = layout.form, layout.size(xp, m)
+    check = partial(_check, xp, m, source, index, drawn_for, layout, num_classes, ignore_index)
+    if num_classes is not None or ignore_index is not None or not same(drawn_for, found) or not form.is_plain:
         check()
+    given = m
+    if not form.is_plain:
+        m, source = (x if x is None else form.view(xp, x) for x in (m, source))
+        region, drawn_for = form.region(xp, region, drawn_for, m)
+        found = form.size(xp, m)
+    place = form.place
     here = scaled(xp, region, drawn_for, found)
     if _is_cut(xp, m, region, here):
         # a hole belongs to nobody: what is covered there is still known
         kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here
-        made = engines.images(xp, m, source, index, kept, channels, Units(xp.dtype(m)), None, check)
+        made = engines.images(xp, m, source, index, kept, place, Units(xp.dtype(m)), None, check)
         if made is not None:
-            return made
-    check()
+            return form.restore(xp, made, given)
+    if form.is_plain:
+        check()
     sources = rows.gather(xp, m, source, index, images.used(region))
-    seen = images.views(xp, sources, region, drawn_for, channels)
+    seen = images.views(xp, sources, region, drawn_for, place)
     if isinstance(here, Dense):
-        weights = [images.per_channel(here.weight[j], channels) for j in range(here.sources)]
+        weights = [images.per_channel(here.weight[j], place) for j in range(here.sources)]
         out = heaviest(xp, weights, seen)
     else:
-        out = _paste(xp, sources, seen, index, here, channels)
-    return xp.copy(m) if out is m else out
+        out = _paste(xp, sources, seen, index, here, found, place)
+    return form.restore(xp, xp.copy(m) if out is m else out, given)
 
 
 def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
@@ -62,18 +69,17 @@ def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
 
 
 def _paste(
-    xp: Library, sources: list[Array], seen: list[Array], index: Array, here: Paste, channels: str | None
+    xp: Library, sources: list[Array], seen: list[Array], index: Array, here: Paste, spatial: Size, place: str | None
 ) -> Array:
     own = out = sources[0]
-    spatial = images.size(xp, own, channels)
     if here.background is not None:
         blended = rows.merge(xp, index, here.background)
         out = heaviest(xp, [rows.over(blended[j], own) for j in range(here.sources)], sources)
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
-            out = xp.where(images.per_channel(inside(xp, box, spatial), channels), pasted, out)
+            out = xp.where(images.per_channel(inside(xp, box, spatial), place), pasted, out)
     if here.hole is not None:
-        out = xp.where(images.per_channel(inside(xp, here.hole, spatial), channels), own, out)
+        out = xp.where(images.per_channel(inside(xp, here.hole, spatial), place), own, out)
     return out
 
 
@@ -95,17 +101,30 @@ def shares(
     index: Array,
     region: Region,
     drawn_for: Size,
-    channels: str | None,
+    layout: Layout,
+    axes: str,
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
-    """float32 (n, *size, num_classes): how much of each pixel is of each class, of the sources not ignored there."""
+    """float32 (n, *size, num_classes): how much of each pixel is of each class, of the sources not ignored there.
+
+    Args:
+        layout: that of m. A channel axis has one id, or of floats and bools the share of each class.
+        axes: the layout of the output.
+    """
+    if is_soft(xp, m, layout, num_classes):
+        return _blended(xp, m, source, index, region, drawn_for, layout, num_classes, ignore_index)
     if num_classes is None:
         raise ValueError("masks: shares of classes need to know how many; pass num_classes=")
-    placed = images.placed(xp, channels, "masks") or "last"
-    if with_channel(m, drawn_for):
-        m, source = (x if x is None else without_channel(x, placed) for x in (m, source))
-    _check(xp, m, source, index, num_classes, ignore_index)
+    if "c" in layout.axes:
+        place = layout.axes.index("c")
+        _check_one_channel(m, layout)
+        m, source = (x if x is None else _without(x, place) for x in (m, source))
+        layout = layout._replace(axes=layout.axes.replace("c", ""))
+    _check(xp, m, source, index, drawn_for, layout, num_classes, ignore_index)
+    form = layout.whole
+    m, source = (x if x is None else form.view(xp, x) for x in (m, source))
+    region, drawn_for = form.region(xp, region, drawn_for, m)
     here = scaled(xp, region, drawn_for, xp.shape(m)[1:])
     seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, None)
     weights = targets(xp, here, m)
@@ -118,11 +137,54 @@ def shares(
         total = sum(weights[1:], weights[0])
         total = xp.where(total > 0, total, xp.full((), 1.0, "float32"))
         weights = [weight / total for weight in weights]
+    first = axes[1] == "c"
     terms = [
-        labels.spread(xp, ids, weight, num_classes, placed == "first", ignore_index)
+        labels.spread(xp, ids, weight, num_classes, first, ignore_index)
         for ids, weight in zip(seen, weights, strict=True)
     ]
-    return sum(terms[1:], terms[0])
+    letters = f"nc{form.block}" if first else f"n{form.block}c"
+    return _in_order(xp, sum(terms[1:], terms[0]), letters, axes)
+
+
+def is_soft(xp: Library, m: Array, layout: Layout, num_classes: int | None) -> bool:
+    """Whether masks hold shares of classes already: floats, or bools one class a channel."""
+    dtype = xp.dtype(m)
+    return dtype in FLOATS or (dtype == "bool" and "c" in layout.axes and layout.channels(m) in (num_classes, None))
+
+
+def _blended(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    drawn_for: Size,
+    layout: Layout,
+    num_classes: int | None,
+    ignore_index: int | None,
+) -> Array:
+    """float32 of the shape of m, the shares of classes: sum_k w[k] * m[index[k]]."""
+    if "c" not in layout.axes or layout.channels(m) not in (num_classes or layout.channels(m), None):
+        raise ValueError(
+            f"masks: expected a channel for each of {num_classes or 'the'} classes beside soft=True, got {xp.dtype(m)} "
+            f"of the shape {tuple(m.shape)} in the layout {layout.axes!r}; cast ids to int32, or add the axis"
+        )
+    if ignore_index is not None:
+        raise ValueError("ignore_index: expected none for masks of shares, got one; give ignored pixels zeros")
+    _check_place(xp, m, source, index, drawn_for, layout)
+    form, dtype = layout.whole, "float64" if xp.dtype(m) == "float64" else "float32"
+    m, source = (x if x is None else form.view(xp, x) for x in (m, source))
+    region, drawn_for = form.region(xp, region, drawn_for, m)
+    here = scaled(xp, region, drawn_for, xp.shape(m)[1:-1])
+    seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, "last")
+    weights = targets(xp, here, m[..., 0])
+    terms = [xp.cast(weight, dtype)[..., None] * xp.cast(x, dtype) for weight, x in zip(weights, seen, strict=True)]
+    return _in_order(xp, sum(terms[1:], terms[0]), form.letters, layout.axes)
+
+
+def _in_order(xp: Library, x: Array, letters: str, wanted: str) -> Array:
+    """An array with its axes in the order of a layout."""
+    return x if letters == wanted else xp.transpose(x, [letters.index(letter) for letter in wanted])
 
 
 def targets(xp: Library, here: Region, m: Array) -> list[Array]:
@@ -140,40 +202,59 @@ def weights_of(xp: Library, here: Region, m: Array) -> list[Array]:
     return [xp.cast(dense[j], "float32") for j in range(here.sources)]
 
 
-def with_channel(m: Array, drawn_for: Size) -> bool:
-    """Whether masks have a channel axis beside those of their size."""
-    if len(m.shape) not in (len(drawn_for) + 1, len(drawn_for) + 2):
-        raise ValueError(
-            f"masks: expected (n, *size) of {len(drawn_for)} spatial axes, with a channel axis or without, "
-            f"got {len(m.shape)} axes"
-        )
-    return len(m.shape) == len(drawn_for) + 2
+def without_channel(m: Array, layout: Layout) -> Array:
+    """Masks (n, *size) of masks with a channel axis of length 1, or without."""
+    if "c" not in layout.axes:
+        return m
+    _check_one_channel(m, layout)
+    return _without(m, layout.axes.index("c"))
 
 
-def without_channel(m: Array, channels: str) -> Array:
-    """Masks (n, *size) of masks with a channel axis of length 1."""
-    if m.shape[-1 if channels == "last" else 1] != 1:
+def _without(m: Array, axis: int) -> Array:
+    return m[(*[slice(None)] * axis, 0)]
+
+
+def _check_one_channel(m: Array, layout: Layout) -> None:
+    if layout.channels(m) != 1:
         raise ValueError(
-            f"masks: expected one channel of class ids with channels={channels!r}, got the shape {tuple(m.shape)}; "
+            f"masks: expected one channel of class ids in the layout {layout.axes!r}, got the shape {tuple(m.shape)}; "
             "mix each channel by itself"
         )
-    return m[..., 0] if channels == "last" else m[:, 0]
 
 
 def _check(
-    xp: Library, m: Array, source: Array | None, index: Array, num_classes: int | None, ignore_index: int | None
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    drawn_for: Size,
+    layout: Layout,
+    num_classes: int | None,
+    ignore_index: int | None,
 ) -> None:
-    dtype = xp.dtype(m)
-    if dtype not in DTYPES:
-        raise TypeError(
-            f"masks: expected class ids of an integer dtype or bool, got {dtype}; cast ids to int, "
-            "or mix numbers to be blended with mix.images"
-        )
+    check_ids(xp.dtype(m))
     if ignore_index is not None:
-        _check_ignored(dtype, ignore_index)
-    rows.check(xp, m, source, index, "masks")
+        _check_ignored(xp.dtype(m), ignore_index)
+    _check_place(xp, m, source, index, drawn_for, layout)
     if num_classes is not None:
         labels.check_ids(xp, m, labels.check_count(num_classes), ignore_index, "masks")
+
+
+def _check_place(xp: Library, m: Array, source: Array | None, index: Array, drawn_for: Size, layout: Layout) -> None:
+    for array in (m, source):
+        if array is not None:
+            check_axes(array, layout, "masks")
+            images.check_size(xp, array, drawn_for, layout, "masks")
+    rows.check(xp, m, source, index, "masks")
+
+
+def check_ids(dtype: str, what: str = "masks", way: str = "mix.images(m, layout=...)") -> None:
+    """Refuse masks that are no class ids."""
+    if dtype not in DTYPES:
+        raise TypeError(
+            f"{what}: expected class ids of an integer dtype or bool, got {dtype}; cast them to ids, such as "
+            f"(m > 0).astype('uint8'), or blend them as images by {way}"
+        )
 
 
 def _check_ignored(dtype: str, ignore_index: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .._xp import Array, Library
+from ..layout import of_masks
 from ..regions import Region, Size
 from ..scale import scaled
 from . import images, masks, rows
@@ -39,9 +40,8 @@ def visible(
             f"foreground: expected bools, got {xp.dtype(foreground)}; compare ids with the background's, as in m != 0"
         )
     rows.check(xp, foreground, source, index, "foreground")
-    if masks.with_channel(foreground, drawn_for):
-        place = images.placed(xp, images.DEFAULT) or "last"
-        foreground, source = (x if x is None else masks.without_channel(x, place) for x in (foreground, source))
+    layout = of_masks(foreground, None, None, len(drawn_for), what="foreground")
+    foreground, source = (x if x is None else masks.without_channel(x, layout) for x in (foreground, source))
     axes = tuple(range(1, len(foreground.shape)))
     here = scaled(xp, region, drawn_for, xp.shape(foreground)[1:])
     sources = rows.gather(xp, foreground, source, index)

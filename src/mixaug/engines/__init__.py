@@ -26,16 +26,16 @@ def images(
     source: Array | None,
     index: Array,
     region: Region,
-    channels: str | None,
+    place: str | None,
     units: Units,
     out: Array | None,
     check: Callable[[], None],
 ) -> Array | None:
     """The mixed images, made where they lie; None where no engine takes them. `check` raises where they are wrong."""
     if not _is_on_gpu(xp):
-        return cpu.images(xp, x, source, index, region, channels, units, out)
+        return cpu.images(xp, x, source, index, region, place, units, out)
     check()
-    return gpu.mixed(x, source, _xp.to(xp, index), to(xp, region), channels, units, out)
+    return gpu.mixed(x, source, _xp.to(xp, index), to(xp, region), place, units, out)
 
 
 def labels(

@@ -74,7 +74,7 @@ def images(
     source: Array | None,
     index: Array,
     region: Region,
-    channels: str | None,
+    place: str | None,
     units: Units,
     out: Array | None,
 ) -> Array | None:
@@ -91,7 +91,7 @@ def images(
     held = _on_host({"index": index, **region.arrays()})
     plan = held and _plan(
         region.sources,
-        channels,
+        place,
         _form(xp, given, rows),
         None if others is rows else _form(xp, source, others),
         None if into is None else _form(xp, out, into),
@@ -227,7 +227,7 @@ def _form(xp: Library, x: Array, view: Host) -> _Form:
 @lru_cache(maxsize=1024)
 def _plan(
     sources: int,
-    channels: str | None,
+    place: str | None,
     own: _Form,
     source: _Form | None,
     out: _Form | None,
@@ -240,7 +240,7 @@ def _plan(
 
     Args:
         sources: how many sources the region has.
-        channels: where the channels are.
+        place: where the channels are: "first", "last" or None.
         own: the form of the batch, or of the source where it is gathered from that alone.
         source: None where the sources are rows of that as well.
         out: None where the outputs shall have fresh memory.
@@ -250,13 +250,13 @@ def _plan(
         arrays: name, dtype and shape of those that the region holds, and of the sources.
     """
     held = {name: (np.dtype(char), shape) for name, char, shape in arrays}
-    n, size = held["index"][1][-1], _spatial(own.shape, channels)
+    n, size = held["index"][1][-1], _spatial(own.shape, place)
     made = (n, *own.shape[1:])
     if (
         not _fits(held, sources, n, size)
         or not (1 <= len(size) <= 3 and 0 not in made)
         or not (gathered or own.shape[0] == n)
-        or not all(_lies_like(form, own, channels) for form in (own, source or own, out or own))
+        or not all(_lies_like(form, own, place) for form in (own, source or own, out or own))
         or not (source is None or source[:2] == own[:2])
         or not (out is None or (out.name, out.shape, out.writeable) == (wanted, made, True))
         or not (wanted in ("float32", "float64") if own.name == "float64" else wanted != "float64")
@@ -267,8 +267,8 @@ def _plan(
     if own.name == wanted == "uint8" and plain:
         computed = np.int32
     moved = own.lies == "moved"
-    planes = own.shape[1] if channels == "first" and not moved else 1
-    step = own.shape[1] if moved else own.shape[-1] if channels == "last" else 1
+    planes = own.shape[1] if place == "first" and not moved else 1
+    step = own.shape[1] if moved else own.shape[-1] if place == "last" else 1
     shape, spread = (planes, *(1,) * (3 - len(size)), *size, step), 1
     if planes > 1 and held.keys() <= {"index", "background"} and prod(made[1:]) <= _SMALL:
         step, spread = prod(made[1:]), prod(size)
@@ -302,15 +302,15 @@ def _plan(
     )
 
 
-def _lies_like(form: _Form, own: _Form, channels: str | None) -> bool:
+def _lies_like(form: _Form, own: _Form, place: str | None) -> bool:
     """Whether images can be read or written by the loops beside the base samples."""
-    known = form.lies == "plain" or (form.lies == "moved" and channels == "first")
+    known = form.lies == "plain" or (form.lies == "moved" and place == "first")
     same = form.shape[1:] == own.shape[1:] and form.lies == own.lies
     return known and same and form.sound
 
 
-def _spatial(shape: Shape, channels: str | None) -> Shape:
-    return {"first": shape[2:], "last": shape[1:-1], None: shape[1:]}[channels]
+def _spatial(shape: Shape, place: str | None) -> Shape:
+    return {"first": shape[2:], "last": shape[1:-1], None: shape[1:]}[place]
 
 
 def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Shape) -> bool:

@@ -36,7 +36,7 @@ def images(
     source: Array | None,
     index: Array,
     region: Region,
-    channels: str | None,
+    place: str | None,
     dtype: Any,
     scale: Array | None,
     offset: Array | None,
@@ -56,7 +56,7 @@ def images(
         source: what sources are rows of, lying in memory as x does; None: x.
         index: int32 (k, n); no host looks at them, so a row that is not there is taken for the nearest one that is.
         region: in the pixels of x.
-        channels: "last", "first" or None.
+        place: where the channels are: "last", "first" or None.
         dtype: PyTorch's, of the output: uint8 (rounded to nearest and clipped), float16, bfloat16 or float32.
         scale: float32 (c,), or None.
         offset: float32 (c,), or None.
@@ -69,7 +69,7 @@ def images(
     n, kernel = index.shape[1], _kernel_for("_mix", like)
     if (
         kernel is None
-        or not _known(like, rows, region, channels, dtype)
+        or not _known(like, rows, region, place, dtype)
         or (x is not None and len(x) != n)
         or len(rows) == 0 < n
     ):
@@ -77,8 +77,8 @@ def images(
     if out is None:
         strides = (prod(like.shape[1:]), *like.stride()[1:])
         out = torch.empty_strided((n, *like.shape[1:]), strides, dtype=dtype, device=like.device)
-    shape = _lying(out, channels)
-    if shape is None or any(_lying(y, channels) != shape for y in (like, rows)) or len(out) != n or out.dtype != dtype:
+    shape = _lying(out, place)
+    if shape is None or any(_lying(y, place) != shape for y in (like, rows)) or len(out) != n or out.dtype != dtype:
         return None
     if out.numel() > 0:
         with torch.cuda.device_of(out):
@@ -91,7 +91,7 @@ def mixed(
     source: Array | None,
     index: Array,
     region: Region,
-    channels: str | None,
+    place: str | None,
     units: Units,
     out: Array | None,
 ) -> Array | None:
@@ -104,10 +104,10 @@ def mixed(
     tensors = [y for y in (x, source, units.scale, units.offset) if isinstance(y, torch.Tensor)]
     if type(given) is not torch.Tensor or not all(map(is_bare, tensors)):
         return None
-    axis = {"first": 1, "last": -1}.get(channels or "")
+    axis = {"first": 1, "last": -1}.get(place or "")
     count, device = 1 if axis is None else given.shape[axis], given.device
     scale, offset = (_along(number, count, device) for number in (units.scale, units.offset))
-    made = images(x, source, index, region, channels, getattr(torch, units.dtype), scale, offset, out)
+    made = images(x, source, index, region, place, getattr(torch, units.dtype), scale, offset, out)
     if made is not None and out is not None:
         torch.autograd.graph.increment_version(out)
     return made
@@ -168,7 +168,7 @@ def _there(numbers: bytes, device: str) -> Array:
     return torch.tensor(np.frombuffer(numbers, np.float32), device=device)
 
 
-def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype: Any) -> bool:
+def _known(like: Array, rows: Array, region: Region, place: str | None, dtype: Any) -> bool:
     """Whether the kernel can make such images through such a region."""
     import torch
 
@@ -178,17 +178,17 @@ def _known(like: Array, rows: Array, region: Region, channels: str | None, dtype
         and like.dtype in dtypes
         and dtype in dtypes
         and all(source_box is None for source_box in region.source_box)
-        and 1 <= like.ndim - (1 if channels is None else 2) <= 3
+        and 1 <= like.ndim - (1 if place is None else 2) <= 3
         and prod(like.shape[1:]) <= _MOST
         and not (torch.is_grad_enabled() and any(y.requires_grad for y in (like, rows, *region.arrays().values())))
     )
 
 
-def _lying(x: Array, channels: str | None) -> tuple[int, ...] | None:
+def _lying(x: Array, place: str | None) -> tuple[int, ...] | None:
     """An image's shape in memory, (planes, *size, step), or None where there are gaps."""
-    if channels is None:
+    if place is None:
         return (1, *x.shape[1:], 1) if x.is_contiguous() else None
-    last = channels == "last"
+    last = place == "last"
     size, count = x.shape[1:-1] if last else x.shape[2:], x.shape[-1 if last else 1]
     if x.is_contiguous():
         return (1, *size, count) if last else (count, *size, 1)

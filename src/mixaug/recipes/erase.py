@@ -33,7 +33,7 @@ class Cutout(Recipe):
     Example:
         >>> import mixaug as ma, numpy as np
         >>> mix = ma.Cutout(side=0.5).draw(1, size=(8, 8), key=(0, 1))
-        >>> mix.lam, int((mix.images(np.ones((1, 8, 8), np.uint8), channels=None) == 0).sum())
+        >>> mix.lam, int((mix.images(np.ones((1, 8, 8), np.uint8), "nhw") == 0).sum())
         (array([[1.]], dtype=float32), 16)
 
     Good for labels that have to stay as they are, and as a baseline: what mixing adds shows against it.

@@ -147,7 +147,8 @@ class Recipe(ABC):
 
         Args:
             n: how many outputs, any number; a scalar tensor where it is unknown until run time.
-            size: the spatial size in pixels, such as (height, width).
+            size: the spatial size in pixels, such as (height, width); () for rows without spatial axes, which only blends
+                can mix.
             key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
                 PRNG key. An int s is (s, 0). Without a key the operating system draws one; traced code has to pass one.
             like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
@@ -175,7 +176,7 @@ class Recipe(ABC):
         if _on_host(home, made, (n, index, first), like):
             source = _xp.common()  # NumPy's draws are the quickest
             far = like is not None and home.on_accelerator(like)
-            xp = home if far and _has_weights(self, len(size), made.epoch) else source
+            xp = home if far and _has_weights(self, len(size) or 1, made.epoch) else source
         mix = self.draw_in(xp, source, n, size, made, index, first)
         return mix if xp is home else mix.to(home)
 
@@ -191,15 +192,18 @@ class Recipe(ABC):
         if later:
             number = source.uint32(first) if isinstance(first, int) else source.cast(first, "uint32")
             rows = source.add(rows, number)
-        draw, sources = Draw(xp, made, rows, size), _checked_sources(self)
+        draw, sources = Draw(xp, made, rows, size or (1,)), _checked_sources(self)
         if index is None:
             index = ring(source, made, draw.n, sources)
         else:
             index = _checked_parent(source, _xp.to(source, index), n, sources)
         index = index if source is xp else _xp.to(xp, index)
         region = draw.region_of(self)
-        check_region(xp, region, sources, draw.n, size)
-        return assemble(xp, index, region, size)
+        check_region(xp, region, sources, draw.n, draw.size)
+        mix = assemble(xp, index, region, draw.size)
+        if not size:
+            _check_blend(self, mix)
+        return mix if size else replace(mix, size=())
 
 
 def _on_host(home: Library, key: Key, given: tuple[Array | None, ...], like: Array | None) -> bool:
@@ -221,6 +225,15 @@ def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
 @lru_cache(maxsize=1024)
 def _draws_weights(recipe: Recipe, axes: int, key: tuple[int, ...]) -> bool:
     return isinstance(recipe.draw(0, (1,) * axes, key=key).region, Dense)
+
+
+def _check_blend(recipe: Recipe, mix: Mix) -> None:
+    """Refuse pixels that are chosen by their place, where there are no axes to choose along."""
+    if mix.region.arrays().keys() - {"background"}:
+        raise ValueError(
+            f"size: expected spatial axes for {recipe!r}, which combines sources by place, got none, as in the layout "
+            "'nc'; use a blend, such as ma.MixUp(), or the layout 'nt' where the order of the columns has a meaning"
+        )
 
 
 def ring(xp: Library, key: Key, n: Dim, sources: int) -> Array:
