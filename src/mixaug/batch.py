@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from . import _xp, keys, tree
-from ._xp import Array, Dim
-from .apply import rows
+from ._xp import Array
+from .apply.rows import check_alike
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, is_list, resolve
 from .keys import Key
 from .mix import widened
@@ -84,7 +84,7 @@ def mix_from(
     index: Array | None,
     *,
     key: Sequence[Any],
-    first: Dim = 0,
+    rows: Array | None = None,
     num_classes: int | None = None,
     fields: Fields | None = None,
     pairing: Pairing | None = None,
@@ -94,7 +94,7 @@ def mix_from(
 ) -> Batch:
     """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
 
-    batch None: the base samples are the rows index[0] of the source, too.
+    batch None: the base samples are the rows index[0] of the source, too. `rows` are the row numbers of the outputs.
     """
     check_recipe("recipe", recipe)
     form = source if batch is None else batch
@@ -123,7 +123,7 @@ def mix_from(
         chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
-        mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, first=first), slots)
+        mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, rows=rows), slots)
         return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
     made, copies = keys.make(key), check_whole("copies", copies, 1)
@@ -195,7 +195,7 @@ def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, An
         for path, x in tree.leaves(field, name).items():
             if not is_list(x):
                 _xp.same({path: x, f"bank {path}": theirs[path]})
-                rows.check_alike(xp, x, theirs[path], f"bank {path}")
+                check_alike(xp, x, theirs[path], f"bank {path}")
     count = _rows(xp, others)
     if isinstance(count, int) and not count:
         raise ValueError("bank: expected one row or more, got none")
