@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 import numpy as np
 
 from . import _xp, keys, tree
-from ._xp import Array, Dim
-from .apply import rows
+from ._xp import Array
+from .apply.rows import check_alike
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, find, is_list, resolve, settle
 from .hints import known_options
 from .keys import Key, KeyLike
@@ -104,7 +104,7 @@ def mix_from(
     index: Array | None,
     *,
     key: KeyLike,
-    first: Dim = 0,
+    rows: Array | None = None,
     num_classes: int | None = None,
     fields: Fields | None = None,
     pairing: Pairing | None = None,
@@ -115,7 +115,7 @@ def mix_from(
 ) -> Batch:
     """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
 
-    batch None: the base samples are the rows index[0] of the source, too.
+    batch None: the base samples are the rows index[0] of the source, too. `rows` are the row numbers of the outputs.
     """
     form = source if batch is None else batch
     check_form(form, fields)
@@ -149,7 +149,7 @@ def mix_from(
         chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
-        mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, first=first), slots)
+        mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, rows=rows), slots)
         mixes.append(mix)
         return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
 
@@ -258,7 +258,7 @@ def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, An
         for path, x in tree.columns(field, name).items():
             if not is_list(x):
                 _xp.same({path: x, f"bank {path}": theirs[path]})
-                rows.check_alike(xp, x, theirs[path], f"bank {path}")
+                check_alike(xp, x, theirs[path], f"bank {path}")
     count = _rows(xp, others)
     if isinstance(count, int) and not count:
         raise ValueError("bank: expected one row or more, got none")

@@ -91,7 +91,13 @@ class Epoch:
         n: how many rows the dataset has.
         seed: any int.
         epoch: which epoch; each has its own order and its own sources.
-        shuffle: whether the order is random; sources are in any case.
+        shuffle: whether the order is random; partners are in any case.
+
+    Example:
+        >>> this = Epoch(10, seed=0, epoch=3)
+        >>> rows = this.order(np.array([0, 9, 4]))  # at any positions
+        >>> this.partners(rows, 2)[0].tolist() == rows.tolist()
+        True
     """
 
     n: int
@@ -99,30 +105,48 @@ class Epoch:
     epoch: int
     shuffle: bool = True
 
+    def order(self, positions: Array) -> Array:
+        """int64, of the shape of `positions`: the rows at any positions 0 .. n - 1 of this epoch, O(1) each."""
+        positions = self._checked("positions", positions)
+        return self._permutation(_ORDER)(positions) if self.shuffle else positions
+
+    def partners(self, ids: Array, sources: int) -> Array:
+        """int64 (sources, m): these rows, any of 0 .. n - 1 (m,), and the partners of each, O(1) each.
+
+        The partners of a row follow it on a ring of the whole dataset in a random order.
+        """
+        ids, ring = self._checked("ids", ids), self._permutation(_PARTNERS)
+        at = ring.inverse(ids) if sources > 1 else ids
+        return np.stack([ids, *(ring((at + j) % self.n) for j in range(1, sources))])
+
     def rows(self, start: int, stop: int) -> Array:
         """int64 (m,): the rows at the positions start .. stop - 1 of this epoch."""
         return self.sources(start, stop, 1)[0]
 
     def sources(self, start: int, stop: int, sources: int) -> Array:
-        """int64 (sources, m): the rows at these positions, then those further on on a ring of the whole dataset."""
+        """int64 (sources, m): the rows at these positions and their partners."""
         stop = min(stop, self.n)
         blocks = [_block(self, sources, number) for number in range(start // _BLOCK, -(-stop // _BLOCK))]
         first = start // _BLOCK * _BLOCK
         return np.concatenate(blocks, axis=1)[:, start - first : stop - first]
 
-    def permutation(self, place: int) -> Permutation:
-        """The permutation of this epoch with that number."""
+    def _permutation(self, place: int) -> Permutation:
         return Permutation(self.n, keys.fold_in(keys.make((self.seed, self.epoch)), place))
+
+    def _checked(self, what: str, numbers: Array) -> Array:
+        numbers = np.asarray(numbers)
+        if numbers.dtype.kind not in "iu" and numbers.size:
+            raise TypeError(f"{what}: expected integers, got {numbers.dtype}")
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < self.n):
+            raise IndexError(f"{what}: expected 0..{self.n - 1}, got {numbers.min()}..{numbers.max()}")
+        return numbers.astype(np.int64)
 
 
 @lru_cache(maxsize=256)  # two million rows: who asks for them in another order finds them still there
 def _block(this: Epoch, sources: int, number: int) -> Array:
     """The sources of a block of positions: made together, they share the cost of NumPy's calls."""
-    at = np.arange(number * _BLOCK, min((number + 1) * _BLOCK, this.n))
-    rows = this.permutation(_ORDER)(at) if this.shuffle else at
-    ring = this.permutation(_PARTNERS)
-    at = ring.inverse(rows) if sources > 1 else rows
-    return np.stack([rows, *(ring((at + j) % this.n) for j in range(1, sources))])
+    positions = np.arange(number * _BLOCK, min((number + 1) * _BLOCK, this.n))
+    return this.partners(this.order(positions), sources)
 
 
 def sample(
@@ -160,7 +184,7 @@ def sample(
         key=key,
         num_classes=num_classes,
         fields=fields,
-        first=row,
+        rows=np.array([row]),
         return_mix=return_mix,
     )
     mixed, mix = without_mix(mixed, source) if return_mix else (mixed, None)
@@ -217,6 +241,11 @@ class Source:
 
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)
+
+    @property
+    def num_batches(self) -> int:
+        """How many batches an epoch has."""
+        return len(self)
 
     def batch(self, epoch: int, number: int) -> tuple[Batch, Batch]:
         """The mixed inputs and targets of batch `number` of an epoch."""
@@ -277,23 +306,26 @@ def mixed(
     recipe: Recipe | str,
     iterable: Iterable[Batch],
     *,
+    epoch: int,
     seed: int = 0,
-    epoch: int = 0,
     **options: Unpack[Options],
 ) -> Iterator[Batch]:
     """Mix each batch of one pass over any iterable of batches: pairs, triples or dicts.
 
-        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i))
+        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i)), or (seed, epoch, i, rank) if there are several ranks
 
     Args:
-        iterable: batches of arrays of any supported library.
         recipe: what to mix by.
+        iterable: batches of arrays of any supported library.
+        epoch: which pass this is, counted from 0, so that every pass draws anew.
         seed: any int.
-        epoch: which pass this is: count it up, or every epoch has the same mixes.
         options: num_classes, fields, pairing, bank, include_clean, copies, as for `mix_batch`.
 
     Returns:
         An iterator of mixed batches.
+
+    There are several ranks if `torch.distributed` is initialized for them; other processes that train together each
+    need their own `seed`.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -304,5 +336,5 @@ def mixed(
         >>> labels.shape
         (4, 4)
     """
-    recipe = check_recipe("recipe", recipe)
-    return (mix_batch(recipe, batch, key=(seed, epoch, step), **options) for step, batch in enumerate(iterable))
+    recipe, ranks = check_recipe("recipe", recipe), _xp.ranks()
+    return (mix_batch(recipe, batch, key=(seed, epoch, step, *ranks), **options) for step, batch in enumerate(iterable))

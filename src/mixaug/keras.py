@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +17,7 @@ from .fields import Fields, read, resolve, settle, written
 from .hints import known_options
 from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
+from .recipes.recipe import check_whole
 from .tree import several
 
 
@@ -38,7 +38,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         fields, include_clean, copies, return_mix: as for `ma.mix_batch`. `fit` takes no mix: leave it out there.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
-    `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
+    `epoch` is public: it starts at 0 and goes up by one when an epoch ends (`on_epoch_end`). Set it to go on elsewhere, or pass
     `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by Python's
     global generator: pass it `shuffle=False`, the samples are shuffled here. `evaluate` and `predict` count as epochs,
     and with `steps_per_epoch` Keras cuts one pass over the dataset into pieces of several epochs: leave it out. On the
@@ -78,7 +78,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
             num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
         )
         recipe = check_recipe("recipe", recipe)
-        self.epoch = 0
+        self._passes = _Passes()
         self._source: Source | _Wrapped
         if isinstance(x, keras.utils.PyDataset):
             if y is not None or batch_size is not None:
@@ -88,29 +88,66 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
             self._source = Source(x, y, batch_size, recipe, seed, mixing)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
-        return len(self._source)
+        count = self.num_batches
+        if count is None:
+            raise TypeError("MixedDataset: expected a dataset of known length, got an endless one; iterate over it")
+        return count
+
+    @property
+    def num_batches(self) -> int | None:
+        """How many batches an epoch has; None if the wrapped dataset is endless."""
+        return self._source.num_batches
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next batch is of."""
+        return self._passes.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._passes = _Passes(check_whole("epoch", epoch, 0))
 
     def __getitem__(self, index: int) -> Batch:
+        self._passes.read.add(index)
         return self._source.batch(self.epoch, index)
 
     def on_epoch_begin(self) -> None:
         """Keras calls this when an epoch begins."""
+        self._passes.begin()
         if isinstance(self._source, _Wrapped):
             self._source.dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Keras calls this when an epoch ends, and for a pass that it throws away before the first: that is none."""
-        self.epoch += not _is_thrown_away()
+        """Keras calls this when an epoch ends; call it yourself in a loop of your own."""
+        self._passes.end(self.num_batches)
         if isinstance(self._source, _Wrapped):
             self._source.dataset.on_epoch_end()
 
 
-def _is_thrown_away() -> bool:
-    """Whether Keras ends an epoch because it resets its iterator, as it does before `fit` and after a look at a batch.
+@dataclass
+class _Passes:
+    """Counts epochs by their ends, without those of Keras that are none.
 
-    Nothing that it hands over says so; its method `EpochIterator.reset` is the caller of its adapter, which is ours.
+    Before `fit` Keras ends an epoch that never began, or looks at the first batches and then ends the epoch. Such an
+    end is taken back when the next epoch begins, or is not counted because only some of the batches were read.
     """
-    return sys._getframe(3).f_code.co_name == "reset"
+
+    epoch: int = 0
+    begun: bool = False
+    may_be_none: bool = False  #: whether the last end was that of an epoch that had not begun, without a batch
+    read: set[int] = field(default_factory=set)  #: the batches that were read since; none if processes read them
+
+    def begin(self) -> None:
+        """An epoch begins."""
+        self.epoch -= self.may_be_none
+        self.begun, self.may_be_none, self.read = True, False, set()
+
+    def end(self, count: int | None) -> None:
+        """An epoch of so many batches ends."""
+        looked_at = self.begun and count is not None and 0 < len(self.read) < count
+        self.may_be_none = not self.begun and not self.read
+        self.epoch += not looked_at
+        self.begun, self.read = False, set()
 
 
 @dataclass(frozen=True)
@@ -122,8 +159,10 @@ class _Wrapped:
     seed: int
     options: Options
 
-    def __len__(self) -> int:
-        return len(self.dataset)
+    @property
+    def num_batches(self) -> int | None:
+        """How many batches the dataset has; None if it is endless."""
+        return self.dataset.num_batches  # type: ignore[no-any-return]
 
     def batch(self, epoch: int, index: int) -> Batch:
         """The mixed form of the dataset's batch `index`."""

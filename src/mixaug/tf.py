@@ -214,10 +214,10 @@ def mixed_zip(
     blocks = both.batch(block)
     made = mix_rows if graph or block == 1 else _on_host(mix_rows, mix_rows, blocks.element_spec)
     if not return_mix:
-        return _long_as(both, _keyed(blocks, seed, epoch, made, num_parallel_calls).unbatch())
+        return _keyed(blocks, seed, epoch, made, num_parallel_calls).unbatch()
     apart, beside = _mix_by_row(made)
     rows = _keyed(blocks, seed, epoch, apart, num_parallel_calls).unbatch()
-    return _long_as(both, rows.map(_as_is(beside), num_parallel_calls))
+    return rows.map(_as_is(beside), num_parallel_calls)
 
 
 def _mix_by_row(mix: Callable[..., Batch]) -> tuple[Callable[..., Any], Callable[..., Batch]]:
@@ -244,8 +244,8 @@ def _together(specs: list[Any]) -> int:
     return max(1, min(_BLOCK, _BYTES // max(1, each)))
 
 
-def _of_two(recipe: Recipe, a: Batch, b: Batch, **options: Any) -> Batch:
-    """Row i of one batch mixed with row i of the other."""
+def _of_two(recipe: Recipe, a: Batch, b: Batch, first: Any = None, **options: Any) -> Batch:
+    """Row i of one batch mixed with row i of the other; `first` is the row number of row 0, by default 0."""
     own, others = (next(iter(tree.leaves(batch).values())) for batch in (a, b))
     xp = _xp.of(own)
     n, other = xp.shape(own)[0], xp.shape(others)[0]
@@ -255,7 +255,8 @@ def _of_two(recipe: Recipe, a: Batch, b: Batch, **options: Any) -> Batch:
         raise ValueError(f"{_UNEQUAL}, got {n} and {other}")
     joined = tf.nest.map_structure(lambda x, y: xp.concat([x, y]), a, b)
     index = xp.stack([xp.arange(n) + j * n for j in range(recipe.sources)])
-    return mix_from(recipe, a, joined, index, **options)
+    rows = None if first is None else xp.cast(xp.arange(n), "int64") + xp.cast(xp.constant(first), "int64")
+    return mix_from(recipe, a, joined, index, rows=rows, **options)
 
 
 def _keyed(
@@ -265,18 +266,20 @@ def _keyed(
     function: Callable[..., Batch],
     num_parallel_calls: int | None,
 ) -> tf.data.Dataset:
-    """Map a function of (key of this pass, (position, element)) over a dataset."""
+    """Map a function of (key of this pass, (position, element)) over a dataset.
+
+    Elements are numbered as they come: one that cannot be read, and is left out by `ignore_errors`, has no number.
+    """
     read = _epoch_reader(epoch)
-    passes = tf.data.Dataset.from_tensors(0).map(_as_is(lambda _: _of_epoch(seed, read())))  # runs once a pass
-    forever = passes.flat_map(_as_is(lambda key: tf.data.Dataset.from_tensors(key).repeat()))
-    elements = tf.data.Dataset.zip((forever, ds.enumerate()))
-    return _long_as(ds, elements.map(_as_is(function), num_parallel_calls))
 
+    def keyed(state: Any, element: tuple[Any, Batch]) -> tuple[Any, Any]:
+        begun, key = state
+        key = tf.cond(begun, lambda: key, lambda: _of_epoch(seed, read()))  # read once a pass
+        return (tf.constant(True), key), (key, element)
 
-def _long_as(ds: tf.data.Dataset, out: tf.data.Dataset) -> tf.data.Dataset:
-    """The second dataset, known to be as long as the first."""
-    length = ds.cardinality()
-    return out if length == tf.data.UNKNOWN_CARDINALITY else out.apply(tf.data.experimental.assert_cardinality(length))
+    nothing = keys.Key(tf.constant(0, tf.uint32), tf.constant(0, tf.uint32), tf.constant(0, tf.int64))
+    elements = ds.enumerate().scan((tf.constant(False), nothing), _as_is(keyed))
+    return elements.map(_as_is(function), num_parallel_calls)
 
 
 def _of_epoch(seed: int, epoch: tf.Tensor) -> keys.Key:

@@ -14,7 +14,7 @@ from .hints import known_options
 from .losses import smooth
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole
-from .torch import process
+from .torch import Calls
 
 _MODES = ("batch", "pair", "elem")
 
@@ -40,8 +40,10 @@ class Mixup:
         return_mix: whether calls give (samples, targets, mix), as `ma.mix_batch` does.
 
     `recipe` is what it mixes by. `step` counts the calls, is public, and is what `state_dict` holds: load it, and a
-    resumed run goes on as the first would have. Where `torch.distributed` runs several processes the key is
-    (seed, step, rank): with the same seed on every rank, their mixes differ. With `mixup_enabled = False` samples
+    resumed run goes on as the first would have. A run that is resumed without it draws the first epochs' mixes again;
+    `mixup_fn.step = start_epoch * len(loader)` mends that. If `torch.distributed` runs several processes, the key is
+    (seed, step, rank): with the same seed on every rank, their mixes differ. In a worker of a DataLoader the key is
+    (seed, the worker's seed, calls in this worker), as for `ma.torch.MixingCollate`. With `mixup_enabled = False` samples
     pass unmixed and targets become smoothed rows all the same, as in timm.
 
     Other than there, batches may be odd or of one sample, samples may be uint8 and are not written to, targets may be
@@ -91,6 +93,7 @@ class Mixup:
         self.return_mix = return_mix
         self.mixup_enabled = True
         self.step = 0
+        self._calls = Calls()
 
     def __call__(self, x: Tensor, target: Tensor) -> tuple[Any, ...]:
         """The mixed samples, and what they are made of.
@@ -107,13 +110,17 @@ class Mixup:
             raise ValueError(
                 f"target: expected zeros and ones (n, {self.num_classes}) for multi_label, got {tuple(target.shape)}"
             )
-        recipe, key = self.recipe if self.mixup_enabled else identity(), (self.seed, self.step, *_ranks())
+        recipe = self.recipe if self.mixup_enabled else identity()
+        key = self._calls.key(self.seed, *(self._calls.in_worker() or (self._counted(),)))
         fields = {"images": Images("nchw")}
         samples, labels, *mix = mix_batch(
             recipe, (x, target), key=key, num_classes=self.num_classes, fields=fields, return_mix=self.return_mix
         )
-        self.step += 1
         return samples, smooth(labels, self.label_smoothing, self.multi_label), *mix
+
+    def _counted(self) -> int:
+        self.step += 1
+        return self.step - 1
 
     def state_dict(self) -> dict[str, int]:
         """How many calls there were."""
@@ -142,9 +149,3 @@ def _one(mixup_alpha: float, cutmix: Recipe | None, switch_prob: float) -> Recip
             "expected mixup_alpha or cutmix_alpha above 0, or cutmix_minmax, got none; to mix nothing leave it out"
         )
     return on[0] if len(on) == 1 else one_of(*on, weights=(1 - chance, chance))
-
-
-def _ranks() -> tuple[int, ...]:
-    """The rank of this process, where there are several."""
-    rank, count = process()
-    return (rank,) if count > 1 else ()

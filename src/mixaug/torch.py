@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Unpack
 
@@ -18,8 +19,10 @@ from .batch import Batch, Options, collated, mix_batch, mix_from, with_mix, with
 from .epoch import Epoch, sample
 from .fields import Fields
 from .hints import known_options
+from .keys import Key
 from .mix import Mix, joined
 from .recipes import Recipe, check_recipe, identity
+from .recipes.combine import check_item_recipe, check_no_schedule
 from .recipes.recipe import check_whole, ring
 
 Collate = Callable[[Sequence[Any]], Batch]
@@ -27,19 +30,64 @@ Collate = Callable[[Sequence[Any]], Batch]
 default_collate_fn_map[Mix] = lambda mixes, *, collate_fn_map=None: joined(mixes)  # noqa: ARG005 - PyTorch's signature
 
 
+class Calls:
+    """The keys of a transform's calls, which no other worker, epoch or rank draws by.
+
+        (seed, step)                      in the main process
+        (seed, the worker's seed, call)   in a DataLoader's worker; PyTorch seeds workers anew each epoch
+        (..., rank)                       where several ranks train
+
+    Calls of a worker are counted here, because persistent workers keep their seed.
+    """
+
+    def __init__(self) -> None:
+        self._made = 0  # calls in this worker so far
+        self._told: tuple[int, ...] = ()  # the rank of the process that spawned this worker
+
+    def in_worker(self) -> tuple[int, ...]:
+        """The worker's seed and the number of this call, which is counted; nothing in the main process."""
+        worker = _worker_seed()
+        if worker is None:
+            return ()
+        self._made += 1
+        return worker, self._made - 1
+
+    def key(self, seed: int, *numbers: Any, epoch: Any = None) -> Key:
+        """The key of these numbers, this rank's."""
+        at = numbers if epoch is None else (epoch, *numbers)
+        made = keys.make((seed, *at, *self._ranks()))
+        return Key(*made[:2], epoch)
+
+    def _ranks(self) -> tuple[int, ...]:
+        return _xp.ranks() or (() if _worker_seed() is None else self._told)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_made": self._made, "_told": self._ranks()}
+
+
+@_xp.trace_constant
+def _worker_seed() -> int | None:
+    worker = data.get_worker_info()
+    return None if worker is None else int(worker.seed)
+
+
 class Mixed(torch.nn.Module):  # type: ignore[misc]
     """Mix batches after the loader: images first, labels second, or a dict of named fields.
 
-        output = mix_batch(recipe, batch, key=(seed, step)), or key=(seed, epoch, step) where an epoch is said
+        output = mix_batch(recipe, batch, key=(seed, step)), or key=(seed, epoch, step) if an epoch is given
 
     Args:
         recipe: what to mix by.
-        seed: any int; where several processes train, give each its own.
+        seed: any int, the same on every rank.
         options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`. Images are (n, c,
             *size) unless a field says otherwise.
 
     `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
-    where it stopped; load it in every process that trains. After `.eval()` batches pass unmixed, labels as they came.
+    where it stopped; load it in every process that trains. If `torch.distributed` runs several processes, the rank is
+    the last number of the key. In a worker of a DataLoader (in a `collate_fn` or a dataset's transform) the key is
+    (seed, the worker's seed, calls in this worker), as for `MixingCollate`: mixes are new in each worker and epoch, but
+    depend on the number of workers and on PyTorch's global seed. After `.eval()` batches pass unmixed, labels as they
+    came.
     Works on any device without waiting for it, but where its state was just loaded or moved; under
     `torch.compile(fullgraph=True)` without compiling anew from step to step; in `v2.Compose`, where tv_tensors stay
     what they are.
@@ -63,6 +111,7 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         self.recipe = check_recipe("recipe", recipe)
         self.seed, self.options = seed, options
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self._calls = Calls()
         self._count: tuple[int, Tensor, int] | None = None  # a step, and the buffer and its version that say so
 
     def forward(self, *batch: Any, step: int | Tensor | None = None, epoch: int | Tensor | None = None) -> Batch:
@@ -77,8 +126,8 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         fields = batch[0] if len(batch) == 1 else batch
         if not self.training:
             return self._unmixed(fields)
-        step = self._counted() if step is None else step
-        key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
+        at = (step,) if step is not None else self._calls.in_worker() or (self._counted(),)
+        key = self._calls.key(self.seed, *at, epoch=epoch)
         mixed = mix_batch(self.recipe, fields, key=key, **self.options)
         if not self.options.get("return_mix"):
             return _as_they_came(mixed, fields)
@@ -133,7 +182,8 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
     mixes. It lies in shared memory, so workers that have started see it, persistent ones too.
 
     Raises:
-        TypeError: a dataset without a length or an index, or what is no recipe.
+        TypeError: if `dataset` has no length or index, or `recipe` is no recipe.
+        ValueError: if `recipe` draws once for a batch (`ma.per_batch`), because items have no batch.
 
     Example:
         >>> import mixaug as ma, torch
@@ -155,7 +205,10 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         fields: Fields | None = None,
         return_mix: bool = False,
     ) -> None:
-        self.recipe = check_recipe("recipe", recipe)
+        recipe = check_recipe("recipe", recipe)
+        self.recipe = check_item_recipe(
+            "MixedDataset", recipe, "mix batches with ma.torch.loader(recipe, dataset, ...)"
+        )
         self.dataset = _checked_dataset(dataset)
         self.seed = seed
         self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix}
@@ -194,21 +247,70 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
 class Request(NamedTuple):
     """What a worker is asked for: the batch of one step."""
 
-    epoch: int
-    step: int
-    first: int  #: the number that its first row has among those of all ranks
+    key: tuple[int, ...]
+    rows: Array  #: int64 (m,), the row numbers of its rows among those of all ranks
     sources: Array  #: int64 (k, m), rows of the dataset
 
 
-class EpochSampler(data.Sampler):  # type: ignore[misc]
-    """Which rows each batch of an epoch is made of, for one rank of several: what `loader` hands to its workers.
+class StepSampler(data.Sampler):  # type: ignore[misc]
+    """What `loader` hands to its workers: the request of each step. It knows where the next batch comes from.
+
+    `epoch` and `step` say so; `state_dict` holds them.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        self.recipe, self.seed = recipe, seed
+        self.epoch, self.step, self._begun = 0, 0, False
+
+    def begin(self) -> None:
+        """A pass begins: at `step` of `epoch`; if the last one was left in its middle, with the next epoch."""
+        if self._begun:
+            self.epoch, self.step = self.epoch + 1, 0
+        self._begun = True
+
+    def advance(self) -> None:
+        """A batch has been handed over: the next one is another."""
+        last = self._is_last()
+        self.step += 1
+        if last:
+            self.epoch, self.step, self._begun = self.epoch + 1, 0, False
+
+    def _is_last(self) -> bool:
+        raise NotImplementedError
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next pass is; in the middle of one that was loaded, this leaves it there."""
+        if epoch != self.epoch or self._begun:
+            self.epoch, self.step, self._begun = check_whole("epoch", epoch, 0), 0, False
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the next batch comes from."""
+        return {"epoch": self.epoch, "step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on there.
+
+        Raises:
+            ValueError: if `state` is no state of a sampler of so many steps.
+        """
+        last = len(self) - 1
+        if set(state) != {"epoch", "step"} or not 0 <= state["step"] <= last or state["epoch"] < 0:
+            raise ValueError(
+                f"expected an epoch and a step in 0..{last}, got {dict(state)}; "
+                "load the state of a loader of this dataset and batch size"
+            )
+        self.epoch, self.step, self._begun = state["epoch"], state["step"], False
+
+
+class EpochSampler(StepSampler):
+    """Which rows each batch of an epoch is made of, for one rank of several.
 
         batch s of all ranks = positions s * batch_size * world_size .. of the epoch's order, cut into world_size runs
 
     Args:
+        recipe: whose number of sources to say.
         n: how many rows the dataset has.
         batch_size: rows a batch and rank.
-        recipe: whose number of sources to say.
         seed: any int.
         partners: "batch", the rows of the same step (of all ranks), or "dataset", any rows.
         shuffle: whether each epoch has a random order, or the dataset's own.
@@ -216,8 +318,6 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
             at most; a rank that would get none is given a row that another has too.
         rank: of this process.
         world_size: how many processes there are.
-
-    `epoch` and `step` say where the next batch comes from; `state_dict` holds them.
     """
 
     def __init__(
@@ -233,16 +333,16 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        super().__init__(check_recipe("recipe", recipe), seed)
         check_whole("batch_size", batch_size, 1)
         check_whole("world_size", world_size, 1)
         if check_whole("rank", rank, 0) >= world_size:
             raise ValueError(f"rank: expected 0..{world_size - 1}, one of world_size, got {rank}")
         if partners not in ("batch", "dataset"):
             raise ValueError(f'partners: expected "batch" or "dataset", got {partners!r}')
-        self.n, self.rows, self.seed, self.partners = n, batch_size * world_size, seed, partners
-        self.recipe, self.shuffle, self.drop_last = check_recipe("recipe", recipe), shuffle, drop_last
+        self.n, self.rows, self.partners = n, batch_size * world_size, partners
+        self.shuffle, self.drop_last = shuffle, drop_last
         self.rank, self.world_size = rank, world_size
-        self.epoch, self.step, self._begun = 0, 0, False
         if not len(self):
             raise ValueError(
                 f"expected {self.rows} rows or more for one step of {world_size} x {batch_size}, got {n}; "
@@ -258,49 +358,108 @@ class EpochSampler(data.Sampler):  # type: ignore[misc]
 
     def request(self, epoch: int, step: int) -> Request:
         """What this rank's batch of a step is made of."""
-        this = Epoch(self.n, self.seed, epoch, self.shuffle)
+        this, key = Epoch(self.n, self.seed, epoch, self.shuffle), (self.seed, epoch, step)
         start, stop = step * self.rows, min((step + 1) * self.rows, self.n)
         if self.partners == "dataset":
             index = this.sources(start, stop, self.recipe.sources)
         else:
-            key = keys.make((self.seed, epoch, step))
-            index = this.rows(start, stop)[ring(_xp.common(), key, stop - start, self.recipe.sources)]
+            index = _ring_of(this.rows(start, stop), key, self.recipe.sources)
         first, end = ((stop - start) * rank // self.world_size for rank in (self.rank, self.rank + 1))
-        return Request(epoch, step, first, index[:, first : max(end, first + 1)])
+        end = max(end, first + 1)
+        return Request(key, np.arange(first, end), index[:, first:end])
+
+    def _is_last(self) -> bool:
+        return self.step + 1 == len(self)
+
+
+class IndexSampler(StepSampler):
+    """Batches of the rows that another sampler draws, each mixed within itself.
+
+        batch s of an epoch = batch s that the other sampler gives, under the key (seed, epoch, step)
+
+    Args:
+        recipe: whose number of sources to say.
+        n: how many rows the dataset has.
+        batches: gives lists of row numbers each time it is iterated over, such as PyTorch's `BatchSampler`.
+        seed: any int.
+
+    Where several ranks train, the rank is the last number of the key. Before each pass the epoch is passed on to
+    `set_epoch` of `batches`, or of its `sampler`, if there is one; an epoch that was set there is taken over.
+    """
+
+    def __init__(self, recipe: Recipe, n: int, batches: Iterable[Sequence[Any]], *, seed: int = 0) -> None:
+        super().__init__(recipe, seed)
+        self.n, self.batches = n, batches
+        told: tuple[Any, ...] = (batches, getattr(batches, "sampler", None))
+        self._told = [one for one in told if hasattr(one, "set_epoch")]
+        self._known = self._their_epoch()
+        self._last: tuple[int, int] | None = None  # epoch and step of the last batch, once it is known
+
+    def __len__(self) -> int:
+        return len(self.batches)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Request]:
+        self._last = None
+        return self._requests(self.epoch, self.step)
+
+    def _requests(self, epoch: int, start: int) -> Iterator[Request]:
+        given = enumerate(self.batches)
+        ahead = next(given, None)
+        while ahead is not None:
+            (step, ids), ahead = ahead, next(given, None)
+            if ahead is None:
+                self._last = epoch, step
+            if step >= start:
+                yield self._request((self.seed, epoch, step, *_xp.ranks()), _checked_ids(ids, self.n))
+
+    def _request(self, key: tuple[int, ...], ids: Array) -> Request:
+        return Request(key, np.arange(len(ids)), _ring_of(ids, key, self.recipe.sources))
+
+    def _is_last(self) -> bool:
+        return (self.epoch, self.step) == self._last
 
     def begin(self) -> None:
-        """A pass begins: at `step` of `epoch`; where the last one was left in its middle, with the next epoch."""
-        if self._begun:
-            self.epoch, self.step = self.epoch + 1, 0
-        self._begun = True
-
-    def advance(self) -> None:
-        """A batch has been handed over: the next one is another."""
-        self.step += 1
-        if self.step == len(self):
-            self.epoch, self.step, self._begun = self.epoch + 1, 0, False
+        """A pass begins, with the same epoch there."""
+        super().begin()
+        if (theirs := self._their_epoch()) != self._known and theirs != self.epoch:
+            self.epoch, self.step = theirs, 0
+        self._pass_on()
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch the next pass is; in the middle of one that was loaded, this leaves it there."""
-        if epoch != self.epoch or self._begun:
-            self.epoch, self.step, self._begun = check_whole("epoch", epoch, 0), 0, False
-
-    def state_dict(self) -> dict[str, int]:
-        """Where the next batch comes from."""
-        return {"epoch": self.epoch, "step": self.step}
+        """Say which epoch the next pass is, there too."""
+        super().set_epoch(epoch)
+        self._pass_on()
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on there.
+        """Go on there: with the batches of that epoch from that step on."""
+        super().load_state_dict(state)
+        self._pass_on()
 
-        Raises:
-            ValueError: what is no state of a sampler of so many steps.
-        """
-        if set(state) != {"epoch", "step"} or not 0 <= state["step"] < len(self) or state["epoch"] < 0:
-            raise ValueError(
-                f"expected an epoch and a step in 0..{len(self) - 1}, got {dict(state)}; "
-                "load the state of a loader of this dataset and batch size"
-            )
-        self.epoch, self.step, self._begun = state["epoch"], state["step"], False
+    def _their_epoch(self) -> Any:
+        return next((at for one in self._told if isinstance(at := getattr(one, "epoch", None), int)), None)
+
+    def _pass_on(self) -> None:
+        for one in self._told:
+            one.set_epoch(self.epoch)
+        self._known = self._their_epoch()
+
+
+def _ring_of(ids: Array, key: tuple[int, ...], sources: int) -> Array:
+    """int64 (sources, m): rows of the dataset, each with partners from among them."""
+    index: Array = ids[ring(_xp.common(), keys.make(key), len(ids), sources)]
+    return index
+
+
+def _checked_ids(ids: Any, n: int) -> Array:
+    """int64 (m,): the row numbers of a batch."""
+    try:
+        rows = np.array([operator.index(row) for row in ids], np.int64)
+    except TypeError:
+        raise TypeError(f"sampler: expected row numbers, got {ids!r}; batches of them are a batch_sampler=") from None
+    if not rows.size or rows.min() < 0 or rows.max() >= n:
+        came = f"{rows.min()}..{rows.max()}" if rows.size else "an empty batch"
+        raise IndexError(f"sampler: expected row numbers in 0..{n - 1}, got {came}; make it for this dataset")
+    return rows
 
 
 class Loader(data.DataLoader):  # type: ignore[misc]
@@ -326,7 +485,7 @@ class Loader(data.DataLoader):  # type: ignore[misc]
 def loader(
     recipe: Recipe | str,
     dataset: Any,
-    batch_size: int,
+    batch_size: int | None = None,
     *,
     seed: int = 0,
     num_classes: int | None = None,
@@ -335,7 +494,9 @@ def loader(
     copies: int = 1,
     return_mix: bool = False,
     partners: str = "batch",
-    shuffle: bool = True,
+    shuffle: bool | None = None,
+    sampler: Iterable[Any] | None = None,
+    batch_sampler: Iterable[Sequence[Any]] | None = None,
     drop_last: bool = False,
     rank: int | None = None,
     world_size: int | None = None,
@@ -358,7 +519,11 @@ def loader(
         return_mix: as there: the mix of each batch, of rows of the dataset.
         partners: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
             that as many are read as the recipe has sources; the batches are then those of `ma.batches`.
-        shuffle: whether each epoch has a random order.
+        shuffle: whether each epoch has a random order; None: yes, unless a sampler gives it.
+        sampler: gives row numbers each time it is iterated over, such as PyTorch's `WeightedRandomSampler` or
+            `DistributedSampler`. A row that it gives twice is mixed twice. Partners come from the same batch, so its
+            balance stays. It says itself what each rank gets, so `rank` and `world_size` are refused beside it.
+        batch_sampler: gives lists of row numbers, likewise; instead of `batch_size`, `sampler` and `drop_last`.
         drop_last: whether a short last batch is left out.
         rank: of this process; None: that of `torch.distributed` where it is initialised, else 0.
         world_size: how many processes there are; None: likewise, else 1. The ranks' batches of a step, one after
@@ -370,10 +535,16 @@ def loader(
         A DataLoader. Each pass is a new epoch: `loader.sampler.epoch` says which, `loader.sampler.set_epoch(e)` sets
         it. `loader.state_dict()` is taken after any batch, and `load_state_dict` goes on with the next one.
 
+    A sampler of yours is told the epoch before each pass, if it has a `set_epoch`; an epoch that you set there is taken
+    over. After `load_state_dict` the sampler is iterated over again and its first batches are skipped: the rows are the
+    same as in the first run only if they follow from its epoch, as those of `DistributedSampler` do. One that draws
+    from PyTorch's global generator gives other rows; their mixes are new all the same.
+
     What the dataset itself draws (random crops) is its own affair: PyTorch seeds that a worker.
 
     Raises:
-        TypeError, ValueError: a dataset without rows, options that are the sampler's, what is no recipe.
+        TypeError: if `dataset` has no length or index, or `recipe` is no recipe.
+        ValueError: if options contradict each other, or the dataset has no rows.
 
     Example:
         >>> import mixaug as ma, torch
@@ -381,52 +552,89 @@ def loader(
         >>> batches = ma.torch.loader(ma.CutMix(alpha=1.0), pairs, 4, num_classes=10)
         >>> [tuple(labels.shape) for images, labels in batches], batches.state_dict()
         ([(4, 10), (4, 10), (2, 10)], {'epoch': 1, 'step': 0})
+        >>> rare_first = torch.utils.data.WeightedRandomSampler([1.0] * 9 + [9.0], num_samples=8)
+        >>> [len(labels) for images, labels in ma.torch.loader(ma.MixUp(), pairs, 4, sampler=rare_first, num_classes=10)]
+        [4, 4]
     """
     recipe = check_recipe("recipe", recipe)
-    for name in options.keys() & {"sampler", "batch_sampler"}:
-        raise TypeError(
-            f"loader: expected no {name}=, it makes its own; order the dataset instead, or use MixedDataset"
+    n = len(_checked_dataset(dataset))
+    _check_order(sampler, batch_sampler, batch_size, partners, shuffle, drop_last, rank, world_size)
+    steps: StepSampler
+    if batch_sampler is not None:
+        steps = IndexSampler(recipe, n, batch_sampler, seed=seed)
+    elif sampler is not None:
+        batches = data.BatchSampler(sampler, check_whole("batch_size", batch_size, 1), drop_last)
+        steps = IndexSampler(recipe, n, batches, seed=seed)
+    else:
+        found = process()
+        steps = EpochSampler(
+            recipe,
+            n,
+            check_whole("batch_size", batch_size, 1),
+            seed=seed,
+            partners=partners,
+            shuffle=shuffle is not False,
+            drop_last=drop_last,
+            rank=found[0] if rank is None else rank,
+            world_size=found[1] if world_size is None else world_size,
         )
-    found = process()
-    sampler = EpochSampler(
-        recipe,
-        len(_checked_dataset(dataset)),
-        batch_size,
-        seed=seed,
-        partners=partners,
-        shuffle=shuffle,
-        drop_last=drop_last,
-        rank=found[0] if rank is None else rank,
-        world_size=found[1] if world_size is None else world_size,
-    )
     mixing = Options(
         num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
     )
-    fetched = _Fetched(recipe, dataset, seed, collate_fn, mixing)
-    return Loader(fetched, batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options)
+    fetched = _Fetched(recipe, dataset, collate_fn, mixing)
+    return Loader(fetched, batch_size=None, sampler=steps, collate_fn=_as_it_is, **options)
+
+
+def _check_order(
+    sampler: Any,
+    batch_sampler: Any,
+    batch_size: Any,
+    partners: str,
+    shuffle: Any,
+    drop_last: bool,
+    rank: Any,
+    size: Any,
+) -> None:
+    """Refuse what contradicts a sampler."""
+    if sampler is None and batch_sampler is None:
+        return
+    beside = "sampler=" if batch_sampler is None else "batch_sampler="
+    said = {"shuffle=True": shuffle is True, "rank=": rank is not None, "world_size=": size is not None}
+    said['partners="dataset"'] = partners == "dataset"
+    if batch_sampler is not None:
+        said |= {"batch_size=": batch_size is not None, "drop_last=True": drop_last, "sampler=": sampler is not None}
+    for name in (name for name, is_said in said.items() if is_said):
+        raise ValueError(
+            f"loader: expected no {name} beside {beside}, which says itself which rows come when and where; leave it out"
+        )
+    given = sampler if batch_sampler is None else batch_sampler
+    if not hasattr(given, "__iter__") or isinstance(given, Iterator):
+        raise TypeError(
+            f"{beside[:-1]}: expected rows that can be iterated over once an epoch, got {type(given).__name__}; "
+            "pass a sampler or a list"
+        )
 
 
 def process() -> tuple[int, int]:
     """The rank of this process, and how many there are, as far as `torch.distributed` is initialised: else 0 of 1."""
-    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    ranks = _xp.ranks()
+    return (ranks[0], torch.distributed.get_world_size()) if ranks else (0, 1)
 
 
 class _Fetched(data.Dataset):  # type: ignore[misc]
     """The mixed batch of each request, made in the worker that is asked."""
 
-    def __init__(self, recipe: Recipe, dataset: Any, seed: int, collate_fn: Collate, options: Options) -> None:
-        self.recipe, self.dataset, self.seed, self.collate_fn, self.options = recipe, dataset, seed, collate_fn, options
+    def __init__(self, recipe: Recipe, dataset: Any, collate_fn: Collate, options: Options) -> None:
+        self.recipe, self.dataset, self.collate_fn, self.options = recipe, dataset, collate_fn, options
 
     def __getitem__(self, asked: Request) -> Batch:
-        key = (self.seed, asked.epoch, asked.step)
+        drawn = {"key": asked.key, "rows": asked.rows}
         if (held := _in_memory(self.dataset)) is not None and self.collate_fn is data.default_collate:
-            return mix_from(self.recipe, None, held, asked.sources, key=key, first=asked.first, **self.options)
+            return mix_from(self.recipe, None, held, asked.sources, **drawn, **self.options)
         rows, place = np.unique(asked.sources, return_inverse=True)
         place = place.reshape(asked.sources.shape)
         source = _batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
-        mixed = mix_from(self.recipe, None, source, place, key=key, first=asked.first, **self.options)
+        mixed = mix_from(self.recipe, None, source, place, **drawn, **self.options)
         if not self.options.get("return_mix"):
             return mixed
         mixed, mix = without_mix(mixed, source)
@@ -438,16 +646,22 @@ class MixingCollate:
 
         batch = mix_batch(recipe, collate_fn(samples), key=(seed, the worker's seed, calls so far in this worker))
 
-    A collate function is not told which batch it makes, so this counts its calls. The mixes are drawn anew each epoch
-    and are right, but which ones they are depends on the number of workers, on PyTorch's global seed and on what was
-    loaded before; a resumed run draws others. It does not know the epoch either, so it takes no `ma.schedule`.
-    Evaluation must not use it: give that loader another collate function.
+    A collate function is not told which batch it makes, so this counts its calls. Mixes are new in each worker, epoch
+    and rank (if `torch.distributed` runs several processes, the rank is the last number of the key), persistent workers
+    included. But which ones they are depends on the number of workers and on PyTorch's global seed: unlike everywhere
+    else, the same `seed` does not give the same mixes. A run that is resumed with the same global seed draws what the
+    first one drew from its start: give it another `seed`, such as the epoch that it starts with. The epoch of a call is
+    not known, so `ma.schedule` is refused. Evaluation must not use it: give that loader another collate function.
 
     Args:
         recipe: what to mix by.
-        seed: any int.
+        seed: any int, the same on every rank.
         collate_fn: makes a batch of samples, before they are mixed.
         options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
+
+    Raises:
+        TypeError: if `recipe` is no recipe.
+        ValueError: if `recipe` has a `ma.schedule`.
 
     Example:
         >>> import mixaug as ma, torch
@@ -466,17 +680,21 @@ class MixingCollate:
         collate_fn: Collate = data.default_collate,
         **options: Unpack[Options],
     ) -> None:
-        self.recipe = check_recipe("recipe", recipe)
+        recipe = check_recipe("recipe", recipe)
+        self.recipe = check_no_schedule("MixingCollate", recipe, "mix with ma.torch.loader, which knows the epoch")
         self.seed, self.collate_fn, self.options = seed, collate_fn, options
-        self.calls = 0
+        self.calls = 0  #: in the main process
+        self._calls = Calls()
 
     def __call__(self, samples: Sequence[Any]) -> Batch:
         """The mixed batch of these samples."""
-        worker = data.get_worker_info()
-        key = keys.make((self.seed, 0 if worker is None else worker.seed, self.calls))._replace(epoch=None)
-        self.calls += 1
+        at = self._calls.in_worker() or (0, self._counted())
         batch = _collate(samples, self.options.get("fields"), self.collate_fn)
-        return mix_batch(self.recipe, batch, key=key, **self.options)
+        return mix_batch(self.recipe, batch, key=self._calls.key(self.seed, *at), **self.options)
+
+    def _counted(self) -> int:
+        self.calls += 1
+        return self.calls - 1
 
 
 def _in_memory(dataset: Any) -> Batch | None:

@@ -154,6 +154,15 @@ def tracing() -> str | None:
     return next((root for root, xp in _LOADED.items() if xp.is_tracing()), None)
 
 
+@trace_constant
+def ranks() -> tuple[int, ...]:
+    """(rank,) of this process, if `torch.distributed` is initialized for several; else nothing."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return ()
+    return (torch.distributed.get_rank(),) if torch.distributed.get_world_size() > 1 else ()
+
+
 @cache
 def loops(module: str) -> Any:
     """A module of loops that Numba compiles; None where there is no Numba, which is said once."""

@@ -32,6 +32,31 @@ def check_nested(where: str, recipe: Recipe, inner: Sequence[Recipe]) -> None:
     keep(recipe, _depth=depth, _nodes=nodes)
 
 
+def check_item_recipe(where: str, recipe: Recipe, way_out: str) -> Recipe:
+    """The recipe of a dataset of single samples; a ValueError if it draws once for a batch, which these do not have."""
+    if (shared := _nested(recipe, PerBatch)) is not None:
+        raise ValueError(
+            f"{where}: expected a recipe that draws for each sample, got {shared!r}, which draws once for a batch; "
+            f"leave per_batch out, or {way_out}"
+        )
+    return recipe
+
+
+def check_no_schedule(where: str, recipe: Recipe, way_out: str) -> Recipe:
+    """The recipe of a transform that does not know the epoch; a ValueError if it needs to."""
+    if _nested(recipe, Schedule) is not None:
+        raise ValueError(f"{where}: expected a recipe without schedule, got {recipe!r}; {way_out}")
+    return recipe
+
+
+def _nested(value: object, kind: type[Recipe]) -> Recipe | None:
+    """The first recipe of a kind that a recipe is made of, itself included."""
+    if isinstance(value, kind):
+        return value
+    parts = vars(value).values() if isinstance(value, Recipe) else value if isinstance(value, (tuple, list)) else ()
+    return next((found for part in parts if (found := _nested(part, kind)) is not None), None)
+
+
 @dataclass(frozen=True)
 class OneOf(Recipe):
     """Choose one of several recipes for each row; `one_of` makes it."""
@@ -258,8 +283,8 @@ def sometimes(p: float, recipe: Recipe | str) -> Recipe:
 def per_batch(recipe: Recipe | str) -> Recipe:
     """Draw once for all rows, as most papers do: one weight, one box; sources still differ from row to row.
 
-    Where single samples are mixed (`ma.tf.mixed_zip`, `ma.grain`, `ma.torch.MixedDataset`) all of an epoch are the rows
-    of one draw: mix batches instead.
+    Datasets of single samples (`ma.torch.MixedDataset`, `ma.grain.mixed`, `ma.tf.mixed_zip`) have no batch and refuse
+    it.
 
     Args:
         recipe: what to draw once.

@@ -139,7 +139,7 @@ class Recipe(ABC):
         key: KeyLike = None,
         like: Array | None = None,
         index: Array | None = None,
-        first: Dim = 0,
+        rows: Array | None = None,
     ) -> Mix:
         """Draw what n outputs are made of.
 
@@ -156,12 +156,13 @@ class Recipe(ABC):
                 in PyTorch by one copy that nothing waits for; but weights of pixels are made there.
             index: int32 (k, n), who is mixed with whom where the sources are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
-            first: the number of the first output, where these are a part of a batch, an int or a scalar integer tensor:
-                each is drawn what it is drawn in the whole. Its sources have to be said, for they may be in another
-                part.
+            rows: integers (n,) of 0 or more, the row number of each output; without it they are 0..n-1. Row r draws what
+                row r of a batch draws that has it, so that parts of a batch can be drawn by themselves. `index` has to
+                be given beside it, because partners may be in another part.
 
         Raises:
-            TypeError, ValueError: a key, a size, a number or a shape of sources that is none.
+            TypeError: if `key`, `size` or `rows` is not of the type above.
+            ValueError: if `n`, `size`, `index` or `rows` does not fit.
 
         Example:
             >>> import mixaug as ma
@@ -170,29 +171,29 @@ class Recipe(ABC):
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
         made = keys.make(key)
-        home = _xp.common(n, index, first, *made[:2]) if like is None else _xp.of(like, "like")
+        home = _xp.common(n, index, rows, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
         size, xp, source = check_size(size), home, home
-        if _on_host(home, made, (n, index, first), like):
+        if _on_host(home, made, (n, index, rows), like):
             source = _xp.common()  # NumPy's draws are the quickest
             far = like is not None and home.on_accelerator(like)
             xp = home if far and _has_weights(self, len(size) or 1, made.epoch) else source
-        mix = self.draw_in(xp, source, n, size, made, index, first)
+        mix = self.draw_in(xp, source, n, size, made, index, rows)
         return mix if xp is home else mix.to(home)
 
     def draw_in(
-        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, index: Array | None, first: Dim
+        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, index: Array | None, rows: Array | None
     ) -> Mix:
         """Draw by the functions of one library, from words of another or the same."""
-        first = _checked_first(first)
-        later = not isinstance(first, int) or first > 0
-        if index is None and later:
-            raise ValueError(f"first: expected index= beside first={first}; say who is mixed with whom")
-        rows = source.cast(source.arange(_checked_count(n)), "uint32")
-        if later:
-            number = source.uint32(first) if isinstance(first, int) else source.cast(first, "uint32")
-            rows = source.add(rows, number)
-        draw, sources = Draw(xp, made, rows, size or (1,)), _checked_sources(self)
+        n = _checked_count(n)
+        if rows is None:
+            numbers = source.arange(n)
+        elif index is None:
+            raise ValueError("rows: expected index= beside rows=, got none; pass the sources of each output, (k, n)")
+        else:
+            _xp.of(rows, "rows")
+            numbers = _checked_rows(source, _xp.to(source, rows), n)
+        draw, sources = Draw(xp, made, source.cast(numbers, "uint32"), size or (1,)), _checked_sources(self)
         if index is None:
             index = ring(source, made, draw.n, sources)
         else:
@@ -336,15 +337,15 @@ def _checked_count(n: Dim) -> Dim:
     return n
 
 
-def _checked_first(first: Dim) -> Dim:
-    """An int, or a scalar whose value is known when it runs; rows are counted mod 2^32."""
-    xp = _xp.find(first)
-    if xp is None or isinstance(first, np.integer):
-        return check_whole("first", first, 0) % 2**32
-    if "int" not in xp.dtype(first) or len(first.shape):
-        raise ValueError(f"first: expected a whole number, got {xp.dtype(first)} of the shape {tuple(first.shape)}")
-    held = xp.concrete(first)
-    return first if held is None else check_whole("first", int(held), 0) % 2**32
+def _checked_rows(xp: Library, rows: Array, n: Dim) -> Array:
+    """Row numbers (n,); they are counted mod 2^32."""
+    shape, dtype, values = tuple(xp.shape(rows)), xp.dtype(rows), xp.concrete(rows)
+    fits = len(shape) == 1 and not (isinstance(n, int) and isinstance(shape[0], int) and shape[0] != n)
+    if "int" not in dtype or not fits:
+        raise ValueError(f"rows: expected integers of shape ({n},), one an output, got {dtype} of shape {shape}")
+    if values is not None and values.size and values.min() < 0:
+        raise ValueError(f"rows: expected row numbers of 0 or more, got {values.min()}; count rows from the start")
+    return rows
 
 
 def _check_traced(xp: Library, key: Key) -> None:
