@@ -369,7 +369,6 @@ COMPILED = r"""
 import re, torch, triton
 from triton.backends.compiler import GPUTarget
 import mixaug as ma
-import ways
 from mixaug.engines import gpu
 
 class Driver:

@@ -202,7 +202,7 @@ def test_a_dense_mix_of_many_axes():
     weight[0, :, 0], weight[1, :, 1] = True, True
     x = np.stack([np.zeros((2, 2, 2), np.uint8), np.ones((2, 2, 2), np.uint8)])
     mix = ma.Mix(np.array([[0], [1]], np.int32), np.float32([[0.5], [0.5]]), Dense(weight), (2, 2, 2))
-    np.testing.assert_array_equal(mix.images(x[:1], "nhw", source=x)[0], [[[0, 0]] * 2, [[1, 1]] * 2])
+    np.testing.assert_array_equal(mix.images(x[:1], "ndhw", source=x)[0], [[[0, 0]] * 2, [[1, 1]] * 2])
 
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)

@@ -199,7 +199,7 @@ def test_repeat_draws_each_copy_anew(clean):
 def test_copies_say_nothing_of_each_other():
     """Whether a row is mixed in its second copy depends on nothing that its first one drew."""
     n = 4000
-    recipe, batch = ma.one_of(ma.identity(), ma.MixUp()), (np.zeros((n, 1, 1), np.float32), np.arange(n) % 2)
+    recipe, batch = ma.one_of(ma.identity(), ma.MixUp()), (np.zeros((n, 1, 1, 1), np.float32), np.arange(n) % 2)
     _, labels = ma.mix_batch(recipe, batch, key=(0, 0), num_classes=2, copies=2, pairing=ma.pairing.Roll())
     first, second = 1 - labels[np.arange(2 * n), np.arange(2 * n) % 2].reshape(2, n)  # the share of the other class
     assert stats.spearmanr(first, second).pvalue > 1e-3

@@ -167,8 +167,8 @@ def test_keras_own_image_generator_is_wrapped():
         ),
         (
             lambda: ma.keras.MixedDataset(ma.CutMix(), list(X), Y, BATCH),
-            TypeError,
-            "x: expected a NumPy array with rows, got list",
+            ValueError,
+            "expected as many labels as images",
         ),
         (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y[:3], BATCH), ValueError, "got 22 and 3"),
         (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y, None), ValueError, "batch_size: expected a whole number"),
@@ -233,13 +233,15 @@ def test_the_layer_mixes_as_numpy_does(recipe, shape):
     """The invariants' row for Keras: the backend's tensors, the mix of every other library."""
     n, size = shape
     x, y = ways.own_class_everywhere(n, size), np.arange(n)
-    out = ma.keras.MixLayer(recipe, num_classes=n, seed=3)({"images": x, "labels": y, "step": np.int32(5)})
+    fields = {"images": ma.Images(ways.layout_of(x))}
+    layer = ma.keras.MixLayer(recipe, num_classes=n, seed=3, fields=fields)
+    out = layer({"images": x, "labels": y, "step": np.int32(5)})
     assert type(out["images"]) is type(out["labels"])
     assert isinstance(out["images"], BACKEND)
     images, labels = ways.values(out["images"]), ways.values(out["labels"])
     assert (images.dtype, images.shape, labels.dtype, labels.shape) == (x.dtype, x.shape, np.float32, (n, n))
     ways.assert_label_is_the_pixels(images, labels)
-    want = ma.mix_batch(recipe, (x, y), key=(3, 5), num_classes=n)
+    want = ma.mix_batch(recipe, (x, y), key=(3, 5), num_classes=n, fields=fields)
     np.testing.assert_allclose(images, want[0], atol=1e-6)
     np.testing.assert_allclose(labels, want[1], atol=1e-6)
 

@@ -105,7 +105,8 @@ def test_rows_of_a_table_are_blended(library):
 
 
 AMBIGUOUS = [
-    ((4, 3, 32, 32), "nchw", "nhwc"), ((4, 28, 28), "nhw", "ntc"), ((4, 8, 16, 16, 3), "nthwc", "ndhwc"), ((4, 7), "nc", None),
+    ((4, 3, 32, 32), "nchw", "nhwc"), ((4, 28, 28), "nhw", "ntc"),
+    ((4, 8, 16, 16, 3), "nthwc", "ndhwc"), ((4, 7), "nc", None),
 ]  # fmt: skip
 
 

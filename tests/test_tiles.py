@@ -76,7 +76,7 @@ def test_long_signals_are_seen_right(library):
     mix = ma.ResizeMix(low=0.7, high=0.7).draw(2, (160_000,), key=(0, 0), like=make(x))
     (first, last) = ways.values(mix.region.box[1])[0, 0].tolist()
     at = np.arange(last - first, dtype=np.int64)
-    seen = ways.values(mix.images(make(x), "nhw"))[0, first:last]
+    seen = ways.values(mix.images(make(x), "nt"))[0, first:last]
     np.testing.assert_array_equal(seen, x[1, (2 * at + 1) * 160_000 // (2 * (last - first))])
 
 

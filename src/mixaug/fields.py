@@ -26,8 +26,8 @@ class Images:
 
     Args:
         layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw", "nhw",
-            "ntchw" for videos, "nc" for rows of a table, which only blends can mix. By default "nhwc", "nchw" in PyTorch,
-            unless the shape may mean something else.
+            "ntchw" for videos, "nc" for rows of a table, which only blends can mix. By default "nhwc", "nchw" in
+            PyTorch, unless the shape may mean something else.
         spatial: the axes that a mix is drawn over, such as "thw"; by default those of d, h and w that are there, else
             t. Other axes share the mix: all channels, all frames.
         dtype: what they are to become, such as "float32"; by default they keep theirs.
@@ -496,15 +496,15 @@ def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") ->
     for name, kind in kinds.items():
         kind = _further(name, kind, held, fields) if isinstance(kind, Further) else kind
         fields[name] = kind.settled(name, held[name], like) if isinstance(kind, Images) else kind
-    of_images = next((name for name, kind in fields.items() if isinstance(kind, Images)), None)
-    size = None if of_images is None else fields[of_images].size(held[of_images])
+    sizes = [kind.size(held[name]) for name, kind in fields.items() if isinstance(kind, Images)]
+    axes = len(sizes[0]) if sizes else None
     for name, kind in fields.items():
         if isinstance(kind, Masks):
-            fields[name] = kind.settled(name, held[name], None if size is None else len(size), like)
-    of_masks = next((name for name, kind in fields.items() if isinstance(kind, Masks)), None)
-    if size is None and of_masks is None:
+            fields[name] = kind.settled(name, held[name], axes, like)
+            sizes.append(fields[name].size(held[name]))
+    if not sizes:
         raise ValueError(f"expected an image field to draw for, got {_quoted(held)}; name one in fields=")
-    return fields, fields[of_masks].size(held[of_masks]) if size is None else size
+    return fields, sizes[0]
 
 
 def _further(name: str, further: Further, held: Mapping[str, Any], fields: Mapping[str, Any]) -> Field:
@@ -514,8 +514,7 @@ def _further(name: str, further: Further, held: Mapping[str, Any], fields: Mappi
     if xp is not None:
         if further.weights and xp.dtype(x) in FLOATS and _is_column(x):
             return Values()
-        plain = isinstance(first, Images) and first == Images(first.layout, first.spatial)
-        if plain and _is_like(xp, x, held[further.first], first):
+        if isinstance(first, Images) and _is_like(xp, x, held[further.first], first):
             return first
     what = "sample weights, floats (n,) or (n, 1), or images" if further.weights else "images"
     came = f"{xp.dtype(x)} of the shape {tuple(x.shape)}" if xp else type(x).__name__
@@ -532,7 +531,8 @@ def _is_column(x: Array) -> bool:
 def _is_like(xp: Library, x: Array, first: Array, kind: Images) -> bool:
     """Whether an array is images like others, floats with three channels: no mask and no target is."""
     axes = layout.parse(kind.layout or "", kind.spatial)
-    same = _xp.find(first) == xp and xp.dtype(x) == xp.dtype(first) and len(x.shape) == len(axes.axes)
+    plain = kind == Images(kind.layout, kind.spatial)
+    same = plain and _xp.find(first) == xp and xp.dtype(x) == xp.dtype(first) and len(x.shape) == len(axes.axes)
     return same and xp.dtype(x) in FLOATS and "c" in axes.axes and axes.channels(x) == 3
 
 

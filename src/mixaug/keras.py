@@ -225,7 +225,7 @@ def _settled(batch: Batch, fields: Fields | None) -> Fields:
     like = "nhwc" if keras.config.image_data_format() == "channels_last" else "nchw"
     kinds = resolve(batch, fields, None)
     kinds, _ = settle(kinds, several(batch, kinds), like)
-    return kinds if "" not in kinds else kinds[""]
+    return kinds.get("", kinds)
 
 
 @keras.saving.register_keras_serializable(package="mixaug")

@@ -116,7 +116,7 @@ class Form(NamedTuple):
             if not isinstance(length, int):
                 region = to(xp, region)
             home = next((_xp.of(array) for array in region.arrays().values()), xp)
-            region, size = _spanning(home, region, at, length, size), (*size[:at], length, *size[at:])
+            region, size = _spanning(home, region, at, length), (*size[:at], length, *size[at:])
         return region, size
 
     def per_element(self, numbers: Array, xp: Library, like: Array) -> Array:
@@ -194,7 +194,7 @@ def _formed(axes: str, spatial: str, fold: bool) -> str:
     return f"{order},{letters[1:start]},{block},{letters[stop:]},{shared}"
 
 
-def _spanning(xp: Library, region: Region, at: int, length: Dim, size: Size) -> Region:
+def _spanning(xp: Library, region: Region, at: int, length: Dim) -> Region:
     """A region with one more axis, at that place of its size, which every box spans."""
 
     def of_pixels(x: Array, rows: int) -> Array:
@@ -278,7 +278,7 @@ def of_masks(
         return found
     if len(shape) not in (axes + 1, axes + 2) or axes not in SPATIAL:
         raise ValueError(
-            f"{what}: expected (n, *size) of {axes} spatial axes, with a channel axis or without, got the shape {shape}; "
+            f"{what}: expected (n, *size) of {axes} spatial axes, with or without channels, got the shape {shape}; "
             f"{way(what, kind, 'nthw')}, or as it is"
         )
     letters, like = SPATIAL[axes], like or xp.layout
@@ -290,7 +290,8 @@ def of_masks(
         _check_place(xp.shape(m), like, what, kind, f"n{letters}c", f"nc{letters}")
     if isinstance(channels, int) and channels > FEW and channels != classes:
         raise ValueError(
-            f"{what}: expected {classes or f'1 to {FEW}'} channels of the layout {found.axes!r}, got the shape {shape}; "
+            f"{what}: expected {classes or f'1 to {FEW}'} channels in the layout {found.axes!r}, got the shape "
+            f"{shape}; "
             f'{way(what, kind, found.axes)}, or "nthw" if they have frames'
         )
     return found

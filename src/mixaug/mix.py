@@ -97,11 +97,11 @@ class Mix:
             output = scale * sum_k pixel_weights()[k] * source[index[k]] + offset
 
         Args:
-            x: uint8, float16, bfloat16, float32 or float64, or int16 or uint16 that dtype= and scale= make floats of; not
-                written to. Where the size is another than the mix was drawn for, pixel j of h belongs to the pixel
+            x: uint8, float16, bfloat16, float32 or float64, or int16 or uint16 that dtype= and scale= make floats of;
+                not written to. Where the size is another than the mix was drawn for, pixel j of h belongs to the pixel
                 floor((j + 1/2) * H / h) of that, along each axis. None: the base samples are rows of the source too.
-            layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw", "nhw",
-                "ntchw" or "nc". By default "nhwc", "nchw" in PyTorch, unless the shape may mean something else.
+            layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw",
+                "nhw", "ntchw" or "nc". By default "nhwc", "nchw" in PyTorch, unless the shape may mean something else.
             spatial: the axes that the mix was drawn over, such as "thw"; by default those of d, h and w that are there,
                 else t. Other axes share the mix.
             source: the array that the sources are rows of, where that is not x; it may be a whole dataset.
@@ -158,13 +158,15 @@ class Mix:
         Args:
             m: (n, *size) of any integer dtype or bool, with a channel axis or without; with `soft` also floats or bools
                 (n, *size, num_classes), the shares of the classes, of which output = sum_k pixel_weights()[k] * m. Not
-                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what is seen there is seen in it.
+                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what is
+                seen there is seen in it.
             ignore_index: the id of pixels that say nothing. Without `soft` it is an id like any other: an output is
                 ignored exactly where the pixel chosen for it is.
             num_classes: how many classes there are; ids on the host are checked.
             soft: whether to give the share of each class, for which num_classes is needed.
-            layout, spatial: as for `images`; by default that of the images, with a channel axis or without. With `soft`
+            layout: as for `images`; by default that of the images, with a channel axis or without. With `soft`
                 c is the axis of the classes, last by default and first in PyTorch, whether m has one or not.
+            spatial: as for `images`.
             source: the masks that the sources are rows of, where that is not m.
 
         Returns:

@@ -317,7 +317,7 @@ def _ranks(ds: tf.data.Dataset) -> dict[str, tf.TensorShape]:
 
 
 def _check_batched(ds: tf.data.Dataset, fields: Fields | None) -> None:
-    """Refuse elements that are single samples, or may be: single values, fields of other lengths, images of few axes."""
+    """Refuse elements that may be single samples: single values, fields of other lengths, images of few axes."""
     spec = ds.element_spec
     kinds = resolve(spec, fields, None)
     shapes = {

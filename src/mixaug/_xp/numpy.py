@@ -21,6 +21,8 @@ _this = typed(Library, sys.modules[__name__])
 
 
 def at(x: object) -> Library | None:
+    if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
+        raise TypeError("expected an array without a mask, got a NumPy masked array; pass x.filled(value)")
     return _this if isinstance(x, (np.ndarray, np.generic)) else None
 
 

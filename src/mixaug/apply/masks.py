@@ -108,9 +108,8 @@ def shares(
 ) -> Array:
     """float32 (n, *size, num_classes): how much of each pixel is of each class, of the sources not ignored there.
 
-    Args:
-        layout: that of m. A channel axis has one id, or of floats and bools the share of each class.
-        axes: the layout of the output.
+    `layout` is that of m, whose channel axis has one id, or of floats and bools the share of each class; `axes` that of
+    the output.
     """
     if is_soft(xp, m, layout, num_classes):
         return _blended(xp, m, source, index, region, drawn_for, layout, num_classes, ignore_index)

@@ -147,8 +147,8 @@ class Recipe(ABC):
 
         Args:
             n: how many outputs, any number; a scalar tensor where it is unknown until run time.
-            size: the spatial size in pixels, such as (height, width); () for rows without spatial axes, which only blends
-                can mix.
+            size: the spatial size in pixels, such as (height, width); () for rows without spatial axes, which only
+                blends can mix.
             key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
                 PRNG key. An int s is (s, 0). Without a key the operating system draws one; traced code has to pass one.
             like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
