@@ -133,7 +133,7 @@ class Generator(keras.utils.PyDataset):
 
 def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
     inner = Generator()
-    ds = ma.keras.MixedDataset(inner, recipe=ma.MixUp(sources=3), num_classes=N, seed=2)
+    ds = ma.keras.MixedDataset(ma.MixUp(sources=3), inner, num_classes=N, seed=2)
     assert len(ds) == 2
     seen = fed(ds, epochs=2)
     assert inner.ended == 3  # Keras' call before the first epoch reaches it as it would without us
@@ -150,7 +150,7 @@ def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
 def test_keras_own_image_generator_is_wrapped():
     flips = tf.keras.preprocessing.image.ImageDataGenerator(horizontal_flip=True, width_shift_range=2)
     flow = flips.flow(ways.own_class_everywhere(N, (6, 5)), Y, batch_size=5, seed=0)
-    ds = ma.keras.MixedDataset(flow, recipe=ma.CutMix(), num_classes=N)
+    ds = ma.keras.MixedDataset(ma.CutMix(), flow, num_classes=N)
     batches = [ds[index] for index in range(len(ds))]
     assert [len(labels) for _, labels in batches] == [5, 5, 5, 5, 2]
     for images, labels in batches:
@@ -173,7 +173,7 @@ def test_keras_own_image_generator_is_wrapped():
         (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y[:3], BATCH), ValueError, "got 22 and 3"),
         (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y, None), ValueError, "batch_size: expected a whole number"),
         (
-            lambda: ma.keras.MixedDataset(Generator(), Y, recipe=ma.CutMix()),
+            lambda: ma.keras.MixedDataset(ma.CutMix(), Generator(), Y),
             ValueError,
             "brings its own labels and batches",
         ),
