@@ -9,11 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import losses, metrics, pairing, testing
+from . import label_rules, losses, metrics, pairing, testing
 from .batch import mix_batch
 from .epoch import batches, mixed
 from .fields import Boxes, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
 from .keys import draw_version
+from .loss_advice import MixedLabelsWarning
 from .mix import Mix
 from .recipes import (
     RICAP,
@@ -76,6 +77,7 @@ __all__ = [
     "Masks",
     "Mix",
     "MixUp",
+    "MixedLabelsWarning",
     "Mosaic",
     "NWayCutMix",
     "Paste",
@@ -89,6 +91,7 @@ __all__ = [
     "batches",
     "draw_version",
     "identity",
+    "label_rules",
     "losses",
     "metrics",
     "mix_batch",

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from . import _xp, keys, tree
+from . import _xp, keys, loss_advice, tree
 from ._xp import Array, Dim
 from .apply import rows
+from .apply.labels import are_ids
+from .class_weights import NEW, ClassWeights, extended
+from .class_weights import resolve as resolve_weights
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, is_list, resolve
 from .keys import Key
+from .label_rules import rule as label_rule
 from .mix import widened
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
@@ -29,6 +33,7 @@ class Options(TypedDict, total=False):
     bank: Batch | None
     include_clean: bool
     copies: int
+    class_weights: ClassWeights | None
 
 
 @_xp.no_autograph
@@ -56,6 +61,9 @@ def mix_batch(recipe: Recipe, batch: Batch, *, key: Sequence[Any], **options: Un
             - include_clean: whether the unmixed batch comes first and the mixed one after it, in one batch of 2n rows,
               as RegMixup trains (Pinto et al. 2022).
             - copies: how many mixed copies of the batch there are, each drawn anew: the first as it is without it.
+            - class_weights: {class: weight}, or one weight a class. A sample weighs sum_k lam[k] * weight[class of
+              source k]: its sample weight is multiplied by that; without one a tuple gains a last part, a dict
+              "sample_weight", float32 (n,). With several fields of labels {"kind": {class: weight}} says which.
 
     Returns:
         A new batch of the same form; nothing is written to.
@@ -91,18 +99,23 @@ def mix_from(
     bank: Batch | None = None,
     include_clean: bool = False,
     copies: int = 1,
+    class_weights: ClassWeights | None = None,
+    advises: bool = True,
 ) -> Batch:
     """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
 
-    batch None: the base samples are the rows index[0] of the source, too.
+    batch None: the base samples are the rows index[0] of the source, too. advises False: the caller picks the loss.
     """
     check_recipe("recipe", recipe)
     form = source if batch is None else batch
     check_form(form, fields)
     kinds = resolve(form, fields, num_classes)
     held = tree.several(form, kinds)
+    weights = None if class_weights is None else resolve_weights(class_weights, kinds, form, num_classes)
     named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
     size, xp, like = _size(held, kinds), _xp.same(named), next(iter(named.values()))
+    if advises:
+        _say_loss(xp, held, kinds)
     n = _rows(xp, held)
     _check_who(index, pairing, bank)
     sources = {} if source is None else tree.several(source, kinds)
@@ -124,7 +137,8 @@ def mix_from(
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
         mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, first=first), slots)
-        return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
+        mixed = {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
+        return mixed if weights is None else weights.applied(mix, mixed, beside)
 
     made, copies = keys.make(key), check_whole("copies", copies, 1)
     mixed = [copy(recipe, made)]
@@ -133,7 +147,16 @@ def mix_from(
         mixed += [copy(recipe, keys.fold_in(further, number)) for number in range(1, copies)]
     if include_clean:
         mixed.insert(0, copy(identity(), made))
-    return tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+    fields_mixed = {name: _joined(xp, name, [one[name] for one in mixed]) for name in mixed[0]}
+    whole = tree.replaced(form, {name: fields_mixed[name] for name in kinds})
+    return whole if len(fields_mixed) == len(kinds) else extended(whole, fields_mixed[NEW])
+
+
+def _say_loss(xp: _xp.Library, fields: Mapping[str, Any], kinds: Mapping[str, Field]) -> None:
+    """Say which loss fits where class ids become rows of weights."""
+    for name, kind in kinds.items():
+        if isinstance(kind, Labels) and not kind.binary and are_ids(fields[name], kind.num_classes):
+            loss_advice.say(xp.name, label_rule(kind.rule).sums_to_one)
 
 
 def _own(name: str, kind: Field, field: Any, rows: Array) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 import grain
 import numpy as np
 
-from . import tree
+from . import loss_advice, tree
 from .batch import Batch, collated
+from .class_weights import ClassWeights
 from .epoch import Epoch, sample
 from .fields import Fields
 from .recipes import Recipe, check_recipe
@@ -23,6 +24,7 @@ def mixed(
     seed: int = 0,
     num_classes: int | None = None,
     fields: Fields | None = None,
+    class_weights: ClassWeights | None = None,
 ) -> grain.MapDataset:
     """Mix each element of a `MapDataset` with its sources of its epoch.
 
@@ -35,6 +37,7 @@ def mixed(
         seed: any int.
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
+        class_weights: as there.
 
     Returns:
         A `MapDataset` of NumPy samples, as long as ds.
@@ -60,16 +63,15 @@ def mixed(
         )
     if not 0 < len(ds) < sys.maxsize:
         raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; repeat it after it is mixed")
-    return _Mixed(ds, recipe, seed, num_classes, fields)
+    if num_classes is not None:
+        loss_advice.say("jax")
+    return _Mixed(ds, recipe, seed, {"num_classes": num_classes, "fields": fields, "class_weights": class_weights})
 
 
 class _Mixed(grain.MapDataset):  # type: ignore[misc]
-    def __init__(
-        self, ds: grain.MapDataset, recipe: Recipe, seed: int, num_classes: int | None, fields: Fields | None
-    ) -> None:
+    def __init__(self, ds: grain.MapDataset, recipe: Recipe, seed: int, options: dict[str, Any]) -> None:
         super().__init__(ds)
-        self._recipe, self._seed = recipe, seed
-        self._options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
+        self._recipe, self._seed, self._options = recipe, seed, options
 
     def __len__(self) -> int:
         return len(self._parent)

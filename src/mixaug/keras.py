@@ -14,6 +14,7 @@ from . import _xp
 from ._xp import Array
 from .apply.images import DEFAULT
 from .batch import Batch, Options, mix_batch
+from .class_weights import ClassWeights, plain
 from .epoch import Source
 from .fields import Fields, Images, Masks, read, resolve, written
 from .metrics import heaviest_accuracy, mixed_accuracy
@@ -35,7 +36,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields, include_clean, copies: as for `ma.mix_batch`.
+        fields, include_clean, copies, class_weights: as for `ma.mix_batch`.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
     `epoch` is public: it starts at 0 and goes up by one when an epoch ends. Set it to go on elsewhere, or pass
@@ -69,10 +70,12 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         fields: Fields | None = None,
         include_clean: bool = False,
         copies: int = 1,
+        class_weights: ClassWeights | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         mixing = Options(num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies)
+        mixing["class_weights"] = class_weights
         recipe = check_recipe("recipe", recipe)
         self.epoch = 0
         self._source: Source | _Wrapped
@@ -200,6 +203,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         seed: any int.
         fields: as for `ma.mix_batch`.
         include_clean, copies: as there; where `training` is False neither acts.
+        class_weights: as there, in training or not.
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
@@ -229,6 +233,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         fields: Fields | None = None,
         include_clean: bool = False,
         copies: int = 1,
+        class_weights: ClassWeights | None = None,
         **options: Any,
     ) -> None:
         super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
@@ -236,7 +241,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         self.recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
         check_recipe("recipe", self.recipe)
         self.num_classes, self.seed, self.fields = num_classes, seed, read(fields)
-        self.include_clean, self.copies = include_clean, copies
+        self.include_clean, self.copies, self.class_weights = include_clean, copies, plain(class_weights)
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._in_map: Callable[[], Array] | None = None
 
@@ -247,6 +252,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         if step is None:
             step = self._counted(batch)
         options = Options(num_classes=self.num_classes, fields=_planes(batch, self.fields))
+        options["class_weights"] = self.class_weights
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         if not training:
             return mix_batch(identity(), batch, key=key, **options)
@@ -267,6 +273,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         """What makes the layer again; the recipe as text."""
         ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
         ours |= {"fields": written(self.fields), "include_clean": self.include_clean, "copies": self.copies}
+        ours |= {"class_weights": self.class_weights}
         return {**super().get_config(), **ours}
 
 

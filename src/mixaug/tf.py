@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from . import _xp, keys, tree
 from .batch import Batch, Options, mix_batch, mix_from
+from .class_weights import ClassWeights
 from .fields import Fields, PerSource, resolve
 from .recipes import Recipe, check_recipe
 
@@ -46,7 +47,8 @@ def mixed(
         graph: whether to mix by operations of a graph, which can be saved or sent to another process, as `tf.data`'s
             service does. By default batches are mixed by the loops that NumPy arrays are, several times as fast.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
-        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for
+            `ma.mix_batch`.
 
     Returns:
         A function for `Dataset.apply`. Static shapes are kept. With `graph` a class id out of range cannot be refused:
@@ -124,6 +126,7 @@ def mixed_zip(
     seed: int = 0,
     epoch: int | tf.Variable | None = None,
     fields: Fields | None = None,
+    class_weights: ClassWeights | None = None,
     batched: bool | None = None,
     graph: bool = False,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
@@ -141,6 +144,7 @@ def mixed_zip(
         seed: any int.
         epoch: as for `mixed`.
         fields: as for `ma.mix_batch`.
+        class_weights: as there.
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
         graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one. Others are mixed
             side by side, up to 64 and 4 MiB at a time: by a recipe that is `per_batch` all of a pass are mixed alike.
@@ -174,7 +178,7 @@ def mixed_zip(
         batched = _are_batched(ds_a)
 
     both = tf.data.Dataset.zip((ds_a, ds_b))
-    of_two = partial(_of_two, recipe, num_classes=num_classes, fields=fields)
+    of_two = partial(_of_two, recipe, num_classes=num_classes, fields=fields, class_weights=class_weights)
 
     def mix(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
         at, (a, b) = element

@@ -1,15 +1,16 @@
-"""timm: a drop-in for `timm.data.Mixup` in training scripts. It does not import timm."""
+"""timm: drop-ins for `timm.data.Mixup` and `FastCollateMixup` in training scripts. Only the second imports timm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from .batch import mix_batch
+from .batch import Options, mix_from
 from .fields import Images
-from .losses import smooth
+from .losses import check_smoothing, smooth
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole
 from .torch import process
@@ -79,8 +80,7 @@ class Mixup:
         one = _one(mixup_alpha, _cutmix(cutmix_alpha, cutmix_minmax), switch_prob)
         some = one if prob == 1 else sometimes(check_number("prob", prob, 0, 1, open_low=False), one)
         self.recipe: Recipe = per_batch(some) if mode == "batch" else some
-        smooth(torch.zeros(1, 1), label_smoothing)  # what is wrong with it shows here and not in the middle of a loop
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = check_smoothing(label_smoothing)
         self.num_classes = check_whole("num_classes", num_classes, 1)
         self.multi_label, self.seed = multi_label, seed
         self.mixup_enabled = True
@@ -102,7 +102,8 @@ class Mixup:
             )
         recipe, key = self.recipe if self.mixup_enabled else identity(), (self.seed, self.step, *_ranks())
         fields = {"images": Images("first")}
-        samples, labels = mix_batch(recipe, (x, target), key=key, num_classes=self.num_classes, fields=fields)
+        options = Options(num_classes=self.num_classes, fields=fields)
+        samples, labels = mix_from(recipe, (x, target), None, None, key=key, advises=False, **options)
         self.step += 1
         return samples, smooth(labels, self.label_smoothing, self.multi_label)
 
@@ -113,6 +114,12 @@ class Mixup:
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on from there."""
         self.step = check_whole("step", state["step"], 0)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FastCollateMixup":
+        return import_module(".timm_collate", __package__).FastCollateMixup
+    raise AttributeError(f"mixaug.timm has no {name!r}; it has Mixup and FastCollateMixup")
 
 
 def _cutmix(alpha: float, minmax: Sequence[float] | None) -> Recipe | None:

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils import data
 
-from . import _xp, keys, tree
+from . import _xp, keys, loss_advice, tree
 from ._xp import Array
 from .batch import Batch, Options, collated, mix_batch, mix_from
+from .class_weights import ClassWeights
 from .epoch import Epoch, sample
-from .fields import Fields
-from .recipes import Recipe, check_recipe
+from .fields import Field, Fields, Labels, resolve
+from .label_rules import rule as label_rule
+from .losses import check_smoothing, smooth
+from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole, ring
 
 Collate = Callable[[Sequence[Any]], Batch]
@@ -30,8 +33,8 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
     Args:
         recipe: what to mix by.
         seed: any int; where several processes train, give each its own.
-        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`. Images are (n, c,
-            *size) unless a field says otherwise.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+            Images are (n, c, *size) unless a field says otherwise.
 
     `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
     where it stopped; load it in every process that trains. After `.eval()` batches pass unmixed, labels as they came.
@@ -110,7 +113,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields: as for `ma.mix_batch`.
+        fields, class_weights: as for `ma.mix_batch`.
 
     `epoch` is public and starts at 0: set it before each pass (`set_epoch` does the same), or every epoch has the same
     mixes. It lies in shared memory, so workers that have started see it, persistent ones too.
@@ -135,11 +138,13 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         *,
         num_classes: int | None = None,
         fields: Fields | None = None,
+        class_weights: ClassWeights | None = None,
     ) -> None:
         self.dataset = _checked_dataset(dataset)
         self.recipe = check_recipe("recipe", recipe)
         self.seed = seed
-        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields}
+        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields, "class_weights": class_weights}
+        _say_loss(num_classes)
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
@@ -313,6 +318,7 @@ def loader(
     fields: Fields | None = None,
     include_clean: bool = False,
     copies: int = 1,
+    class_weights: ClassWeights | None = None,
     partners: str = "batch",
     shuffle: bool = True,
     drop_last: bool = False,
@@ -334,6 +340,7 @@ def loader(
         fields: as for `ma.mix_batch`.
         include_clean: as there.
         copies: as there.
+        class_weights: as there.
         partners: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
             that as many are read as the recipe has sources; the batches are then those of `ma.batches`.
         shuffle: whether each epoch has a random order.
@@ -378,6 +385,8 @@ def loader(
         world_size=found[1] if world_size is None else world_size,
     )
     mixing = Options(num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies)
+    mixing["class_weights"] = class_weights
+    _say_loss(num_classes)
     fetched = _Fetched(recipe, dataset, seed, collate_fn, mixing)
     return Loader(fetched, batch_size=None, sampler=sampler, collate_fn=_as_it_is, **options)
 
@@ -419,7 +428,16 @@ class MixingCollate:
         recipe: what to mix by.
         seed: any int.
         collate_fn: makes a batch of samples, before they are mixed.
-        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
+        smoothing: label smoothing of the mixed labels, 0 to below 1, as `ma.losses.smooth`; towards 1/2 for labels that
+            are binary or mixed by a rule whose rows do not sum to 1.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+
+    `enabled` is public: set it to False between epochs, and samples pass unmixed from the next one on, once each, with
+    labels of the same form, smoothed all the same. It lies in shared memory, so workers that have started see it,
+    persistent ones too.
+
+    Raises:
+        TypeError, ValueError: if the recipe or `smoothing` is none, or there are no labels to be smoothed.
 
     Example:
         >>> import mixaug as ma, torch
@@ -435,11 +453,24 @@ class MixingCollate:
         *,
         seed: int = 0,
         collate_fn: Collate = data.default_collate,
+        smoothing: float = 0.0,
         **options: Unpack[Options],
     ) -> None:
         self.recipe = check_recipe("recipe", recipe)
         self.seed, self.collate_fn, self.options = seed, collate_fn, options
+        self.smoothing = check_smoothing(smoothing)
         self.calls = 0
+        self._enabled = torch.ones((), dtype=torch.bool).share_memory_()
+        _say_loss(options.get("num_classes"))
+
+    @property
+    def enabled(self) -> bool:
+        """Whether samples are mixed."""
+        return bool(self._enabled)
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        self._enabled.fill_(bool(enabled))
 
     def __call__(self, samples: Sequence[Any]) -> Batch:
         """The mixed batch of these samples."""
@@ -447,7 +478,32 @@ class MixingCollate:
         key = keys.make((self.seed, 0 if worker is None else worker.seed, self.calls))._replace(epoch=None)
         self.calls += 1
         batch = _collate(samples, self.options.get("fields"), self.collate_fn)
-        return mix_batch(self.recipe, batch, key=key, **self.options)
+        recipe, options = self.recipe, self.options
+        if not self.enabled:
+            recipe, options = identity(), options | {"include_clean": False, "copies": 1}
+        mixed = mix_from(recipe, batch, None, None, key=key, advises=False, **options)
+        if not self.smoothing:
+            return mixed
+        return _smoothed(mixed, resolve(batch, options.get("fields"), options.get("num_classes")), self.smoothing)
+
+
+def _smoothed(mixed: Batch, kinds: Mapping[str, Field], smoothing: float) -> Batch:
+    """A mixed batch with its labels smoothed."""
+    labels = {name: kind for name, kind in kinds.items() if isinstance(kind, Labels)}
+    if not labels:
+        raise ValueError(
+            f"smoothing: expected a field of labels, got {', '.join(map(repr, kinds))}; leave smoothing out, or name "
+            "the labels in fields="
+        )
+    rows = tree.several(mixed, labels)
+    towards_half = {name: kind.binary or not label_rule(kind.rule).sums_to_one for name, kind in labels.items()}
+    return tree.replaced(mixed, {name: smooth(rows[name], smoothing, towards_half[name]) for name in labels})
+
+
+def _say_loss(num_classes: int | None) -> None:
+    """Say which loss fits, for the workers that mix and say nothing."""
+    if num_classes is not None:
+        loss_advice.say("torch")
 
 
 def _in_memory(dataset: Any) -> Batch | None:
