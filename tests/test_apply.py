@@ -94,14 +94,20 @@ def test_soft_labels_keep_their_sum_and_bfloat16_does_not_touch_them():
         (np.array([0, 1, 3]), 3, ValueError, r"expected class ids in 0\.\.2, got 0\.\.3"),
         (np.array([0, -1, 1]), 3, ValueError, r"expected class ids in 0\.\.2, got -1\.\.1"),
         (np.array([0, 1, 2]), None, ValueError, "class ids need num_classes"),
-        (np.array([0.0, 1, 2]), 3, TypeError, "got float64 of one value a row; use mix.values"),
+        (
+            np.array([0.0, 1, 2]),
+            None,
+            TypeError,
+            "got float64 of one value a row; pass num_classes if they are class ids",
+        ),
+        (np.array([0.0, 0.5, 2]), 3, ValueError, "expected whole class ids, got 0.5 in row 1"),
         (np.array([[0], [1], [2]]), None, ValueError, "may be class ids or one class"),
         (np.array([True, False, True]), 2, TypeError, "got bool"),
         (np.zeros((3, 2, 2)), 2, ValueError, "got 3 axes"),
         (np.eye(3), 4, ValueError, "expected 4 columns, one a class, got 3"),
-        (np.full((3, 3), 0.5), 3, ValueError, "rows that sum to 1, got row 0 with sum 1.5"),
-        (np.array([[1, -1, 1.0]] * 3), 3, ValueError, "rows that sum to 1"),
-        (np.full((3, 3), np.nan), 3, ValueError, "rows that sum to 1"),
+        (np.full((3, 3), 1.5), 3, ValueError, "one weight a class, 0 to 1, got 1.5 in row 0"),
+        (np.array([[1, -1, 1.0]] * 3), 3, ValueError, "one weight a class, 0 to 1, got -1 in row 0"),
+        (np.full((3, 3), np.nan), 3, ValueError, "one weight a class, 0 to 1, got nan in row 0"),
         (np.array([0, 1.5, "a"], object), 3, TypeError, "labels: expected integers, bools or float16.*, got object"),
         (np.array([0, 1, 2]), "3", TypeError, "num_classes: expected a whole number, got '3'"),
         (np.array([0, 1, 2]), 0, ValueError, "num_classes: expected 1 or more, got 0"),
@@ -333,8 +339,8 @@ def test_the_parts_of_texts_have_shares_of_the_library_of_the_batch():
 
 def test_a_foreground_is_of_the_library_of_the_labels():
     mix = ma.CutMix().draw(2, (4, 4), key=(0, 0))
-    with pytest.raises(TypeError, match="one library, got NumPy for 'labels' and TensorFlow for 'visible'"):
-        mix.labels(np.array([0, 1]), 2, visible=tf.ones((2, 4, 4), tf.bool))
+    with pytest.raises(TypeError, match="one library, got NumPy for 'labels' and TensorFlow for 'guide'"):
+        mix.labels(np.array([0, 1]), 2, rule="visible", guide=tf.ones((2, 4, 4), tf.bool))
 
 
 def test_what_is_traced_cannot_go_to_another_library():

@@ -343,7 +343,7 @@ def test_visible_by_hand():
     np.testing.assert_array_equal(seen.lam[:, 3], [0.5, 0.5])
     np.testing.assert_array_equal(seen.nothing, [False, False, True, False])
     np.testing.assert_array_equal(seen.unseen, [[False, False, True, False], [False, False, True, False]])
-    labels = mix.labels(np.arange(4), 4, visible=foreground)
+    labels = mix.labels(np.arange(4), 4, rule="visible", guide=foreground)
     np.testing.assert_array_equal(labels[0], [0.5, 0.5, 0, 0])
     np.testing.assert_array_equal(labels[1], [0, 0, 1, 0])
 
@@ -371,8 +371,8 @@ def test_visible_is_the_same_in_every_library(recipe, way):
 def test_a_union_has_every_class_in_full():
     mix = blend((0.75, 0.25), (1, 0), (0, 1))
     hot = np.int32([[1, 0, 1], [0, 1, 1], [0, 0, 0]])
-    np.testing.assert_array_equal(mix.labels(hot, union=True), [[1, 1, 1], [0, 1, 1], [1, 0, 1]])
-    np.testing.assert_array_equal(mix.labels(np.array([0, 1, 2]), 3, union=True), [[1, 1, 0], [0, 1, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(mix.labels(hot, rule="maximum"), [[1, 1, 1], [0, 1, 1], [1, 0, 1]])
+    np.testing.assert_array_equal(mix.labels(np.array([0, 1, 2]), 3, rule="maximum"), [[1, 1, 0], [0, 1, 0], [1, 0, 0]])
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,9 @@ def test_a_union_has_every_class_in_full():
         (lambda mix: mix.visible(np.zeros((2, 4, 4), np.uint8)), TypeError, "foreground: expected bools, got uint8"),
         (lambda mix: mix.visible(np.zeros((3, 4, 4), bool)), ValueError, "foreground: expected 2 rows"),
         (
-            lambda mix: mix.labels(np.arange(2), 2, union=True, visible=np.zeros((2, 4, 4), bool)),
+            lambda mix: mix.labels(np.arange(2), 2, rule="maximum", guide=np.zeros((2, 4, 4), bool)),
             ValueError,
-            "expected union or visible, got both",
+            "expected no guide for Maximum\\(\\), got one; leave guide= out, or pass rule='visible'",
         ),
     ],
 )

@@ -911,7 +911,7 @@ def test_labels_of_a_number_of_classes_that_has_an_index(ran):
     mix, y = drawn(), np.arange(N)
     for count in (np.int64(N), np.array(N), torch.tensor(N)):
         np.testing.assert_array_equal(mix.labels(y, count), mix.labels(y, N))
-    np.testing.assert_array_equal(mix.labels(y, torch.tensor(N), union=True), mix.labels(y, N, union=True))
+    np.testing.assert_array_equal(mix.labels(y, torch.tensor(N), rule="maximum"), mix.labels(y, N, rule="maximum"))
     assert ran == ["labels"] * 6
 
 

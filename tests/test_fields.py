@@ -77,7 +77,7 @@ def test_two_images_of_a_sample_and_several_outputs():
         "photo": "images",
         "depth": ma.Images(layout="nhw"),
         "kind": "labels",
-        "tags": ma.Labels(union=True),
+        "tags": ma.Labels(rule="maximum"),
         "who": ma.Labels(num_classes=2),
     }
     mixed = ma.mix_batch(RECIPE, batch, key=KEY, num_classes=N, fields=fields)
@@ -90,9 +90,9 @@ def test_labels_by_the_foreground_beside_them():
     foreground = np.zeros((N, *SIZE), bool)
     foreground[:, 2:6, 1:5] = True
     mix = RECIPE.draw(N, SIZE, key=KEY)
-    expected = mix.labels(IDS, N, visible=foreground)
+    expected = mix.labels(IDS, N, rule="visible", guide=foreground)
     batch = {"images": IMAGES, "targets": {"labels": IDS, "foreground": foreground}}
-    mixed = ma.mix_batch(RECIPE, batch, key=KEY, num_classes=N, fields={"labels": ma.Labels(visible="foreground")})
+    mixed = ma.mix_batch(RECIPE, batch, key=KEY, num_classes=N, fields={"labels": ma.Labels(rule="visible")})
     np.testing.assert_array_equal(mixed["targets"]["labels"], expected)
     np.testing.assert_array_equal(mixed["targets"]["foreground"], mix.masks(foreground))
     assert not np.array_equal(expected, mix.labels(IDS, N))
@@ -159,9 +159,9 @@ def test_parts_of_a_source_are_its_rows():
         ({"image": IMAGES}, {"fields": {"image": 3}}, TypeError, "expected what it is, such as 'images' or ma.Images"),
         (
             {"image": IMAGES, "label": IDS},
-            {"fields": {"label": ma.Labels(N, visible="ground")}},
+            {"fields": {"label": ma.Labels(N, rule=ma.label_rules.Visible("ground"))}},
             ValueError,
-            "visible: expected the name of one field, got 'ground'; there are 'image', 'label'",
+            "rule: expected Visible\\(foreground='ground'\\) to name one field of the batch, got 'ground'; there are 'image', 'label'",
         ),
         ({"image": IMAGES, "masks": MASKS.astype(float)}, {}, TypeError, "masks: expected class ids of an integer"),
         ({"image": IMAGES, "labels": ["a"] * N}, {"num_classes": 2}, TypeError, "labels: expected an array"),
@@ -183,7 +183,8 @@ def test_a_list_has_no_parents_where_they_are_traced():
 
 
 def test_fields_in_a_configuration_file():
-    fields = {"a": "images", "b": ma.Masks(soft=True, num_classes=3), "c": ma.Labels(2, union=True)}
+    fields = {"a": "images", "b": ma.Masks(soft=True, num_classes=3), "c": ma.Labels(2, rule="maximum")}
+    fields |= {"d": ma.Labels(3, rule=ma.label_rules.Visible("mask")), "e": ma.Labels(binary=True, rule="heaviest")}
     assert read(json.loads(json.dumps(written(fields)))) == fields
     assert read(json.loads(json.dumps(written(("images", ma.Keep()))))) == ["images", ma.Keep()]
     assert read(written(None)) is None

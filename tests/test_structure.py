@@ -11,10 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "hints", "_xp", "files", "keys", "regions", "checks", "archive", "scale", "units", "layout", "engines", "apply",
-    "mix", "recipes",
-    "testing", "pairing", "tree", "fields", "batch", "epoch", "drawing", "show",
-    "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "lab", "cli",
+    "hints", "_xp", "loss_advice", "files", "keys", "regions", "checks", "archive", "scale", "units", "layout",
+    "engines", "apply", "label_rules", "mix", "recipes", "testing", "pairing", "tree", "fields", "class_weights",
+    "batch", "epoch", "drawing", "show",
+    "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "timm_collate",
+    "lab", "cli",
 ]  # fmt: skip
 FRAMEWORKS = {
     "tensorflow",
@@ -44,6 +45,7 @@ MAY_IMPORT = {
     "huggingface.py": {"torch", "transformers"},
     "lightning.py": {"lightning"},
     "timm.py": {"torch"},
+    "timm_collate.py": {"timm", "torch"},
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import losses, metrics, pairing, testing
+from . import label_rules, losses, metrics, pairing, testing
 from .batch import mix_batch
 from .epoch import batches, mixed
 from .fields import Boxes, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
 from .hints import unknown_name
 from .keys import draw_version
+from .loss_advice import MixedLabelsWarning
 from .mix import Mix
 from .recipes import (
     RICAP,
@@ -77,6 +78,7 @@ __all__ = [
     "Masks",
     "Mix",
     "MixUp",
+    "MixedLabelsWarning",
     "Mosaic",
     "NWayCutMix",
     "Paste",
@@ -90,6 +92,7 @@ __all__ = [
     "batches",
     "draw_version",
     "identity",
+    "label_rules",
     "losses",
     "metrics",
     "mix_batch",

@@ -7,12 +7,16 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
-from . import _xp, keys, tree
+from . import _xp, keys, loss_advice, tree
 from ._xp import Array
+from .apply.labels import are_ids
 from .apply.rows import check_alike
+from .class_weights import NEW, ClassWeights, extended
+from .class_weights import resolve as resolve_weights
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, find, is_list, resolve, settle
 from .hints import known_options
 from .keys import Key, KeyLike
+from .label_rules import rule as label_rule
 from .mix import Mix, joined, widened
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
@@ -33,6 +37,7 @@ class Options(TypedDict, total=False):
     include_clean: bool
     copies: int
     return_mix: bool
+    class_weights: ClassWeights | None
 
 
 @known_options(Options)
@@ -67,6 +72,9 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
             - return_mix: whether the `Mix` comes back beside the batch: as the last part of a tuple, or under "mix" in
               a dict. It is of the batch's library and has a column for each row that comes out; its `index` are rows
               of the batch that went in (after them those of the bank, or of the dataset where there is one).
+            - class_weights: {class: weight}, or one weight a class. A sample weighs sum_k lam[k] * weight[class of
+              source k]: its sample weight is multiplied by that; without one a tuple gains a last part, a dict
+              "sample_weight", float32 (n,). With several fields of labels {"kind": {class: weight}} says which.
 
     Returns:
         A new batch of the same form; nothing is written to.
@@ -112,10 +120,13 @@ def mix_from(
     include_clean: bool = False,
     copies: int = 1,
     return_mix: bool = False,
+    class_weights: ClassWeights | None = None,
+    advises: bool = True,
 ) -> Batch:
     """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
 
     batch None: the base samples are the rows index[0] of the source, too. `rows` are the row numbers of the outputs.
+    advises False: the caller picks the loss.
     """
     form = source if batch is None else batch
     check_form(form, fields)
@@ -123,8 +134,11 @@ def mix_from(
     kinds = resolve(form, fields, num_classes)
     held = tree.several(form, kinds)
     kinds, size = settle(kinds, held)
+    weights = None if class_weights is None else resolve_weights(class_weights, kinds, form, num_classes)
     named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
     xp, like = _xp.same(named), next(iter(named.values()))
+    if advises:
+        _say_loss(xp, held, kinds)
     n = _rows(xp, held)
     _check_who(index, pairing, bank)
     sources = {} if source is None else tree.several(source, kinds)
@@ -151,7 +165,8 @@ def mix_from(
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
         mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, rows=rows), slots)
         mixes.append(mix)
-        return {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
+        mixed = {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
+        return mixed if weights is None else weights.applied(mix, mixed, beside)
 
     made, copies = keys.make(key), check_whole("copies", copies, 1)
     mixed = [copy(identity(), made)] if include_clean else []
@@ -159,8 +174,18 @@ def mix_from(
     if copies > 1:
         further = keys.fold_in(made, _COPIES)
         mixed += [copy(recipe, keys.fold_in(further, number)) for number in range(1, copies)]
-    out = tree.replaced(form, {name: _joined(xp, name, [one[name] for one in mixed]) for name in kinds})
+    columns = {name: _joined(xp, name, [one[name] for one in mixed]) for name in mixed[0]}
+    out = tree.replaced(form, {name: columns[name] for name in kinds})
+    if len(columns) > len(kinds):
+        out = extended(out, columns[NEW])
     return with_mix(out, joined(mixes)) if return_mix else out
+
+
+def _say_loss(xp: _xp.Library, fields: Mapping[str, Any], kinds: Mapping[str, Field]) -> None:
+    """Say which loss fits where class ids become rows of weights."""
+    for name, kind in kinds.items():
+        if isinstance(kind, Labels) and not kind.binary and are_ids(fields[name], kind.num_classes):
+            loss_advice.say(xp.name, label_rule(kind.rule).sums_to_one)
 
 
 def with_mix(batch: Batch, mix: Any) -> Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
@@ -14,6 +14,7 @@ import numpy as np
 from . import _xp, keys, tree
 from ._xp import Array
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
+from .class_weights import ClassWeights
 from .fields import Fields, resolve
 from .hints import known_options
 from .keys import Key
@@ -158,6 +159,7 @@ def sample(
     num_classes: int | None = None,
     fields: Fields | None = None,
     return_mix: bool = False,
+    class_weights: ClassWeights | None = None,
 ) -> Batch:
     """Row `row` of a dataset mixed with its sources of this epoch: a pure function of (seed, epoch, row).
 
@@ -171,6 +173,7 @@ def sample(
         num_classes: needed for class ids.
         fields: as for `mix_batch`.
         return_mix: as there; the mix of one output, of rows of the dataset.
+        class_weights: as there.
     """
     index = this.sources(row, row + 1, recipe.sources)
     rows, place = np.unique(index, return_inverse=True)
@@ -186,6 +189,7 @@ def sample(
         fields=fields,
         rows=np.array([row]),
         return_mix=return_mix,
+        class_weights=class_weights,
     )
     mixed, mix = without_mix(mixed, source) if return_mix else (mixed, None)
     kinds = resolve(source, fields, num_classes)
@@ -209,6 +213,7 @@ class Source:
         recipe: what to mix by.
         seed: any int.
         options: as for `mix_batch`.
+        sample_weight: NumPy weights of the samples (n,) or (n, 1), or None.
     """
 
     x: Batch
@@ -217,10 +222,11 @@ class Source:
     recipe: Recipe
     seed: int = 0
     options: Options = field(default_factory=Options)
+    sample_weight: Batch | None = None
 
     def __post_init__(self) -> None:
         rows: list[int] = []
-        for name, tree_of in (("x", self.x), ("y", self.y)):
+        for name, tree_of in zip(("x", "y", "sample_weight"), self._dataset, strict=False):
             for path, array in tree.leaves(tree_of, name).items():
                 if not isinstance(array, np.ndarray) or not array.ndim:
                     raise TypeError(
@@ -229,7 +235,10 @@ class Source:
                 rows.append(len(array))
         if len(set(rows)) != 1 or not rows[0]:
             counts = " and ".join(map(str, rows))
-            raise ValueError(f"expected as many labels as images, and at least one, got {counts or 'no field'}")
+            raise ValueError(
+                "expected as many rows in x, y and sample_weight, and at least one, "
+                f"got {counts or 'no field'}; pass one of each for every sample"
+            )
         check_recipe("recipe", self.recipe)
         check_whole("batch_size", self.batch_size, 1)
         self.batch(0, 0)  # what else is wrong shows here and not in the middle of a loop
@@ -247,14 +256,26 @@ class Source:
         """How many batches an epoch has."""
         return len(self)
 
-    def batch(self, epoch: int, number: int) -> tuple[Batch, Batch]:
-        """The mixed inputs and targets of batch `number` of an epoch."""
+    @property
+    def _dataset(self) -> tuple[Batch, ...]:
+        """The inputs, the targets and, if there are any, the sample weights."""
+        return (self.x, self.y) if self.sample_weight is None else (self.x, self.y, self.sample_weight)
+
+    def _options(self) -> Options:
+        """The options, with sample weights among the fields where these are one for each part of a pair."""
+        fields = self.options.get("fields")
+        if self.sample_weight is None or fields is None or not isinstance(fields, (tuple, list)) or len(fields) != 2:
+            return self.options
+        return {**self.options, "fields": (*fields, "values")}
+
+    def batch(self, epoch: int, number: int) -> tuple[Batch, ...]:
+        """The mixed inputs and targets of batch `number` of an epoch, and its sample weights, if there are any."""
         if not 0 <= number < len(self):
             raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {number}")
-        this, source = Epoch(self.rows, self.seed, epoch), (self.x, self.y)
+        this, source = Epoch(self.rows, self.seed, epoch), self._dataset
         index = this.sources(number * self.batch_size, (number + 1) * self.batch_size, self.recipe.sources)
         key = (self.seed, epoch, number)
-        mixed: tuple[Batch, Batch] = mix_from(self.recipe, None, source, index, key=key, **self.options)
+        mixed: tuple[Batch, ...] = mix_from(self.recipe, None, source, index, key=key, **self._options())
         return mixed
 
 
@@ -267,8 +288,9 @@ def batches(
     *,
     seed: int = 0,
     epochs: int | None = None,
+    sample_weight: Batch | None = None,
     **options: Unpack[Options],
-) -> Iterator[tuple[Batch, Batch]]:
+) -> Iterator[tuple[Batch, ...]]:
     """Mixed batches of a dataset in memory, reshuffled each epoch, sources from the whole dataset.
 
         batch i of epoch e = f(seed, e, i); each sample is base sample once an epoch
@@ -281,11 +303,13 @@ def batches(
         recipe: what to mix by.
         seed: any int.
         epochs: how many; None: without end.
+        sample_weight: NumPy weights of the samples, (n,) or (n, 1): mixed by lam, as the third part of each batch.
         options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), include_clean,
-            copies: as for `mix_batch`.
+            copies, class_weights: as for `mix_batch`.
 
     Returns:
-        An iterator of (images, labels), the batches that `ma.keras.MixedDataset` gives by index.
+        An iterator of (images, labels) or (images, labels, sample_weight), the batches that `ma.keras.MixedDataset`
+        gives by index.
 
     Raises:
         TypeError, ValueError: arrays that do not fit, at the call and not at the first batch.
@@ -296,7 +320,7 @@ def batches(
         >>> [len(images) for images, labels in ma.batches(ma.MixUp(), x, y, 4, epochs=1, num_classes=2)]
         [4, 4, 2]
     """
-    source = Source(x, y, batch_size, check_recipe("recipe", recipe), seed, options)
+    source = Source(x, y, batch_size, check_recipe("recipe", recipe), seed, options, sample_weight)
     turns = count() if epochs is None else range(check_whole("epochs", epochs, 0))
     return (source.batch(epoch, index) for epoch in turns for index in range(len(source)))
 
@@ -319,7 +343,8 @@ def mixed(
         iterable: batches of arrays of any supported library.
         epoch: which pass this is, counted from 0, so that every pass draws anew.
         seed: any int.
-        options: num_classes, fields, pairing, bank, include_clean, copies, as for `mix_batch`.
+        epoch: which pass this is: count it up, or every epoch has the same mixes.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `mix_batch`.
 
     Returns:
         An iterator of mixed batches.

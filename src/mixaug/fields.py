@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from functools import reduce
 from operator import mul
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
-from . import _xp, layout, tree
+from . import _xp, label_rules, layout, tree
 from ._xp import Array, Library
 from .apply.masks import check_ids
+from .label_rules import RULES, Rule
 from .mix import Mix
 from .regions import Size
 from .units import FLOATS, check_integers
@@ -64,29 +66,37 @@ class Labels:
 
     Args:
         num_classes: needed for class ids.
-        union: whether an output has all classes of its sources in full, as several labels may be right at once.
-        visible: the name of a bool field, the foreground: sources weigh what can be seen of it (`mix.visible`).
+        rule: how the labels of an output follow from those of its sources: "area", "maximum", "visible", "heaviest", or
+            a value such as `ma.label_rules.Visible("foreground")`, which names the field that it depends on.
+        binary: whether labels are 0 and 1, (n,) or (n, 1), and become (n, 1) for a sigmoid.
+
+    Raises:
+        TypeError, ValueError: if `rule` is none, or `num_classes` is above 2 beside `binary`.
     """
 
     num_classes: int | None = None
-    union: bool = False
-    visible: str | None = None
+    rule: str | Rule = "area"
+    binary: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rule", label_rules.rule(self.rule))
+        if self.binary and self.num_classes not in (None, 1, 2):
+            raise ValueError(
+                f"Labels: expected no num_classes beside binary=True, got {self.num_classes!r}; leave out one of them, "
+                "and say num_classes in the field that it is for, as in ma.Labels(10)"
+            )
 
     def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:
         """The mixed labels, a weight a class."""
-        foreground, of_source = (None, None) if self.visible is None else _beside(beside, self.visible)
-        return mix.labels(
-            x,
-            self.num_classes,
-            source=source,
-            union=self.union,
-            visible=foreground,
-            visible_source=of_source,
-        )
+        rule = label_rules.rule(self.rule)
+        guide, guide_source = (None, None) if rule.guide is None else _guide(beside, rule)
+        options: dict[str, Any] = {"binary": self.binary, "guide": guide, "guide_source": guide_source}
+        return mix.labels(x, self.num_classes, source=source, rule=rule, **options)
 
 
-def _beside(beside: AllFields, name: str) -> tuple[Any, Any]:
-    return beside[find(beside, name, "visible")]
+def _guide(beside: AllFields, rule: Rule) -> tuple[Any, Any]:
+    """The field that a rule depends on, and its source."""
+    return beside[find(beside, str(rule.guide), "rule")]
 
 
 def find(fields: Mapping[str, Any], name: str, what: str) -> str:
@@ -371,8 +381,14 @@ def _listed(fields: Any) -> Any:
     return [fields] if isinstance(fields, (str, Field)) else fields
 
 
-def _written(what: str | Field | None) -> Any:
-    return {"kind": type(what).__name__, **asdict(what)} if isinstance(what, Field) else what
+def _written(what: Any) -> Any:
+    if not isinstance(what, Field | Rule):
+        return what
+    if isinstance(what, Rule) and type(what) not in RULES.values():
+        raise TypeError(
+            f"rule: expected one of ma.label_rules to be saved, got {what!r}; make the layer with fields= anew instead"
+        )
+    return {"kind": type(what).__name__, **{one.name: _written(getattr(what, one.name)) for one in fields_of(what)}}
 
 
 def read(fields: Any) -> Any:
@@ -385,8 +401,8 @@ def read(fields: Any) -> Any:
 def _read(what: Any) -> Any:
     if not isinstance(what, Mapping):
         return what
-    options = dict(what)
-    return {kind.__name__: kind for kind in get_args(Field)}[options.pop("kind")](**options)
+    options = {name: _read(value) for name, value in what.items() if name != "kind"}
+    return {kind.__name__: kind for kind in (*get_args(Field), *RULES.values())}[what["kind"]](**options)
 
 
 def arrays(name: str, kind: Field, x: Any) -> dict[str, Array]:

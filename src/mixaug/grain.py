@@ -9,8 +9,9 @@ from typing import Any
 import grain
 import numpy as np
 
-from . import tree
+from . import loss_advice, tree
 from .batch import Batch, collated
+from .class_weights import ClassWeights
 from .epoch import Epoch, sample
 from .fields import Fields
 from .hints import known_options
@@ -27,6 +28,7 @@ def mixed(
     num_classes: int | None = None,
     fields: Fields | None = None,
     return_mix: bool = False,
+    class_weights: ClassWeights | None = None,
 ) -> grain.MapDataset:
     """Mix each element of a `MapDataset` with its sources of its epoch.
 
@@ -40,6 +42,7 @@ def mixed(
         num_classes: needed for class ids.
         fields: as for `ma.mix_batch`.
         return_mix: as there: the mix of each element, of rows of ds. `batch` needs `batch_fn=ma.grain.stacked` then.
+        class_weights: as there.
 
     Returns:
         A `MapDataset` of NumPy samples, as long as ds.
@@ -65,7 +68,10 @@ def mixed(
         )
     if not 0 < len(ds) < sys.maxsize:
         raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; repeat it after it is mixed")
-    return _Mixed(ds, recipe, seed, {"num_classes": num_classes, "fields": fields, "return_mix": return_mix})
+    if num_classes is not None:
+        loss_advice.say("jax")
+    options = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix, "class_weights": class_weights}
+    return _Mixed(ds, recipe, seed, options)
 
 
 class _Mixed(grain.MapDataset):  # type: ignore[misc]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from transformers import Trainer
 
-from .batch import mix_batch
+from .batch import Options, mix_from
+from .class_weights import ADDED, ClassWeights
 from .fields import Fields
 from .losses import binary_cross_entropy, cross_entropy, smooth
 from .recipes import Recipe, check_recipe
@@ -25,13 +26,15 @@ class MixTrainer(Trainer):  # type: ignore[misc]
     """A Trainer whose training batches are mixed; evaluation and prediction are those of `Trainer`.
 
         inputs = mix_batch(recipe, inputs, key=(mix_seed, epoch, global_step, micro step, process index))
-        loss = mean over the rows of cross_entropy(logits, labels)
+        loss = mean over the rows of sample_weight * cross_entropy(logits, labels)
 
     Args:
         args: as for `Trainer`, by place or by name.
         recipe: what to mix by.
         mix_seed: any int; None: `args.seed`.
         fields: as for `ma.mix_batch`: pixel_values and labels need no saying, other names do.
+        class_weights: as there: the loss of each row is multiplied by the weight of the classes that it is made of. A
+            "sample_weight" (n,) of the batch multiplies it too.
         options: as for `Trainer`.
 
     The micro step counts the batches of an optimizer step from 0. A run resumed from a checkpoint draws what the first
@@ -42,7 +45,8 @@ class MixTrainer(Trainer):  # type: ignore[misc]
     loss options the mean of the micro steps' means, as in `Trainer`). It is the binary cross-entropy where
     `model.config.problem_type` was "multi_label_classification" when the Trainer was made; labels are then zeros and
     ones (n, num_labels). A `compute_loss_func` gets the mixed labels instead, and so does a `compute_loss` of a
-    subclass. `args.label_smoothing_factor` smooths the mixed labels, in training.
+    subclass, whose inputs have the "sample_weight" too. `args.label_smoothing_factor` smooths the mixed labels, in
+    training.
 
     With a Trainer of your own: `class MyTrainer(ma.huggingface.MixTrainer, TheirTrainer)`.
 
@@ -68,9 +72,11 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         recipe: Recipe | str,
         mix_seed: int | None = None,
         fields: Fields | None = None,
+        class_weights: ClassWeights | None = None,
         **options: Any,
     ) -> None:
-        self.recipe, self.fields = check_recipe("recipe", recipe), fields
+        self.recipe, self.fields, self.class_weights = check_recipe("recipe", recipe), fields, class_weights
+        self._row_weights: list[Tensor] = []  # of the mixed batch that is in its step
         super().__init__(*args, **options)
         self.mix_seed = self.args.seed if mix_seed is None else mix_seed
         self._problem = getattr(self._config, "problem_type", None)  # evaluation may set it, from the labels it sees
@@ -92,12 +98,15 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         try:
             return super().training_step(model, mixed, num_items_in_batch)
         finally:
-            self._items_a_row = None
+            self._items_a_row, self._row_weights = None, []
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *args: Any, **options: Any) -> Any:
         """The loss of mixed labels while a mixed batch is in its step, else the Trainer's."""
         if self._items_a_row is None or self.compute_loss_func is not None:
             return super().compute_loss(model, inputs, *args, **options)
+        named = [name for name in inputs if name.startswith(ADDED)]
+        self._row_weights = [inputs[name] for name in named]
+        inputs = {name: x for name, x in inputs.items() if name not in named}
         self.compute_loss_func = self._loss  # the Trainer's own way to keep labels from the model and to scale a loss
         try:
             return super().compute_loss(model, inputs, *args, **options)
@@ -109,6 +118,8 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
         loss = binary_cross_entropy if self._problem == _MULTI else cross_entropy
         rows = loss(logits, labels.to(logits.device))
+        for weight in self._row_weights:
+            rows = rows * weight.reshape(-1).to(rows.device)
         if num_items_in_batch is None:
             return rows.mean()
         return rows.sum() * self._items_a_row / torch.as_tensor(num_items_in_batch, device=rows.device)
@@ -118,7 +129,8 @@ class MixTrainer(Trainer):  # type: ignore[misc]
             _check_labels(inputs, self._problem)
         key = (self.mix_seed, int(self.state.epoch or 0), self.state.global_step, self._micro_step, self._data_rank())
         num_classes = self._config.num_labels
-        mixed: dict[str, Any] = mix_batch(self.recipe, inputs, key=key, num_classes=num_classes, fields=self.fields)
+        options = Options(num_classes=num_classes, fields=self.fields, class_weights=self.class_weights)
+        mixed: dict[str, Any] = mix_from(self.recipe, inputs, None, None, key=key, advises=False, **options)
         if self.compute_loss_func is None or self.args.label_smoothing_factor:
             mixed["labels"] = smooth(_checked_rows(mixed["labels"], num_classes), self.args.label_smoothing_factor)
         return mixed
@@ -146,6 +158,11 @@ class MixTrainer(Trainer):  # type: ignore[misc]
             raise ValueError(
                 "label_smoothing_factor: expected 0 for multi-label models, which the Trainer does not smooth, "
                 f"got {self.args.label_smoothing_factor}; use ma.losses.smooth in a compute_loss_func"
+            )
+        if self.compute_loss_func is not None and self.class_weights is not None:
+            raise ValueError(
+                "class_weights: expected no compute_loss_func beside them, which is handed no weights, got one; leave "
+                "it out, or override compute_loss, whose inputs have a 'sample_weight'"
             )
         if self.compute_loss_func is None and (self._problem == "regression" or self._config.num_labels == 1):
             raise ValueError(

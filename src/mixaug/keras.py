@@ -12,6 +12,7 @@ import keras
 from . import _xp
 from ._xp import Array
 from .batch import Batch, Options, check_labels, mix_batch
+from .class_weights import ClassWeights, plain
 from .epoch import Source
 from .fields import Fields, read, resolve, settle, written
 from .hints import known_options
@@ -35,11 +36,12 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields, include_clean, copies, return_mix: as for `ma.mix_batch`. `fit` takes no mix: leave it out there.
+        fields, include_clean, copies, class_weights, return_mix: as for `ma.mix_batch`. `fit` takes no mix: leave
+            return_mix out there.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
-    `epoch` is public: it starts at 0 and goes up by one when an epoch ends (`on_epoch_end`). Set it to go on elsewhere, or pass
-    `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by Python's
+    `epoch` is public: it starts at 0 and goes up by one when an epoch ends (`on_epoch_end`). Set it to go on elsewhere,
+    or pass `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by Python's
     global generator: pass it `shuffle=False`, the samples are shuffled here. `evaluate` and `predict` count as epochs,
     and with `steps_per_epoch` Keras cuts one pass over the dataset into pieces of several epochs: leave it out. On the
     JAX and PyTorch backends Keras looks at a batch of a model that is not built yet, and with workers it loses that
@@ -71,12 +73,14 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         include_clean: bool = False,
         copies: int = 1,
         return_mix: bool = False,
+        class_weights: ClassWeights | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         mixing = Options(
             num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
         )
+        mixing["class_weights"] = class_weights
         recipe = check_recipe("recipe", recipe)
         self._passes = _Passes()
         self._source: Source | _Wrapped
@@ -241,6 +245,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         fields: as for `ma.mix_batch`.
         include_clean, copies: as there; where `training` is False neither acts.
         return_mix: as there.
+        class_weights: as there, in training or not.
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
@@ -272,6 +277,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         include_clean: bool = False,
         copies: int = 1,
         return_mix: bool = False,
+        class_weights: ClassWeights | None = None,
         **options: Any,
     ) -> None:
         super().__init__(autocast=False, **options)  # images keep their dtype, whatever the policy
@@ -279,6 +285,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         self.recipe = check_recipe("recipe", recipe)
         self.num_classes, self.seed, self.fields = num_classes, seed, read(fields)
         self.include_clean, self.copies, self.return_mix = include_clean, copies, return_mix
+        self.class_weights = plain(class_weights)
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._in_map: Callable[[], Array] | None = None
 
@@ -291,6 +298,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         check_labels(batch, self.recipe if training else identity(), self.fields)
         fields = _settled(batch, self.fields)
         options = Options(num_classes=self.num_classes, fields=fields, return_mix=self.return_mix)
+        options["class_weights"] = self.class_weights
         key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         if not training:
             return mix_batch(identity(), batch, key=key, **options)
@@ -312,6 +320,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         ours = {"recipe": repr(self.recipe), "num_classes": self.num_classes, "seed": self.seed}
         ours |= {"fields": written(self.fields), "include_clean": self.include_clean, "copies": self.copies}
         ours |= {"return_mix": self.return_mix}
+        ours |= {"class_weights": self.class_weights}
         return {**super().get_config(), **ours}
 
 

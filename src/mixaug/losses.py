@@ -153,7 +153,7 @@ def smooth(labels: Array, smoothing: float, multi_label: bool = False) -> Array:
     xp = _xp.of(labels, "labels")
     _check_numbers(xp, labels)
     _check_columns(xp, labels, multi_label)
-    amount, y = _checked_smoothing(smoothing), xp.cast(labels, _precision(xp, labels))
+    amount, y = check_smoothing(smoothing), xp.cast(labels, _precision(xp, labels))
     even = 0.5 if multi_label else _mean(xp, y)[..., None]
     return (1 - amount) * y + amount * even
 
@@ -213,7 +213,8 @@ def _check_numbers(xp: Library, labels: Array) -> None:
         raise TypeError(f"labels: expected integers, bools or {', '.join(FLOATS)}, got {dtype}; convert them first")
 
 
-def _checked_smoothing(smoothing: Any) -> float:
+def check_smoothing(smoothing: Any) -> float:
+    """The amount of label smoothing itself, if it is one."""
     number = isinstance(smoothing, (int, float, np.integer, np.floating)) and not isinstance(smoothing, bool)
     if not number or not 0 <= smoothing < 1:
         raise ValueError(f"smoothing: expected a number from 0 to below 1, got {smoothing!r}; 0.1 is usual")

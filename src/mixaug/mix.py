@@ -11,13 +11,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from . import _xp, archive
+from . import _xp, archive, label_rules
 from ._xp import Array, Library
 from .apply import images, labels, masks, objects, rows, values
 from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
 from .apply.visible import Visible, visible
 from .checks import check_array, check_lam, check_region, check_size, check_values
 from .keys import draw_version
+from .label_rules import Rule
 from .layout import of_images, of_masks, with_classes
 from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, joined_regions, settle
 
@@ -158,8 +159,8 @@ class Mix:
         Args:
             m: (n, *size) of any integer dtype or bool, with a channel axis or without; with `soft` also floats or bools
                 (n, *size, num_classes), the shares of the classes, of which output = sum_k pixel_weights()[k] * m. Not
-                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what is
-                seen there is seen in it.
+                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what
+                is seen there is seen in it.
             ignore_index: the id of pixels that say nothing. Without `soft` it is an id like any other: an output is
                 ignored exactly where the pixel chosen for it is.
             num_classes: how many classes there are; ids on the host are checked.
@@ -201,37 +202,47 @@ class Mix:
         num_classes: int | None = None,
         *,
         source: Array | None = None,
-        union: bool = False,
-        visible: Array | None = None,
-        visible_source: Array | None = None,
+        rule: str | Rule = "area",
+        binary: bool = False,
+        guide: Array | None = None,
+        guide_source: Array | None = None,
     ) -> Array:
         """Mix labels by what each output is made of.
 
-            output = sum_k lam[k] * one_hot(source[index[k]])
-            output = max_k (lam[k] > 0) * one_hot(source[index[k]])           (union)
-            output = sum_k visible(foreground).lam[k] * one_hot(...)           (visible=foreground)
+            output = sum_k lam[k] * one_hot(source[index[k]])                  (rule="area")
+            output = max_k (lam[k] > 0) * one_hot(source[index[k]])            ("maximum")
+            output = sum_k visible(guide).lam[k] * one_hot(source[index[k]])   ("visible")
+            output = one_hot(source[index[argmax lam]])                        ("heaviest")
 
         Args:
-            y: class ids, (n,) or (n, 1) of any integer dtype, or one column a class: one-hot, soft (rows sum to 1) or
-                multi-hot (zeros and ones), (n, num_classes) of any dtype.
+            y: class ids, (n,) or (n, 1) of any integer dtype, or whole floats beside `num_classes`; or one column a
+                class, weights from 0 to 1: one-hot, soft or of several classes, (n, num_classes) of any dtype.
             num_classes: needed for class ids.
             source: the labels that the sources are rows of, where that is not y.
-            union: whether an output has all classes of its sources in full, as several labels may be right at once.
-            visible: bool (n, *size), the foreground of the images, to weigh the sources by what can be seen of it.
-            visible_source: the foreground that the sources are rows of, where that is not `visible`.
+            rule: a text, or a value of `ma.label_rules`.
+            binary: True for labels 0 and 1, (n,) or (n, 1), that a sigmoid is trained with: the output is (n, 1).
+            guide: what the rule depends on beside lam. For "visible" bool (n, *size), the foreground of the images.
+            guide_source: the guide that the sources are rows of, where that is not `guide`.
 
         Returns:
-            (n, num_classes) float32, float64 where y is float64. Never the dtype of the images: bfloat16 cannot hold a
-            share. Where the host cannot see them, class ids out of range give rows of NaN.
+            (n, num_classes) float32, float64 for rows of float64; (n, 1) if `binary`. Never the dtype of the images:
+            bfloat16 cannot hold lam. Where the host cannot see them, values that are no class ids give rows of NaN.
 
         Raises:
-            TypeError, ValueError: labels that are none of these, ids out of range, or union and visible at once.
+            TypeError, ValueError: if labels are none of these, or a rule lacks its guide or takes none.
+
+        Example:
+            >>> import mixaug as ma, numpy as np
+            >>> mix = ma.MixUp(alpha=1.0).draw(2, size=(4, 4), key=(0, 0))
+            >>> mix.labels(np.array([0, 2]), 3, rule="maximum")
+            array([[1., 0., 1.],
+                   [1., 0., 1.]], dtype=float32)
         """
-        if union and visible is not None:
-            raise ValueError("labels: expected union or visible, got both; a union has no weights")
-        xp = self._serves(labels=y, source=source, visible=visible, visible_source=visible_source)
-        lam = self.lam if visible is None else self.visible(visible, source=visible_source).lam
-        return labels.mix(xp, y, source, self.index, lam, num_classes, union)
+        kind = label_rules.rule(rule)
+        _check_guide(kind, guide)
+        xp = self._serves(labels=y, source=source, guide=guide, guide_source=guide_source)
+        weights = kind.weights(self, guide, guide_source)
+        return labels.mix(xp, y, source, self.index, weights, num_classes, kind.greatest, binary)
 
     @_xp.no_autograph
     def visible(self, foreground: Array, *, source: Array | None = None) -> Visible:
@@ -521,6 +532,15 @@ class Mix:
         """The library of these arrays, and the mix in it."""
         xp = self._serves(**named)
         return xp, self if xp == self._library else self.to(xp)
+
+
+def _check_guide(rule: Rule, guide: Array | None) -> None:
+    if rule.guide is not None and guide is None:
+        raise ValueError(
+            f"labels: expected guide= for {rule!r}, the array of its {rule.guide!r}, got none; pass guide="
+        )
+    if rule.guide is None and guide is not None:
+        raise ValueError(f"labels: expected no guide for {rule!r}, got one; leave guide= out, or pass rule='visible'")
 
 
 def assemble(xp: Library, index: Array, drawn: Drawn, size: Size) -> Mix:

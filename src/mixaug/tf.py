@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from . import _xp, keys, tree
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
+from .class_weights import ClassWeights
 from .fields import Fields, Images, PerSource, resolve
 from .hints import known_options
 from .mix import Mix, by_row
@@ -52,7 +53,8 @@ def mixed(
             service does. By default batches are mixed by the loops that NumPy arrays are, several times as fast.
         batched: True if elements are batches whose shapes look like those of single samples, which are refused.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
-        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for
+            `ma.mix_batch`.
 
     Returns:
         A function for `Dataset.apply`. Static shapes are kept. With `graph` a class id out of range cannot be refused:
@@ -141,6 +143,7 @@ def mixed_zip(
     seed: int = 0,
     epoch: int | tf.Variable | None = None,
     fields: Fields | None = None,
+    class_weights: ClassWeights | None = None,
     batched: bool | None = None,
     graph: bool = False,
     return_mix: bool = False,
@@ -159,6 +162,7 @@ def mixed_zip(
         seed: any int.
         epoch: as for `mixed`.
         fields: as for `ma.mix_batch`.
+        class_weights: as there.
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
         graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one. Others are mixed
             side by side, up to 64 and 4 MiB at a time: by a recipe that is `per_batch` all of a pass are mixed alike.
@@ -194,7 +198,10 @@ def mixed_zip(
         batched = _are_batched(ds_a)
 
     both = tf.data.Dataset.zip((ds_a, ds_b))
-    of_two = partial(_of_two, recipe, num_classes=num_classes, fields=fields, return_mix=return_mix)
+    said = Options(num_classes=num_classes, fields=fields, class_weights=class_weights, return_mix=return_mix)
+
+    def of_two(a: Batch, b: Batch, **drawn: Any) -> Batch:
+        return _of_two(recipe, a, b, **drawn, **said)
 
     def mix(epoch_key: keys.Key, element: tuple[Any, tuple[Batch, Batch]]) -> Batch:
         at, (a, b) = element

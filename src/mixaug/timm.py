@@ -1,17 +1,17 @@
-"""timm: a drop-in for `timm.data.Mixup` in training scripts. It does not import timm."""
+"""timm: drop-ins for `timm.data.Mixup` and `FastCollateMixup` in training scripts. Only the second imports timm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from .batch import mix_batch
+from .batch import Options, mix_from
 from .fields import Images
 from .hints import known_options
-from .losses import smooth
+from .losses import check_smoothing, smooth
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole
 from .torch import Calls
@@ -43,8 +43,8 @@ class Mixup:
     resumed run goes on as the first would have. A run that is resumed without it draws the first epochs' mixes again;
     `mixup_fn.step = start_epoch * len(loader)` mends that. If `torch.distributed` runs several processes, the key is
     (seed, step, rank): with the same seed on every rank, their mixes differ. In a worker of a DataLoader the key is
-    (seed, the worker's seed, calls in this worker), as for `ma.torch.MixingCollate`. With `mixup_enabled = False` samples
-    pass unmixed and targets become smoothed rows all the same, as in timm.
+    (seed, the worker's seed, calls in this worker), as for `ma.torch.MixingCollate`. With `mixup_enabled = False`
+    samples pass unmixed and targets become smoothed rows all the same, as in timm.
 
     Other than there, batches may be odd or of one sample, samples may be uint8 and are not written to, targets may be
     rows (n, num_classes) already, the rows that come out are float32 whatever the samples are and sum to 1, and nothing
@@ -86,8 +86,7 @@ class Mixup:
         one = _one(mixup_alpha, _cutmix(cutmix_alpha, cutmix_minmax), switch_prob)
         some = one if prob == 1 else sometimes(check_number("prob", prob, 0, 1, open_low=False), one)
         self.recipe: Recipe = per_batch(some) if mode == "batch" else some
-        smooth(torch.zeros(1, 1), label_smoothing)  # what is wrong with it shows here and not in the middle of a loop
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = check_smoothing(label_smoothing)
         self.num_classes = check_whole("num_classes", num_classes, 1)
         self.multi_label, self.seed = multi_label, seed
         self.return_mix = return_mix
@@ -113,9 +112,8 @@ class Mixup:
         recipe = self.recipe if self.mixup_enabled else identity()
         key = self._calls.key(self.seed, *(self._calls.in_worker() or (self._counted(),)))
         fields = {"images": Images("nchw")}
-        samples, labels, *mix = mix_batch(
-            recipe, (x, target), key=key, num_classes=self.num_classes, fields=fields, return_mix=self.return_mix
-        )
+        options = Options(num_classes=self.num_classes, fields=fields, return_mix=self.return_mix)
+        samples, labels, *mix = mix_from(recipe, (x, target), None, None, key=key, advises=False, **options)
         return samples, smooth(labels, self.label_smoothing, self.multi_label), *mix
 
     def _counted(self) -> int:
@@ -129,6 +127,12 @@ class Mixup:
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on from there."""
         self.step = check_whole("step", state["step"], 0)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FastCollateMixup":
+        return import_module(".timm_collate", __package__).FastCollateMixup
+    raise AttributeError(f"mixaug.timm has no {name!r}; it has Mixup and FastCollateMixup")
 
 
 def _cutmix(alpha: float, minmax: Sequence[float] | None) -> Recipe | None:

@@ -13,13 +13,16 @@ from torch import Tensor
 from torch.utils import data
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from . import _xp, keys, tree
+from . import _xp, keys, loss_advice, tree
 from ._xp import Array
 from .batch import Batch, Options, collated, mix_batch, mix_from, with_mix, without_mix
+from .class_weights import ClassWeights
 from .epoch import Epoch, sample
-from .fields import Fields
+from .fields import Field, Fields, Labels, resolve
 from .hints import known_options
 from .keys import Key
+from .label_rules import rule as label_rule
+from .losses import check_smoothing, smooth
 from .mix import Mix, joined
 from .recipes import Recipe, check_recipe, identity
 from .recipes.combine import check_item_recipe, check_no_schedule
@@ -79,8 +82,8 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
     Args:
         recipe: what to mix by.
         seed: any int, the same on every rank.
-        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`. Images are (n, c,
-            *size) unless a field says otherwise.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+            Images are (n, c, *size) unless a field says otherwise.
 
     `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
     where it stopped; load it in every process that trains. If `torch.distributed` runs several processes, the rank is
@@ -175,7 +178,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields: as for `ma.mix_batch`.
+        fields, class_weights: as for `ma.mix_batch`.
         return_mix: as there: the mix of each item, of rows of the dataset; PyTorch's default collate joins them.
 
     `epoch` is public and starts at 0: set it before each pass (`set_epoch` does the same), or every epoch has the same
@@ -204,6 +207,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         num_classes: int | None = None,
         fields: Fields | None = None,
         return_mix: bool = False,
+        class_weights: ClassWeights | None = None,
     ) -> None:
         recipe = check_recipe("recipe", recipe)
         self.recipe = check_item_recipe(
@@ -212,6 +216,8 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         self.dataset = _checked_dataset(dataset)
         self.seed = seed
         self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix}
+        self.options["class_weights"] = class_weights
+        _say_loss(num_classes)
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
@@ -493,6 +499,7 @@ def loader(
     include_clean: bool = False,
     copies: int = 1,
     return_mix: bool = False,
+    class_weights: ClassWeights | None = None,
     partners: str = "batch",
     shuffle: bool | None = None,
     sampler: Iterable[Any] | None = None,
@@ -517,6 +524,7 @@ def loader(
         include_clean: as there.
         copies: as there.
         return_mix: as there: the mix of each batch, of rows of the dataset.
+        class_weights: as there.
         partners: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
             that as many are read as the recipe has sources; the batches are then those of `ma.batches`.
         shuffle: whether each epoch has a random order; None: yes, unless a sampler gives it.
@@ -553,7 +561,8 @@ def loader(
         >>> [tuple(labels.shape) for images, labels in batches], batches.state_dict()
         ([(4, 10), (4, 10), (2, 10)], {'epoch': 1, 'step': 0})
         >>> rare_first = torch.utils.data.WeightedRandomSampler([1.0] * 9 + [9.0], num_samples=8)
-        >>> [len(labels) for images, labels in ma.torch.loader(ma.MixUp(), pairs, 4, sampler=rare_first, num_classes=10)]
+        >>> drawn = ma.torch.loader(ma.MixUp(), pairs, 4, sampler=rare_first, num_classes=10)
+        >>> [len(labels) for images, labels in drawn]
         [4, 4]
     """
     recipe = check_recipe("recipe", recipe)
@@ -581,6 +590,8 @@ def loader(
     mixing = Options(
         num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
     )
+    mixing["class_weights"] = class_weights
+    _say_loss(num_classes)
     fetched = _Fetched(recipe, dataset, collate_fn, mixing)
     return Loader(fetched, batch_size=None, sampler=steps, collate_fn=_as_it_is, **options)
 
@@ -604,9 +615,7 @@ def _check_order(
     if batch_sampler is not None:
         said |= {"batch_size=": batch_size is not None, "drop_last=True": drop_last, "sampler=": sampler is not None}
     for name in (name for name, is_said in said.items() if is_said):
-        raise ValueError(
-            f"loader: expected no {name} beside {beside}, which says itself which rows come when and where; leave it out"
-        )
+        raise ValueError(f"loader: expected no {name} beside {beside}, which says itself which rows come; leave it out")
     given = sampler if batch_sampler is None else batch_sampler
     if not hasattr(given, "__iter__") or isinstance(given, Iterator):
         raise TypeError(
@@ -657,7 +666,16 @@ class MixingCollate:
         recipe: what to mix by.
         seed: any int, the same on every rank.
         collate_fn: makes a batch of samples, before they are mixed.
-        options: num_classes, fields, pairing, bank, include_clean, copies, as for `ma.mix_batch`.
+        smoothing: label smoothing of the mixed labels, 0 to below 1, as `ma.losses.smooth`; towards 1/2 for labels that
+            are binary or mixed by a rule whose rows do not sum to 1.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+
+    `enabled` is public: set it to False between epochs, and samples pass unmixed from the next one on, once each, with
+    labels of the same form, smoothed all the same. It lies in shared memory, so workers that have started see it,
+    persistent ones too.
+
+    Raises:
+        TypeError, ValueError: if the recipe or `smoothing` is none, or there are no labels to be smoothed.
 
     Raises:
         TypeError: if `recipe` is no recipe.
@@ -678,23 +696,61 @@ class MixingCollate:
         *,
         seed: int = 0,
         collate_fn: Collate = data.default_collate,
+        smoothing: float = 0.0,
         **options: Unpack[Options],
     ) -> None:
         recipe = check_recipe("recipe", recipe)
         self.recipe = check_no_schedule("MixingCollate", recipe, "mix with ma.torch.loader, which knows the epoch")
         self.seed, self.collate_fn, self.options = seed, collate_fn, options
+        self.smoothing = check_smoothing(smoothing)
         self.calls = 0  #: in the main process
         self._calls = Calls()
+        self._enabled = torch.ones((), dtype=torch.bool).share_memory_()
+        _say_loss(options.get("num_classes"))
+
+    @property
+    def enabled(self) -> bool:
+        """Whether samples are mixed."""
+        return bool(self._enabled)
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        self._enabled.fill_(bool(enabled))
 
     def __call__(self, samples: Sequence[Any]) -> Batch:
         """The mixed batch of these samples."""
         at = self._calls.in_worker() or (0, self._counted())
         batch = _collate(samples, self.options.get("fields"), self.collate_fn)
-        return mix_batch(self.recipe, batch, key=self._calls.key(self.seed, *at), **self.options)
+        recipe, options = self.recipe, self.options
+        if not self.enabled:
+            recipe, options = identity(), options | {"include_clean": False, "copies": 1}
+        mixed = mix_from(recipe, batch, None, None, key=self._calls.key(self.seed, *at), advises=False, **options)
+        if not self.smoothing:
+            return mixed
+        return _smoothed(mixed, resolve(batch, options.get("fields"), options.get("num_classes")), self.smoothing)
 
     def _counted(self) -> int:
         self.calls += 1
         return self.calls - 1
+
+
+def _smoothed(mixed: Batch, kinds: Mapping[str, Field], smoothing: float) -> Batch:
+    """A mixed batch with its labels smoothed."""
+    labels = {name: kind for name, kind in kinds.items() if isinstance(kind, Labels)}
+    if not labels:
+        raise ValueError(
+            f"smoothing: expected a field of labels, got {', '.join(map(repr, kinds))}; leave smoothing out, or name "
+            "the labels in fields="
+        )
+    rows = tree.several(mixed, labels)
+    towards_half = {name: kind.binary or not label_rule(kind.rule).sums_to_one for name, kind in labels.items()}
+    return tree.replaced(mixed, {name: smooth(rows[name], smoothing, towards_half[name]) for name in labels})
+
+
+def _say_loss(num_classes: int | None) -> None:
+    """Say which loss fits, for the workers that mix and say nothing."""
+    if num_classes is not None:
+        loss_advice.say("torch")
 
 
 def _in_memory(dataset: Any) -> Batch | None:

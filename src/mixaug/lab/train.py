@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import mixaug
 
+from ..batch import mix_from
 from ..epoch import Epoch
 from ..keras import SetEpoch
 from ..recipes import Recipe
@@ -302,8 +303,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         given, key = self.unmixed(index)
         fields = ("images", TASKS[self._config.task].field(self._data))
-        mixed: tuple[NDArray[Any], NDArray[Any]] = mixaug.mix_batch(
-            self._recipe, (given.images, given.targets), key=key, fields=fields
+        mixed: tuple[NDArray[Any], NDArray[Any]] = mix_from(
+            self._recipe, (given.images, given.targets), None, None, key=key, fields=fields, advises=False
         )
         return mixed
 

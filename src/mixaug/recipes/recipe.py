@@ -156,7 +156,7 @@ class Recipe(ABC):
                 in PyTorch by one copy that nothing waits for; but weights of pixels are made there.
             index: int32 (k, n), who is mixed with whom where the sources are rows of a source of their own. Without
                 it each output is mixed with others of its batch, every other row equally likely.
-            rows: integers (n,) of 0 or more, the row number of each output; without it they are 0..n-1. Row r draws what
+            rows: integers (n,) of 0 or more, the row number of each output; by default 0..n-1. Row r draws what
                 row r of a batch draws that has it, so that parts of a batch can be drawn by themselves. `index` has to
                 be given beside it, because partners may be in another part.
 

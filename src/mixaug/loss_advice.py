@@ -1,0 +1,54 @@
+"""Which loss takes mixed labels: said once a process, when labels turn from class ids into rows of weights."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import warnings
+from pathlib import Path
+
+from . import _xp
+
+_HERE = str(Path(__file__).parent)
+_SOFT = {
+    "tensorflow": "keras.losses.CategoricalCrossentropy, not SparseCategoricalCrossentropy",
+    "torch": "torch.nn.CrossEntropyLoss as for class ids, or ma.losses.cross_entropy, not NLLLoss",
+    "jax": "optax.softmax_cross_entropy, not softmax_cross_entropy_with_integer_labels",
+    "numpy": "keras.losses.CategoricalCrossentropy, torch.nn.CrossEntropyLoss or optax.softmax_cross_entropy",
+}
+_BINARY = {
+    "tensorflow": "keras.losses.BinaryCrossentropy",
+    "torch": "torch.nn.BCEWithLogitsLoss",
+    "jax": "optax.sigmoid_binary_cross_entropy",
+    "numpy": "keras.losses.BinaryCrossentropy, torch.nn.BCEWithLogitsLoss or optax.sigmoid_binary_cross_entropy",
+}
+_SAID: list[str] = []  #: what this process has said
+
+
+class MixedLabelsWarning(UserWarning):
+    """Labels came as class ids and leave as rows of weights, which another loss may be needed for."""
+
+
+@_xp.trace_constant
+def say(library: str, sums_to_one: bool = True) -> bool:
+    """Warn the user's code, once a process; processes that load data leave it to the one that started them."""
+    if _SAID or multiprocessing.parent_process() is not None:
+        return False
+    loss = (_SOFT if sums_to_one else _BINARY)[library]
+    warnings.warn(
+        "mixed labels are no class ids but rows of weights, float32 (n, num_classes); "
+        f"use a loss that takes them, {loss}; "
+        "warnings.simplefilter('ignore', ma.MixedLabelsWarning) silences this",
+        MixedLabelsWarning,
+        stacklevel=_outside(),
+    )
+    _SAID.append(loss)
+    return True
+
+
+def _outside() -> int:
+    """The stack level of the code that called this package, as seen from `say`."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame, level = frame.f_back, level + 1
+    return level
