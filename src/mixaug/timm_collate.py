@@ -58,8 +58,8 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
 
     def __call__(self, batch: Sequence[tuple[Any, Any]], _: Any = None) -> tuple[Tensor, Tensor]:
         """The mixed samples uint8 (n, c, h, w), and rows float32 (n, num_classes)."""
-        dtype = str(getattr(batch[0][0], "dtype", type(batch[0][0]).__name__))
-        if dtype.removeprefix("torch.") != "uint8":
+        dtype = str(getattr(batch[0][0], "dtype", type(batch[0][0]).__name__)).removeprefix("torch.")
+        if dtype != "uint8":
             raise TypeError(
                 f"FastCollateMixup: expected uint8 samples, as timm's loader with its prefetcher makes, got {dtype}; "
                 "mix the batches of another one with ma.timm.Mixup"
