@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from . import tf as tf
     from . import timm as timm
     from . import torch as torch
+    from .sheets import show as show
 
 __version__ = "0.1.0"
 
@@ -104,6 +105,7 @@ __all__ = [
     "recipe",
     "recipes",
     "schedule",
+    "show",
     "sometimes",
     "testing",
 ]
@@ -114,4 +116,18 @@ _ADAPTERS = ("grain", "huggingface", "keras", "lightning", "tf", "timm", "torch"
 def __getattr__(name: str) -> Any:
     if name in _ADAPTERS:
         return import_module(f".{name}", __name__)
+    if name == "show":
+        return _show()
     raise AttributeError(unknown_name(name, (*__all__, *_ADAPTERS)))
+
+
+def _show() -> Any:
+    """`ma.show`, which needs Pillow."""
+    try:
+        return import_module(".sheets", __name__).show
+    except ModuleNotFoundError as error:
+        if error.name != "PIL":
+            raise
+        raise ModuleNotFoundError(
+            "show: expected Pillow to draw with, got none; pip install 'mixaug[lab]'", name="PIL"
+        ) from error

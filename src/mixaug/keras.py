@@ -41,8 +41,8 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
     `epoch` is public: it starts at 0 and goes up by one when an epoch ends (`on_epoch_end`). Set it to go on elsewhere,
-    or pass `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by Python's
-    global generator: pass it `shuffle=False`, the samples are shuffled here. `evaluate` and `predict` count as epochs,
+    or pass `SetEpoch(dataset)` to `fit`, which sets it from `initial_epoch` on. `fit` shuffles the order of batches by
+    Python's global generator: pass it `shuffle=False`, the samples are shuffled here. `evaluate` and `predict` count,
     and with `steps_per_epoch` Keras cuts one pass over the dataset into pieces of several epochs: leave it out. On the
     JAX and PyTorch backends Keras looks at a batch of a model that is not built yet, and with workers it loses that
     batch, so that every epoch ends one batch late: build the model first. Labels come out as one row of weights a
