@@ -21,7 +21,7 @@ IDS = np.array([0, 1, 2, 1, 0, 2])
 TABLE = [0.5, 1.0, 4.0]
 RECIPE = ma.one_of(ma.CutMix(alpha=1.0), ma.MixUp(alpha=1.0, sources=3))
 IMAGES = ways.own_class_everywhere(N, SIZE)
-LAST = ma.Images(channels="last")
+LAST = ma.Images("nhwc")
 PAIR = {"images": LAST}
 
 
@@ -186,8 +186,8 @@ def test_two_fields_of_sample_weights_are_refused():
     ):
         ma.mix_batch(RECIPE, batch, key=KEY, num_classes=C, class_weights=TABLE)
     batch = {"images": IMAGES, "labels": IDS, "sample_weight": one}
+    options = {"num_classes": C, "fields": {"sample_weight": "keep"}, "class_weights": TABLE}
     with pytest.raises(ValueError, match="expected 'sample_weight' to be 'values', which they multiply"):
-        options = {"num_classes": C, "fields": {"sample_weight": "keep"}, "class_weights": TABLE}
         ma.mix_batch(RECIPE, batch, key=KEY, **options)
 
 
@@ -211,7 +211,7 @@ def test_batches_of_arrays():
 
 
 def test_any_iterable():
-    check(ma.mixed(RECIPE, [(IMAGES, IDS), (IMAGES[:3], IDS[:3])], **OPTIONS), 9)
+    check(ma.mixed(RECIPE, [(IMAGES, IDS), (IMAGES[:3], IDS[:3])], epoch=0, **OPTIONS), 9)
 
 
 def pairs() -> data.TensorDataset:
@@ -329,7 +329,7 @@ def test_sample_weights_of_another_length_are_refused():
 def test_sample_weights_through_generators_tf_data_and_pytorch():
     ds = ma.keras.MixedDataset(RECIPE, Generator(OWN), num_classes=C)
     check_own([ds[i] for i in range(len(ds))], N)
-    check_own(ma.mixed(RECIPE, iter([(IMAGES, IDS, OWN)]), num_classes=C), N)
+    check_own(ma.mixed(RECIPE, iter([(IMAGES, IDS, OWN)]), epoch=0, num_classes=C), N)
     slices = tf.data.Dataset.from_tensor_slices((IMAGES, IDS, OWN))
     for graph in (False, True):
         check_own(slices.batch(4).apply(ma.tf.mixed(RECIPE, num_classes=C, graph=graph)), N)
@@ -415,7 +415,8 @@ def trainer_of(tmp_path):
         )
         torch.manual_seed(0)
         args = transformers.TrainingArguments(
-            str(tmp_path), max_steps=1, per_device_train_batch_size=N, report_to="none", save_strategy="no", use_cpu=True,
+            str(tmp_path), max_steps=1, per_device_train_batch_size=N, report_to="none", save_strategy="no",
+            use_cpu=True,
             logging_steps=1, remove_unused_columns=False, dataloader_drop_last=False,
         )  # fmt: skip
         samples = samples or [
@@ -468,6 +469,6 @@ def test_a_compute_loss_of_a_subclass_finds_the_weights_in_its_inputs(trainer_of
 
 def test_a_compute_loss_func_beside_class_weights_is_refused(trainer_of):
     with pytest.raises(
-        ValueError, match="class_weights: expected no compute_loss_func beside them.*or override compute_loss"
+        ValueError, match=r"class_weights: expected no compute_loss_func beside them.*or override compute_loss"
     ):
         trainer_of(class_weights=TABLE, compute_loss_func=lambda outputs, labels, num_items_in_batch=None: 0)

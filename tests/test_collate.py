@@ -102,11 +102,11 @@ def test_samples_that_are_not_uint8_are_refused_and_the_way_out_works():
 
 
 def test_options_are_those_of_mixup():
-    with pytest.raises(ValueError, match="mode: expected one of batch, pair, elem, got 'half'"):
+    with pytest.raises(ValueError, match=r"mode: expected one of batch, pair, elem, got 'half'"):
         collate(mode="half")
     with pytest.raises(ValueError, match="smoothing: expected a number from 0 to below 1, got 1.5"):
         ma.timm.FastCollateMixup(label_smoothing=1.5)
-    with pytest.raises(AttributeError, match="mixaug.timm has no 'Mixed'; it has Mixup and FastCollateMixup"):
+    with pytest.raises(AttributeError, match=r"mixaug.timm has no 'Mixed'; it has Mixup and FastCollateMixup"):
         ma.timm.Mixed  # noqa: B018
 
 
@@ -160,7 +160,8 @@ def test_timm_s_create_loader_and_its_prefetcher(workers):
     made = collate(mode="elem")
     loader = create_loader(
         Tensors(), (3, SIDE, SIDE), 4, is_training=True, no_aug=True, num_workers=workers, collate_fn=made,
-        device=torch.device("cpu"), use_prefetcher=True, persistent_workers=bool(workers), mean=(0.0,) * 3, std=(1.0,) * 3,
+        device=torch.device("cpu"), use_prefetcher=True, persistent_workers=bool(workers),
+        mean=(0.0,) * 3, std=(1.0,) * 3,
     )  # fmt: skip
     for off in (False, True):
         if off:

@@ -24,7 +24,7 @@ def truth(n: int, size: tuple[int, ...] = (9, 7), dtype: str = "float32") -> tup
 def test_label_is_the_pasted_fraction(size):
     """Elsewhere: fractional box corners with whole-pixel masks; weights of the box before it is clipped."""
     x, y = truth(64, size)
-    images, labels = ma.mix_batch(CUT, (x, y), key=(0, 0), num_classes=64)
+    images, labels = ma.mix_batch(CUT, (x, y), key=(0, 0), num_classes=64, fields={"images": ma.Images("nhwc")})
     np.testing.assert_allclose(images.mean(axis=(1, 2)), labels, atol=1e-6)
 
 

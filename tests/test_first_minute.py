@@ -46,9 +46,9 @@ def images_for(way):
 @pytest.mark.parametrize("recipe", [RECIPE, ma.MixUp(sources=3), ma.FMix()], ids=str)
 def test_a_call_is_mix_batch_in_every_library(way, recipe):
     x = images_for(way)
-    channels = "first" if x is FIRST else "last"
+    layout = "nchw" if x is FIRST else "nhwc"
     want = ma.mix_batch(
-        recipe, (x, Y), key=(3, 4), num_classes=N, fields={"images": ma.Images(channels=channels), "labels": "labels"}
+        recipe, (x, Y), key=(3, 4), num_classes=N, fields={"images": ma.Images(layout), "labels": "labels"}
     )
     got = way(lambda images, labels: recipe(images, labels, num_classes=N, key=(3, 4)), x, Y)
     assert type(got) is tuple
@@ -258,7 +258,7 @@ def of_elements(recipe):
 DOORS = {
     "mix_batch": lambda r: ma.mix_batch(r, (X, Y), key=1, num_classes=N),
     "batches": lambda r: next(ma.batches(r, X, Y, N, num_classes=N)),
-    "mixed": lambda r: next(ma.mixed(r, [(X, Y)], num_classes=N)),
+    "mixed": lambda r: next(ma.mixed(r, [(X, Y)], epoch=0, num_classes=N)),
     "one_of": lambda r: ma.one_of(r, ma.MixUp())(X, Y, key=1, num_classes=N),
     "sometimes": lambda r: ma.sometimes(0.5, r)(X, Y, key=1, num_classes=N),
     "per_batch": lambda r: ma.per_batch(r)(X, Y, key=1, num_classes=N),

@@ -77,7 +77,7 @@ def test_each_rule_with_a_source(rule, library):
 @pytest.mark.parametrize("rule", TEXTS)
 def test_each_rule_through_a_batch_with_clean_rows_copies_and_a_bank(rule, library):
     make, shown, images = ways.MAKE[library], foreground(), ways.own_class_everywhere(N, SIZE)
-    channels = {"images": ma.Images(channels="last"), "labels": ma.Labels(C, rule=rule)}
+    channels = {"images": ma.Images("nhwc"), "labels": ma.Labels(C, rule=rule)}
     batch = {"images": make(images), "labels": make(IDS), "foreground": make(shown)}
     both = ma.mix_batch(RECIPE, batch, key=KEY, fields=channels, include_clean=True, copies=2)
     got = ways.values(both["labels"])
@@ -146,7 +146,7 @@ def test_a_rule_of_your_own_is_one_frozen_dataclass():
         got = mix.labels(make(IDS), C, rule=Squared(3))
         want = sum(mix.lam[k][:, None] ** 3 * EYE[IDS[mix.index[k]]] for k in range(2))
         np.testing.assert_allclose(ways.values(got), want, atol=1e-6)
-    with pytest.raises(TypeError, match="rule: expected one of ma.label_rules to be saved, got .*Squared"):
+    with pytest.raises(TypeError, match=r"rule: expected one of ma.label_rules to be saved, got .*Squared"):
         written({"labels": ma.Labels(C, rule=Squared())})
 
 
@@ -177,11 +177,11 @@ def test_what_is_no_rule_is_refused(rule, error, message):
 
 def test_a_rule_without_its_guide_is_refused_and_the_way_out_works():
     mix = RECIPE.draw(N, SIZE, key=KEY)
-    with pytest.raises(ValueError, match="labels: expected guide= for Visible.*'foreground', got none; pass guide="):
+    with pytest.raises(ValueError, match=r"labels: expected guide= for Visible.*'foreground', got none; pass guide="):
         mix.labels(IDS, C, rule="visible")
     assert mix.labels(IDS, C, rule="visible", guide=foreground()).shape == (N, C)
     with pytest.raises(
-        ValueError, match="labels: expected no guide for Area.*leave guide= out, or pass rule='visible'"
+        ValueError, match=r"labels: expected no guide for Area.*leave guide= out, or pass rule='visible'"
     ):
         mix.labels(IDS, C, guide=foreground())
 
@@ -225,7 +225,10 @@ def test_a_fraction_is_no_class_id_and_each_way_out_works():
     assert ma.mix_batch(ma.MixUp(), (images, np.stack([ids, 1 - ids], 1)), key=KEY, num_classes=2)[1].shape == (4, 2)
 
 
-@pytest.mark.parametrize("way", [way for way in ways.WAYS if way.__name__ in ("tf_graph", "tf_xla", "jax_jit", "torch_compiled")])  # fmt: skip
+TRACED = ("tf_graph", "tf_xla", "jax_jit", "torch_compiled")
+
+
+@pytest.mark.parametrize("way", [way for way in ways.WAYS if way.__name__ in TRACED])
 def test_where_no_host_sees_them_what_is_no_id_gives_rows_of_nan(way):
     ids = np.float32([0, 0.5, 2, 7, -1, np.nan])
     got = ways.values(way(lambda ids: ma.identity().draw(ways.count(ids), SIZE, key=KEY, like=ids).labels(ids, C), ids))

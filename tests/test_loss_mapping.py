@@ -105,7 +105,7 @@ CASES = {
 def test_class_ids_that_become_rows_say_once_which_loss_fits(library, unsaid):
     make = ways.MAKE[library]
     batch = (make(IMAGES), make(IDS))
-    options = {"key": (0, 0), "num_classes": C, "fields": {"images": ma.Images(channels="last")}}
+    options = {"key": (0, 0), "num_classes": C, "fields": {"images": ma.Images("nhwc")}}
     with pytest.warns(ma.MixedLabelsWarning, match=f"use a loss that takes them, {CASES[library]};") as caught:
         ma.mix_batch(ma.MixUp(), batch, **options)
     assert [warning.filename for warning in caught] == [__file__]

@@ -35,7 +35,7 @@ DOORS = {
     "a dict": of_dict,
     "a clean copy and two mixed ones": lambda: RECIPE(X, Y, include_clean=True, copies=2, **OPTIONS),
     "batches": lambda: next(ma.batches(RECIPE, X, Y, N, **OPTIONS)),
-    "mixed": lambda: next(ma.mixed(RECIPE, [(X, Y)], **OPTIONS)),
+    "mixed": lambda: next(ma.mixed(RECIPE, [(X, Y)], epoch=0, **OPTIONS)),
     "tf.mixed": lambda: next(iter(DS.batch(N).apply(ma.tf.mixed(RECIPE, **OPTIONS)))),
     "keras.MixLayer": lambda: ma.keras.MixLayer(RECIPE, **OPTIONS)((tf.constant(X), tf.constant(Y))),
     "keras.MixedDataset": lambda: ma.keras.MixedDataset(RECIPE, X, Y, N, **OPTIONS)[0],

@@ -220,8 +220,9 @@ def _titles(view: _View, i: int, names: Sequence[str] | None) -> list[str]:
     titles: list[str] = []
     for name, kind in view.kinds.items():
         value = view.fields[name]
-        if isinstance(kind, PerSource) and isinstance(value, tuple) and _xp.find(value[0]) is not None:
-            labels, lam = (_host(name, part) for part in value)
+        lam = view.fields.get(f"{name.removesuffix('/0')}/1")
+        if isinstance(kind, PerSource) and name.endswith("/0") and _xp.find(value) and lam is not None:
+            labels, lam = _host(name, value), _host(name, lam)
             called = [_called(int(one.argmax()) if one.ndim else int(one), names) for one in labels[:, i]]
             titles += drawing.terms(lam[:, i].tolist(), called)
         elif isinstance(kind, Labels):
