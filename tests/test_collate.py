@@ -104,7 +104,7 @@ def test_samples_that_are_not_uint8_are_refused_and_the_way_out_works():
 def test_options_are_those_of_mixup():
     with pytest.raises(ValueError, match=r"mode: expected one of batch, pair, elem, got 'half'"):
         collate(mode="half")
-    with pytest.raises(ValueError, match="smoothing: expected a number from 0 to below 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"smoothing: expected a number from 0 to below 1, got 1.5"):
         ma.timm.FastCollateMixup(label_smoothing=1.5)
     with pytest.raises(AttributeError, match=r"mixaug.timm has no 'Mixed'; it has Mixup and FastCollateMixup"):
         ma.timm.Mixed  # noqa: B018

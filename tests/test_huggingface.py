@@ -82,7 +82,7 @@ class Record(TrainerCallback):
         self.plain: list[dict] = []
         model.register_forward_hook(self.note, with_kwargs=True)
 
-    def note(self, model, args, inputs, outputs) -> None:  # noqa: ARG002
+    def note(self, model, args, inputs, outputs) -> None:
         seen = {name: x.clone() for name, x in inputs.items() if name in ("pixel_values", "labels")}
         (self.fed if model.training else self.evaluated).append({**seen, "logits": outputs["logits"].detach().clone()})
 
@@ -90,7 +90,7 @@ class Record(TrainerCallback):
         self.plain.append(default_data_collator(samples))
         return copy.deepcopy(self.plain[-1])
 
-    def on_pre_optimizer_step(self, args, state, control, **options) -> None:  # noqa: ARG002
+    def on_pre_optimizer_step(self, args, state, control, **options) -> None:
         self.gradients.append([parameter.grad.clone() for parameter in self.model.parameters()])
 
 

@@ -41,7 +41,7 @@ class Recorder(keras.Model):
 
 
 class Turn(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+    def on_epoch_begin(self, epoch, logs=None):
         self.model.seen.append([])
 
 

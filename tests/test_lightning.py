@@ -81,7 +81,7 @@ def recorder(pl):
         def forward(self, images):
             return self.layer(images.flatten(1))
 
-        def on_before_batch_transfer(self, batch, dataloader_idx):  # noqa: ARG002
+        def on_before_batch_transfer(self, batch, dataloader_idx):
             self.plain.append(batch)  # the loader's own container
             return batch
 
@@ -92,7 +92,7 @@ def recorder(pl):
             self.fed.append((self.current_epoch, batch_idx, plain, [images.clone(), labels.clone()]))
             return functional.cross_entropy(self(images), labels)
 
-        def validation_step(self, batch, batch_idx):  # noqa: ARG002
+        def validation_step(self, batch, batch_idx):
             self.others.append(list(batch))
             return functional.cross_entropy(self(batch[0]), batch[1])
 
@@ -167,7 +167,7 @@ class SaveAt(lightning.Callback):
     def __init__(self, step: int, path) -> None:
         self.step, self.path = step, path
 
-    def on_train_batch_end(self, trainer, *args):  # noqa: ARG002
+    def on_train_batch_end(self, trainer, *args):
         if trainer.global_step == self.step:
             trainer.save_checkpoint(self.path)
 
@@ -202,7 +202,7 @@ def test_the_trainer_of_pytorch_lightning_takes_the_callback():
 
 
 class TakesTheIterator(lightning.LightningModule):
-    def training_step(self, dataloader_iter):  # noqa: ARG002
+    def training_step(self, dataloader_iter):
         raise AssertionError("refused before")
 
     def configure_optimizers(self):

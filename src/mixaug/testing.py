@@ -197,7 +197,7 @@ class _Case:
 
         @_xp.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
-            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, self.size, keys.make(KEY), None, 0)
+            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, self.size, keys.make(KEY), None, None)
             return mix, mix.images(x, self.layout)
 
         with self._failing(law):

@@ -65,7 +65,7 @@ class Stop(Progress):
     def __init__(self, epochs):
         self.epochs = epochs
 
-    def epoch(self, line):  # noqa: ARG002
+    def epoch(self, line):
         self.epochs -= 1
         if not self.epochs:
             raise KeyboardInterrupt

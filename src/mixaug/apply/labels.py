@@ -13,6 +13,7 @@ from . import rows, values
 
 _NARROW = ("int8", "uint8", "int16", "int32")  #: ids of other dtypes are compared in int64
 FLOATS = ("float16", "bfloat16", "float32", "float64")
+MAX_CLASSES = 2**24  #: a row of weights of more would take more memory than the images
 TOLERANCE = {"float16": 0.01, "bfloat16": 0.05}  #: how far above 1 rounding may bring a weight; 0.001 in other dtypes
 _EXACT = {
     "bfloat16": 2**8,
@@ -143,6 +144,8 @@ def check_count(num_classes: int) -> int:
         raise TypeError(f"num_classes: expected a whole number, got {num_classes!r}")
     if num_classes < 1:
         raise ValueError(f"num_classes: expected 1 or more, got {num_classes!r}")
+    if num_classes > MAX_CLASSES:
+        raise ValueError(f"num_classes: expected at most {MAX_CLASSES}, got {num_classes!r}; count the classes")
     return operator.index(num_classes)
 
 

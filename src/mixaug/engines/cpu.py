@@ -30,6 +30,7 @@ _SMALL = 4096  # elements of an image that is one run, whatever its channels, wh
 _CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
 _PIECE = 6144  # bytes that are read and written at a time, where outputs are written past the caches
 _ROUND = 64  # elements that a piece is a multiple of: whole lines of memory
+_MOST_CLASSES = 2**24  # more are refused by `apply`
 _STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them
 
 
@@ -187,7 +188,8 @@ def labels(xp: Library, y: Array, source: Array | None, index: Array, lam: Array
 def _count(num_classes: Any) -> int:
     """How many classes there are; 0 of what is no number of some."""
     whole = hasattr(num_classes, "__index__") and not isinstance(num_classes, bool)
-    return max(0, operator.index(num_classes)) if whole else 0
+    count = operator.index(num_classes) if whole else 0
+    return count if 0 < count <= _MOST_CLASSES else 0
 
 
 def _are_labels(held: Mapping[str, Host]) -> bool:
