@@ -158,8 +158,8 @@ class Mix:
         Args:
             m: (n, *size) of any integer dtype or bool, with a channel axis or without; with `soft` also floats or bools
                 (n, *size, num_classes), the shares of the classes, of which output = sum_k pixel_weights()[k] * m. Not
-                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what is
-                seen there is seen in it.
+                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what
+                is seen there is seen in it.
             ignore_index: the id of pixels that say nothing. Without `soft` it is an id like any other: an output is
                 ignored exactly where the pixel chosen for it is.
             num_classes: how many classes there are; ids on the host are checked.
