@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
@@ -343,7 +344,7 @@ class Further:
     """A part that nothing was said of: images where they are like the first ones, or sample weights.
 
     Args:
-        first: the path of the first images.
+        first: the path of the first images, or of the container that holds them.
         weights: whether it may be sample weights.
     """
 
@@ -468,7 +469,7 @@ def _kinds(
     for at, (path, value) in enumerate(held.items()):
         guess = what
         if what is None and in_order and not isinstance(value, Mapping) and not _is_said(path, said):
-            guess = _by_place(name, at, list(held))
+            guess = _by_place(path, value, at == len(tree.POSITIONS) - 1 == len(held) - 1)
         for found, kind in _kinds(value, said, num_classes, path, guess).items():
             if found in kinds:
                 raise ValueError(f"batch: expected one field for each path, got two of {found!r}; rename one")
@@ -480,13 +481,14 @@ def _is_said(path: str, said: Mapping[str, Any]) -> bool:
     return path in said or path.rpartition("/")[2] in said
 
 
-def _by_place(name: str, at: int, paths: list[str]) -> Images | Further | None:
+def _by_place(path: str, value: Any, is_third: bool) -> Images | Further | None:
     """What a part of a tuple is by its place: of images, or the third one of the batch."""
-    if not name:
-        return Further("images", weights=True) if at == 2 and len(paths) == len(tree.POSITIONS) else None
-    if KINDS.get(name.rpartition("/")[2]) is not Images:
+    if "/" not in path:
+        return Further("images", weights=True) if is_third else None
+    root = re.sub(r"(/\d+)+$", "", path)
+    if KINDS.get(root.rpartition("/")[2]) is not Images or tree.parts(value, path) is not None:
         return None
-    return Further(paths[0]) if at else Images()
+    return Further(root) if path[len(root) :].strip("/0") else Images()
 
 
 def _is_leaf(batch: tree.Tree, name: str, what: Any) -> bool:
@@ -526,16 +528,18 @@ def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") ->
 def _further(name: str, further: Further, held: Mapping[str, Any], fields: Mapping[str, Any]) -> Field:
     """What a part is that nothing was said of; a ValueError where it may be several things."""
     x, xp = held[name], _xp.find(held[name])
-    first = fields.get(further.first)
+    paths = (path for path in fields if path == further.first or path.startswith(f"{further.first}/"))
+    of_first = next(paths, further.first)
+    first = fields.get(of_first)
     if xp is not None:
         if further.weights and xp.dtype(x) in FLOATS and _is_column(x):
             return Values()
-        if isinstance(first, Images) and _is_like(xp, x, held[further.first], first):
+        if isinstance(first, Images) and _is_like(xp, x, held[of_first], first):
             return first
     what = "sample weights, floats (n,) or (n, 1), or images" if further.weights else "images"
     came = f"{xp.dtype(x)} of the shape {tuple(x.shape)}" if xp else type(x).__name__
     raise ValueError(
-        f"{name}: expected {what} like {further.first!r}, floats with three channels, got {came}; say what it is: "
+        f"{name}: expected {what} like {of_first!r}, floats with three channels, got {came}; say what it is: "
         f"pass fields={{{name!r}: 'images'}} (or 'masks', 'values', 'labels', 'keep')"
     )
 

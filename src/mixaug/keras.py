@@ -138,7 +138,7 @@ class _Passes:
 
     epoch: int = 0
     begun: bool = False
-    may_be_none: bool = False  #: whether the last end was that of an epoch that had not begun, without a batch
+    may_be_none: bool = False  #: whether the last end was that of an epoch that had not begun
     read: set[int] = field(default_factory=set)  #: the batches that were read since; none if processes read them
 
     def begin(self) -> None:
@@ -149,7 +149,7 @@ class _Passes:
     def end(self, count: int | None) -> None:
         """An epoch of so many batches ends."""
         looked_at = self.begun and count is not None and 0 < len(self.read) < count
-        self.may_be_none = not self.begun and not self.read
+        self.may_be_none = not self.begun
         self.epoch += not looked_at
         self.begun, self.read = False, set()
 
