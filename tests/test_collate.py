@@ -60,7 +60,7 @@ def collate(**options):
 
 def mixing(**options):
     recipe = ma.one_of(ma.CutMix(alpha=1.0), ma.MixUp(alpha=1.0))
-    fields = {"images": ma.Images("first")}
+    fields = {"images": ma.Images("nchw")}
     return ma.torch.MixingCollate(recipe, num_classes=C, smoothing=SMOOTHING, fields=fields, **options)
 
 
@@ -219,7 +219,7 @@ def test_switched_off_each_sample_comes_once_with_labels_of_the_same_form():
 
 def test_smoothing_without_labels_is_refused_and_the_way_out_works():
     samples = [(image, np.zeros((SIDE, SIDE), np.uint8)) for image, _ in map(Samples().__getitem__, range(4))]
-    options = {"fields": (ma.Images("first"), "masks")}
+    options = {"fields": (ma.Images("nchw"), "masks")}
     with pytest.raises(
         ValueError, match="smoothing: expected a field of labels, got 'images', 'labels'; leave smoothing"
     ):

@@ -12,7 +12,7 @@ import ways
 from mixaug.epoch import Epoch
 
 N = 11
-X, Y = ways.own_class_everywhere(N, (5, 4)), np.arange(N)
+X, Y = ways.own_class_everywhere(N, (5, 6)), np.arange(N)
 RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix())
 
 
@@ -42,7 +42,7 @@ def test_elements_are_made_of_their_parents(recipe):
         assert (element["image"].dtype, element["label"].dtype) == (np.float32, np.float32)
         ways.assert_label_is_the_pixels(element["image"], element["label"])
         index = Epoch(N, 4, epoch, shuffle=False).sources(row, row + 1, recipe.sources)
-        mix = recipe.draw(1, (5, 4), key=ma.keys.make((4, epoch)), index=index, first=row)
+        mix = recipe.draw(1, (5, 6), key=ma.keys.make((4, epoch)), index=index, rows=np.array([row]))
         np.testing.assert_allclose(element["label"], mix.labels(Y[[row]], N, source=Y)[0], atol=1e-7)
 
 

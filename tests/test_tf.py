@@ -132,7 +132,7 @@ def test_passes_are_counted_under_a_strategy():
 
 
 def copies(seed: int = 0) -> tuple[tf.data.Dataset, tf.data.Dataset]:
-    ds = tf.data.Dataset.from_tensor_slices((ways.own_class_everywhere(N, (5, 4)), LABELS))
+    ds = tf.data.Dataset.from_tensor_slices((ways.own_class_everywhere(N, (5, 6)), LABELS))
     return tuple(ds.shuffle(N, seed=seed + i, reshuffle_each_iteration=False) for i in range(2))
 
 
@@ -145,7 +145,7 @@ def test_zipped_element_i_is_made_of_element_i_of_each(recipe):
     for i, (images, labels) in enumerate(out):
         np.testing.assert_allclose(tf.reduce_mean(images, axis=(0, 1)), labels, atol=1e-6)
         index = np.array([[0], [1]])[: recipe.sources]
-        lam = recipe.draw(1, (5, 4), key=ma.keys.make((3, 4)), index=index, first=i).lam[:, 0]
+        lam = recipe.draw(1, (5, 6), key=ma.keys.make((3, 4)), index=index, rows=np.array([i])).lam[:, 0]
         expected = np.zeros(N)
         np.add.at(expected, [own[i], other[i]][: len(lam)], lam)
         np.testing.assert_allclose(labels, expected, atol=1e-6)
@@ -199,7 +199,7 @@ def test_zipped_batches():
     assert out.element_spec[1].shape.as_list() == [None, N]
     for i, (images, labels) in enumerate(out):
         np.testing.assert_allclose(tf.reduce_mean(images, axis=(1, 2)), labels, atol=1e-6)
-        lam = ma.CutMix().draw(len(labels), (5, 4), key=(0, 0, i)).lam
+        lam = ma.CutMix().draw(len(labels), (5, 6), key=(0, 0, i)).lam
         own = [int(y) for y in list(a)[i][1]]
         other = [int(y) for y in list(b)[i][1]]
         for row, (p, q) in enumerate(zip(own, other, strict=True)):

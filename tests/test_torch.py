@@ -442,7 +442,7 @@ def test_states_that_are_refused(state):
 
 def item_by_core(row: int, epoch: int, recipe: ma.Recipe = RECIPE):
     index = Epoch(N, 7, epoch, shuffle=False).sources(row, row + 1, recipe.sources)
-    mix = recipe.draw(1, (8, 6), key=ma.keys.make((7, epoch)), index=index, first=row)
+    mix = recipe.draw(1, (8, 6), key=ma.keys.make((7, epoch)), index=index, rows=np.array([row]))
     images, labels = IMAGES.numpy(), LABELS.numpy()
     return [
         mix.images(images[[row]], "nchw", source=images)[0],
@@ -452,7 +452,7 @@ def item_by_core(row: int, epoch: int, recipe: ma.Recipe = RECIPE):
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_item_i_is_mixed_with_its_parents_of_this_epoch(recipe):
-    x = torch.from_numpy(ways.own_class_everywhere(N, (5, 4))).movedim(-1, 1)
+    x = torch.from_numpy(ways.own_class_everywhere(N, (5, 6))).movedim(-1, 1)
     ds = ma.torch.MixedDataset(recipe, TensorDataset(x, LABELS), num_classes=N)
     for row in (0, 21, 9, -1):
         image, label = ds[row]
@@ -496,7 +496,7 @@ def test_items_that_are_refused():
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_collate_function_draws_anew_each_epoch_and_is_right(workers):
-    x = torch.from_numpy(ways.own_class_everywhere(N, (5, 4))).movedim(-1, 1)
+    x = torch.from_numpy(ways.own_class_everywhere(N, (5, 6))).movedim(-1, 1)
     mixing = ma.torch.MixingCollate(ma.CutMix(), num_classes=N)
     loader = DataLoader(TensorDataset(x, LABELS), BATCH, collate_fn=mixing, num_workers=workers)
     epochs = [list(loader) for _ in range(2)]

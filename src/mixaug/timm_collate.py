@@ -44,7 +44,7 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
         mixup = Mixup(*args, **options)  # checks the options, and knows what they mean
         self.num_classes, self.multi_label = mixup.num_classes, mixup.multi_label
         self.label_smoothing, self.recipe = mixup.label_smoothing, mixup.recipe
-        fields: Fields = {"images": Images("first"), "labels": Labels(mixup.num_classes)}
+        fields: Fields = {"images": Images("nchw"), "labels": Labels(mixup.num_classes)}
         self._collate = MixingCollate(mixup.recipe, seed=mixup.seed, fields=fields)
 
     @property
