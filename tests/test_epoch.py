@@ -72,7 +72,7 @@ def test_an_epoch_is_the_same_however_it_is_cut():
 
 
 def dataset(n=23, classes=23):
-    x = np.zeros((n, 4, 6, classes), np.float32)
+    x = np.zeros((n, 5, 6, classes), np.float32)
     x[np.arange(n), ..., np.arange(n) % classes] = 1
     return x, np.arange(n) % classes
 
@@ -103,7 +103,7 @@ def test_batches_are_draws_under_the_key_of_their_place():
     assert [len(labels) for _, labels in got] == [5, 5, 5, 5, 3] * 2 + [5, 5]
     this = Epoch(23, seed=9, epoch=1)
     rows = this.rows(20, 25)
-    mix = ma.CutMix().draw(3, (4, 6), key=(9, 1, 4), index=this.sources(20, 25, 2))
+    mix = ma.CutMix().draw(3, (5, 6), key=(9, 1, 4), index=this.sources(20, 25, 2))
     np.testing.assert_array_equal(got[9][0], mix.images(x[rows], source=x))
     np.testing.assert_array_equal(got[9][1], mix.labels(y[rows], 23, source=y))
 

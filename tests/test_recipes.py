@@ -219,28 +219,26 @@ def test_recipes_are_frozen_values_that_travel_to_workers(recipe):
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.FMix()], ids=repr)
 def test_a_part_of_a_batch_is_drawn_what_it_is_in_the_whole(recipe, way):
-    """Its number may be a tensor that is known when it runs."""
+    """Its row numbers may be a tensor that is known when it runs."""
     index = (np.arange(9, dtype=np.int32)[None] + np.arange(recipe.sources, dtype=np.int32)[:, None]) % 9
     whole = recipe.draw(9, (6, 5), key=(1, 2), index=index)
 
-    def part(firsts):
-        mix = recipe.draw(4, (6, 5), key=(1, 2), index=index[:, 5:], first=firsts[0], like=firsts)
+    def part(rows):
+        mix = recipe.draw(4, (6, 5), key=(1, 2), index=index[:, 5:], rows=rows, like=rows)
         return mix.lam
 
-    ways.assert_same(way(part, np.int32([5])), whole.lam[:, 5:], ways.array_of(way))
+    ways.assert_same(way(part, np.arange(5, 9, dtype=np.int32)), whole.lam[:, 5:], ways.array_of(way))
 
 
-def test_a_part_whose_number_is_none_or_whose_parents_are_not_said_is_refused():
-    for first, sentence in (
-        (-1, "first: expected a whole number of 0 or more, got -1"),
-        (1.5, "got 1.5"),
-        ("5", "'5'"),
-    ):
-        with pytest.raises(ValueError, match=sentence):
-            ma.CutMix().draw(2, (4, 4), key=(0, 0), first=first, index=np.zeros((2, 2), np.int32))
+def test_row_numbers_that_are_none_or_whose_partners_are_not_said_are_refused():
+    index = np.zeros((2, 2), np.int32)
     for make in ways.MAKE.values():
-        for first in (-1, 1.5, True, [1, 2]):
-            with pytest.raises(ValueError, match="first: expected a whole number"):
-                ma.CutMix().draw(2, (4, 4), key=(0, 0), first=make(np.array(first)), index=np.zeros((2, 2), np.int32))
-    with pytest.raises(ValueError, match="expected index= beside first=3"):
-        ma.CutMix().draw(2, (4, 4), key=(0, 0), first=3)
+        for rows, sentence in (
+            ([-1, 0], "of 0 or more, got -1"),
+            ([1.5, 2], "expected integers of shape"),
+            ([1], "shape"),
+        ):
+            with pytest.raises(ValueError, match=f"rows: .*{sentence}"):
+                ma.CutMix().draw(2, (4, 4), key=(0, 0), rows=make(np.array(rows)), index=index)
+    with pytest.raises(ValueError, match="rows: expected index= beside rows=, got none"):
+        ma.CutMix().draw(2, (4, 4), key=(0, 0), rows=np.arange(2))

@@ -193,7 +193,9 @@ def sample(
     )
     mixed, mix = without_mix(mixed, source) if return_mix else (mixed, None)
     kinds = resolve(source, fields, num_classes)
-    one = tree.replaced(mixed, {name: tree.each_column(x, _first) for name, x in tree.several(mixed, kinds).items()})
+    added = (tree.parts(mixed) or {}).keys() - (tree.parts(source) or {}).keys()  # weights of the classes
+    columns = tree.several(mixed, [*kinds, *added])
+    one = tree.replaced(mixed, {name: tree.each_column(x, _first) for name, x in columns.items()})
     return one if mix is None else with_mix(one, mix.of_rows(rows))
 
 
