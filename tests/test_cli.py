@@ -242,7 +242,10 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["preview", "--rows", "0"], "expected 1 to 100 rows, got 0"),
         (["preview", "--recipe", "all", "--rows", "13"], "expected 1 to 12 images of each recipe, got 13"),
         (["preview", "--out", "/proc/no/sheet.png"], "expected to write /proc/no/sheet.png, got No such file"),
-        (["compare", "--arm", "none", "--arm", "mixup(alpha=-1)"], "alpha: expected a finite number above 0, got -1"),
+        (
+            ["compare", "--arm", "none", "--arm", "mixup(alpha=-1)"],
+            "alpha: expected a finite number of 1e-09 or more and at most 1e+06, got -1",
+        ),
         (["compare", "--seeds", "some"], "--seeds: expected how many (5) or which ones (0,3,7), got 'some'"),
         (["compare", "--preset", "kears"], "got 'kears': did you mean 'keras-cutmix'"),
         (["compare", "--model", "resnet200", "--out", "{}/new"], "did you mean 'resnet20'"),

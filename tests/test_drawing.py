@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from mixaug.lab import drawing
+from mixaug import drawing
 
 
 @pytest.mark.parametrize(

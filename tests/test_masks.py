@@ -424,18 +424,21 @@ def test_masks_are_bools_and_no_two_are_alike(recipe):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: ma.FMix(alpha=0), "FMix alpha: expected a finite number above 0, got 0"),
-        (lambda: ma.FMix(decay=-1), "FMix decay: expected a finite number of 0 or more, got -1"),
+        (lambda: ma.FMix(alpha=0), "FMix alpha: expected a finite number of 1e-09 or more and at most .*, got 0"),
+        (lambda: ma.FMix(decay=-1), "FMix decay: expected a finite number of 0 or more and at most 100, got -1"),
         (lambda: ma.FMix(decay=float("inf")), "FMix decay: .* got inf"),
         (lambda: ma.CowMix(low=0.01), "CowMix low: expected a finite number of 0.02 or more, got 0.01"),
         (lambda: ma.CowMix(low=0.5, high=0.25), "CowMix high: expected a finite number of 0.5 or more, got 0.25"),
         (lambda: ma.CowMix(least=-0.1), "CowMix least: expected a finite number of 0 or more and at most 1, got -0.1"),
         (lambda: ma.CowMix(most=0.1), "CowMix most: expected a finite number of 0.2 or more and at most 1, got 0.1"),
         (lambda: ma.CowMix(most=1.1), "CowMix most: .* at most 1, got 1.1"),
-        (lambda: ma.TokenMix(alpha=-1), "TokenMix alpha: expected a finite number above 0, got -1"),
+        (
+            lambda: ma.TokenMix(alpha=-1),
+            "TokenMix alpha: expected a finite number of 1e-09 or more .*, got -1",
+        ),
         (lambda: ma.TokenMix(token=0), "TokenMix token: expected a whole number of 1 or more, got 0"),
         (lambda: ma.TokenMix(token=16.0), "TokenMix token: expected a whole number of 1 or more, got 16.0"),
-        (lambda: ma.GMix(alpha="1"), "GMix alpha: expected a finite number above 0, got '1'"),
+        (lambda: ma.GMix(alpha="1"), "GMix alpha: expected a finite number of 1e-09 or more and at most .*, got '1'"),
     ],
 )
 def test_options_that_are_refused(make, sentence):

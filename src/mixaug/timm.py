@@ -110,15 +110,13 @@ class Mixup:
                 f"target: expected zeros and ones (n, {self.num_classes}) for multi_label, got {tuple(target.shape)}"
             )
         recipe = self.recipe if self.mixup_enabled else identity()
-        key = self._calls.key(self.seed, *(self._calls.in_worker() or (self._counted(),)))
+        worker = self._calls.in_worker()
+        key = self._calls.key(self.seed, *(worker or (self.step,)))
         fields = {"images": Images("nchw")}
         options = Options(num_classes=self.num_classes, fields=fields, return_mix=self.return_mix)
         samples, labels, *mix = mix_from(recipe, (x, target), None, None, key=key, advises=False, **options)
+        self.step += not worker
         return samples, smooth(labels, self.label_smoothing, self.multi_label), *mix
-
-    def _counted(self) -> int:
-        self.step += 1
-        return self.step - 1
 
     def state_dict(self) -> dict[str, int]:
         """How many calls there were."""

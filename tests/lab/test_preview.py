@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 import mixaug as ma
-from mixaug.lab import drawing, preview
+from mixaug import drawing
+from mixaug.lab import preview
 from mixaug.lab.dataset import Data, Objects, Split
 from mixaug.lab.errors import LabError
 from mixaug.recipes import RECIPES
