@@ -244,7 +244,7 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["preview", "--out", "/proc/no/sheet.png"], "expected to write /proc/no/sheet.png, got No such file"),
         (
             ["compare", "--arm", "none", "--arm", "mixup(alpha=-1)"],
-            "alpha: expected a finite number of 1e-09 or more and at most 1e+06, got -1",
+            "alpha: expected a finite number of 1e-09",
         ),
         (["compare", "--seeds", "some"], "--seeds: expected how many (5) or which ones (0,3,7), got 'some'"),
         (["compare", "--preset", "kears"], "got 'kears': did you mean 'keras-cutmix'"),

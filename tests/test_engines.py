@@ -939,7 +939,7 @@ def test_labels_of_other_byte_orders_and_shares_of_other_dtypes():
 
 def test_masked_arrays_are_refused(ran):
     x = np.ma.masked_equal(pixels((8, 8)), 7)
-    with pytest.raises(TypeError, match="expected an array without a mask, got a NumPy masked array; pass x.filled"):
+    with pytest.raises(TypeError, match=r"expected an array without a mask, got a NumPy masked array; pass x.filled"):
         drawn(ma.CutMix()).images(x)
     drawn(ma.CutMix()).images(x.filled(0))
     assert ran == ["paste"]
