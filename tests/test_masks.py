@@ -436,8 +436,8 @@ def test_masks_are_bools_and_no_two_are_alike(recipe):
             lambda: ma.TokenMix(alpha=-1),
             "TokenMix alpha: expected a finite number of 1e-09 or more .*, got -1",
         ),
-        (lambda: ma.TokenMix(token=0), "TokenMix token: expected a whole number of 1 or more.*, got 0"),
-        (lambda: ma.TokenMix(token=16.0), "TokenMix token: expected a whole number of 1 or more.*, got 16.0"),
+        (lambda: ma.TokenMix(token=0), r"TokenMix token: expected a whole number of 1 or more.*, got 0"),
+        (lambda: ma.TokenMix(token=16.0), r"TokenMix token: expected a whole number of 1 or more.*, got 16.0"),
         (lambda: ma.GMix(alpha="1"), "GMix alpha: expected a finite number of 1e-09 or more and at most .*, got '1'"),
     ],
 )
