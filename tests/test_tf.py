@@ -228,7 +228,7 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
         (
             lambda: batched().unbatch().apply(ma.tf.mixed(RECIPE)),
             ValueError,
-            r"expected a dataset of batches, got single samples",
+            r"expected a dataset of batches, got what may be single samples",
         ),
         (lambda: batched().apply(ma.tf.mixed(RECIPE)), ValueError, "class ids need num_classes"),
         (
