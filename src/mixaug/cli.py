@@ -154,10 +154,11 @@ def preview(
     pictures.check_out(out)
     made = [entry.kind() for entry in listed()] if recipe == "all" else [read_arm(recipe)]
     rows = (4 if recipe == "all" else 6) if rows is None else rows
+    across = 1 if columns is None else columns
     if recipe == "all":
         pictures.check_family(rows, columns)
     else:
-        pictures.check_count(rows, columns or 1)
+        pictures.check_count(rows, across)
     found = datasets.find(
         data,
         task=task or datasets.tasks(data)[0],
@@ -175,7 +176,7 @@ def preview(
     if recipe == "all":
         picture = pictures.family(loaded.train, loaded, made, count=rows, columns=columns, **options)
     else:
-        picture = pictures.sheet(loaded.train, loaded, made[0], rows=rows, columns=columns or 1, **options)
+        picture = pictures.sheet(loaded.train, loaded, made[0], rows=rows, columns=across, **options)
     pictures.save(picture, out)
     typer.echo(f"wrote {out}")
 
