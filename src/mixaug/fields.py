@@ -15,6 +15,7 @@ import numpy as np
 from . import _xp, label_rules, layout, tree
 from ._xp import Array, Library
 from .apply.masks import check_ids
+from .hints import known_options
 from .label_rules import RULES, Rule
 from .mix import Mix
 from .regions import Size
@@ -353,6 +354,10 @@ class Further:
 
 
 Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | PerSource | Values | Keep
+
+for _kind in get_args(Field):
+    setattr(_kind, "__init__", known_options()(_kind.__init__))  # noqa: B010 - it is made by `dataclass`
+
 Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None] | str | Field
 
 KINDS: dict[str, type[Field]] = {

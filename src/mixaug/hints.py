@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
+from math import inf
 from typing import Any, TypeVar, cast, is_typeddict
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,21 +22,27 @@ _SAME: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("keep_clean", "keep_original", "clean"), ("include_clean",)),
     **dict.fromkeys(("labels_getter", "data_keys", "additional_targets", "targets"), ("fields",)),
     **dict.fromkeys(("mix", "return_lam", "return_mask", "return_index"), ("return_mix",)),
-    **dict.fromkeys(("p", "prob", "probs", "probability"), ("p", "weights")),
+    **dict.fromkeys(("p", "prob", "probs", "probability"), ("p", "prob", "weights")),
     **dict.fromkeys(("channels", "data_format", "channel_axis", "channels_last"), ("layout",)),
     **dict.fromkeys(("partner", "indices", "permutation"), ("pairing", "index")),
     "epoch": ("key",),
+    "key": ("seed", "mix_seed"),
     "first": ("rows",),
     "union": ("rule",),
     "visible": ("rule",),
     "memory": ("bank",),
 }
 
-_WRITE = {"key": "key=(seed, step), such as key=(0, 0)", "rule": 'rule="maximum" or rule="visible"'}
+_WRITE = {
+    "key": "key=(seed, step), such as key=(0, 0)",
+    "layout": 'layout=, such as layout="nchw"',
+    "rule": 'rule="maximum" or rule="visible"',
+}
 
 _CHANCE = "for a chance of mixing wrap the recipe, ma.sometimes(0.5, ma.CutMix())"
 _CHOICE = "to choose among recipes write ma.one_of(ma.MixUp(), ma.CutMix(), weights=(1, 1))"
 _CALL = "it belongs to the call, ma.CutMix()(images, labels, num_classes=10, key=(0, 0)), and to each adapter"
+_BATCHES = "single samples are mixed here; for this mix batches of them, ma.mix_batch(recipe, batch)"
 _SMOOTH = "smooth the mixed labels with ma.losses.smooth(labels, 0.1)"
 _BATCH = "ma.per_batch(ma.CutMix()) draws once for a whole batch; without it each sample has a draw of its own"
 _RIGHT = "leave it out: labels follow the pixels"
@@ -47,7 +54,7 @@ _MEANT: dict[str, str] = {
     **dict.fromkeys(("probs", "switch_prob", "transforms"), _CHOICE),
     **dict.fromkeys(("mode", "same_on_batch", "same_lambda", "elementwise"), _BATCH),
     **dict.fromkeys(("num_classes", "n_classes", "num_labels", "key", "seed", "rng", "fields", "return_mix"), _CALL),
-    **dict.fromkeys(("labels_getter", "data_keys", "pairing", "bank", "copies", "include_clean"), _CALL),
+    **dict.fromkeys(("labels_getter", "data_keys"), _CALL),
     **dict.fromkeys(("label_smoothing", "smoothing"), _SMOOTH),
     **dict.fromkeys(("correct_lam", "use_correct_lambda"), _RIGHT),
     **dict.fromkeys(("inplace", "in_place", "copy"), "leave it out: inputs are never written to"),
@@ -60,11 +67,16 @@ _MEANT: dict[str, str] = {
     **dict.fromkeys(("alpha", "lam", "beta"), "it is an option of recipes, ma.CutMix(alpha=1.0)"),
 }
 
+_OF_BATCHES = ("pairing", "bank", "copies", "include_clean", "repeat", "keep_clean")
+
 #: What a name of other libraries, or an older one, is here.
 _NAMES: dict[str, str] = {
     "randomchoice": "one_of(ma.MixUp(), ma.CutMix())",
     "oneof": "one_of(ma.MixUp(), ma.CutMix())",
     "someof": "one_of(ma.MixUp(), ma.CutMix())",
+    "compose": "one_of(ma.MixUp(), ma.CutMix()), as a batch is mixed once",
+    "sequential": "one_of(ma.MixUp(), ma.CutMix()), as a batch is mixed once",
+    "augmentationsequential": "one_of(ma.MixUp(), ma.CutMix()), as a batch is mixed once",
     "randombatchaugment": "one_of(ma.MixUp(), ma.CutMix())",
     "mixupandcutmix": "one_of(ma.MixUp(), ma.CutMix())",
     "cutmixandmixup": "one_of(ma.MixUp(), ma.CutMix())",
@@ -87,11 +99,12 @@ _NAMES: dict[str, str] = {
     "parts": "PerSource",
     "own": "Keep",
     "laws": "testing",
-    "fastcollatemixup": "torch.MixingCollate",
+    "fastcollatemixup": "timm.FastCollateMixup",
+    "mixcallback": "lightning.MixCallback",
     "mixupcallback": "lightning.MixCallback",
     "mixtrainer": "huggingface.MixTrainer",
     "mixlayer": "keras.MixLayer",
-    "mixeddataset": "torch.MixedDataset or ma.keras.MixedDataset",
+    "mixeddataset": "torch.MixedDataset, or ma.keras.MixedDataset",
     "loader": "torch.loader",
     "mixedzip": "tf.mixed_zip",
     "mixupcriterion": "losses.mixed_criterion",
@@ -101,7 +114,7 @@ _NAMES: dict[str, str] = {
 
 
 def known_options(*more: Any) -> Callable[[F], F]:
-    """A decorator that refuses unknown options by a sentence that says what is meant.
+    """A decorator that refuses unknown options, and too many by place, by a sentence that says what is meant.
 
     Args:
         more: what else the function takes by name: typed dicts of options, or functions that it hands them on to.
@@ -110,9 +123,16 @@ def known_options(*more: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         door = function.__qualname__.removesuffix(".__init__").rpartition(".")[2].replace("__call__", "recipe")
         names = {name for taker in (function, *more) for name in _names(taker)}
+        parameters = signature(function).parameters.values()
+        placed = [
+            one.name for one in parameters if one.kind is not one.KEYWORD_ONLY and one.kind is not one.VAR_KEYWORD
+        ]
+        most = inf if any(one.kind is one.VAR_POSITIONAL for one in parameters) else len(placed)
 
         @wraps(function)
         def checked(*args: Any, **options: Any) -> Any:
+            if len(args) > most:
+                raise TypeError(_too_many(door, placed, names, len(args)))
             for name in options:
                 if name not in names:
                     raise TypeError(unknown_option(door, name, names))
@@ -124,14 +144,28 @@ def known_options(*more: Any) -> Callable[[F], F]:
     return decorate
 
 
+def _too_many(door: str, placed: Sequence[str], names: Iterable[str], count: int) -> str:
+    """The sentence for more arguments by place than a door takes."""
+    own = [name for name in placed if name != "self"]
+    count -= len(placed) - len(own)
+    others = ", ".join(f"{name}=" for name in sorted(set(names) - set(placed)))
+    way_out = f"pass the others by name, {others}" if others else "leave the others out"
+    most = f"{len(own)} argument{'s' * (len(own) != 1)} by place" + (f", {', '.join(own)}" if own else "")
+    return f"{door}: expected at most {most}, got {count}; {way_out}"
+
+
 def unknown_option(door: str, name: str, names: Iterable[str]) -> str:
     """The sentence for an option that a door does not have."""
     listed = sorted(set(names) - {"self"})
-    return f"{door}: expected options among {', '.join(listed) or 'none'}, got {name}=; {_meant(name, listed)}"
+    return f"{door}: expected options among {', '.join(listed) or 'none'}, got {name}=; {meant_option(name, listed)}"
 
 
-def _meant(name: str, names: Sequence[str]) -> str:
+def meant_option(name: str, names: Iterable[str]) -> str:
+    """What to write instead of an option that there is not, where those of these names are."""
+    names = list(names)
     same = next((one for one in _SAME.get(name, ()) if one in names), None)
+    if same is None and name in _OF_BATCHES:
+        return _BATCHES if "num_classes" in names else _CALL
     if same is None and name not in _MEANT:
         near = get_close_matches(name, names, n=1, cutoff=0.7)
         return f"did you mean {near[0]}=?" if near else "leave it out"

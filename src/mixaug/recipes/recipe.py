@@ -124,7 +124,8 @@ class Recipe(ABC):
                 )
         if not batch:
             raise TypeError(
-                f"{type(self).__name__}: expected a batch, got none; write recipe(images, labels, num_classes=10)"
+                f"{type(self).__name__}: expected a batch by place, got none; "
+                "write recipe(images, labels, num_classes=10)"
             )
         given = batch[0] if len(batch) == 1 else batch
         return self.mix_batch(self, given, num_classes=num_classes, key=key, return_mix=return_mix, **options)
@@ -272,7 +273,8 @@ def _described(x: object) -> str:
 def checked_init(init: Callable[..., None]) -> Callable[..., None]:
     """The `__init__` of a recipe, which says what is meant by options of other libraries, and by a batch."""
 
-    @known_options()
+    init = known_options()(init)
+
     @wraps(init)
     def checked(self: Recipe, *args: Any, **options: Any) -> None:
         name = type(self).__name__

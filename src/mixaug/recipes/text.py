@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
 from ..checks import short
+from ..hints import meant_option
 from .recipe import Recipe
 
 Make: TypeAlias = Callable[..., Recipe]
@@ -171,7 +172,10 @@ class _Reader:
             signature.bind(*args, **options)
         except TypeError as error:
             takes = ", ".join(str(p.replace(annotation=p.empty)) for p in signature.parameters.values())
-            raise ValueError(f"recipe: {name} takes ({takes}), {error} in {short(self.text)}") from None
+            unknown = [option for option in options if option not in signature.parameters]
+            hints = [meant_option(option, signature.parameters).replace("ma.", "") for option in unknown[:1]]
+            sentence = "; ".join([f"recipe: {name} takes ({takes}), {error} in {short(self.text)}", *hints])
+            raise ValueError(sentence) from None
         return make(*args, **options)
 
     def _other(self, name: str) -> Make:
