@@ -303,3 +303,16 @@ def test_a_recipe_of_a_text_is_torch_compiled_as_it_is_called():
     recipe = ma.recipe("cutmix")
     images, labels = torch_compiled(lambda x, y: recipe(x, y, num_classes=N, key=3), FIRST, Y)
     assert_label_is_the_pixels(images, labels, channels=1)
+
+
+def test_a_trainer_of_hugging_face_takes_a_text():
+    with pytest.raises(ValueError, match="recipe: 'cutmx' is not known, did you mean cutmix"):
+        ma.huggingface.MixTrainer(recipe="cutmx")
+
+
+def test_images_alone_come_back_alone():
+    for images in (ma.CutMix()(X, fields="images", key=3), ma.Cutout()(X, key=3)):
+        assert isinstance(images, np.ndarray)
+        assert images.shape == X.shape
+    images, mix = ma.CutMix()(X, fields="images", key=3, return_mix=True)
+    np.testing.assert_allclose(mix.images(X), images)

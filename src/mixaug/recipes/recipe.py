@@ -272,7 +272,6 @@ def _described(x: object) -> str:
 
 def checked_init(init: Callable[..., None]) -> Callable[..., None]:
     """The `__init__` of a recipe, which says what is meant by options of other libraries, and by a batch."""
-
     init = known_options()(init)
 
     @wraps(init)
