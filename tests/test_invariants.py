@@ -173,7 +173,7 @@ def test_fewer_rows_than_parents(sources, n):
     assert ((mix.lam > 0).sum(axis=0) <= n).all()
     np.testing.assert_array_equal(mix.lam.sum(axis=0), np.ones(n, np.float32))
     x = ways.own_class_everywhere(n, (2, 2))
-    np.testing.assert_allclose(mix.images(x).mean(axis=(1, 2)), mix.labels(np.arange(n), n), atol=1e-6)
+    np.testing.assert_allclose(mix.images(x, "nhwc").mean(axis=(1, 2)), mix.labels(np.arange(n), n), atol=1e-6)
 
 
 def test_nodes_of_a_composition_do_not_move_each_other():

@@ -19,7 +19,7 @@ def drawn(recipe, size=SIZE, n=N) -> ma.Mix:
     (ma.MixUp(alpha=(2.0, 5.0)), stats.beta(2, 5)), (ma.MixUp(lam=(0.3, 0.7)), stats.uniform(0.3, 0.4)),
     (ma.CutMix(alpha=(4.0, 1.0), placement="inside"), stats.beta(4, 1)),
     (ma.CutMix(lam=(0.2, 0.9), placement="inside"), stats.uniform(0.2, 0.7)),
-], ids=repr)  # fmt: skip
+], ids=["beta(2, 5)", "uniform(0.3, 0.7)", "box beta(4, 1)", "box uniform(0.2, 0.9)"])  # fmt: skip
 def test_lam_of_the_base_sample_has_the_distribution(recipe, law):
     size = (1000, 1000) if isinstance(recipe, ma.CutMix) else SIZE
     assert stats.kstest(drawn(recipe, size).lam[0], law.cdf).pvalue > 1e-3

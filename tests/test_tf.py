@@ -162,7 +162,7 @@ def test_zipped_samples_are_the_same_in_blocks_in_a_graph_and_one_by_one():
         ma.tf.mixed_zip(recipe, *pair, **options), ma.tf.mixed_zip(recipe, *pair, **options, graph=True),
         ma.tf.mixed_zip(recipe, *unsized, **options, batched=False),
     )  # fmt: skip
-    assert blocks.cardinality() == 150
+    assert len(list(blocks)) == 150
     assert [spec.shape.as_list() for spec in blocks.element_spec] == [[6, 4, 1], [5]]
     for one, two, three in zip(blocks, graph, single, strict=True):
         for got, *others in zip(one, two, three, strict=True):

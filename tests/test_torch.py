@@ -418,7 +418,12 @@ def test_labels_in_parts():
     [
         ({"dataset": iter([])}, TypeError, "dataset: expected samples by index and a length, got list_iterator"),
         ({"dataset": TensorDataset(IMAGES[:0])}, ValueError, "dataset: expected one sample or more, got none"),
-        ({"sampler": [1]}, TypeError, r"loader: expected no sampler=, it makes its own; order the dataset instead"),
+        ({"sampler": [1], "shuffle": True}, ValueError, r"loader: expected no shuffle=True beside sampler="),
+        (
+            {"sampler": iter([1])},
+            TypeError,
+            "sampler: expected rows that can be iterated over once an epoch, got list_",
+        ),
         ({"partners": "any"}, ValueError, 'partners: expected "batch" or "dataset", got \'any\''),
         ({"batch_size": 0}, ValueError, "batch_size: expected a whole number of 1 or more, got 0"),
         ({"rank": 2, "world_size": 2}, ValueError, r"rank: expected 0\.\.1, one of world_size, got 2"),

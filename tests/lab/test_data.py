@@ -416,20 +416,22 @@ def test_cifar10_archive_with_a_link_for_a_batch(server, cache):
 def test_cifar10_from_the_unpacked_folder(cache):
     folder = cache / "cifar-10-batches-bin"
     folder.mkdir(parents=True)
+    hashes = {}
     for number, name in enumerate(BATCHES):
         (folder / name).write_bytes(cifar_batch(number))
-    assert_is_cifar(load("cifar10"))
+        hashes[name] = hashlib.sha256(cifar_batch(number)).hexdigest()
+    assert_is_cifar(lab.cifar10(sha256=hashes))
+    with pytest.raises(LabError, match=r"data_batch_1.bin of sha256:.*, got sha256:.*: delete cifar-10-batches-bin or"):
+        load("cifar10")  # these are not the real ones
 
     good = (folder / "data_batch_2.bin").read_bytes()
-    (folder / "data_batch_2.bin").write_bytes(b"\x0a" + good[1:])
-    with pytest.raises(LabError, match=r"expected labels in 0..9 in data_batch_2.bin, got 10: delete"):
-        load("cifar10")
-    (folder / "data_batch_2.bin").write_bytes(good[:-1])
-    with pytest.raises(LabError, match=f"expected 30730000 bytes in data_batch_2.bin, got 30729999: .* from {cache}"):
-        load("cifar10")
+    for changed in (good[:-1], b"\x0a" + good[1:], b""):
+        (folder / "data_batch_2.bin").write_bytes(changed)
+        with pytest.raises(LabError, match=f"data_batch_2.bin of sha256:{hashes['data_batch_2.bin']}, got sha256:"):
+            lab.cifar10(sha256=hashes)
     (folder / "data_batch_2.bin").unlink()
     with pytest.raises(LabError, match=r"expected 30730000 bytes in data_batch_2.bin, got 0: delete"):
-        load("cifar10")
+        lab.cifar10(sha256=hashes)
 
 
 # --- folders: each class has its own colour ---
@@ -514,12 +516,17 @@ def test_many_formats_and_sixteen_bits(tmp_path):
     spec = fill(tmp_path, 2, a=RED, b=BLUE)
     for name in ("x.BMP", "x.jpeg", "x.webp", "x.gif", "x.tiff"):
         paint(tmp_path / "a" / name, RED)
-    Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(tmp_path / "b" / "deep.png")
-    data = load(spec, image_size=8)
+    deep = np.full((9, 9), 10_000, np.uint16)
+    deep[:, 4:] = 40_000
+    Image.fromarray(deep).save(tmp_path / "b" / "deep.png")
+    data = load(spec, image_size=9)
     images, labels = (np.concatenate([getattr(data.train, x), getattr(data.test, x)]) for x in ("images", "targets"))
     assert np.bincount(labels).tolist() == [7, 3]
     assert (np.abs(images[labels == 0].astype(int) - RED) <= 3).all()
-    assert 40_000 >> 8 in images[labels == 1][:, 0, 0, 0]
+    grey = next(image for image in images[labels == 1] if len(np.unique(image)) == 2)
+    assert (grey[:, :4] == 0).all()
+    assert (grey[:, 4:] == 255).all()
+    assert any("their range, 10000 to 40000, is scaled to 0 to 255" in note for note in data.notes)
 
 
 def test_exif_orientation_is_applied(tmp_path):

@@ -78,7 +78,7 @@ def test_overlay_is_coloured_by_the_dense_weights(recipe):
     drawn = mixes(recipe)
     weight = recipe.draw(6, (30, 20), key=KEY).pixel_weights().astype(float)
     for i in range(6):
-        expected = sum(w[..., None] * np.array(preview.PALETTE[j]) for j, w in enumerate(weight[:, i]))
+        expected = sum(w[..., None] * np.array(drawing.PALETTE[j]) for j, w in enumerate(weight[:, i]))
         expected = expected + (1 - weight[:, i].sum(axis=0))[..., None] * np.array(drawing.FAINT)
         expected = 0.7 * expected + 0.3 * drawn.outputs[i].mean(axis=-1, keepdims=True)
         factor = drawn.overlay(i).width // images.shape[2]
@@ -169,7 +169,7 @@ def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
             lines.clear()
             row = int(drawn.mix.index[j, i])
             assert np.asarray(drawn.source(i, j))[0, 0].tolist() == images[row, 0, 0].tolist()
-            assert lines == [(CLASSES[row], preview.PALETTE[j])]
+            assert lines == [(CLASSES[row], drawing.PALETTE[j])]
         assert drawn.mix.index[0, i] == i
 
 
@@ -240,7 +240,7 @@ def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(colour) / 255]
         return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
-    for colour in preview.PALETTE:
+    for colour in drawing.PALETTE:
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5
     # Viénot et al. 1999: what protanopes and deuteranopes see, in linear RGB; the first two colours matter most
     blind = {
@@ -248,7 +248,7 @@ def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
         "deutan": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
     }
     for matrix in blind.values():
-        seen = np.array([(np.array(c) / 255) ** 2.2 for c in preview.PALETTE[:3]]) @ np.array(matrix).T
+        seen = np.array([(np.array(c) / 255) ** 2.2 for c in drawing.PALETTE[:3]]) @ np.array(matrix).T
         seen = seen.clip(0, 1) ** (1 / 2.2)
         for a in range(3):
             for b in range(a):
@@ -333,7 +333,7 @@ def test_parents_show_their_own_boxes_and_masks():
             column = np.asarray(drawn.source(i, j))[:, : shown.width]
             assert np.array_equal(column[: shown.height], np.asarray(shown))
             assert np.array_equal(column[shown.height + 4 :][: shown.height], np.asarray(veil))
-            assert column[2 * shown.height + 4, 0].tolist() == list(preview.PALETTE[j])
+            assert column[2 * shown.height + 4, 0].tolist() == list(drawing.PALETTE[j])
 
 
 def test_parents_of_masks_are_called_by_their_numbers():
