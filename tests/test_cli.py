@@ -148,11 +148,6 @@ def test_preview_of_masks_boxes_and_target_images(tmp_path):
 @pytest.mark.parametrize(
     ("ids", "given", "sentence"),
     [
-        (
-            (0, 255),
-            (),
-            "and nowhere 1: say --ignore-index 255 if its pixels are to be left out, --classes with all names",
-        ),
         ((0, 7), ("--classes", "cell,wall"), "expected mask ids in 0..1, got 7 in"),
         ((0, 1), ("--task", "classification"), "(segmentation, image2image), got 'classification'"),
         (

@@ -156,9 +156,9 @@ def test_the_family_has_a_titled_row_for_each_recipe(monkeypatch):
 
 def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
     lines = []
-    line = preview.line
+    line = drawing.line
     monkeypatch.setattr(
-        preview,
+        drawing,
         "line",
         lambda text, font, colour, width: lines.append((text, colour)) or line(text, font, colour, width),
     )
