@@ -171,7 +171,9 @@ def test_the_kernel_is_the_definition(case):
     units = {name: torch.rand(c, device=DEVICE) * 2 - 0.5 for name in asked.split()}
     mix = drawn(recipe, n, size, seed=case)
     if source is not None:
-        mix = replace(mix, index=torch.cat([mix.index[:1], 6 - mix.index[1:]]))  # other rows, as distinct
+        mix = replace(
+            mix, index=torch.cat([mix.index[:1], 6 - mix.index[1:]]), _checked=True
+        )  # other rows, as distinct
     own = None if case % 4 == 3 else x
     before = [y.clone() for y in (x, x if source is None else source)]
     got = run(own, source, mix, channels, to, **units)
@@ -194,7 +196,7 @@ def test_the_own_sample_has_what_whole_numbers_leave():
         torch.from_numpy(np.random.default_rng(0).dirichlet([1] * 5, (5, 40, 30))).float().movedim(-1, 0).to(DEVICE)
     )
     for region in (ma.Dense(weight), ma.Paste(weight[:, :, 0, 0], (None,) * 5)):
-        mixed = replace(mix, region=region)
+        mixed = replace(mix, region=region, _checked=True)
         assert torch.equal(run(x, None, mixed, "first", U8), mixed.images(x, layout(2, "first")))
 
 
@@ -232,7 +234,7 @@ def test_a_parent_without_weight_adds_nothing(recipe, channels):
     """Neither as padding nor where it is not seen, though it is NaN there."""
     mix = drawn(recipe, 4, (6, 11))
     rows = torch.arange(mix.index.numel(), dtype=torch.int32, device=DEVICE).reshape(mix.index.shape)
-    mix = replace(mix, index=rows)  # each source has a row of its own
+    mix = replace(mix, index=rows, _checked=True)  # each source has a row of its own
     weights = torch.stack([placed(weight, channels) for weight in mix.pixel_weights().float()])
     source = pixels(shaped(len(rows) * 4, (6, 11), channels, 2), F32)
     poisoned = torch.where(weights.reshape(len(source), *weights.shape[2:]) > 0, source, float("nan"))
@@ -310,7 +312,7 @@ def test_a_row_that_is_not_there_is_taken_for_the_nearest():
     x = pixels((9, 5, 6), U8, seed=1)
     rows = torch.tensor([[3, 3, 3, 3], [2, -1, 9, 2**31 - 1]], dtype=torch.int32, device=DEVICE)
     region = ma.Dense(torch.full((2, 4, 5, 6), 0.5, device=DEVICE))
-    got = run(None, x, replace(drawn(ma.MixUp(), 4, (5, 6)), index=rows, region=region), None, F32)
+    got = run(None, x, replace(drawn(ma.MixUp(), 4, (5, 6)), index=rows, region=region, _checked=True), None, F32)
     assert torch.equal(got, (x[3].float() + x[[2, 0, 8, 8]].float()) / 2)
 
 
