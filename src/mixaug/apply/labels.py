@@ -122,7 +122,7 @@ def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
     _check_dtype(xp, y)
     dtype, shape = xp.dtype(y), y.shape
     if num_classes is not None:
-        check_count(num_classes)
+        num_classes = check_count(num_classes)
     if len(shape) not in (1, 2):
         raise ValueError(f"labels: expected (n,) class ids or (n, classes), got {len(shape)} axes")
     if are_ids(y, num_classes):
@@ -162,7 +162,7 @@ def _check_kind(dtype: str, num_classes: int | None) -> None:
         )
     if num_classes is None:
         raise ValueError("labels: class ids need num_classes; pass num_classes=, or one-hot labels")
-    if num_classes - 1 > _EXACT.get(dtype, 2**63):
+    if dtype in _EXACT and num_classes - 1 > _EXACT[dtype]:
         raise TypeError(
             f"labels: expected class ids below {num_classes} in a dtype that holds them all, got {dtype}, which is "
             f"exact to {_EXACT[dtype]}; keep them int"
