@@ -5,7 +5,9 @@ Runs on the backend that KERAS_BACKEND names; `test_keras_backends.py` runs it o
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+from multiprocessing.pool import ThreadPool
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -94,6 +96,39 @@ def test_batches_by_index_are_the_same_in_any_order():
     np.testing.assert_array_equal(ds[1][1], expected(2)[1][:, :N])
     with pytest.raises(IndexError, match=r"expected a batch in 0\.\.5, got 6"):
         ds[6]
+
+
+def test_workers_that_start_before_keras_begins_the_epoch_read_that_epoch():
+    """Keras ends an epoch before the first one, starts its workers, and then begins the epoch."""
+    ds = dataset()
+    ds.on_epoch_end()
+    with ThreadPool(1) as worker, multiprocessing.Pool(1, initializer=_share, initargs=(ds,)) as process:
+        assert worker.apply(lambda: ds.epoch) == process.apply(_shared_epoch) == 0
+        early = worker.apply(ds.__getitem__, (0,))
+        np.testing.assert_array_equal(early[1], expected(0)[0][:, :N])
+        ds.on_epoch_begin()
+        for index in range(1, len(ds)):
+            worker.apply(ds.__getitem__, (index,))
+        ds.on_epoch_end()
+        assert worker.apply(lambda: ds.epoch) == ds.epoch == 1
+
+
+def test_a_loop_of_ones_own_counts_by_the_ends_of_its_epochs():
+    ds = dataset()
+    for epoch in range(3):
+        np.testing.assert_array_equal(ds[0][1], expected(epoch)[0][:, :N])
+        ds.on_epoch_end()
+
+
+_SHARED: list[ma.keras.MixedDataset] = []
+
+
+def _share(ds):
+    _SHARED[:] = [ds]
+
+
+def _shared_epoch():
+    return _SHARED[0].epoch
 
 
 @pytest.mark.parametrize("workers", [{"workers": 0}, {"workers": 2, "use_multiprocessing": True}], ids=str)

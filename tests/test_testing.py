@@ -111,7 +111,7 @@ WAYS = [
     (REGION, lambda draw: ma.Paste(None, (None, boxed(draw, 1, 0))), "got [[1, 0], [1, 0]]"),
     ("any number of rows of any size", failing, "ZeroDivisionError: no such size"),
     ("the same key gives the same mix in JAX", of_its_library, "lam is 0.25 off"),
-    (f"{REGION}", of_numpy, "weight: expected an array of TensorFlow, got NumPy"),
+    (f"{REGION}", of_numpy, "weight: expected an array of TensorFlow, got "),
     ("the same key gives the same mix in TensorFlow, compiled", untraceable, "Error"),
 ]
 
@@ -172,7 +172,8 @@ def test_masks_of_another_parent_are_named(monkeypatch):
 
 def test_a_repr_that_does_not_read_back_is_named():
     with pytest.raises(
-        AssertionError, match=r"^the repr reads back: Named\(kind=frozenset\(\{1\}\)\) gives recipe: 'frozenset' is not"
+        AssertionError,
+        match=r"^the repr reads back: Named\(kind=frozenset\(\{1\}\)\) gives recipe: expected a form such as",
     ):
         ma.testing.check(Named(), **QUICK)
 

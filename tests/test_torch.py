@@ -455,7 +455,16 @@ def item_by_core(row: int, epoch: int, recipe: ma.Recipe = RECIPE):
     ]
 
 
-@pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
+ITEM_RECIPES = [recipe for recipe in ways.RECIPE_ROWS if "per_batch" not in repr(recipe)]
+
+
+@pytest.mark.parametrize("recipe", [recipe for recipe in ways.RECIPE_ROWS if recipe not in ITEM_RECIPES], ids=repr)
+def test_items_have_no_batch_to_draw_once_for(recipe):
+    with pytest.raises(ValueError, match="per_batch"):
+        ma.torch.MixedDataset(recipe, PAIRS, num_classes=N)
+
+
+@pytest.mark.parametrize("recipe", ITEM_RECIPES, ids=repr)
 def test_item_i_is_mixed_with_its_parents_of_this_epoch(recipe):
     x = torch.from_numpy(ways.own_class_everywhere(N, (5, 6))).movedim(-1, 1)
     ds = ma.torch.MixedDataset(recipe, TensorDataset(x, LABELS), num_classes=N)

@@ -80,7 +80,7 @@ def mixed_dataset(x, y, model, seen: Seen) -> None:
             return batch
 
     batches = Batches()
-    mixed = Noted(batches, recipe=RECIPE, seed=SEED, num_classes=CLASSES)
+    mixed = Noted(RECIPE, batches, seed=SEED, num_classes=CLASSES)
     compile_for_fit(model)
     told = [ma.keras.SetEpoch(batches, mixed), losses_of(seen)]
     model.fit(mixed, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=told)

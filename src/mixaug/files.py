@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
 
+_UNFINISHED = ".mixaug-"  #: how the names of temporary files begin
+
 
 def write(path: str | os.PathLike[str], fill: Callable[[Path], object]) -> None:
     """Write a file whole or not at all: under a name that nobody can guess, to the disk, then in one move.
@@ -25,7 +27,7 @@ def write(path: str | os.PathLike[str], fill: Callable[[Path], object]) -> None:
     """
     place = target(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = place.with_name(f".mixaug-{token_hex(8)}{place.suffix}")
+    unfinished = place.with_name(f"{_UNFINISHED}{token_hex(8)}{place.suffix}")
     unfinished.open("xb").close()  # O_CREAT | O_EXCL: never a file or a link that is there
     try:
         if place.exists():
@@ -36,6 +38,13 @@ def write(path: str | os.PathLike[str], fill: Callable[[Path], object]) -> None:
         unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder of ours that nobody else writes to now."""
+    for path in folder.rglob(f"{_UNFINISHED}{'[0-9a-f]' * 16}*"):
+        if path.is_file() and not path.is_symlink():
+            path.unlink()
 
 
 def target(path: str | os.PathLike[str]) -> Path:

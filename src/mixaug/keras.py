@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -105,7 +107,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
     @property
     def epoch(self) -> int:
         """The epoch that the next batch is of."""
-        return self._passes.epoch
+        return self._passes.current()
 
     @epoch.setter
     def epoch(self, epoch: int) -> None:
@@ -128,28 +130,38 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
             self._source.dataset.on_epoch_end()
 
 
+def _here() -> tuple[int, int]:
+    """The process and thread that runs."""
+    return os.getpid(), threading.get_ident()
+
+
 @dataclass
 class _Passes:
-    """Counts epochs by their ends, without those of Keras that are none.
+    """Counts epochs by their ends, without those that are not the end of a pass over the data.
 
-    Before `fit` Keras ends an epoch that never began, or looks at the first batches and then ends the epoch. Such an
-    end is taken back when the next epoch begins, or is not counted because only some of the batches were read.
+    Before `fit` Keras ends an epoch that never began, or looks at the first batches and then ends the epoch. An end of
+    an epoch that never began counts until the next epoch begins, and counts only where it was made: Keras starts its
+    workers just before the epoch begins. An epoch that began and of which only some batches were read does not count.
     """
 
     epoch: int = 0
     begun: bool = False
-    may_be_none: bool = False  #: whether the last end was that of an epoch that had not begun
-    read: set[int] = field(default_factory=set)  #: the batches that were read since; none if processes read them
+    provisional: tuple[int, int] | None = None  #: the process and thread that ended an epoch that had not begun
+    read: set[int] = field(default_factory=set)  #: the batches read since the last end; none if processes read them
+
+    def current(self) -> int:
+        """The epoch, as this process and thread see it."""
+        return self.epoch - (self.provisional is not None and self.provisional != _here())
 
     def begin(self) -> None:
-        """An epoch begins."""
-        self.epoch -= self.may_be_none
-        self.begun, self.may_be_none, self.read = True, False, set()
+        """An epoch begins; workers may have read batches of it already."""
+        self.epoch -= self.provisional is not None
+        self.begun, self.provisional = True, None
 
     def end(self, count: int | None) -> None:
         """An epoch of so many batches ends."""
         looked_at = self.begun and count is not None and 0 < len(self.read) < count
-        self.may_be_none = not self.begun
+        self.provisional = None if self.begun else _here()
         self.epoch += not looked_at
         self.begun, self.read = False, set()
 

@@ -49,7 +49,7 @@ class Pairing(ABC):
 
         Example:
             >>> import mixaug as ma, numpy as np
-            >>> ma.pairing.SameClass().source(4, 2, key=(0, 0), seen=np.array([0, 1, 0, 1]))
+            >>> ma.pairing.SameClass().index(4, 2, key=(0, 0), seen=np.array([0, 1, 0, 1]))
             array([[0, 1, 2, 3],
                    [2, 3, 0, 1]], dtype=int32)
         """

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import mixaug
 
+from .. import files
 from ..batch import mix_from
 from ..epoch import Epoch
 from ..keras import SetEpoch
@@ -79,6 +80,7 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     with locked(out):
+        files.remove_unfinished(out)
         _describe(config, data, out)
         _train(runs, Log(out / "epochs.jsonl"), progress)
 
