@@ -13,7 +13,21 @@ from .apply.labels import are_ids
 from .apply.rows import check_alike
 from .class_weights import NEW, ClassWeights, extended
 from .class_weights import resolve as resolve_weights
-from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, arrays, find, is_list, resolve, settle
+from .fields import (
+    Boxes,
+    Field,
+    Fields,
+    Images,
+    Labels,
+    PerSource,
+    Values,
+    arrays,
+    find,
+    is_list,
+    quoted,
+    resolve,
+    settle,
+)
 from .hints import known_options
 from .keys import Key, KeyLike
 from .label_rules import rule as label_rule
@@ -234,9 +248,13 @@ def check_form(batch: Batch, fields: Fields | None = None) -> None:
         return
     if isinstance(batch, (tuple, list)) and (len(batch) in (1, 2, 3) or (batch and fields is not None)):
         return
-    shape = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list)) else type(batch).__name__
+    came, way_out = type(batch).__name__, "mix the batches of a loader or a generator with ma.mixed"
+    if isinstance(batch, (tuple, list)):
+        came = f"{came} of {len(batch)}"
+        way_out = "say what each part is, such as fields=('images', 'labels', 'masks', 'values')"
     raise TypeError(
-        f"batch: expected a dict, an (images, labels) pair or an (images, labels, sample_weight) triple, got {shape}"
+        "batch: expected a dict, an (images, labels) pair or an (images, labels, sample_weight) triple, "
+        f"got {came}; {way_out}"
     )
 
 
@@ -271,7 +289,8 @@ def _of_bank(bank: Batch, held: Mapping[str, Any]) -> dict[str, Any]:
     )
     if not same:
         raise ValueError(
-            f"bank: expected the fields of the batch, {', '.join(map(repr, held))}, got {', '.join(map(repr, paths))}"
+            f"bank: expected the fields of the batch, {quoted(held)}, got {quoted(paths)}; "
+            "pass a batch of the same form"
         )
     return others
 
@@ -310,7 +329,7 @@ def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Map
         if isinstance(kind, wanted) and not name.rpartition("/")[2].startswith("sample_weight"):  # those are no targets
             return held[name]
     raise ValueError(
-        f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {', '.join(map(repr, held))}; "
+        f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {quoted(held)}; "
         f"name them in fields=, or pass ma.pairing.{type(pairing).__name__}(field=...)"
     )
 

@@ -230,6 +230,8 @@ class Source:
         rows: list[int] = []
         for name, tree_of in zip(("x", "y", "sample_weight"), self._dataset, strict=False):
             for path, array in tree.leaves(tree_of, name).items():
+                if array is None:
+                    raise TypeError(f"{path}: expected a NumPy array with rows, got none; pass x and y")
                 if not isinstance(array, np.ndarray) or not array.ndim:
                     raise TypeError(
                         f"{path}: expected a NumPy array with rows, got {type(array).__name__}; convert it first"

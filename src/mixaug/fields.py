@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from functools import reduce
@@ -105,7 +105,7 @@ def find(fields: Mapping[str, Any], name: str, what: str) -> str:
     """The path of the one field of that name."""
     found = [path for path in fields if _is_called(path, name)]
     if len(found) != 1:
-        raise ValueError(f"{what}: expected the name of one field, got {name!r}; there are {_quoted(fields)}")
+        raise ValueError(f"{what}: expected the name of one field, got {name!r}; there are {quoted(fields)}")
     return found[0]
 
 
@@ -239,7 +239,7 @@ class Boxes:
 
     def _mixed(self, mix: Mix, x: Mapping[str, Any], source: Mapping[str, Any] | None) -> dict[str, Any]:
         if "boxes" not in x:
-            raise ValueError(f"boxes: expected a dict with 'boxes', got {_quoted(x)}")
+            raise ValueError(f"boxes: expected a dict with 'boxes', got {quoted(x)}")
         self._check_said(x["boxes"])
         kept = {name: Keep().mix(mix, value, None, {}) for name, value in x.items() if _is_of_image(name, value)}
         own, of_source = (
@@ -307,9 +307,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """A dict of lists of a list of dicts."""
     for row in rows:
         if set(row) != set(rows[0]):
-            raise ValueError(
-                f"boxes: expected the same names in every sample, got {_quoted(rows[0])} and {_quoted(row)}"
-            )
+            raise ValueError(f"boxes: expected the same names in every sample, got {quoted(rows[0])} and {quoted(row)}")
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
@@ -438,10 +436,14 @@ def resolve(batch: tree.Tree, fields: Fields | None, num_classes: int | None) ->
     try:
         kinds = _kinds(batch, said, num_classes)
     except RecursionError:
-        raise ValueError("batch: expected dicts and tuples in an end, got one that contains itself") from None
+        raise ValueError(
+            "batch: expected dicts and tuples of finite depth, got one that contains itself; remove that entry"
+        ) from None
     for name in said:
         if not any(_is_called(path, name) or path.startswith(f"{name}/") for path in kinds):
-            raise ValueError(f"fields: {name!r} is not in the batch, which has {_quoted(kinds)}")
+            raise ValueError(
+                f"fields: expected names among {quoted(kinds)}, the batch's fields, got {name!r}; correct the name"
+            )
     return kinds
 
 
@@ -453,7 +455,7 @@ def _by_name(batch: tree.Tree, fields: Fields | None) -> dict[str, str | Field]:
     listed = list(fields.values()) if isinstance(fields, Mapping) else _listed(fields)
     if len(names) != len(listed):
         raise ValueError(
-            f"fields: expected a dict by name, or of a tuple one for each of its {len(names)} parts, got {fields!r}"
+            f"fields: expected a dict by name, or one for each of the {len(names)} parts of the batch, got {fields!r}"
         )
     return {name: what for name, what in zip(names, listed, strict=True) if what is not None}
 
@@ -467,7 +469,7 @@ def _kinds(
         return {name: _field(name, what, num_classes)}
     if what is not None and isinstance(batch, Mapping):
         raise ValueError(
-            f"field {name!r}: expected an array to be {what!r}, got {_quoted(held)}; say what each of these is"
+            f"field {name!r}: expected an array to be {what!r}, got {quoted(held)}; say what each of these is"
         )
     in_order = not isinstance(batch, Mapping)
     kinds: dict[str, Any] = {}
@@ -526,7 +528,7 @@ def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") ->
             fields[name] = kind.settled(name, held[name], axes, like)
             sizes.append(fields[name].size(held[name]))
     if not sizes:
-        raise ValueError(f"expected an image field to draw for, got {_quoted(held)}; name one in fields=")
+        raise ValueError(f"expected an image field to draw for, got {quoted(held)}; name one in fields=")
     return fields, sizes[0]
 
 
@@ -576,9 +578,9 @@ def _field(name: str, what: Any, num_classes: int | None) -> Any:
     else:
         known = (_SAID if what else KINDS).get(what or name.rpartition("/")[2])
         if known is None:
-            given = f"said to be {what!r}, which is none of {', '.join(_SAID)}" if what else "neither known nor named"
+            expected = f"one of {', '.join(_SAID)}" if what else "a known name, or what it is in fields="
             raise ValueError(
-                f"field {name!r} is {given}; "
+                f"field {name!r}: expected {expected}, got {repr(what) if what else 'neither'}; "
                 f"pass fields={{{name!r}: 'images'}} (or 'labels', 'masks', 'values', 'keep')"
             )
         kind = known()
@@ -591,5 +593,6 @@ def _is_called(path: str, name: str) -> bool:
     return path == name or path.endswith(f"/{name}")
 
 
-def _quoted(names: Mapping[str, Any]) -> str:
-    return ", ".join(map(repr, names))
+def quoted(names: Iterable[str]) -> str:
+    """Names of fields for a sentence; that of a single array is empty."""
+    return ", ".join(repr(name) if name else "an array without a name" for name in names)

@@ -54,16 +54,16 @@ def target(path: str | os.PathLike[str]) -> Path:
         OSError: if it is a folder, a pipe, a device or a socket, is read-only, or is no name of a file.
     """
     if not Path(path).name:
-        raise OSError(errno.EINVAL, "no name of a file")
+        raise OSError(errno.EINVAL, "no name of a file", os.fspath(path))
     place = Path(os.path.realpath(path))
     try:
         mode = Path(path).stat().st_mode
     except FileNotFoundError:
         return place
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"{_kind(mode)}, which is no regular file")
+        raise OSError(errno.EINVAL, f"{_kind(mode)}, which is no regular file", os.fspath(path))
     if not os.access(place, os.W_OK):
-        raise OSError(errno.EACCES, "a file that is read-only")
+        raise OSError(errno.EACCES, "a file that is read-only", os.fspath(path))
     return place
 
 

@@ -172,11 +172,16 @@ def meant_option(name: str, names: Iterable[str]) -> str:
     return _MEANT[name] if same is None else f"write {_WRITE.get(same, same + '=')}"
 
 
+def other_name(name: str) -> str:
+    """What a name of other libraries, or an older one, is here; nothing if it is unknown."""
+    return _NAMES.get(_plain(name), "")
+
+
 def unknown_name(name: str, names: Iterable[str]) -> str:
     """The sentence for a name that the package does not have."""
     plain = {_plain(one): one for one in names}
     near = get_close_matches(_plain(name), [*plain], n=1, cutoff=0.75)
-    meant = plain.get(_plain(name)) or _NAMES.get(_plain(name)) or (plain[near[0]] if near else None)
+    meant = plain.get(_plain(name)) or other_name(name) or (plain[near[0]] if near else None)
     return f"mixaug has no {name!r}" + (f", did you mean ma.{meant}?" if meant else f"; it has {', '.join(names)}")
 
 

@@ -90,6 +90,11 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
             if y is not None or batch_size is not None:
                 raise ValueError("x: a PyDataset brings its own labels and batches; pass only the recipe beside it")
             self._source = _Wrapped(x, recipe, seed, mixing)
+        elif y is None:
+            raise TypeError(
+                f"y: expected labels beside x, {type(x).__name__}, got none; pass arrays x and y, mix a "
+                "tf.data.Dataset with ds.apply(ma.tf.mixed(recipe)), or other batches with ma.mixed"
+            )
         else:
             self._source = Source(x, y, batch_size, recipe, seed, mixing)  # type: ignore[arg-type]
 
@@ -209,7 +214,10 @@ class SetEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         for target in targets:
             if not hasattr(target, "assign") and not hasattr(target, "epoch"):
-                raise TypeError(f"SetEpoch: expected variables or objects with an epoch, got {type(target).__name__}")
+                raise TypeError(
+                    f"SetEpoch: expected variables or objects with an epoch, got {type(target).__name__}; pass a "
+                    "MixedDataset, or the tf.Variable that ma.tf.mixed(epoch=...) is given"
+                )
         self._targets = targets
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature

@@ -103,7 +103,7 @@ def make(key: KeyLike = None) -> Key:
 
 
 _INSTEAD = {
-    "tensorflow": "in tf.data, ds.apply(ma.tf.mixed(recipe))",
+    "tensorflow": "ds.apply(ma.tf.mixed(recipe)), if this is a tf.data pipeline",
     "torch": "ma.torch.Mixed(recipe), which counts its steps",
     "jax": "a key of jax.random",
 }

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from . import _xp, archive, label_rules
+from . import _xp, archive, files, label_rules
 from ._xp import Array, Library
 from .apply import images, labels, masks, objects, rows, values
 from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
@@ -447,7 +447,13 @@ class Mix:
         return objects.instances(xp, masks, beside, mix.index, mix.region, mix.size, keep)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the mix to a NumPy .npz file, with `ma.draw_version`; nothing in it is pickled or compressed."""
+        """Write the mix to a NumPy .npz file, with `ma.draw_version`; nothing in it is pickled or compressed.
+
+        The file is written whole or not at all, and a symbolic link is followed.
+
+        Raises:
+            OSError: if `path` is no regular file or cannot be written. TypeError: if the mix is traced.
+        """
         xp = self._library
         named = {"index": self.index, "lam": self.lam, **self.region.arrays()}
         held = {name: xp.concrete(array) for name, array in named.items()}
@@ -456,8 +462,12 @@ class Mix:
                 "mix.save: expected concrete arrays, got traced ones; return the mix from the function first"
             )
         meta = {"size": np.array(self.size, np.int64), "draw_version": np.array(draw_version, np.int64)}
-        with Path(path).open("wb") as file:  # a file, so that NumPy adds no suffix to the name
-            np.savez(file, allow_pickle=False, **meta, **held)
+
+        def fill(unfinished: Path) -> None:
+            with unfinished.open("wb") as file:  # a file, so that NumPy adds no suffix to the name
+                np.savez(file, allow_pickle=False, **meta, **held)
+
+        files.write(path, fill)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], like: Array | None = None) -> Mix:
@@ -472,6 +482,8 @@ class Mix:
             held = archive.read(path)
             if held.pop("draw_version", 0) > draw_version:
                 raise ValueError("its draw_version is newer; install a newer mixaug")
+            if missing := {"size", "index", "lam"} - held.keys():
+                raise ValueError(f"it has no {', '.join(sorted(missing))}")
             size = tuple(held.pop("size").tolist())
             index, lam = held.pop("index"), held.pop("lam")
             region = (Dense if "weight" in held else Paste).of(held, index.shape[0])

@@ -31,7 +31,7 @@ _as_is = tf.autograph.experimental.do_not_convert
 @known_options(Options)
 def mixed(
     recipe: Recipe | str,
-    *,
+    *more: Any,
     seed: int = 0,
     epoch: int | tf.Variable | None = None,
     graph: bool = False,
@@ -45,6 +45,7 @@ def mixed(
 
     Args:
         recipe: what to mix by.
+        more: nothing; the dataset is not an argument.
         seed: any int.
         epoch: which epoch a pass over the dataset is: an int (every pass the same), or a `tf.Variable` that is read
             when a pass begins (`ma.keras.SetEpoch` sets it). None: passes are counted, the first is epoch 0, each
@@ -71,7 +72,13 @@ def mixed(
         [4, 4, 2]
     """
     recipe = check_recipe("recipe", recipe)
+    if more:
+        raise TypeError(
+            f"mixed: expected the recipe alone by place, got {1 + len(more)} arguments; write "
+            "ds.apply(ma.tf.mixed(recipe, ...))"
+        )
 
+    @_as_is
     def transform(ds: tf.data.Dataset, *more: Any) -> tf.data.Dataset:
         if more or not isinstance(ds, tf.data.Dataset):
             raise TypeError(
@@ -187,7 +194,8 @@ def mixed_zip(
     recipe = check_recipe("recipe", recipe)
     if recipe.sources > 2:
         raise ValueError(
-            f"mixed_zip: expected a recipe of two sources, one a dataset, got {recipe!r} of {recipe.sources}"
+            f"mixed_zip: expected a recipe of two sources, one a dataset, got {recipe!r} of {recipe.sources}; "
+            "mix more with ds_a.batch(n).apply(ma.tf.mixed(recipe))"
         )
     if not _alike(ds_a, ds_b):
         raise TypeError(
@@ -358,4 +366,8 @@ def _are_batched(ds: tf.data.Dataset) -> bool:
         return False
     if lengths == {None}:
         return True
-    raise ValueError(f"mixed_zip: shapes {shapes} may be of samples or of batches; pass batched=True or batched=False")
+    came = ", ".join(f"{name or 'images'!r} {tuple(shape)}" for name, shape in shapes.items() if shape.rank is not None)
+    raise ValueError(
+        f"mixed_zip: expected shapes that tell samples from batches, got {came}; "
+        "pass batched=True if these are batches, batched=False if they are single samples"
+    )

@@ -124,7 +124,10 @@ def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
     if num_classes is not None:
         num_classes = check_count(num_classes)
     if len(shape) not in (1, 2):
-        raise ValueError(f"labels: expected (n,) class ids or (n, classes), got {len(shape)} axes")
+        raise ValueError(
+            f"labels: expected (n,) class ids or (n, classes), got {len(shape)} axes; if they are masks of class ids, "
+            "declare them in fields=, such as fields=('images', 'masks')"
+        )
     if are_ids(y, num_classes):
         _check_kind(dtype, num_classes)
     elif shape[1] is None:
@@ -135,7 +138,10 @@ def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
             "or say ma.Labels(binary=True) for labels 0 and 1"
         )
     elif num_classes not in (None, shape[1]):
-        raise ValueError(f"labels: expected {num_classes} columns, one a class, got {shape[1]}")
+        raise ValueError(
+            f"labels: expected {num_classes} columns, one a class, got {shape[1]}; "
+            f"pass num_classes={shape[1]}, or leave it out"
+        )
 
 
 def check_count(num_classes: int) -> int:

@@ -114,7 +114,10 @@ def shares(
     if is_soft(xp, m, layout, num_classes):
         return _blended(xp, m, source, index, region, drawn_for, layout, num_classes, ignore_index)
     if num_classes is None:
-        raise ValueError("masks: shares of classes need to know how many; pass num_classes=")
+        raise ValueError(
+            "masks: expected num_classes for soft masks of class ids, got none; pass num_classes=, as in "
+            "ma.Masks(num_classes=21, soft=True)"
+        )
     if "c" in layout.axes:
         place = layout.axes.index("c")
         _check_one_channel(m, layout)

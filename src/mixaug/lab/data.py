@@ -313,6 +313,8 @@ def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Found:
     path = path.expanduser()
     if not path.is_dir():
         came = "a file: name the folder that holds the class folders" if path.exists() else "no such folder"
+        if "," in str(path) and not path.exists():
+            came += f", write folders:{path} for two folders"
         raise LabError(f"expected a folder of images, got {path}: {came}")
     held_out = next((name for name in ("test", "val") if (path / name).is_dir()), None)
     if held_out and (path / "train").is_dir():

@@ -135,7 +135,9 @@ class Schedule(Recipe):
     def __post_init__(self) -> None:
         phases = {check_whole("schedule epoch", start, 0): recipe for start, recipe in self.phases}
         if 0 not in phases:
-            raise ValueError(f"schedule: expected a recipe from epoch 0 on, got {sorted(phases)}")
+            raise ValueError(
+                f"schedule: expected a recipe from epoch 0 on, got {sorted(phases)}; {{0: ma.identity()}} mixes nothing"
+            )
         keep(self, phases=tuple((start, phases[start]) for start in sorted(phases)))
         check_nested("schedule", self, tuple(phases.values()))
 
@@ -251,6 +253,8 @@ def one_of(*recipes: Recipe | str, weights: Sequence[float] | None = None) -> Re
 
     `per_batch(one_of(...))` chooses once for the batch, as torchvision's RandomChoice and timm's switch_prob do.
     """
+    if len(recipes) == 1 and isinstance(recipes[0], (list, tuple)):
+        raise TypeError("one_of: expected recipes one by one, got a list of them; write one_of(mixup, cutmix)")
     some = tuple(check_recipe("one_of", recipe) for recipe in recipes)
     return OneOf(some, None if weights is None else tuple(weights))
 

@@ -74,11 +74,16 @@ def checked_alpha(name: str, alpha: Any, sources: int) -> Alpha:
         return check_concentration(name, alpha)
     if len(alpha) != sources:
         raise ValueError(f"{name}: expected a number, or {sources} of them, one for each source, got {tuple(alpha)!r}")
-    return tuple(check_concentration(name, one) for one in alpha)
+    return tuple(check_number(name, one, MIN_ALPHA, MAX_ALPHA, open_low=False) for one in alpha)
 
 
 def check_concentration(name: str, alpha: Any) -> float:
     """A number whose Beta distribution can be computed; a ValueError for anything else."""
+    if isinstance(alpha, (int, float)) and alpha == 0:
+        raise ValueError(
+            f"{name}: expected a finite number of {MIN_ALPHA:g} or more and at most {MAX_ALPHA:g}, got {alpha!r}; "
+            "ma.identity() mixes nothing"
+        )
     return check_number(name, alpha, MIN_ALPHA, MAX_ALPHA, open_low=False)
 
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
 from ..checks import short
-from ..hints import meant_option
+from ..hints import meant_option, other_name
 from .recipe import Recipe
 
 Make: TypeAlias = Callable[..., Recipe]
@@ -189,6 +189,9 @@ class _Reader:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
+    meant = other_name(name).replace("ma.", "")
+    if plain(meant.partition("(")[0]) in map(plain, names):
+        return f", did you mean {meant}?"
     near = get_close_matches(plain(name), list(map(plain, names)), n=1, cutoff=0.5)
     return f", did you mean {next(n for n in names if plain(n) == near[0])}?" if near else ""
 
