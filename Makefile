@@ -4,9 +4,9 @@ BIN := .venv/bin
 DEMO_OUT ?= out/demo
 DEMO_ARGS ?= --epochs 3
 
-.PHONY: help setup demo test lint format check golden recipes bench bench-short
+.PHONY: help setup demo test lint format check golden recipes wrong-inputs bench bench-short
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: .venv/.ready  ## make .venv with mixaug and all that the commands here need
 .venv/.ready: pyproject.toml
@@ -42,6 +42,9 @@ golden: setup  ## draw tests/golden.json anew, when a law of the draw is changed
 
 recipes: setup  ## write docs/recipes.md anew; train for its table where there are other recipes
 	$(BIN)/python tools/make_recipes.py
+
+wrong-inputs: setup  ## write docs/wrong-inputs.md anew, with the errors that the code raises now
+	$(BIN)/python tools/make_wrong_inputs.py
 
 bench: setup .venv/peers/.ready  ## measure beside other libraries, write docs/benchmarks.md (ten minutes)
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)

@@ -30,7 +30,7 @@ def test_snippets_run(page, code, tmp_path, monkeypatch):
 NAMES = "|".join(kind.__name__ for kind in RECIPES)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "wrong-inputs.md"], ids=lambda page: page.name)
 def test_recipes_in_tables_are_recipes(page):
     for text in re.findall(r"`ma\.((?:per_batch|sometimes|one_of|" + NAMES + r")\([^`]*\))`", page.read_text()):
         text = text.replace("ma.", "").replace("p, recipe", "0.5, cutmix").replace("(recipe)", "(cutmix)")

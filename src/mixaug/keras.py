@@ -92,7 +92,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
             self._source = _Wrapped(x, recipe, seed, mixing)
         elif y is None:
             raise TypeError(
-                f"y: expected labels beside x, {type(x).__name__}, got none; pass arrays x and y, mix a "
+                f"y: expected labels beside x ({type(x).__name__}), got none; pass arrays x and y, mix a "
                 "tf.data.Dataset with ds.apply(ma.tf.mixed(recipe)), or other batches with ma.mixed"
             )
         else:

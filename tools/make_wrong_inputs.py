@@ -1,0 +1,144 @@
+"""Write docs/wrong-inputs.md from the rows of tools/wrong_inputs.py: each code is run, and each way out is followed.
+
+python tools/make_wrong_inputs.py
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+import wrong_inputs
+from wrong_inputs import HELPERS, SETUP, Row
+
+from mixaug import cli
+
+PAGE = Path(__file__).parents[1] / "docs" / "wrong-inputs.md"
+SECTIONS = wrong_inputs.SECTIONS
+ROWS = [row for rows in SECTIONS.values() for row in rows]
+
+HEAD = f"""\
+# Wrong inputs
+
+What happens to inputs that are wrong, or that could mean two things. Each row was run, its message is quoted as it was
+raised, and the code in the last column was run too. Rows without a last column are accepted, and say what comes out. The
+page is made by `make wrong-inputs`; a test checks that it is what the code does now.
+
+The rows use these names:
+
+```python
+{SETUP}```
+
+"""
+TABLE = "| | you write | what happens | what works |\n|---|---|---|---|\n"
+
+
+def main() -> None:
+    PAGE.write_text(page([line(row) for row in ROWS]))
+
+
+def page(lines: Sequence[str]) -> str:
+    """The whole page, of a line for each row."""
+    left, parts = iter(lines), [HEAD]
+    for title, rows in SECTIONS.items():
+        parts.append(f"## {title}\n\n{TABLE}{''.join(next(left) for _ in rows)}")
+    return parts[0] + "\n".join(parts[1:])
+
+
+def line(row: Row) -> str:
+    """What the page says of a row; an error if its code does not do what it should, or its way out fails."""
+    happens = outcome(row.code, row.check if row.gives else "")
+    if row.gives:
+        if happens is not None:
+            raise AssertionError(f"{row.what}: expected {row.gives} got {happens}")
+        return _cells(row.what, _code(row.code), row.gives[0].upper() + row.gives[1:], "")
+    if happens is None:
+        raise AssertionError(f"{row.what}: expected a refusal, got none")
+    if (failed := outcome(row.works, row.check)) is not None:
+        raise AssertionError(f"{row.what}: expected the way out to work, got {failed}")
+    return _cells(row.what, _code(row.code), _code(happens), _code(row.works))
+
+
+@lru_cache
+def outcome(code: str, check: str = "") -> str | None:
+    """The message of the error that a code raises, or that a command prints; None if all is well."""
+    with _in_a_folder():
+        return _command(code) if code.startswith("mixaug ") else _python(code, check)
+
+
+def _python(code: str, check: str) -> str | None:
+    names: dict[str, Any] = {}
+    exec(SETUP + HELPERS, names)  # noqa: S102 - our own rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            exec(code, names)  # noqa: S102
+        except Exception as error:
+            return f"{type(error).__name__}: {_sentence(error)}"
+    exec(check, names)  # noqa: S102
+    return None
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error; Keras puts it in bold between sentences of its own."""
+    bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error))
+    return bold[1] if bold else str(error)
+
+
+def _command(code: str) -> str | None:
+    shown = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(shown), patch.object(sys, "argv", shlex.split(code)):
+        try:
+            cli.main()
+        except SystemExit as end:
+            return None if end.code in (0, None) else str(end.code) if isinstance(end.code, str) else shown.getvalue()
+    return None
+
+
+@contextmanager
+def _in_a_folder() -> Iterator[None]:
+    """A folder to work in, with images of two classes, images and masks, a folder and pipes of misleading names."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            for name, level in (("photos/cat", 10), ("photos/dog", 200), ("images", 90), ("masks", None)):
+                Path(name).mkdir(parents=True)
+                for i in range(6):
+                    image = (
+                        Image.new("L", (16, 16), i % 2) if level is None else Image.new("RGB", (16, 16), (level,) * 3)
+                    )
+                    image.save(f"{name}/{i}.png")
+            Path("folder.png").mkdir()
+            for name in ("pipe.png", "pipe.npz"):
+                os.mkfifo(name)
+            yield
+        finally:
+            os.chdir(before)
+
+
+def _code(text: str) -> str:
+    """Lines of code for a cell of a table."""
+    return "<br>".join(f"`{one}`" for one in text.replace("|", "\\|").splitlines())
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+if __name__ == "__main__":
+    main()
