@@ -35,8 +35,8 @@ HEAD = f"""\
 # Wrong inputs
 
 What happens to inputs that are wrong, or that could mean two things. Each row was run, its message is quoted as it was
-raised, and the code in the last column was run too. Rows without a last column are accepted, and say what comes out. The
-page is made by `make wrong-inputs`; a test checks that it is what the code does now.
+raised, and the code in the last column was run too. Rows without a last column are accepted, and say what comes out.
+The page is made by `make wrong-inputs`; a test checks that it is what the code does now.
 
 The rows use these names:
 

@@ -636,6 +636,10 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
     def __init__(self, recipe: Recipe, dataset: Any, collate_fn: Collate, options: Options) -> None:
         self.recipe, self.dataset, self.collate_fn, self.options = recipe, dataset, collate_fn, options
 
+    def __len__(self) -> int:
+        """How many samples there are, as `len(loader.dataset)` says of other loaders."""
+        return len(self.dataset)
+
     def __getitem__(self, asked: Request) -> Batch:
         drawn = {"key": asked.key, "rows": asked.rows}
         if (held := _in_memory(self.dataset)) is not None and self.collate_fn is data.default_collate:
