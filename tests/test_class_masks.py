@@ -276,7 +276,7 @@ def test_ids_that_no_host_can_see_give_nan():
         (np.zeros((2, 4, 4), np.float32), {}, TypeError, "expected class ids of an integer dtype or bool, got float32"),
         (np.zeros((2, 4), np.uint8), {}, ValueError, r"masks: expected \(n, \*size\) of 2 spatial axes"),
         (np.zeros((3, 4, 4), np.uint8), {}, ValueError, "masks: expected 2 rows"),
-        (np.zeros((2, 4, 4), np.uint8), {"soft": True}, ValueError, "need to know how many; pass num_classes="),
+        (np.zeros((2, 4, 4), np.uint8), {"soft": True}, ValueError, "soft masks of class ids, got none; pass"),
         (
             np.full((2, 4, 4), 3, np.uint8),
             {"num_classes": 3},

@@ -151,9 +151,9 @@ def test_parts_of_a_source_are_its_rows():
 @pytest.mark.parametrize(
     ("batch", "options", "error", "sentence"),
     [
-        (NESTED, {"fields": {"nobody": "masks"}}, ValueError, "'targets/views/0' is neither known nor named"),
-        ({"image": IMAGES}, {"fields": {"mask": "masks"}}, ValueError, "'mask' is not in the batch, which has 'image'"),
-        ((IMAGES, MASKS), {"fields": ("images",)}, ValueError, "of a tuple one for each of its 2 parts, got"),
+        (NESTED, {"fields": {"nobody": "masks"}}, ValueError, "'targets/views/0': expected a known name"),
+        ({"image": IMAGES}, {"fields": {"mask": "masks"}}, ValueError, "expected names among 'image', .* got 'mask'"),
+        ((IMAGES, MASKS), {"fields": ("images",)}, ValueError, "or one for each of the 2 parts of the batch, got"),
         ({"image": IMAGES}, {"fields": ("images",)}, ValueError, "expected a dict by name"),
         ({"image": IMAGES, "x": {"mask": MASKS}}, {"fields": {"x": "masks"}}, ValueError, "say what each of these is"),
         ({"image": IMAGES}, {"fields": {"image": 3}}, TypeError, "expected what it is, such as 'images' or ma.Images"),

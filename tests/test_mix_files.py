@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +33,25 @@ def test_a_mix_is_read_as_it_was_written(recipe, tmp_path):
         np.testing.assert_array_equal(got, want)
     with np.load(tmp_path / "mix.npz") as file:
         assert int(file["draw_version"]) == ma.draw_version
+
+
+def test_a_mix_is_saved_through_a_link_and_leaves_no_other_file(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link.npz").symlink_to(tmp_path / "kept" / "mix.npz")
+    for key in range(2):
+        mix = ma.CutMix().draw(5, (9, 7), key=key)
+        mix.save(tmp_path / "link.npz")
+        assert (ma.Mix.load(tmp_path / "kept" / "mix.npz").lam == mix.lam).all()
+    assert (tmp_path / "link.npz").is_symlink()
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["mix.npz"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a named pipe"])
+def test_a_mix_is_not_saved_over_what_is_no_regular_file(make, tmp_path):
+    make(tmp_path / "mix.npz")
+    with pytest.raises(OSError, match=r"a (folder|named pipe), which is no regular file"):
+        ma.CutMix().draw(5, (9, 7), key=0).save(tmp_path / "mix.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["mix.npz"]
 
 
 @pytest.fixture(scope="module")

@@ -78,9 +78,8 @@ def mixed(
             "ds.apply(ma.tf.mixed(recipe, ...))"
         )
 
-    @_as_is
-    def transform(ds: tf.data.Dataset, *more: Any) -> tf.data.Dataset:
-        if more or not isinstance(ds, tf.data.Dataset):
+    def transform(ds: tf.data.Dataset, *parts: Any) -> tf.data.Dataset:
+        if parts or not isinstance(ds, tf.data.Dataset):
             raise TypeError(
                 "mixed: expected a dataset, got elements of one; write ds.apply(ma.tf.mixed(...)), not ds.map"
             )
@@ -96,7 +95,8 @@ def mixed(
         made = mix if graph else _on_host(mix, partial(mix, options=held), ds.element_spec)
         return _keyed(ds, seed, epoch, made, num_parallel_calls)
 
-    return transform
+    function: Callable[..., tf.data.Dataset] = _as_is(transform)  # its error in `ds.map` is shown as it is
+    return function
 
 
 def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -> Callable[..., Batch]:
