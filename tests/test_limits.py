@@ -138,21 +138,6 @@ def test_lam_counts_padding_in_cuts_and_a_blend_does_not_care():
     np.testing.assert_allclose(mix.images(hidden, "ntc")[1, :2, 0], 2 - mix.lam[1, 1], atol=1e-6)
 
 
-def test_texts_work_in_traced_code():
-    def mix(x, y, step):
-        return ma.mix_batch("cutmix", (x, y), key=(0, step), num_classes=N, fields=CHANNELS_LAST)
-
-    want = mix(X, Y, 3)[1]
-    compiled = torch.compile(mix, fullgraph=True, backend="aot_eager")
-    made = [
-        tf.function(mix)(tf.constant(X), tf.constant(Y), tf.constant(3)),
-        jax.jit(mix)(X, Y, 3),
-        compiled(*PAIRS.tensors, torch.tensor(3)),
-    ]
-    for _, labels in made:
-        np.testing.assert_array_equal(np.asarray(labels), want)
-
-
 def test_a_restarted_script_that_collates_repeats_unless_it_gives_another_seed():
     from mixaug.timm_collate import FastCollateMixup
 
