@@ -107,7 +107,7 @@ def test_batches_that_are_refused(batch, options, error, sentence):
 
 
 def test_what_is_no_recipe_is_refused():
-    with pytest.raises(TypeError, match=r"expected a recipe, got 3; first, before the data, pass one"):
+    with pytest.raises(TypeError, match=r"expected a recipe first, before the data, got 3; pass one"):
         ma.mix_batch(3, (IMAGES, LABELS), key=(0, 0), num_classes=N)
 
 

@@ -156,7 +156,7 @@ def test_parts_of_a_source_are_its_rows():
         ((IMAGES, MASKS), {"fields": ("images",)}, ValueError, "or one for each of the 2 parts of the batch, got"),
         ({"image": IMAGES}, {"fields": ("images",)}, ValueError, "expected a dict by name"),
         ({"image": IMAGES, "x": {"mask": MASKS}}, {"fields": {"x": "masks"}}, ValueError, "say what each of these is"),
-        ({"image": IMAGES}, {"fields": {"image": 3}}, TypeError, "expected what it is, such as 'images' or ma.Images"),
+        ({"image": IMAGES}, {"fields": {"image": 3}}, TypeError, "expected its kind, such as 'images' or ma.Images"),
         (
             {"image": IMAGES, "label": IDS},
             {"fields": {"label": ma.Labels(N, rule=ma.label_rules.Visible("ground"))}},

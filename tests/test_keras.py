@@ -198,7 +198,7 @@ def test_keras_own_image_generator_is_wrapped():
         (
             lambda: ma.keras.MixedDataset(X, Y, BATCH),
             TypeError,
-            "recipe: expected a recipe, got ndarray; first, before the data",
+            "recipe: expected a recipe first, before the data, got ndarray",
         ),
         (
             lambda: ma.keras.MixedDataset(ma.CutMix(), list(X), Y, BATCH),

@@ -160,42 +160,42 @@ MISSES = {
     # the recipe comes first, and is a recipe
     "swapped in mix_batch": (
         lambda: ma.mix_batch((X, Y), CUTMIX),
-        "recipe: expected a recipe, got tuple; first, before the data, pass one such as ma.CutMix()",
+        "recipe: expected a recipe first, before the data, got tuple; pass one such as ma.CutMix()",
         lambda: ma.mix_batch(ma.CutMix(), (X, Y), num_classes=N),
     ),
     "swapped in batches": (
         lambda: ma.batches(X, Y, 3, CUTMIX),
-        "got ndarray; first, before the data, pass one",
+        "first, before the data, got ndarray; pass one",
         lambda: next(ma.batches(CUTMIX, X, Y, 3, num_classes=N)),
     ),
     "swapped in mixed": (
         lambda: ma.mixed([(X, Y)], CUTMIX, epoch=0),
-        "got list; first, before the data, pass one",
+        "first, before the data, got list; pass one",
         lambda: next(ma.mixed(CUTMIX, [(X, Y)], epoch=0, num_classes=N)),
     ),
     "swapped in torch.loader": (
         lambda: ma.torch.loader(PAIRS, CUTMIX, 3),
-        "got TensorDataset; first, before the data, pass one",
+        "first, before the data, got TensorDataset; pass one",
         lambda: next(iter(loader())),
     ),
     "swapped in torch.MixedDataset": (
         lambda: ma.torch.MixedDataset(PAIRS, CUTMIX),
-        "got TensorDataset; first, before the data, pass one",
+        "first, before the data, got TensorDataset; pass one",
         lambda: ma.torch.MixedDataset(CUTMIX, PAIRS, num_classes=N)[0],
     ),
     "swapped in tf.mixed_zip": (
         lambda: ma.tf.mixed_zip(DS, DS, CUTMIX),
-        "first, before the data, pass one",
+        "first, before the data, got",
         lambda: next(iter(ma.tf.mixed_zip(CUTMIX, DS, DS, num_classes=N))),
     ),
     "swapped in keras.MixedDataset": (
         lambda: ma.keras.MixedDataset(X, Y, 3, CUTMIX),
-        "got ndarray; first, before the data, pass one",
+        "first, before the data, got ndarray; pass one",
         lambda: ma.keras.MixedDataset(CUTMIX, X, Y, 3, num_classes=N)[0],
     ),
     "swapped in grain.mixed": (
         lambda: ma.grain.mixed(ELEMENTS, CUTMIX),
-        "first, before the data, pass one",
+        "first, before the data, got",
         lambda: ma.grain.mixed(CUTMIX, ELEMENTS, num_classes=N)[0],
     ),
     "a class for a recipe": (

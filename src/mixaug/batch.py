@@ -359,5 +359,8 @@ def _rows(xp: _xp.Library, held: Mapping[str, Any]) -> Any:
     known = {name: shape[0] for name, shape in shapes.items() if isinstance(shape[0], int)}
     if len(set(known.values())) > 1:
         (one, n), (other, m) = sorted(known.items(), key=lambda item: item[1])[:: len(known) - 1]
-        raise ValueError(f"expected as many rows in every field, got {n} in {one!r} and {m} in {other!r}")
+        raise ValueError(
+            f"expected as many rows in every field, got {n} in {one!r} and {m} in {other!r}; "
+            "pass the same samples in each"
+        )
     return next(iter(known.values())) if known else next(iter(shapes.values()))[0]

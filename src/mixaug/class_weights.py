@@ -160,7 +160,9 @@ def _table(weights: Any, num_classes: int | None) -> tuple[float, ...]:
         )
     for number, weight in enumerate(numbers):
         if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(f"class_weights: expected finite numbers >= 0, got {weight} for class {number}; mend it")
+            raise ValueError(
+                f"class_weights: expected finite numbers >= 0, got {weight} for class {number}; correct it"
+            )
     return numbers
 
 

@@ -573,7 +573,8 @@ def _field(name: str, what: Any, num_classes: int | None) -> Any:
         return Images()
     if what is not None and not isinstance(what, str):
         if not isinstance(what, Field | Further):
-            raise TypeError(f"field {name!r}: expected what it is, such as 'images' or ma.Images(), got {what!r}")
+            came = f"the class {what.__name__}; write {what.__name__}()" if isinstance(what, type) else repr(what)
+            raise TypeError(f"field {name!r}: expected its kind, such as 'images' or ma.Images(), got {came}")
         kind = what
     else:
         known = (_SAID if what else KINDS).get(what or name.rpartition("/")[2])

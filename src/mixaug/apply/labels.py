@@ -105,7 +105,11 @@ def _check(xp: Library, y: Array, source: Array | None, index: Array, num_classe
 def _check_dtype(xp: Library, y: Array) -> None:
     dtype = xp.dtype(y)
     if dtype not in FLOATS and "int" not in dtype and dtype != "bool":
-        raise TypeError(f"labels: expected integers, bools or {', '.join(FLOATS)}, got {dtype}; convert them first")
+        texts = dtype.startswith("str")
+        way_out = "number them, such as by np.unique(labels, return_inverse=True)[1]" if texts else "convert them first"
+        raise TypeError(
+            f"labels: expected integers, bools or {', '.join(FLOATS)}, got {'texts' if texts else dtype}; {way_out}"
+        )
 
 
 def _check_binary(xp: Library, y: Array, num_classes: int | None) -> None:

@@ -261,8 +261,8 @@ def check_recipe(where: str, recipe: object) -> Recipe:
     if isinstance(recipe, type) and issubclass(recipe, Recipe):
         raise TypeError(f"{where}: expected a recipe, got the class {recipe.__name__}; write ma.{recipe.__name__}()")
     came = repr(recipe) if isinstance(recipe, (int, float, type(None))) else _described(recipe)
-    first = "first, before the data, " if where == "recipe" else ""
-    raise TypeError(f'{where}: expected a recipe, got {came}; {first}pass one such as ma.CutMix() or "cutmix"')
+    first = " first, before the data" if where == "recipe" else ""
+    raise TypeError(f'{where}: expected a recipe{first}, got {came}; pass one such as ma.CutMix() or "cutmix"')
 
 
 def _described(x: object) -> str:
