@@ -6,7 +6,7 @@ DEMO_ARGS ?= --epochs 3
 
 .PHONY: help setup demo test lint format check golden recipes wrong-inputs bench bench-short
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.ready  ## make .venv with mixaug and all that the commands here need
 .venv/.ready: pyproject.toml
