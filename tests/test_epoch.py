@@ -130,7 +130,7 @@ def test_mixed_counts_its_batches():
         ({"num_classes": None}, ValueError, "class ids need num_classes"),
         ({"epochs": 1.5}, ValueError, "epochs: expected a whole number of 0 or more, got 1.5"),
         ({"x": np.float32(1)}, TypeError, "x: expected a NumPy array with rows"),
-        ({"recipe": 3}, TypeError, "expected a recipe, got 3"),
+        ({"recipe": 3}, TypeError, "expected a recipe first, before the data, got 3"),
     ],
 )
 def test_what_is_refused_is_refused_at_the_call(change, error, sentence):

@@ -101,7 +101,7 @@ def test_batches_mixed_within_themselves():
             ValueError,
             "mixed: expected a dataset of 1 element or more, got [0-9]+; repeat it after it is mixed",
         ),
-        (lambda: mixed(3), TypeError, "expected a recipe, got 3"),
+        (lambda: mixed(3), TypeError, "expected a recipe first, before the data, got 3"),
         (
             lambda: ma.grain.mixed(RECIPE, grain.MapDataset.source(Source()).filter(lambda _: False))[0],
             ValueError,

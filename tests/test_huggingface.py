@@ -412,7 +412,7 @@ def several_gpus(path) -> TrainingArguments:
 @pytest.mark.parametrize(
     ("model", "args", "options", "error", "sentence"),
     [
-        (vit, arguments, {"recipe": 3}, TypeError, "recipe: expected a recipe, got 3"),
+        (vit, arguments, {"recipe": 3}, TypeError, "recipe: expected a recipe first, before the data, got 3"),
         (
             lambda: torch.nn.Linear(2, 2),
             arguments,

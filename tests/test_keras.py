@@ -352,7 +352,10 @@ def test_the_layer_survives_a_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("config", "sentence"),
-    [({"recipe": "cutmx"}, "did you mean cutmix"), ({"recipe": 3}, "recipe: expected a recipe, got 3")],
+    [
+        ({"recipe": "cutmx"}, "did you mean cutmix"),
+        ({"recipe": 3}, "recipe: expected a recipe first, before the data, got 3"),
+    ],
 )
 def test_a_layer_of_no_recipe_is_refused(config, sentence):
     with pytest.raises((TypeError, ValueError), match=sentence):

@@ -229,7 +229,7 @@ def test_a_training_step_that_takes_the_iterator_is_refused():
 
 
 def test_what_is_no_recipe_is_refused():
-    with pytest.raises(TypeError, match="recipe: expected a recipe, got 3"):
+    with pytest.raises(TypeError, match="recipe: expected a recipe first, before the data, got 3"):
         ma.lightning.MixCallback(3)
 
 

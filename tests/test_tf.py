@@ -237,7 +237,7 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
             "epoch: expected an int, a tf.Variable or None",
         ),
         (lambda: batched().map(ma.tf.mixed(RECIPE)), TypeError, r"write ds.apply\(ma.tf.mixed\(...\)\), not ds.map"),
-        (lambda: ma.tf.mixed(3), TypeError, "expected a recipe, got 3"),
+        (lambda: ma.tf.mixed(3), TypeError, "expected a recipe first, before the data, got 3"),
         (
             lambda: batched().map(lambda x, _: {"a": x}).apply(ma.tf.mixed(RECIPE)),
             ValueError,

@@ -428,7 +428,7 @@ def test_labels_in_parts():
         ({"batch_size": 0}, ValueError, "batch_size: expected a whole number of 1 or more, got 0"),
         ({"rank": 2, "world_size": 2}, ValueError, r"rank: expected 0\.\.1, one of world_size, got 2"),
         ({"batch_size": 23, "drop_last": True}, ValueError, "expected 23 rows or more for one step of 1 x 23, got 22"),
-        ({"recipe": 3}, TypeError, "expected a recipe, got 3"),
+        ({"recipe": 3}, TypeError, "expected a recipe first, before the data, got 3"),
     ],
 )
 def test_loaders_that_are_refused(options, error, sentence):
