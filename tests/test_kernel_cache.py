@@ -12,19 +12,22 @@ CODE = """
 import numpy as np
 from mixaug._xp.kernel_cache import compiled
 import kernel
-print(kernel.double(np.arange(3.0)).tolist())
+x = np.arange(3.0)
+kernel.double(x)
+print(x.tolist())
 """
 KERNEL = """
 from mixaug._xp.kernel_cache import compiled
 @compiled
 def double(x):
-    return x * 2
+    for i in range(x.shape[0]):
+        x[i] *= 2
 """
 
 
-def run(folder, cache):
+def run(folder, cache, code=CODE):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
-    return subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -59,3 +62,12 @@ def test_a_cache_that_cannot_be_written_costs_a_compilation_and_one_warning(fold
     done = run(folder, folder / "cache")
     assert (done.returncode, done.stdout) == (0, "[0.0, 2.0, 4.0]\n")
     assert done.stderr.count("RuntimeWarning: mixaug: the cache of compiled kernels") <= 1
+
+
+@pytest.mark.parametrize("stamp", [None, "of other code"])
+def test_a_kernel_that_was_compiled_with_other_code_of_the_package_is_compiled_again(folder, stamp):
+    """Kernels are compiled into one another, and share the layout of the tuples that they hand on."""
+    run(folder, folder / "cache")
+    patch = "" if stamp is None else f"from mixaug._xp import kernel_cache\nkernel_cache._stamp = lambda: {stamp!r}\n"
+    done = run(folder, folder / "cache", patch + CODE + "print(sum(kernel.double.stats.cache_hits.values()))")
+    assert done.stdout == f"[0.0, 2.0, 4.0]\n{int(stamp is None)}\n", done.stderr

@@ -401,7 +401,7 @@ def whole(xp: Library, n: Dim, size: Size) -> Array:
 
 
 def stacked(boxes: Sequence[Any], n: int, axes: int) -> Any:
-    """NumPy's boxes as one int32 (boxes, n, axes, 2), as loops take them; a single one is not copied."""
+    """NumPy's boxes as one int32 (boxes, n, axes, 2), as kernels take them; a single one is not copied."""
     if not boxes:
         return np.zeros((0, n, axes, 2), np.int32)
     return boxes[0][None] if len(boxes) == 1 else np.stack(boxes)

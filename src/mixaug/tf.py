@@ -51,7 +51,7 @@ def mixed(
             when a pass begins (`ma.keras.SetEpoch` sets it). None: passes are counted, the first is epoch 0, each
             draws anew, and the same program gives the same stream again.
         graph: whether to mix by operations of a graph, which can be saved or sent to another process, as `tf.data`'s
-            service does. By default batches are mixed by the loops that NumPy arrays are, several times as fast.
+            service does. By default batches are mixed by the kernels that NumPy arrays are, several times as fast.
         batched: True if elements are batches whose shapes look like those of single samples, which are refused.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for
@@ -100,9 +100,9 @@ def mixed(
 
 
 def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -> Callable[..., Batch]:
-    """The same function of NumPy's arrays, in one operation; itself where NumPy has no such arrays, or no loops."""
+    """The same function of NumPy's arrays, in one operation; itself where NumPy has no such arrays, or no kernels."""
     specs = tf.nest.flatten(spec)
-    if _xp.loops("mixaug.engines.loops") is None or not all(map(_is_numeric, specs)):
+    if _xp.kernels("mixaug.engines.tiles") is None or not all(map(_is_numeric, specs)):
         return mix
     scalars = [tf.TensorSpec([], dtype) for dtype in (tf.uint32, tf.uint32, tf.int64, tf.int64)]
 

@@ -164,8 +164,8 @@ def ranks() -> tuple[int, ...]:
 
 
 @cache
-def loops(module: str) -> Any:
-    """A module of loops that Numba compiles; None where there is no Numba, which is said once."""
+def kernels(module: str) -> Any:
+    """A module of kernels that Numba compiles; None where there is no Numba, which is said once."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 
 if hasattr(os, "register_at_fork"):  # a child of a process that compiles would wait for its lock for ever
@@ -22,9 +25,39 @@ if hasattr(os, "register_at_fork"):  # a child of a process that compiles would 
     )
 
 
+#: kernels allocate nothing, so that Numba counts no references, which costs compilation and atomic additions
+_OPTIONS = {"error_model": "numpy", "_nrt": False}
+
+inlined: Any = njit(inline="always", **_OPTIONS)
+
+
 def compiled(function: Any) -> Any:
-    """Compile a loop, without the GIL, for loaders of several threads; to the disk where one may write."""
-    kernel = njit(nogil=True, error_model="numpy")(function)
+    """Compile a kernel, without the GIL, for loaders of several threads; to the disk where one may write."""
+    return _cached(njit(nogil=True, **_OPTIONS)(function), function)
+
+
+def at_address(signature: Any) -> Callable[[Any], Compiled]:
+    """A kernel of that signature that others call by its address: compiled when that is first asked for."""
+    return lambda function: Compiled(function, signature)
+
+
+class Compiled:
+    """A kernel that is called by its address."""
+
+    def __init__(self, function: Any, signature: Any) -> None:
+        self.function, self.signature = function, signature
+
+    @cached_property
+    def address(self) -> int:
+        """Where its machine code is."""
+        with global_compiler_lock:
+            arguments = self.signature.args, self.signature.return_type
+            self.kernel = _cached(CFunc(self.function, arguments, locals={}, options=_OPTIONS), self.function)
+            self.kernel.compile()
+        return int(self.kernel.address)
+
+
+def _cached(kernel: Any, function: Any) -> Any:
     try:
         kernel._cache = KernelCache(function)
     except (OSError, RuntimeError) as error:  # no folder for the cache
@@ -38,6 +71,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc] # Numba has no types
     def __init__(self, function: Any) -> None:
         super().__init__(function)
         self._cache_file.__class__ = _SealedFile
+        self._cache_file._source_stamp = _stamp()  # Numba looks at the file of this function alone
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function; None where it has to be compiled."""
@@ -54,6 +88,14 @@ class KernelCache(FunctionCache):  # type: ignore[misc] # Numba has no types
             super().save_overload(sig, data)
         except Exception as error:  # a full disk, a folder that is gone, an index that another process damaged
             _warn(f"in {self.cache_path} cannot be written", error)
+
+
+@cache
+def _stamp() -> str:
+    """A hash of the code of all kernels, which are compiled into one another and share the layout of their tuples."""
+    folders = Path(__file__).parent, Path(__file__).parents[1] / "engines"
+    files = sorted(path for folder in folders for path in folder.glob("*.py"))
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 class _SealedFile(IndexDataCacheFile):  # type: ignore[misc] # Numba has no types

@@ -10,7 +10,7 @@ from typing import cast as typed
 
 import numpy as np
 
-from . import Array, Dim, F, Library, loops, span
+from . import Array, Dim, F, Library, kernels, span
 
 name, display_name, layout = "numpy", "NumPy", "nhwc"
 stack, where, transpose = np.stack, np.where, np.transpose
@@ -35,7 +35,7 @@ def compiled(function: F) -> F:
 
 
 def fused() -> Any:
-    return loops("mixaug._xp.fused")
+    return kernels("mixaug._xp.fused")
 
 
 def constant(x: Any) -> Array:

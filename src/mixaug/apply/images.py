@@ -67,7 +67,7 @@ def _mixed(
     if not whole or xp.dtype(given) not in DTYPES:  # only what is right can be scaled; engines know dtypes of masks too
         check()
     here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
-    is_known = xp.dtype(given) in DTYPES  # the loops have no conversion of other integers
+    is_known = xp.dtype(given) in DTYPES  # the kernels have no conversion of other integers
     if is_known and (whole or all(source_box is None for source_box in region.source_box)):
         made = engines.images(xp, x, source, index, here, place, units, out, check)
         if made is not None:

@@ -1,7 +1,7 @@
-"""Mixes on the CPU by the loops that Numba compiles, through views of the arrays' own memory.
+"""Mixes on the CPU by the kernels that Numba compiles, through views of the arrays' own memory.
 
-The loops take only what is right: what is not is left to `apply`, which says what is wrong with it. Whether it is, and
-how it is done, follows from the forms of the arrays, and is worked out once for each of these: the `_plan`.
+The kernels take only what is right: what is not is left to `apply`, which says what is wrong with it. Whether it is,
+and how it is done, follows from the forms of the arrays, and is worked out once for each of these: the `_plan`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from functools import lru_cache
-from math import prod
+from math import lcm, prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,21 +17,23 @@ import numpy as np
 from .. import _xp
 from .._xp import Array, Library
 from ..keys import ONE
-from ..regions import Region, stacked
+from ..regions import Region as AnyRegion
+from ..regions import stacked
 from ..units import Units
+from .forms import Calls, Frame, Numbers, Pixels, Region, Sources, State
 from .memory import memory
 
 Host: TypeAlias = np.ndarray[Any, Any]
 Shape: TypeAlias = tuple[int, ...]
 
-_LOOPS = "mixaug.engines.loops"
 _BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
 _SMALL = 4096  # elements of an image that is one run, whatever its channels, where it has no boxes
-_CHUNK = 1536  # elements that are computed at once: what is made of them stays in the first cache
-_PIECE = 6144  # bytes that are read and written at a time, where outputs are written past the caches
-_ROUND = 64  # elements that a piece is a multiple of: whole lines of memory
+_BAND = 16896  # elements of an output that are made before those of the next
+_TILE = 1536  # elements that are summed up at once: the sums stay in the first cache
+_PIECE = 6144  # bytes that are read and written at a time, where outputs are stored past the caches
+_LINE = 64  # bytes that are stored past the caches at once
+_STREAM = 8 << 20  # bytes of an output that no cache holds: it is stored past them
 _MOST_CLASSES = 2**24  # more are refused by `apply`
-_STREAM = 8 << 20  # bytes of an output that no cache holds: it is written past them
 
 
 class _Form(NamedTuple):
@@ -48,25 +50,23 @@ class _Form(NamedTuple):
 class _Plan(NamedTuple):
     """How images of such forms are mixed."""
 
-    dense: bool  #: whether by weights of pixels
+    kind: str  #: which kernel makes a band: "paste", "choose" or "weigh"
     out: Shape  #: the shape of the outputs
-    shape: Shape  #: (planes, depth, height, width, step) of one in memory, as the loops have it
+    frame: Frame
     spread: int  #: elements in a row that have the scale of a channel
     moved: bool  #: whether channels that are named first lie last
     name: str  #: the dtype of the images
     given: Any  #: that of their bits
     made: Any  #: that of the bits of the outputs
     computed: Any  #: the dtype that is computed in
-    chunk: int  #: elements that are computed at once
-    piece: int  #: elements that are written past the caches at once; 0: outputs are written through them
-    boxes: tuple[
-        str, ...
-    ]  #: the names of the boxes; beside weights of pixels, where some have a source box, one a source
+    plain: bool  #: whether numbers stay in their units
+    copied: bool  #: whether elements stay as they are, where nothing is blended
+    streamed: bool  #: whether outputs are stored past the caches
+    spans: int  #: the most spans that a tile has
+    boxes: tuple[str, ...]  #: the names of the boxes; beside weights of pixels, where some are moved, one a source
     source_boxes: tuple[str, ...]  #: those of what they show; none where each shows what lies there
     who: Host  #: whose each box is, -1 that of a hole
     windows: Host  #: whether it shows another part of its source
-    unblended: tuple[Host, Host]  #: weights where nothing is blended, and which outputs are blends
-    unfilled: Host  #: what is in holes, where there are none
 
 
 def images(
@@ -74,12 +74,12 @@ def images(
     x: Array | None,
     source: Array | None,
     index: Array,
-    region: Region,
+    region: AnyRegion,
     place: str | None,
     units: Units,
     out: Array | None,
 ) -> Array | None:
-    """The mixed images; None where they are traced, need a gradient, are wrong, or of a form that no loop takes.
+    """The mixed images; None where they are traced, need a gradient, are wrong, or of a form that no kernel takes.
 
     x None: the base samples are the rows index[0] of the source. The region is of the images' size, its source boxes
     too.
@@ -108,8 +108,7 @@ def images(
         into = _fresh(plan, units.dtype)
     elif np.may_share_memory(into, rows) or np.may_share_memory(into, others):
         return None
-    who = held["index"], x is None, source is None
-    if not _run(plan, into, rows, others, who, held, converted):
+    if not _run(plan, into, (rows, others), (x is None, source is None), held, converted):
         return None
     return xp.from_numpy(into, units.dtype) if out is None else xp.written(out)
 
@@ -117,71 +116,109 @@ def images(
 def _run(
     plan: _Plan,
     into: Host,
-    rows: Host,
-    others: Host,
-    who: tuple[Host, bool, bool],
+    given: tuple[Host, Host],
+    how: tuple[bool, bool],
     held: Mapping[str, Host],
-    converted: tuple[Host | None, Host | None],
+    converted: tuple[Host, Host],
 ) -> bool:
     """Make the outputs; False where sources are no rows, or there is no Numba: then nothing has been written."""
-    loops = _xp.loops(_LOOPS)
-    if loops is None:
+    tiles = _xp.kernels("mixaug.engines.tiles")
+    if tiles is None:
         return False
-    own = _read_only(_line(rows, plan, plan.given))
-    source = own if others is rows else _read_only(_line(others, plan, plan.given))
-    filling = _filling(held["fill"], plan) if "fill" in held else plan.unfilled
-    pixels, scratch = (_line(into, plan, plan.made), own, source, filling), np.empty(loops.TILE, plan.given)
-    buffer = np.empty(2 * plan.piece, plan.made) if plan.piece else None
-    how = (plan.shape, *converted, np.empty(plan.chunk, plan.computed), buffer)
-    loop, parts = (loops.dense, _dense) if plan.dense else (loops.paste, _paste)
-    try:
-        loop(*pixels, *who, *parts(plan, held, scratch), *how)
-    except IndexError:
-        return False
-    return True
+    frame, (k, n) = plan.frame, held["index"].shape
+    own = _line(given[0], plan)
+    source = own if given[1] is given[0] else _line(given[1], plan)
+    blended, summed = k > 1 and "background" in held, plan.kind == "weigh" or k > 2
+    pixels = Pixels(
+        out=_line(into, plan),
+        own=_read_only(own),
+        source=_read_only(source),
+        filling=_filling(held["fill"], plan) if "fill" in held else _NO_BYTES,
+        tile=_ROOM if plan.copied and not blended and plan.kind != "weigh" else _room(frame.tile * frame.size_in),
+        buffer=_room(2 * frame.tile * frame.size_out) if plan.streamed else _ROOM,
+        pending=np.zeros(3, np.int64),
+    )
+    sources = Sources(held["index"], *how, source.size // (frame.row * frame.size_in), _room((2, n), np.int64))
+    numbers = Numbers(
+        *converted,
+        work=_room(frame.tile, plan.computed).view(np.uint8) if summed else _ROOM,
+        spread=_room(frame.tile, np.float32) if plan.kind == "weigh" else _ROOM_OF_FLOATS,
+        line=_room(frame.tile, np.float32) if plan.kind == "weigh" else _ROOM_OF_FLOATS,
+        place=_room(k, np.int64) if blended else _ROOM_OF_PLACES[0],
+        share=_room(k, np.float32) if blended else _ROOM_OF_FLOATS,
+    )
+    needs = plan.copied, plan.plain, blended, bool(plan.source_boxes)
+    calls = _calls(plan.kind, plan.given, plan.made, plan.computed, needs)
+    return bool(tiles.mix(State(pixels, sources, _region(plan, held), frame, numbers, calls)))
 
 
-def _paste(plan: _Plan, held: Mapping[str, Host], scratch: Host) -> tuple[Host, ...]:
-    """What the loop of a Paste has beside pixels and sources, by the arrays that the region holds."""
-    count, n = len(plan.boxes), plan.out[0]
-    weight, blended = plan.unblended
-    if "background" in held and len(held["index"]) > 1:
-        weight = _read_only(_weights(held["background"], plan.computed))
-        blended = _read_only(held["background"][0] != 1)
-    boxes = source_boxes = _stacked(held, plan.boxes, n)
+@lru_cache(maxsize=256)
+def _calls(kind: str, given: Any, made: Any, computed: Any, needs: tuple[bool, bool, bool, bool]) -> Calls:
+    """The addresses of the kernels that such mixes need, which are compiled here where they are new."""
+    numbers, tiles = _xp.kernels("mixaug.engines.numbers"), _xp.kernels("mixaug.engines.tiles")
+    copied, plain, blended, picked = needs
+    bits = np.dtype(f"u{given().itemsize}").type
+    dtypes = given, made, computed
+    return Calls(
+        make=getattr(tiles, kind).address,
+        pick=numbers.pick(bits).address if picked else 0,
+        convert=0 if copied or kind == "weigh" else numbers.convert(*dtypes).address,
+        blend=numbers.blend(*dtypes, plain).address if blended else 0,
+        weigh=numbers.weigh(given, computed).address if kind == "weigh" else 0,
+        finish=numbers.finish(made, computed, plain).address if kind == "weigh" else 0,
+    )
+
+
+def _region(plan: _Plan, held: Mapping[str, Host]) -> Region:
+    """The arrays of a region as the kernels take them."""
+    (k, n), boxes = held["index"].shape, bool(plan.boxes)
+    background, blended = _NO_WEIGHTS[0], _unblended(n)
+    if "background" in held and k > 1:
+        background, blended = _weights(held["background"], plan), _read_only(held["background"][0] != 1)
+    box = source_box = _stacked(held, plan.boxes, n)
     if plan.source_boxes:
-        source_boxes = _stacked(held, plan.source_boxes, n)
-    column = np.empty((count, plan.shape[3] if plan.source_boxes else 0), np.int64)
-    ends, turn = np.empty((count, 3, 2), np.int64), np.empty(count, np.int64)
-    return weight, blended, scratch, boxes, plan.who, plan.windows, source_boxes, column, ends, turn
+        source_box = _stacked(held, plan.source_boxes, n)
+    weight = held["weight"].reshape(k, n, -1) if "weight" in held else None
+    return Region(
+        background=background,
+        blended=blended,
+        box=box,
+        source_box=source_box,
+        who=plan.who,
+        moved=plan.windows,
+        mask=weight if weight is not None and plan.kind == "choose" else _NO_MASK,
+        weight=weight if weight is not None and plan.kind == "weigh" else _NO_WEIGHTS,
+        column=np.full((len(plan.boxes), plan.frame.width + 1), -1, np.int64) if plan.source_boxes else _ROOM_OF_PLACES,
+        span=_room((plan.spans, 5), np.int64) if boxes or plan.kind != "paste" else _ROOM_OF_PLACES,
+    )
 
 
-def _dense(plan: _Plan, held: Mapping[str, Host], scratch: Host) -> tuple[Host, ...]:
-    """Likewise of a Dense."""
-    k, n = held["index"].shape
-    weight, weights = held["weight"].reshape(k, n, -1), np.empty(plan.chunk + 2 * plan.shape[4], plan.computed)
-    boxes, source_boxes = (_stacked(held, names, n) for names in (plan.boxes, plan.source_boxes))
-    column = np.empty((len(plan.boxes), plan.shape[3]), np.int64)
-    return weight, weights, scratch, plan.windows, boxes, source_boxes, column
+@lru_cache(maxsize=64)
+def _unblended(n: int) -> Host:
+    return _read_only(np.zeros(n, bool))
+
+
+def _room(shape: Any, dtype: Any = np.uint8) -> Host:
+    return np.empty(shape, dtype)
 
 
 def _stacked(held: Mapping[str, Host], names: tuple[str, ...], n: int) -> Host:
-    """Boxes as the loops take them; those of a source that has none are of another, and not looked at."""
+    """Boxes as the kernels take them; those of a source that has none are of another, and not looked at."""
     some = next((held[name] for name in names if name in held), None)
     return _read_only(stacked([held.get(name, some) for name in names], n, 1))
 
 
 def labels(xp: Library, y: Array, source: Array | None, index: Array, lam: Array, num_classes: Any) -> Array | None:
     """Shares of classes, float32 (n, num_classes), of ids (n,); None where they are traced, or anything is wrong."""
-    classes = _count(num_classes)
-    if not classes or len(y.shape) != 1 or "int" not in xp.dtype(y) or _xp.is_compiling():
+    count = _count(num_classes)
+    if not count or len(y.shape) != 1 or "int" not in xp.dtype(y) or _xp.is_compiling():
         return None
     held = _on_host({"own": y, "source": y if source is None else source, "index": index, "lam": lam})
-    loops = None if held is None else _xp.loops(_LOOPS)
-    if held is None or loops is None or not _are_labels(held):
+    classes = None if held is None else _xp.kernels("mixaug.engines.classes")
+    if held is None or classes is None or not _are_labels(held):
         return None
-    made = np.zeros((len(held["own"]), classes), np.float32)
-    right = loops.labels(made, held["own"], held["source"], held["index"], held["lam"])
+    made = np.zeros((len(held["own"]), count), np.float32)
+    right = classes.labels(made, held["own"], held["source"], held["index"], held["lam"])
     return xp.from_numpy(made, "float32") if right else None
 
 
@@ -213,7 +250,7 @@ def _on_host(arrays: Mapping[str, Array]) -> dict[str, Host] | None:
 
 
 def _read_only(x: Host) -> Host:
-    """A view that the loops know as one that they must not write to."""
+    """A view that the kernels know as one that they must not write to."""
     view = x[:]
     view.flags.writeable = False
     return view
@@ -271,41 +308,71 @@ def _plan(
     moved = own.lies == "moved"
     planes = own.shape[1] if place == "first" and not moved else 1
     step = own.shape[1] if moved else own.shape[-1] if place == "last" else 1
-    shape, spread = (planes, *(1,) * (3 - len(size)), *size, step), 1
-    if planes > 1 and held.keys() <= {"index", "background"} and prod(made[1:]) <= _SMALL:
-        step, spread = prod(made[1:]), prod(size)
-        shape = (1, 1, 1, 1, step)
-    piece = _PIECE // (into.itemsize + given.itemsize) // _ROUND * _ROUND
-    dense = "weight" in held
-    shown = tuple(j for j in range(sources) if f"box_{j}" in held or dense)
+    sides, row, spread = (*(1,) * (3 - len(size)), *size), prod(made[1:]), 1
+    if planes > 1 and held.keys() <= {"index", "background"} and row <= _SMALL:
+        planes, sides, step, spread = 1, (1, 1, 1), row, prod(size)
+    kind = "paste"
+    if "weight" in held:
+        kind = "choose" if held["weight"][0].kind == "b" else "weigh"
+    streamed = prod(made) * into.itemsize >= _STREAM
+    summed = kind == "weigh" or ("background" in held and sources > 2)
+    band, tile = _lengths(step, row, given.itemsize, into.itemsize, streamed, summed)
+    apart = planes > 1 and (kind == "weigh" or not plain)
+    frame = Frame(
+        planes=planes,
+        depth=sides[0],
+        height=sides[1],
+        width=sides[2],
+        step=step,
+        row=row,
+        unit=row // planes if apart else row,
+        along=tile if apart else 0,
+        band=band,
+        tile=tile,
+        size_in=given.itemsize,
+        size_out=into.itemsize,
+        whole=computed is np.int32,
+    )
+    shown = tuple(j for j in range(sources) if f"box_{j}" in held or kind != "paste")
     windows, hole = [f"source_box_{j}" in held for j in shown], ("hole",) * ("hole" in held)
-    boxes = (*(f"box_{j}" for j in shown), *hole) if any(windows) or not dense else ()
+    boxes = (*(f"box_{j}" for j in shown), *hole) if any(windows) or kind == "paste" else ()
     source_boxes = tuple(
         source_box if (source_box := name.replace("box", "source_box")) in held else name for name in boxes
     )
+    lines = tile // (sides[2] * step) + 2
     return _Plan(
-        dense=dense,
+        kind=kind,
         out=made,
-        shape=shape,
+        frame=frame,
         spread=spread,
         moved=moved,
         name=own.name,
-        given=given,
-        made=into,
+        given=given.type,
+        made=into.type,
         computed=computed,
-        chunk=max(1, _CHUNK // step) * step,
-        piece=piece if prod(made) * into.itemsize >= _STREAM else 0,
+        plain=plain,
+        copied=given == into and plain and own.name == wanted,
+        streamed=streamed,
+        spans={"paste": len(boxes) * lines, "choose": tile // step, "weigh": lines}[kind],
         boxes=boxes,
         source_boxes=source_boxes if any(windows) else (),
-        who=np.array([*shown, *(-1 for _ in hole)], np.int64),
-        windows=np.array([*windows, *(False for _ in hole)], bool),
-        unblended=(_read_only(np.zeros((sources, 0), computed)), _read_only(np.zeros(n, bool))),
-        unfilled=_read_only(np.zeros(0, given)),
+        who=np.array([*shown, *(-1 for _ in hole)], np.int64) if boxes else np.zeros(0, np.int64),
+        windows=np.array([*windows, *(False for _ in hole)], bool) if boxes else np.zeros(0, bool),
     )
 
 
+def _lengths(step: int, row: int, size_in: int, size_out: int, streamed: bool, summed: bool) -> tuple[int, int]:
+    """The elements of a band and of a tile: whole pixels, and where they are streamed whole lines of memory."""
+    unit, most = step, _TILE if summed else _BAND
+    if streamed:
+        whole_lines = lcm(step, _LINE // size_out)
+        unit, most = whole_lines if whole_lines <= _BAND else step, _PIECE // (size_in + size_out)
+    tile = max(1, min(most, row) // unit) * unit
+    return max(1, _BAND // tile) * tile, tile
+
+
 def _lies_like(form: _Form, own: _Form, place: str | None) -> bool:
-    """Whether images can be read or written by the loops beside the base samples."""
+    """Whether images can be read or written by the kernels beside the base samples."""
     known = form.lies == "plain" or (form.lies == "moved" and place == "first")
     same = form.shape[1:] == own.shape[1:] and form.lies == own.lies
     return known and same and form.sound
@@ -316,7 +383,7 @@ def _spatial(shape: Shape, place: str | None) -> Shape:
 
 
 def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Shape) -> bool:
-    """Whether arrays are of the shapes and dtypes that a region has: the loops look no further."""
+    """Whether arrays are of the shapes and dtypes that a region has: the kernels look no further."""
     each, box = ((sources, n),), ((n, len(size), 2),)
     shapes = {"index": each, "background": each, "weight": ((sources, n, *size),), "fill": ((n,), (n, *size))}
     known = {"background": "f", "weight": "fb", "fill": "f"}
@@ -335,46 +402,50 @@ def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Sha
 def _fresh(plan: _Plan, dtype: str) -> Host:
     """Memory for the outputs, which lie as the images do."""
     shape = (plan.out[0], *plan.out[2:], plan.out[1]) if plan.moved else plan.out
-    kind = plan.made if dtype == "bfloat16" else np.dtype(dtype)
+    kind = np.dtype(plan.made if dtype == "bfloat16" else dtype)
     made = memory(prod(shape) * kind.itemsize).view(kind).reshape(shape)
     return np.moveaxis(made, -1, 1) if plan.moved else made
 
 
-def _line(x: Host, plan: _Plan, bits: Any) -> Host:
-    """All elements in one line."""
-    return (np.moveaxis(x, 1, -1) if plan.moved else x).reshape(-1).view(bits)
+def _line(x: Host, plan: _Plan) -> Host:
+    """The bytes of all elements in one line."""
+    return (np.moveaxis(x, 1, -1) if plan.moved else x).reshape(-1).view(np.uint8)
 
 
-def _weights(background: Host, dtype: Any) -> Host:
-    """The weights of a blend in the dtype that it is computed in: whole numbers of 2^-16 for integers."""
-    if dtype != np.int32:
-        return background.astype(dtype, copy=False)
-    whole = np.rint(background * np.float32(ONE)).astype(np.int32)
+def _weights(background: Host, plan: _Plan) -> Host:
+    """The weights of a blend: whole numbers of 2^-16 where it is computed in integers."""
+    if not plan.frame.whole:
+        return background
+    whole = np.rint(background * np.float32(ONE))
     whole[0] = ONE - whole[1:].sum(axis=0)
-    return whole
+    return _read_only(whole)
 
 
 def _filling(fill: Host, plan: _Plan) -> Host:
-    """What is in holes, (n * elements of a line,), or of a plane where it differs from pixel to pixel."""
+    """The bytes of what is in holes: a line for each output, or a plane where it differs from pixel to pixel."""
     if plan.name == "bfloat16":
         word = fill.view(np.uint32)
         rounded = ((word + np.uint32(0x7FFF) + (word >> 16 & 1)) >> 16).astype(np.uint16)  # to nearest, ties to even
     else:
         rounded = (np.clip(np.rint(fill), 0, 255) if plan.name == "uint8" else fill).astype(plan.name)
-    *_, width, step = plan.shape
-    return _read_only(np.repeat(rounded.reshape(-1), width * step if fill.ndim == 1 else step).view(plan.given))
+    frame = plan.frame
+    each = frame.width * frame.step if fill.ndim == 1 else frame.step
+    return _read_only(np.repeat(rounded.reshape(-1), each).view(np.uint8))
 
 
-def _converted(units: Units, plan: _Plan) -> tuple[Host | None, Host | None] | None:
-    """Scale and offset along a run of pixels, for each plane; None where the host does not see them."""
-    if units.scale is None:
-        return None, None
+def _converted(units: Units, plan: _Plan) -> tuple[Host, Host] | None:
+    """The bytes of scale and offset along a tile, for each plane; None where the host does not see them."""
+    frame = plan.frame
+    planes, step = frame.planes if frame.along else 1, frame.step // plan.spread
+    if units.scale is None:  # an offset of -0 changes no number, not even -0
+        one, none = (np.asarray(number, plan.computed).tobytes() for number in (1, -0.0))
+        length = frame.tile * planes
+        return _pattern(one, 1, 1, 1, length, plan.computed), _pattern(none, 1, 1, 1, length, plan.computed)
     numbers = [_xp.of(number).as_numpy(number) for number in (units.scale, units.offset)]
     if any(number is None for number in numbers):
         return None
-    planes, step = plan.shape[0], plan.shape[4] // plan.spread
     scale, offset = (
-        _pattern(np.asarray(number, plan.computed).tobytes(), planes, step, plan.spread, plan.chunk, plan.computed)
+        _pattern(np.asarray(number, plan.computed).tobytes(), planes, step, plan.spread, frame.tile, plan.computed)
         for number in numbers
     )
     return scale, offset
@@ -383,7 +454,12 @@ def _converted(units: Units, plan: _Plan) -> tuple[Host | None, Host | None] | N
 @lru_cache(maxsize=64)
 def _pattern(numbers: bytes, planes: int, step: int, spread: int, length: int, dtype: Any) -> Host:
     each = np.repeat(np.broadcast_to(np.frombuffer(numbers, dtype), planes if planes > 1 else step), spread)
-    along = length + step * spread
-    made = np.repeat(each, along) if planes > 1 else np.resize(each, along)
+    made = np.repeat(each, length) if planes > 1 else np.resize(each, length)
+    made = made.view(np.uint8)
     made.flags.writeable = False
     return made
+
+
+_NO_BYTES = _read_only(np.zeros(0, np.uint8))
+_ROOM, _ROOM_OF_FLOATS, _ROOM_OF_PLACES = np.empty(0, np.uint8), np.empty(0, np.float32), np.empty((1, 0), np.int64)
+_NO_MASK, _NO_WEIGHTS = _read_only(np.zeros((1, 0, 0), bool)), _read_only(np.zeros((1, 0, 0), np.float32))
