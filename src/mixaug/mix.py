@@ -128,8 +128,8 @@ class Mix:
             >>> round(float(mix.images(None, source=dataset, dtype="float32", scale=1 / 255).max()), 6)
             0.2
 
-        On the host this is one pass over the pixels, each needed byte read once, by kernels that Numba compiles; under a
-        jit, with gradients and on strided memory it is done by the library.
+        On the host this is one pass over the pixels, each needed byte read once, by kernels that Numba compiles; under
+        a jit, with gradients and on strided memory it is done by the library.
         """
         if x is None and source is None:
             raise ValueError("images: expected images or a source, got neither")
