@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
     "hints", "_xp", "loss_advice", "files", "keys", "regions", "checks", "archive", "scale", "units", "layout",
     "engines", "apply", "label_rules", "mix", "recipes", "testing", "pairing", "tree", "fields", "class_weights",
-    "batch", "epoch", "drawing", "sheets",
+    "batch", "warmup", "epoch", "drawing", "sheets",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "timm_collate",
     "lab", "cli",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +26,8 @@ if hasattr(os, "register_at_fork"):  # a child of a process that compiles would 
         after_in_child=global_compiler_lock.release,
     )
 
+
+_PATIENCE = 0.5  # seconds of compilation that need no word
 
 #: kernels allocate nothing, so that Numba counts no references, which costs compilation and atomic additions
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
@@ -75,15 +79,19 @@ class KernelCache(FunctionCache):  # type: ignore[misc] # Numba has no types
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function; None where it has to be compiled."""
+        found = None
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
         except Exception as error:  # unpickling damaged bytes raises anything
             _warn(f"in {self.cache_path} cannot be read", error)
             self._cache_file.forget()
-            return None
+        if found is None:
+            _compiling.begin()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write the compiled function, where that is possible."""
+        _compiling.end()
         try:
             super().save_overload(sig, data)
         except Exception as error:  # a full disk, a folder that is gone, an index that another process damaged
@@ -126,6 +134,37 @@ def _unsealed(data: bytes, digest: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301 - as trusted as the code beside it
 
 
+class _Compiling:
+    """Says, once in a process, that kernels are being compiled, where that takes longer than half a second."""
+
+    def __init__(self) -> None:
+        self.kernels, self.said = 0, False
+        self.timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """A kernel is not in the cache."""
+        self.kernels += 1
+        if not self.said and self.timer is None:
+            self.timer = threading.Timer(_PATIENCE, self._say)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def end(self) -> None:
+        """It has been compiled."""
+        self.kernels -= 1
+
+    def _say(self) -> None:
+        self.timer = None
+        if self.kernels > 0 and not self.said:
+            self.said = True
+            print(
+                "mixaug: compiling kernels for this machine, which takes some seconds and happens once; "
+                "python -m mixaug.warmup does it ahead",
+                file=sys.stderr,
+            )
+
+
+_compiling = _Compiling()
 _warned: list[str] = []
 
 

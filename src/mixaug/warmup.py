@@ -1,0 +1,38 @@
+"""Compile the kernels ahead, for containers and for the first batch of a job: python -m mixaug.warmup."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+
+from .batch import mix_batch
+from .fields import Images
+from .recipes import CutMix, FMix, MixUp, Recipe, ResizeMix, SmoothMix
+
+RECIPES: tuple[Recipe, ...] = (CutMix(), MixUp(), MixUp(sources=3), ResizeMix(), FMix(), SmoothMix())
+FIELDS = {
+    "uint8": Images(layout="nhwc"),
+    "float32": Images(layout="nhwc"),
+    "uint8 to float32": Images(layout="nhwc", dtype="float32", scale=1 / 255, offset=0.0),
+}
+
+
+def warmup() -> None:
+    """Mix small batches of the usual dtypes by recipes of each kind, so that their kernels are compiled and on disk.
+
+    Example:
+        >>> from mixaug.warmup import warmup
+        >>> warmup()
+    """
+    labels = np.arange(4)
+    for name, images in FIELDS.items():
+        x = np.zeros((4, 8, 8, 3), name.partition(" ")[0])
+        for recipe in RECIPES:
+            mix_batch(recipe, {"image": x, "label": labels}, key=0, num_classes=4, fields={"image": images})
+
+
+if __name__ == "__main__":
+    start = perf_counter()
+    warmup()
+    print(f"mixaug: the kernels are compiled and on disk, after {perf_counter() - start:.1f} s")
