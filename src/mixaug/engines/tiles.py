@@ -203,23 +203,23 @@ def _source(j: int, tile: Any, given: Any, state: int) -> Any:
 
 @compiled
 def _spread(j: int, tile: Any, state: int) -> bool:
-    """Write the weight of source j for each element of a tile, or 1 in holes where j is -1; whether one is not 0.
+    """Write the weight of source j for each element of a tile, or 1 in holes where j is -1; whether there is one.
 
     Whole weights of the base sample are what the others leave of 2^16.
     """
     given = held(state)
     weight, frame, line = given.region.weight, given.frame, given.numbers.line
-    count, step = u((tile.last - tile.first) // frame.step), u(frame.step)
+    count, step, some = u((tile.last - tile.first) // frame.step), u(frame.step), 0
     first = u(tile.first // frame.step % (frame.depth * frame.height * frame.width))
-    if j > 0 or (j == 0 and not frame.whole):
+    if j >= 0 and not frame.whole:
+        _repeat(given.numbers.spread, weight[j, tile.i], first, count, step)
+        return True
+    for pixel in range(count):
+        line[pixel] = _ONE if frame.whole else np.float32(1)
+    if j > 0:
         for pixel in range(count):
-            line[pixel] = weight[j, tile.i, first + pixel]
-        if frame.whole:
-            for pixel in range(count):
-                line[pixel] = np.rint(line[pixel] * _ONE)
+            line[pixel] = np.rint(weight[j, tile.i, first + pixel] * _ONE)
     else:
-        for pixel in range(count):
-            line[pixel] = _ONE if frame.whole else np.float32(1)
         for other in range(j + 1, weight.shape[0]):
             for pixel in range(count):
                 taken = weight[other, tile.i, first + pixel]
@@ -227,19 +227,23 @@ def _spread(j: int, tile: Any, state: int) -> bool:
                     line[pixel] -= np.rint(taken * _ONE)
                 elif taken > 0:
                     line[pixel] = 0
-    spread = given.numbers.spread
+    for pixel in range(count):
+        some += line[pixel] != 0
+    _repeat(given.numbers.spread, line, u(0), count, step)
+    return some > 0
+
+
+@inlined
+def _repeat(spread: Any, weight: Any, first: int, count: int, step: int) -> None:
+    """Write the weight of each pixel once for each of its elements."""
     if step == 3:  # most images: where the compiler knows it, it takes a tenth of the time
         for pixel in range(count):
-            w = line[pixel]
-            spread[u(3) * pixel], spread[u(3) * pixel + u(1)], spread[u(3) * pixel + u(2)] = w, w, w
+            w, at = weight[first + pixel], u(3) * pixel
+            spread[at], spread[at + u(1)], spread[at + u(2)] = w, w, w
     else:
         for pixel in range(count):
             for c in range(step):
-                spread[pixel * step + c] = line[pixel]
-    some = 0
-    for pixel in range(count):
-        some += line[pixel] != 0
-    return some > 0
+                spread[step * pixel + c] = weight[first + pixel]
 
 
 @inlined
