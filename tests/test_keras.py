@@ -210,7 +210,7 @@ def test_keras_own_image_generator_is_wrapped():
         (
             lambda: ma.keras.MixedDataset(ma.CutMix(), Generator(), Y),
             ValueError,
-            "brings its own labels and batches",
+            "expected a PyDataset alone, .* got y= beside it",
         ),
         (lambda: ma.keras.SetEpoch(3), TypeError, "SetEpoch: expected variables or objects with an epoch, got int"),
     ],

@@ -11,7 +11,7 @@ from . import _xp, keys, loss_advice, tree
 from ._xp import Array
 from .apply.labels import are_ids
 from .apply.rows import check_alike
-from .class_weights import NEW, ClassWeights, extended
+from .class_weights import NEW, ClassWeights, are_sample_weights, extended
 from .class_weights import resolve as resolve_weights
 from .fields import (
     Boxes,
@@ -326,7 +326,7 @@ def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Map
         return _numbered(xp, held[find(kinds, pairing.field, f"{type(pairing).__name__} field")])
     wanted = (Labels, PerSource) if pairing.needs == "labels" else (Values,)
     for name, kind in kinds.items():
-        if isinstance(kind, wanted) and not name.rpartition("/")[2].startswith("sample_weight"):  # those are no targets
+        if isinstance(kind, wanted) and not are_sample_weights(name):  # those are no targets
             return held[name]
     raise ValueError(
         f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {quoted(held)}; "

@@ -76,6 +76,11 @@ def resolve(weights: ClassWeights, kinds: Mapping[str, Field], batch: tree.Tree,
     return RowWeights(labels, area, table, into)
 
 
+def are_sample_weights(path: str) -> bool:
+    """Whether values at a path are sample weights, by its name or that of the dict they are in."""
+    return any(part.startswith(ADDED) for part in path.split("/"))
+
+
 def plain(weights: ClassWeights | None) -> Any:
     """The same in lists and texts alone, as a configuration file can hold it."""
     if weights is None:
@@ -125,7 +130,7 @@ def _sample_weight(kinds: Mapping[str, Field]) -> str | None:
     found = [
         path
         for path, kind in kinds.items()
-        if isinstance(kind, Values) and path.rpartition("/")[2].startswith("sample_weight")
+        if isinstance(kind, Values) and are_sample_weights(path)
     ]
     if len(found) > 1:
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
@@ -215,7 +215,7 @@ class Source:
         recipe: what to mix by.
         seed: any int.
         options: as for `mix_batch`.
-        sample_weight: NumPy weights of the samples (n,) or (n, 1), or None.
+        sample_weight: NumPy weights of the samples (n,) or (n, 1), a dict of them, or None.
     """
 
     x: Batch
@@ -266,11 +266,14 @@ class Source:
         return (self.x, self.y) if self.sample_weight is None else (self.x, self.y, self.sample_weight)
 
     def _options(self) -> Options:
-        """The options, with sample weights among the fields where these are one for each part of a pair."""
-        fields = self.options.get("fields")
-        if self.sample_weight is None or fields is None or not isinstance(fields, (tuple, list)) or len(fields) != 2:
+        """The options, whose fields say that sample weights are values."""
+        fields = self.options.get("fields") or {}
+        if isinstance(fields, (tuple, list)) and len(fields) == len(tree.POSITIONS) - 1:  # one for each part of a pair
+            fields = {name: what for name, what in zip(tree.POSITIONS, fields, strict=False) if what is not None}
+        if self.sample_weight is None or not isinstance(fields, Mapping):
             return self.options
-        return {**self.options, "fields": (*fields, "values")}
+        weights = dict.fromkeys(tree.leaves(self.sample_weight, tree.POSITIONS[-1]), "values")
+        return {**self.options, "fields": {**weights, **fields}}
 
     def batch(self, epoch: int, number: int) -> tuple[Batch, ...]:
         """The mixed inputs and targets of batch `number` of an epoch, and its sample weights, if there are any."""
@@ -307,7 +310,8 @@ def batches(
         recipe: what to mix by.
         seed: any int.
         epochs: how many; None: without end.
-        sample_weight: NumPy weights of the samples, (n,) or (n, 1): mixed by lam, as the third part of each batch.
+        sample_weight: NumPy weights of the samples, (n,) or (n, 1), or a dict of those of each target: mixed by lam, as
+            the third part of each batch.
         options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), include_clean,
             copies, class_weights: as for `mix_batch`.
 
@@ -345,9 +349,8 @@ def mixed(
     Args:
         recipe: what to mix by.
         iterable: batches of arrays of any supported library.
-        epoch: which pass this is, counted from 0, so that every pass draws anew.
+        epoch: which pass this is, counted from 0: every pass draws anew.
         seed: any int.
-        epoch: which pass this is: count it up, or every epoch has the same mixes.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `mix_batch`.
 
     Returns:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import grain
 import numpy as np
 
 from . import loss_advice, tree
-from .batch import Batch, collated
+from .batch import Batch, Options, collated, mix_batch
 from .class_weights import ClassWeights
 from .epoch import Epoch, sample
 from .fields import Fields
 from .hints import known_options
 from .mix import Mix, joined
 from .recipes import Recipe, check_recipe
+from .recipes.combine import check_item_recipe, check_no_schedule
 
 
 @known_options()
@@ -48,10 +49,12 @@ def mixed(
         A `MapDataset` of NumPy samples, as long as ds.
 
     Raises:
-        TypeError, ValueError: another dataset, one without elements or without an end, what is no recipe.
+        TypeError: if `ds` is no `MapDataset` or `recipe` no recipe.
+        ValueError: if `ds` has no elements or no end, or `recipe` draws once for a batch (`ma.per_batch`).
 
-    Batches are mixed within themselves by
-    `ds.batch(32).map_with_index(lambda i, batch: ma.mix_batch(recipe, batch, key=(seed, i), num_classes=10))`.
+    The epoch of an element follows from its index, so iterate over a dataset that is repeated. `grain.DataLoader` asks
+    its source for the same indices each epoch: mix in its operations, by `ma.grain.MixBatches`, which mixes batches
+    within themselves.
 
     Example:
         >>> import mixaug as ma, grain, numpy as np
@@ -60,7 +63,9 @@ def mixed(
         >>> len(mixed), mixed[0][0].shape, mixed[0][1].shape
         (5, (4, 8, 8, 3), (4, 10))
     """
-    recipe = check_recipe("recipe", recipe)
+    recipe = check_item_recipe(
+        "mixed", check_recipe("recipe", recipe), "mix batches with ds.batch(32).random_map(ma.grain.MixBatches(recipe))"
+    )
     if not isinstance(ds, grain.MapDataset):
         raise TypeError(
             f"mixed: expected a grain.MapDataset, which has elements by index, got {type(ds).__name__}; "
@@ -72,6 +77,50 @@ def mixed(
         loss_advice.say("jax")
     options = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix, "class_weights": class_weights}
     return _Mixed(ds, recipe, seed, options)
+
+
+class MixBatches(grain.transforms.RandomMap):  # type: ignore[misc]
+    """Mix batches within themselves, as an operation of `grain.DataLoader` or in `random_map`.
+
+        batch = mix_batch(recipe, batch, key=(seed, a number that Grain's generator draws for this batch))
+
+    Args:
+        recipe: what to mix by.
+        seed: any int.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+
+    Grain seeds its generator by the sampler's seed and by the index of the record, which goes on counting from epoch to
+    epoch and differs in each worker and shard: every batch draws anew, and a loader that is restored draws what the
+    first one would have drawn. Which records are in a batch depends on the number of workers. The epoch is not known,
+    so `ma.schedule` is refused.
+
+    Raises:
+        TypeError: if `recipe` is no recipe.
+        ValueError: if `recipe` has a `ma.schedule`; when called, if the sampler has no seed.
+
+    Example:
+        >>> import mixaug as ma, grain, numpy as np
+        >>> samples = [(np.zeros((8, 8, 3), np.uint8), i) for i in range(10)]
+        >>> loader = grain.DataLoader(
+        ...     data_source=samples,
+        ...     sampler=grain.samplers.IndexSampler(10, shuffle=True, num_epochs=2, seed=0),
+        ...     operations=[grain.transforms.Batch(5), ma.grain.MixBatches(ma.CutMix(), num_classes=10)],
+        ... )
+        >>> [labels.shape for images, labels in loader]
+        [(5, 10), (5, 10), (5, 10), (5, 10)]
+    """
+
+    @known_options(Options)
+    def __init__(self, recipe: Recipe | str, *, seed: int = 0, **options: Unpack[Options]) -> None:
+        way_out = "mix by ma.mix_batch in map_with_index, with key=(seed, epoch, step)"
+        self.recipe = check_no_schedule("MixBatches", check_recipe("recipe", recipe), way_out)
+        self.seed, self.options = seed, options
+
+    def random_map(self, element: Batch, rng: np.random.Generator | None) -> Batch:
+        """The mixed batch."""
+        if rng is None:
+            raise ValueError("MixBatches: expected a sampler with a seed, got one without; pass it seed=0")
+        return mix_batch(self.recipe, element, key=(self.seed, int(rng.integers(2**63))), **self.options)
 
 
 class _Mixed(grain.MapDataset):  # type: ignore[misc]

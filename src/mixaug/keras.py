@@ -38,6 +38,8 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
+        sample_weight: NumPy weights of the samples, (n,) or (n, 1), or a dict of those of each target: mixed by lam, as
+            the third part of each batch. A wrapped `PyDataset` has its own in the third part of its batches.
         fields, include_clean, copies, class_weights, return_mix: as for `ma.mix_batch`. `fit` takes no mix: leave
             return_mix out there.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
@@ -51,7 +53,8 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
     sample, so validation data need them too: `keras.utils.to_categorical(y, classes)`.
 
     Raises:
-        TypeError, ValueError: arrays that do not fit.
+        TypeError: if an array is not NumPy's. ValueError: if arrays differ in their number of rows, or a `PyDataset`
+            comes with `y`, `batch_size` or `sample_weight`.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -71,6 +74,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         seed: int = 0,
         num_classes: int | None = None,
         *,
+        sample_weight: Batch | None = None,
         fields: Fields | None = None,
         include_clean: bool = False,
         copies: int = 1,
@@ -87,8 +91,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._passes = _Passes()
         self._source: Source | _Wrapped
         if isinstance(x, keras.utils.PyDataset):
-            if y is not None or batch_size is not None:
-                raise ValueError("x: a PyDataset brings its own labels and batches; pass only the recipe beside it")
+            _check_alone(y=y, batch_size=batch_size, sample_weight=sample_weight)
             self._source = _Wrapped(x, recipe, seed, mixing)
         elif y is None:
             raise TypeError(
@@ -96,7 +99,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
                 "tf.data.Dataset with ds.apply(ma.tf.mixed(recipe)), or other batches with ma.mixed"
             )
         else:
-            self._source = Source(x, y, batch_size, recipe, seed, mixing)  # type: ignore[arg-type]
+            self._source = Source(x, y, batch_size, recipe, seed, mixing, sample_weight)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         count = self.num_batches
@@ -133,6 +136,16 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._passes.end(self.num_batches)
         if isinstance(self._source, _Wrapped):
             self._source.dataset.on_epoch_end()
+
+
+def _check_alone(**beside: Any) -> None:
+    """Refuse what a `PyDataset` has in its batches."""
+    given = [f"{name}=" for name, value in beside.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"MixedDataset: expected a PyDataset alone, whose batches have labels and sample weights, got "
+            f"{' and '.join(given)} beside it; leave them out, and give its batches what they lack"
+        )
 
 
 def _here() -> tuple[int, int]:
