@@ -37,6 +37,8 @@ RECIPE_ROWS = [
     ma.NWayCutMix(sources=5),
 ]
 
+ITEM_ROWS = [recipe for recipe in RECIPE_ROWS if "per_batch" not in repr(recipe)]  # of single samples
+
 SIZES: list[tuple[int, tuple[int, ...]]] = [(5, (9, 7)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2))]
 
 

@@ -33,7 +33,7 @@ def mixed(
 ) -> grain.MapDataset:
     """Mix each element of a `MapDataset` with its sources of its epoch.
 
-        element i = f(seed, i // len(ds), i % len(ds)), for any number of workers, threads and processes
+        element i = f(seed, epoch i // len(ds), row i % len(ds)), for any number of workers, threads and processes
 
     Args:
         ds: single samples: pairs, triples or dicts of arrays or numbers. Images are (*size, c) unless a field says
@@ -49,12 +49,13 @@ def mixed(
         A `MapDataset` of NumPy samples, as long as ds.
 
     Raises:
-        TypeError: if `ds` is no `MapDataset` or `recipe` no recipe.
-        ValueError: if `ds` has no elements or no end, or `recipe` draws once for a batch (`ma.per_batch`).
+        TypeError: if `ds` is not a `MapDataset`, or `recipe` is not a recipe.
+        ValueError: if `ds` is empty or endless, or `recipe` draws once for a batch (`ma.per_batch`).
 
-    The epoch of an element follows from its index, so iterate over a dataset that is repeated. `grain.DataLoader` asks
-    its source for the same indices each epoch: mix in its operations, by `ma.grain.MixBatches`, which mixes batches
-    within themselves.
+    The epoch of an element follows from its index, so read a dataset that is repeated. A `grain.DataLoader` whose
+    sampler has several epochs asks its source for the same indices in each, and would get the same mixes: hand it
+    `data_source=mixed.repeat(3)` and `sampler=grain.samplers.SequentialSampler(3 * len(mixed))`, or mix batches within
+    themselves by `ma.grain.MixBatches` in its operations.
 
     Example:
         >>> import mixaug as ma, grain, numpy as np
@@ -82,20 +83,19 @@ def mixed(
 class MixBatches(grain.transforms.RandomMap):  # type: ignore[misc]
     """Mix batches within themselves, as an operation of `grain.DataLoader` or in `random_map`.
 
-        batch = mix_batch(recipe, batch, key=(seed, a number that Grain's generator draws for this batch))
+        output = mix_batch(recipe, batch, key=(seed, rng.integers(2**63))), by Grain's generator of this batch
 
     Args:
         recipe: what to mix by.
         seed: any int.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
 
-    Grain seeds its generator by the sampler's seed and by the index of the record, which goes on counting from epoch to
-    epoch and differs in each worker and shard: every batch draws anew, and a loader that is restored draws what the
-    first one would have drawn. Which records are in a batch depends on the number of workers. The epoch is not known,
-    so `ma.schedule` is refused.
+    Grain seeds the generator by the sampler's seed and the index of the batch's last record, which counts on from epoch
+    to epoch: every batch draws anew, in every worker and shard, and a restored loader goes on as it would have. Which
+    records are in a batch depends on the number of workers. The epoch is not known, so `ma.schedule` is refused.
 
     Raises:
-        TypeError: if `recipe` is no recipe.
+        TypeError: if `recipe` is not a recipe.
         ValueError: if `recipe` has a `ma.schedule`; when called, if the sampler has no seed.
 
     Example:
