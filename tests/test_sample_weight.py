@@ -43,7 +43,7 @@ def test_batches_are_triples_whose_weights_are_those_of_the_pixels(column, dtype
         ds.epoch = 1
 
 
-@pytest.mark.parametrize("fields", [None, ("images", ma.Labels(C)), {"labels": "labels"}], ids=str)
+@pytest.mark.parametrize("fields", [None, ("images", ma.Labels(C)), ("images", None), {"labels": "labels"}], ids=str)
 def test_class_weights_multiply_them(fields):
     ds = ma.keras.MixedDataset(RECIPE, X, IDS, 9, sample_weight=OWN, class_weights=TABLE, fields=fields, **OPTIONS)
     images, _, weights = ds[0]

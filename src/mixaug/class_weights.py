@@ -127,11 +127,7 @@ def _labels(kinds: Mapping[str, Field], name: str | None) -> str:
 
 def _sample_weight(kinds: Mapping[str, Field]) -> str | None:
     """The field of sample weights, if there is one."""
-    found = [
-        path
-        for path, kind in kinds.items()
-        if isinstance(kind, Values) and are_sample_weights(path)
-    ]
+    found = [path for path, kind in kinds.items() if isinstance(kind, Values) and are_sample_weights(path)]
     if len(found) > 1:
         raise ValueError(
             f"class_weights: expected one field of sample weights or none, got {', '.join(map(repr, found))}; "

@@ -267,9 +267,9 @@ class Source:
 
     def _options(self) -> Options:
         """The options, whose fields say that sample weights are values."""
-        fields = self.options.get("fields") or {}
-        if isinstance(fields, (tuple, list)) and len(fields) == len(tree.POSITIONS) - 1:  # one for each part of a pair
-            fields = {name: what for name, what in zip(tree.POSITIONS, fields, strict=False) if what is not None}
+        fields: Any = self.options.get("fields") or {}
+        if isinstance(fields, (tuple, list)) and len(fields) == len(self._dataset) - 1:  # one for each part of a pair
+            fields = dict(zip(tree.POSITIONS, fields, strict=False))
         if self.sample_weight is None or not isinstance(fields, Mapping):
             return self.options
         weights = dict.fromkeys(tree.leaves(self.sample_weight, tree.POSITIONS[-1]), "values")

@@ -36,15 +36,16 @@ class Mixup:
         label_smoothing: 0 to below 1.
         num_classes: how many columns the targets have.
         multi_label: whether targets are (n, num_classes) zeros and ones, to be smoothed towards 1/2.
-        seed: any int.
+        seed: any int; public.
         return_mix: whether calls give (samples, targets, mix), as `ma.mix_batch` does.
 
     `recipe` is what it mixes by. `step` counts the calls, is public, and is what `state_dict` holds: load it, and a
-    resumed run goes on as the first would have. A run that is resumed without it draws the first epochs' mixes again;
-    `mixup_fn.step = start_epoch * len(loader)` mends that. If `torch.distributed` runs several processes, the key is
-    (seed, step, rank): with the same seed on every rank, their mixes differ. In a worker of a DataLoader the key is
-    (seed, the worker's seed, calls in this worker), as for `ma.torch.MixingCollate`. With `mixup_enabled = False`
-    samples pass unmixed and targets become smoothed rows all the same, as in timm.
+    resumed run goes on as the first would have. timm's scripts do not save this object: a restarted one draws the mixes
+    of its first epochs again, unless two lines after its loader is made set `step`, as in the second example. If
+    `torch.distributed` runs several processes, the key is (seed, step, rank): with the same seed on every rank, their
+    mixes differ. In a worker of a DataLoader the key is (seed, the worker's seed, calls in this worker), as for
+    `ma.torch.MixingCollate`; set `seed` there. With `mixup_enabled = False` samples pass unmixed and targets become
+    smoothed rows all the same, as in timm.
 
     Other than there, batches may be odd or of one sample, samples may be uint8 and are not written to, targets may be
     rows (n, num_classes) already, the rows that come out are float32 whatever the samples are and sum to 1, and nothing
@@ -59,6 +60,14 @@ class Mixup:
         >>> samples, targets = mixup_fn(torch.zeros(5, 3, 8, 8), torch.arange(5))
         >>> targets.shape, mixup_fn.step
         (torch.Size([5, 10]), 1)
+
+        A script that starts again at `start_epoch`:
+
+        >>> start_epoch, loader_train = 2, [(torch.zeros(4, 3, 8, 8), torch.arange(4))] * 6
+        >>> if start_epoch:
+        ...     mixup_fn.step = start_epoch * len(loader_train)
+        >>> mixup_fn.step
+        12
     """
 
     @known_options()

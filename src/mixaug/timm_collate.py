@@ -26,6 +26,9 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
     are mixed in integers, rounded to nearest, and come out uint8, as timm's `PrefetchLoader` takes them.
     `mixup_enabled = False`, on this or on that loader, lets samples pass unmixed from the next epoch on; it lies in
     shared memory, so persistent workers see it. Draws follow the workers' seeds, as those of `ma.torch.MixingCollate`.
+    So a script that is started again with the same global seed draws the mixes of its first epochs again; two lines
+    before its first batch is read set another `seed`, as in the second example. (With `use_multi_epochs_loader` workers
+    start when the loader is made: set it before.)
 
     Raises:
         ImportError: if timm is not installed.
@@ -38,6 +41,12 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
         >>> samples, targets = collate([(np.zeros((3, 8, 8), np.uint8), i) for i in range(4)])
         >>> samples.dtype, targets.shape
         (torch.uint8, torch.Size([4, 10]))
+
+        A script that starts again at `start_epoch`:
+
+        >>> start_epoch = 2
+        >>> if start_epoch:
+        ...     collate.seed = start_epoch
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -46,6 +55,15 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
         self.label_smoothing, self.recipe = mixup.label_smoothing, mixup.recipe
         fields: Fields = {"images": Images("nchw"), "labels": Labels(mixup.num_classes)}
         self._collate = MixingCollate(mixup.recipe, seed=mixup.seed, fields=fields)
+
+    @property
+    def seed(self) -> int:
+        """The first number of the keys; workers that start have it as it is then."""
+        return self._collate.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._collate.seed = seed
 
     @property
     def mixup_enabled(self) -> bool:
