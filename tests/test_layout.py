@@ -188,15 +188,6 @@ def test_masks_of_shares_are_those_of_their_ids(recipe, library):
         np.testing.assert_allclose(ways.values(got), want, atol=1e-6)
 
 
-def test_a_float_mask_is_refused_and_both_ways_out_work():
-    images, masks = np.zeros((4, 8, 8, 3), np.float32), np.random.default_rng(0).integers(0, 2, (4, 8, 8)) * 255.0
-    with pytest.raises(TypeError, match=r"masks: .*got float64; cast .*fields={'masks': ma.Images\(layout='nhw'\)}"):
-        ma.mix_batch(ma.CutMix(), {"images": images, "masks": masks}, key=(0, 0))
-    ma.mix_batch(ma.CutMix(), {"images": images, "masks": (masks > 0).astype("uint8")}, key=(0, 0))
-    fields = {"masks": ma.Images(layout="nhw")}
-    ma.mix_batch(ma.CutMix(), {"images": images, "masks": masks}, key=(0, 0), fields=fields)
-
-
 def test_torch_layers_and_compiled_code_take_layouts():
     clips, y = torch.rand(4, 2, 3, 8, 8), torch.arange(4)
     mixed = ma.torch.Mixed(ma.CutMix(), num_classes=4, fields={"images": ma.Images("ntchw")})

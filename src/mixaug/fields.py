@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from functools import reduce
 from operator import mul
-from typing import Any, TypeAlias, get_args
+from typing import Any, NoReturn, TypeAlias, get_args
 
 import numpy as np
 
 from . import _xp, label_rules, layout, tree
 from ._xp import Array, Library
+from .apply.masks import DTYPES as IDS
 from .apply.masks import check_ids
 from .hints import known_options
 from .label_rules import RULES, Rule
 from .mix import Mix
 from .regions import Size
-from .units import FLOATS, check_integers
+from .units import DTYPES, FLOATS, check_integers
 
 AllFields: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
 
@@ -47,7 +48,7 @@ class Images:
     def settled(self, name: str, x: Array, like: str = "") -> Images:
         """The same with a layout, by that of a library or `like` where none was said."""
         name, scaled = name or "images", self.scale is not None or self.offset is not None
-        axes, _ = layout.of_images(x, self.layout, self.spatial, name, "Images", like)
+        axes, _ = layout.of_images(x, self.layout, self.spatial, name, "Images(", like)
         say = f"fields={{{name!r}: ma.Images({{}})}}"
         check_integers(_xp.of(x).dtype(x), self.dtype, scaled, name, say)
         return replace(self, layout=axes)
@@ -64,7 +65,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Labels:
-    """Class ids, or one column a class.
+    """Class ids (n,) or (n, 1), or one column a class (n, classes).
 
     Args:
         num_classes: needed for class ids.
@@ -87,6 +88,11 @@ class Labels:
                 f"Labels: expected no num_classes beside binary=True, got {self.num_classes!r}; leave out one of them, "
                 "and say num_classes in the field that it is for, as in ma.Labels(10)"
             )
+
+    def check(self, name: str, x: Any) -> None:
+        """Raise a ValueError for an array that has more axes than labels have, such as masks."""
+        if _xp.find(x) is not None and len(x.shape) > 2:
+            _refuse(name, x, "class ids (n,) or (n, 1), or rows (n, classes)")
 
     def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:
         """The mixed labels, a weight a class."""
@@ -117,7 +123,7 @@ class Masks:
         num_classes: how many classes there are; needed for ids where `soft`.
         ignore_index: the id of pixels that say nothing.
         soft: whether to give float32 shares of the classes, (n, *size, num_classes); of ids, or of floats or bools that
-            have one channel a class already.
+            have one channel a class already. Floats without channels are the share of one class.
         layout: as for `ma.Images`; by default that of the images without channels, or with. Where `soft`, c is the axis
             of the classes, which the masks may come without.
         spatial: as for `ma.Images`.
@@ -139,12 +145,12 @@ class Masks:
             self.spatial,
             axes,
             what=name,
-            kind="Masks",
+            kind="Masks(soft=True, " if self.soft else "Masks(",
             like=like,
             classes=self.num_classes if self.soft else None,
         )
         if not self.soft:
-            check_ids(xp.dtype(x), name, f"fields={{{name!r}: ma.Images(layout={found.axes!r})}}")
+            check_ids(xp.dtype(x), name, f"pass fields={{{name!r}: ma.Masks(soft=True, layout={found.axes!r})}}")
         return replace(self, layout=layout.with_classes(found.axes, like or xp.layout) if self.soft else found.axes)
 
     def size(self, x: Array) -> Size:
@@ -466,7 +472,7 @@ def _kinds(
     what = next((said[called] for called in (name, name.rpartition("/")[2]) if called in said), of_all)
     held = None if _is_leaf(batch, name, what) else tree.parts(batch, name)
     if held is None:
-        return {name: _field(name, what, num_classes)}
+        return {name: _field(name, what, num_classes, batch)}
     if what is not None and isinstance(batch, Mapping):
         raise ValueError(
             f"field {name!r}: expected an array to be {what!r}, got {quoted(held)}; say what each of these is"
@@ -521,6 +527,8 @@ def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") ->
     for name, kind in kinds.items():
         kind = _further(name, kind, held, fields) if isinstance(kind, Further) else kind
         fields[name] = kind.settled(name, held[name], like) if isinstance(kind, Images) else kind
+        if isinstance(kind, Labels):
+            kind.check(name, held[name])
     sizes = [kind.size(held[name]) for name, kind in fields.items() if isinstance(kind, Images)]
     axes = len(sizes[0]) if sizes else None
     for name, kind in fields.items():
@@ -544,11 +552,37 @@ def _further(name: str, further: Further, held: Mapping[str, Any], fields: Mappi
         if isinstance(first, Images) and _is_like(xp, x, held[of_first], first):
             return first
     what = "sample weights, floats (n,) or (n, 1), or images" if further.weights else "images"
+    return _refuse(name, x, f"{what} like {of_first!r}, floats with three channels")
+
+
+def _refuse(name: str, x: Any, expected: str) -> NoReturn:
+    """Raise a ValueError for a part of a batch that is not what it should be, which says what it may be."""
+    xp = _xp.find(x)
     came = f"{xp.dtype(x)} of the shape {tuple(x.shape)}" if xp else type(x).__name__
-    raise ValueError(
-        f"{name}: expected {what} like {of_first!r}, floats with three channels, got {came}; say what it is: "
-        f"pass fields={{{name!r}: 'images'}} (or 'masks', 'values', 'labels', 'keep')"
-    )
+    raise ValueError(f"{name}: expected {expected}, got {came}; say what it is: {_ways(name, x)}")
+
+
+def _ways(name: str, x: Any) -> str:
+    """How to say what a part of a batch is, the likely reading first."""
+    likely, *others = _readings(x)
+    return f"pass fields={{{name!r}: {likely}}} (or {', '.join(others)})"
+
+
+def _readings(x: Any) -> list[str]:
+    """What a part of a batch may be said to be, as code."""
+    xp, numbers = _xp.find(x), ["'values'", "'keep'"]
+    if is_list(x):
+        return ["'keep'", "'per_source'"]
+    if xp is None:
+        return ["'images'", "'labels'", "'masks'", *numbers]
+    dtype, axes = xp.dtype(x), len(x.shape)
+    if axes < 3:
+        return ["'labels'", *numbers] if dtype in IDS else ["'values'", "'labels'", "'keep'"]
+    images = [] if dtype not in DTYPES else ["ma.Images(layout='nhw')" if axes == 3 else "'images'"]
+    if dtype not in IDS:
+        return [*images, f"ma.Masks(soft=True, layout={xp.layout!r})" if axes == 4 else "ma.Masks(soft=True)", *numbers]
+    colours = axes == 4 and 3 in (x.shape[1], x.shape[-1])
+    return [*images, "'masks'", *numbers] if images and colours else ["'masks'", *images, *numbers]
 
 
 def _is_column(x: Array) -> bool:
@@ -568,7 +602,7 @@ def _is_of_objects(name: str, what: str | Field | None) -> bool:
     return _is_a(what, (Boxes,)) or (what is None and KINDS.get(name.rpartition("/")[2]) is Boxes)
 
 
-def _field(name: str, what: Any, num_classes: int | None) -> Any:
+def _field(name: str, what: Any, num_classes: int | None, x: Any) -> Any:
     if not name and what is None:
         return Images()
     if what is not None and not isinstance(what, str):
@@ -581,8 +615,7 @@ def _field(name: str, what: Any, num_classes: int | None) -> Any:
         if known is None:
             expected = f"one of {', '.join(_SAID)}" if what else "a known name, or what it is in fields="
             raise ValueError(
-                f"field {name!r}: expected {expected}, got {repr(what) if what else 'neither'}; "
-                f"pass fields={{{name!r}: 'images'}} (or 'labels', 'masks', 'values', 'keep')"
+                f"field {name!r}: expected {expected}, got {repr(what) if what else 'neither'}; {_ways(name, x)}"
             )
         kind = known()
     if isinstance(kind, Labels) and kind.num_classes is None:

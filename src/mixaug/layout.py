@@ -231,7 +231,7 @@ def of_images(
         layout: what was said.
         spatial: what was said.
         what: the name of the images, for sentences.
-        kind: "Images" where a field says the layout, "" where an argument does.
+        kind: how a field that says the layout begins, such as "Images("; "" where an argument says it.
         like: "nhwc" or "nchw", in place of the library's own.
 
     Raises:
@@ -313,7 +313,7 @@ def check_axes(x: Array, layout: Layout, what: str) -> None:
 
 def way(what: str, kind: str, layout: str) -> str:
     """What to pass to say a layout, by the door that a reader came through."""
-    return f"pass fields={{{what!r}: ma.{kind}(layout={layout!r})}}" if kind else f"pass layout={layout!r}"
+    return f"pass fields={{{what!r}: ma.{kind}layout={layout!r})}}" if kind else f"pass layout={layout!r}"
 
 
 @_xp.trace_constant

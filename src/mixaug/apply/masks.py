@@ -112,7 +112,7 @@ def shares(
     the output.
     """
     if is_soft(xp, m, layout, num_classes):
-        return _blended(xp, m, source, index, region, drawn_for, layout, num_classes, ignore_index)
+        return _blended(xp, m, source, index, region, drawn_for, layout, axes, num_classes, ignore_index)
     if num_classes is None:
         raise ValueError(
             "masks: expected num_classes for soft masks of class ids, got none; pass num_classes=, as in "
@@ -162,10 +162,14 @@ def _blended(
     region: Region,
     drawn_for: Size,
     layout: Layout,
+    axes: str,
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
-    """float32 of the shape of m, the shares of classes: sum_k w[k] * m[index[k]]."""
+    """float32 of the shape of m, the shares of classes: sum_k w[k] * m[index[k]]; with a channel axis in any case."""
+    if "c" not in layout.axes and num_classes in (None, 1):  # the share of one class
+        place, layout = axes.index("c"), layout._replace(axes=axes)
+        m, source = (x if x is None else x[(*[slice(None)] * place, None)] for x in (m, source))
     if "c" not in layout.axes or layout.channels(m) not in (num_classes or layout.channels(m), None):
         raise ValueError(
             f"masks: expected a channel for each of {num_classes or 'the'} classes beside soft=True, got {xp.dtype(m)} "
@@ -250,12 +254,12 @@ def _check_place(xp: Library, m: Array, source: Array | None, index: Array, draw
     rows.check(xp, m, source, index, "masks")
 
 
-def check_ids(dtype: str, what: str = "masks", way: str = "mix.images(m, layout=...)") -> None:
+def check_ids(dtype: str, what: str = "masks", way: str = "call mix.masks(m, soft=True)") -> None:
     """Refuse masks that are no class ids."""
     if dtype not in DTYPES:
         raise TypeError(
             f"{what}: expected class ids of an integer dtype or bool, got {dtype}; cast them to ids, such as "
-            f"(m > 0).astype('uint8'), or blend them as images by {way}"
+            f"(m > 0).astype('uint8'), or, for shares of classes, {way}"
         )
 
 
