@@ -53,7 +53,9 @@ def mixed(
             draws anew, and the same program gives the same stream again.
         graph: whether to mix by operations of a graph, which can be saved or sent to another process, as `tf.data`'s
             service does. By default batches are mixed by the kernels that NumPy arrays are, several times as fast.
-        batched: True if elements are batches whose shapes look like those of single samples, which are refused.
+        batched: True if elements are batches whose shapes look like those of single samples, which are refused. Images
+            of 4 axes, all fields of one length, are a batch unless their layout has 5: a single clip (t, h, w, c)
+            beside frame masks (t, h, w) is refused only with `fields={"images": ma.Images(layout="nthwc")}`.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for
             `ma.mix_batch`.
