@@ -107,6 +107,13 @@ def _guide(beside: AllFields, rule: Rule) -> tuple[Any, Any]:
     return beside[find(beside, str(rule.guide), "rule")]
 
 
+def _guided(labels: Labels, fields: Mapping[str, Any]) -> Labels:
+    """Labels whose rule knows the layout of the masks that it depends on."""
+    rule = label_rules.rule(labels.rule)
+    guide = None if rule.guide is None else fields[find(fields, rule.guide, "rule")]
+    return replace(labels, rule=rule.settled(guide.layout, guide.spatial)) if isinstance(guide, Masks) else labels
+
+
 def find(fields: Mapping[str, Any], name: str, what: str) -> str:
     """The path of the one field of that name."""
     found = [path for path in fields if _is_called(path, name)]
@@ -535,6 +542,7 @@ def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") ->
         if isinstance(kind, Masks):
             fields[name] = kind.settled(name, held[name], axes, like)
             sizes.append(fields[name].size(held[name]))
+    fields = {name: _guided(kind, fields) if isinstance(kind, Labels) else kind for name, kind in fields.items()}
     if not sizes:
         raise ValueError(f"expected an image field to draw for, got {quoted(held)}; name one in fields=")
     return fields, sizes[0]

@@ -7,7 +7,7 @@ the texts of those here. A new rule is one frozen dataclass that derives from `R
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, ClassVar, Protocol
 
@@ -45,6 +45,10 @@ class Rule:
         """The name of the field that the weights depend on, beside lam; None: no other."""
         return None
 
+    def settled(self, layout: str | None, spatial: str | None) -> Rule:  # noqa: ARG002 - of every rule
+        """The rule for a guide of that layout, where it says none itself."""
+        return self
+
     def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - of every rule
         """float32 (k, n): how much the label of each source counts."""
         return mix.lam
@@ -81,20 +85,27 @@ class Visible(Rule):
 
     Args:
         foreground: the name of a bool field (n, *size): where in each image its object is.
+        layout, spatial: those of the foreground, as for `ma.Masks`; by default as its field says.
 
     arXiv 2606.04820 (2026), "OA-CutMix".
     """
 
     foreground: str = "foreground"
+    layout: str | None = None
+    spatial: str | None = None
 
     @property
     def guide(self) -> str | None:
         """The foreground."""
         return self.foreground
 
+    def settled(self, layout: str | None, spatial: str | None) -> Rule:
+        """The rule for a foreground of that layout."""
+        return self if self.layout else replace(self, layout=layout, spatial=spatial)
+
     def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:
         """The visible foreground of each source over that of all."""
-        return mix.visible(guide, source=guide_source).lam
+        return mix.visible(guide, layout=self.layout, spatial=self.spatial, source=guide_source).lam
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ def rule(what: Any) -> Rule:
     Example:
         >>> import mixaug as ma
         >>> ma.label_rules.rule("visible")
-        Visible(foreground='foreground')
+        Visible(foreground='foreground', layout=None, spatial=None)
     """
     if isinstance(what, Rule):
         return what

@@ -221,7 +221,8 @@ class Mix:
             source: the labels that the sources are rows of, where that is not y.
             rule: a text, or a value of `ma.label_rules`.
             binary: True for labels 0 and 1, (n,) or (n, 1), that a sigmoid is trained with: the output is (n, 1).
-            guide: what the rule depends on beside lam. For "visible" bool (n, *size), the foreground of the images.
+            guide: what the rule depends on beside lam. For "visible" bool (n, *size), the foreground of the images, of
+                the layout that `ma.label_rules.Visible` says.
             guide_source: the guide that the sources are rows of, where that is not `guide`.
 
         Returns:
@@ -245,14 +246,24 @@ class Mix:
         return labels.mix(xp, y, source, self.index, weights, num_classes, kind.greatest, binary)
 
     @_xp.no_autograph
-    def visible(self, foreground: Array, *, source: Array | None = None) -> Visible:
+    def visible(
+        self,
+        foreground: Array,
+        *,
+        layout: str | None = None,
+        spatial: str | None = None,
+        source: Array | None = None,
+    ) -> Visible:
         """How much of what can be seen of the foreground is of each source, and whose cannot be seen at all.
 
             seen[k] = sum over the pixels of pixel_weights()[k] * source[index[k]]
             lam = seen / sum_k seen[k], and the plain shares where nothing is to be seen
 
         Args:
-            foreground: bool (n, *size), where in each image its object is; of the images' size or of another.
+            foreground: bool (n, *size), where in each image its object is; of the images' size or of another; with a
+                channel axis of length 1 or without.
+            layout: as for `masks`.
+            spatial: as there.
             source: the foreground that the sources are rows of, where that is not `foreground`.
 
         Returns:
@@ -273,7 +284,7 @@ class Mix:
         arXiv 2606.04820 (2026), "OA-CutMix", weighs the labels of CutMix so; this does for every recipe.
         """
         xp, mix = self._beside(foreground=foreground, source=source)
-        return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix.size)
+        return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix.size, layout, spatial)
 
     @_xp.no_autograph
     def values(self, y: Array, *, source: Array | None = None) -> Array:

@@ -33,6 +33,8 @@ def visible(
     lam: Array,
     region: Region,
     drawn_for: Size,
+    layout: str | None = None,
+    spatial: str | None = None,
 ) -> Visible:
     """The visible foreground of each source over that of all."""
     if xp.dtype(foreground) != "bool":
@@ -40,18 +42,22 @@ def visible(
             f"foreground: expected bools, got {xp.dtype(foreground)}; compare ids with the background's, as in m != 0"
         )
     rows.check(xp, foreground, source, index, "foreground")
-    layout = of_masks(foreground, None, None, len(drawn_for), what="foreground")
-    foreground, source = (x if x is None else masks.without_channel(x, layout) for x in (foreground, source))
-    axes = tuple(range(1, len(foreground.shape)))
+    axes = of_masks(foreground, layout, spatial, len(drawn_for), what="foreground")
+    images.check_size(xp, foreground, drawn_for, axes, "foreground")
+    foreground, source = (x if x is None else masks.without_channel(x, axes) for x in (foreground, source))
+    form = axes._replace(axes=axes.axes.replace("c", "")).whole
+    foreground, source = (x if x is None else form.view(xp, x) for x in (foreground, source))
+    region, drawn_for = form.region(xp, region, drawn_for, foreground)
+    pixels = tuple(range(1, len(foreground.shape)))
     here = scaled(xp, region, drawn_for, xp.shape(foreground)[1:])
     sources = rows.gather(xp, foreground, source, index)
     shown = images.shown(xp, sources, region, here, drawn_for, None)
     weights = masks.weights_of(xp, here, foreground)
-    seen = [xp.total(weight * xp.cast(x, "float32"), axes) for weight, x in zip(weights, shown, strict=True)]
+    seen = [xp.total(weight * xp.cast(x, "float32"), pixels) for weight, x in zip(weights, shown, strict=True)]
     areas = rows.merge(xp, index, xp.stack(seen))
     total = xp.reshape(xp.total(areas, (0,)), (1, -1))
     nothing = total <= 0
-    whole = xp.stack([xp.total(x, axes) for x in sources])
+    whole = xp.stack([xp.total(x, pixels) for x in sources])
     return Visible(
         xp.where(nothing, lam, areas / xp.maximum(total, xp.maximum(areas, 1e-30))),
         (lam > 0) & (whole > 0) & (areas <= 0),
