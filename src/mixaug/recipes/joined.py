@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._xp import trace_constant
 from .recipe import Recipe
-from .text import plain
+from .text import plain, unknown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -60,6 +61,24 @@ class Joined:
             f"{GROUP}: expected {expected} in {self.point.value} of {self.distribution}, got {came}; "
             f"{way_out} {self.distribution}, or uninstall it"
         )
+
+
+@trace_constant
+def load(name: str, taken: tuple[str, ...]) -> type[Recipe]:
+    """The recipe of that name of another distribution.
+
+    Args:
+        name: in any case, with or without underscores.
+        taken: names that they may not have.
+
+    Raises:
+        ValueError: if there is none, or it cannot be used.
+    """
+    others = find(taken)
+    for other, joined in others.items():
+        if plain(other) == plain(name):
+            return joined.load()
+    raise unknown(name, (*taken, *others))
 
 
 def find(taken: Iterable[str]) -> dict[str, Joined]:

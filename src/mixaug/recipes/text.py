@@ -13,6 +13,7 @@ from ..hints import meant_option, other_name
 from .recipe import Recipe
 
 Make: TypeAlias = Callable[..., Recipe]
+Other: TypeAlias = Callable[[str, tuple[str, ...]], Make]
 
 MAX_CHARACTERS = 100_000  #: of a text
 MAX_BRACKETS = 100  #: that are open at once
@@ -25,21 +26,20 @@ _TOKEN = re.compile(
 )
 
 
-def parse(
-    text: str, known: Mapping[str, Make], others: Callable[[], Mapping[str, Callable[[], Make]]] = dict
-) -> Recipe:
+def parse(text: str, known: Mapping[str, Make], other: Other, checks: bool = True) -> Recipe:
     """The recipe that a text names, with names in any case and with or without underscores.
 
     Args:
         text: what to read.
         known: what each name makes.
-        others: called where a name is not among these: what gives the maker of each further name.
+        other: what a name makes that is not among these, whose names it is handed; it raises for an unknown one.
+        checks: whether options are looked at before they are handed on.
     """
     if not isinstance(text, str):
         raise TypeError(f'recipe: expected a text such as "cutmix(alpha=1.0)", got {short(text)}')
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"recipe: expected a text of at most {MAX_CHARACTERS} characters, got {len(text)}")
-    reader = _Reader(text, known, others)
+    reader = _Reader(text, known, other, checks)
     recipe = reader.value()
     if reader.kind != "end":
         reader.refuse_form()
@@ -55,13 +55,11 @@ class _Option(str):
 class _Reader:
     """Reads a text from left to right; `kind` and `token` are what comes next."""
 
-    def __init__(
-        self, text: str, known: Mapping[str, Make], others: Callable[[], Mapping[str, Callable[[], Make]]]
-    ) -> None:
+    def __init__(self, text: str, known: Mapping[str, Make], other: Other, checks: bool) -> None:
         self.text, self.place, self.depth, self.kind, self.token = text, 0, 0, "", ""
         self.names = tuple(known)
         self.known = {plain(name): make for name, make in known.items()}
-        self.others = others
+        self.other, self.checks = other, checks
         self.next()
 
     def next(self) -> str:
@@ -166,7 +164,13 @@ class _Reader:
 
     def make(self, name: str, args: list[Any], options: dict[str, Any]) -> Recipe:
         """Call the maker of that name."""
-        make = self.known.get(plain(name)) or self._other(name)
+        make = self.known.get(plain(name)) or self.other(name, self.names)
+        if self.checks:
+            self.check_options(name, make, args, options)
+        return make(*args, **options)
+
+    def check_options(self, name: str, make: Make, args: list[Any], options: dict[str, Any]) -> None:
+        """Raise a ValueError for options that a maker does not take."""
         signature = inspect.signature(make)
         try:
             signature.bind(*args, **options)
@@ -176,16 +180,12 @@ class _Reader:
             hints = [meant_option(option, signature.parameters).replace("ma.", "") for option in unknown[:1]]
             sentence = "; ".join([f"recipe: {name} takes ({takes}), {error} in {short(self.text)}", *hints])
             raise ValueError(sentence) from None
-        return make(*args, **options)
 
-    def _other(self, name: str) -> Make:
-        """What makes a recipe of a name that is not among the known ones."""
-        others = self.others()
-        for other, load in others.items():
-            if plain(other) == plain(name):
-                return load()
-        names = sorted((*self.names, *others), key=plain)
-        raise ValueError(f"recipe: {short(name)} is not known{_nearest(name, names)}; known are {', '.join(names)}")
+
+def unknown(name: str, names: Sequence[str]) -> ValueError:
+    """The error for a name that is not among those known."""
+    names = sorted(names, key=plain)
+    return ValueError(f"recipe: {short(name)} is not known{_nearest(name, names)}; known are {', '.join(names)}")
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:

@@ -1,0 +1,66 @@
+"""A recipe's text inside `torch.compile`: it is read while the code is traced, or refused by its own sentence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import mixaug as ma
+from test_joined import RECIPE, joined  # noqa: F401 - a fixture
+
+X, Y = torch.rand(4, 3, 8, 8), torch.arange(4)
+TEXTS = [
+    "cutmix", "one_of(MixUp(alpha=0.2), cutmix, weights=(1, 2))", "mixup(alpha=(1.0, 2.0))", "sometimes(0.5, fmix)",
+    "schedule({0: cutmix, 3: identity})", "per_batch(mosaic)", "cut_mix(placement='inside')",
+]  # fmt: skip
+
+
+def doors(text):
+    def batch(x, y, step):
+        return ma.mix_batch(text, (x, y), key=(0, 0, step), num_classes=4)
+
+    def read(x, y, step):
+        return ma.recipe(text)(x, y, key=(0, 0, step), num_classes=4)
+
+    return batch, read
+
+
+def compiled(function, fullgraph=True):
+    torch._dynamo.reset()
+    return torch.compile(function, fullgraph=fullgraph, backend="aot_eager")
+
+
+def assert_as_eager(text) -> None:
+    for function in doors(text):
+        for got, want in zip(compiled(function)(X, Y, torch.tensor(3)), function(X, Y, 3), strict=True):
+            torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_is_read_in_compiled_code(text):
+    assert_as_eager(text)
+
+
+def test_a_text_of_another_distribution_is_read_in_compiled_code(joined):  # noqa: F811
+    joined("swirls", "swirl = swirls:Swirl", RECIPE)
+    assert_as_eager("one_of(swirl(strength=2), swirl)")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cutmx", "recipe: 'cutmx' is not known, did you mean cutmix"),
+        ("cutmix(aplha=1)", "recipe: cutmix takes .* in 'cutmix.aplha=1.'; did you mean alpha="),
+        ("cutmix(", "recipe: expected a form such as "),
+        ("cutmix(alpha=-1)", "CutMix alpha: expected a finite number of 1e-09"),
+        ("", "recipe: expected a form such as "),
+    ],
+)
+def test_a_text_that_is_none_is_refused_by_its_sentence(text, sentence):
+    for function in doors(text):
+        with pytest.raises(Exception, match=sentence):
+            compiled(function)(X, Y, torch.tensor(3))
+        with pytest.raises(Exception, match=sentence):
+            compiled(function, fullgraph=False)(X, Y, torch.tensor(3))
+        with pytest.raises(ValueError, match=sentence):
+            function(X, Y, 3)
