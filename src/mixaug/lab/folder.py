@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .. import files
+from ..keys import draw_version
 from .config import Config, option
 from .errors import LabError
 
@@ -25,7 +26,7 @@ Line: TypeAlias = dict[str, Any]  # what epochs.jsonl says of an epoch
 
 
 def admit(config: Config, out: Path, resume: bool) -> None:
-    """Refuse a folder that holds something else."""
+    """Refuse a folder that holds something else, or a run whose mixes were drawn otherwise."""
     if not resume:
         with writing(out):
             held = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
@@ -37,6 +38,23 @@ def admit(config: Config, out: Path, resume: bool) -> None:
     if name := there.difference(config):
         came = f"{option(name)} {getattr(config, name)} instead of {getattr(there, name)}"
         raise LabError(f"expected the configuration of {out}, got {came}: leave it as it was, or choose another --out")
+    _check_draws(out / "versions.json")
+
+
+def _check_draws(path: Path) -> None:
+    """Refuse a run of another `ma.draw_version`, whose next epochs would be mixed otherwise than its first ones."""
+    if not path.exists():  # stopped before anything was drawn
+        return
+    try:
+        versions = json.loads(path.read_text(encoding="utf-8"))
+        drawn = versions.get("draw_version")
+    except (OSError, ValueError, AttributeError) as error:
+        raise LabError(f"{path} cannot be used ({error}): restore it, or start anew with another --out") from error
+    if drawn != draw_version:
+        raise LabError(
+            f"expected a run of draw version {draw_version} in {path.parent}, got {drawn}: go on with mixaug "
+            f"{versions.get('mixaug')}, which it began with, or start anew with another --out"
+        )
 
 
 @contextmanager

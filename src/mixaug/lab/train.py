@@ -59,8 +59,8 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         progress: is told how it goes.
 
     Raises:
-        LabError: `out` cannot be written, holds something already (without `resume`) or a run of another configuration,
-            is damaged or in use; the data or the model do not exist; the loss is no longer finite.
+        LabError: `out` cannot be written, holds something already (without `resume`) or a run of another configuration
+            or `ma.draw_version`, is damaged or in use; the data or the model do not exist; the loss is not finite.
     """
     admit(config, out, resume)
     progress = progress or Progress()
@@ -113,6 +113,7 @@ def _versions() -> str:
     backend = keras.backend.backend()
     versions = {
         "mixaug": mixaug.__version__,
+        "draw_version": mixaug.draw_version,
         "keras": keras.__version__,
         "backend": backend,
         backend: import_module(backend).__version__,
