@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 
 import numpy as np
@@ -58,6 +61,28 @@ def test_the_pictures_of_recipes_are_what_the_code_draws_now():
     held = sorted((PROJECT / "docs" / "recipes").iterdir())
     assert held == sorted([*MAKER.pictures(), PROJECT / "docs" / "recipes" / "run.json"])
     assert sum(path.stat().st_size for path in held) < 1_500_000
+
+
+def test_the_picture_of_the_readme_is_what_its_command_draws_now(tmp_path):
+    """Up to how letters are smoothed, as above."""
+    command = re.search(r"<sub>`mixaug (.*)`", (PROJECT / "README.md").read_text())[1]
+    program = [sys.executable, "-c", "from mixaug.cli import main; main()"]
+    subprocess.run([*program, *shlex.split(command), "--out", str(tmp_path / "preview.png")], check=True)
+    held = PROJECT / "docs" / "preview.png"
+    with Image.open(held) as one, Image.open(tmp_path / "preview.png") as other:
+        assert one.size == other.size, f"run: mixaug {command} --out docs/preview.png"
+        got, want = (np.asarray(image.convert("RGB"), float) for image in (one, other))
+    assert np.abs(got - want).mean() < 0.5, f"run: mixaug {command} --out docs/preview.png"
+    assert held.stat().st_size < 300_000
+
+
+def test_the_readme_names_whom_the_bundled_images_are_of():
+    last = (PROJECT / "README.md").read_text().partition("The bundled images")[2]
+    licences = [path.read_text() for path in (ROOT / "lab").glob("*/LICENSE")]
+    assert len(licences) == 2
+    for owner in ("Zalando SE", "NASA", "SpaceX", "Rachel Michetti", "Stefan van der Walt"):
+        assert owner in last
+        assert any(owner in licence for licence in licences)
 
 
 def test_commands_of_the_readme_are_in_the_makefile():
