@@ -36,7 +36,6 @@ TASK = "classification, segmentation or image2image; the first that the data hav
 CLASSES = "The names of mask ids 0, 1, ... in folders:, with commas between."
 IGNORE = "The id of mask pixels in folders: that say nothing."
 OUT = Path("mixaug-compare")
-CLOSED = 141  #: exit status where the reader of the output has gone, as a shell has it: 128 + SIGPIPE
 RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; `mixaug recipes` lists them.'
 
 
@@ -77,8 +76,6 @@ def _one_sentence() -> Iterator[None]:
     """Every error that a person can mend is one sentence; what is left over is a bug and shows its traceback."""
     try:
         yield
-    except BrokenPipeError:
-        sys.exit(CLOSED)
     except (LabError, OSError) as error:
         sys.exit(f"mixaug: {error}")
 
