@@ -27,5 +27,5 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_child_of_a_process_that_compiles_does_not_hang(tmp_path):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", CODE], env=env, timeout=300, capture_output=True)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", CODE], env=env, timeout=1800, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-500:]
