@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from . import _xp
+from . import _xp, keys
 from ._xp import Array
 from .batch import Batch, Options, check_labels, mix_batch
 from .class_weights import ClassWeights, plain
@@ -257,6 +257,14 @@ def _as_tensor(x: Array) -> Array:
     return keras.ops.convert_to_tensor(x) if xp is None or xp.name == "numpy" else x
 
 
+def _replicas() -> tuple[Array, ...]:
+    """The number of this replica, if a strategy of TensorFlow has several."""
+    if keras.backend.backend() != "tensorflow":
+        return ()
+    replica: tuple[Array, ...] = import_module(".tf", __package__).replica()
+    return replica
+
+
 def _settled(batch: Batch, fields: Fields | None) -> Fields:
     """What each field is, in the layout of Keras' configuration unless the field says another."""
     like = "nhwc" if keras.config.image_data_format() == "channels_last" else "nchw"
@@ -282,11 +290,11 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         options: as for any Keras layer.
 
     The step is the input "step" (a scalar integer) where there is one, else the visible weight `step`, which counts the
-    calls. An input "epoch" beside it makes the key (seed, epoch, step), for recipes that change over time. Under
-    parallel map calls the count is taken in any order: `ma.tf.mixed` is the reproducible way there. In a `ds.map` the
-    layer works whatever the backend is; under another one than TensorFlow it counts on its own there, from 0. With
-    `training=False` samples pass unmixed, and labels become one row of weights a sample all the same. Channels are
-    where `keras.config.image_data_format()` says.
+    calls in training. Replicas of a `tf.distribute` strategy draw different mixes. An input "epoch" beside it makes the
+    key (seed, epoch, step), for recipes that change over time. Under parallel map calls the count is taken in any
+    order: `ma.tf.mixed` is the reproducible way there. In a `ds.map` the layer works whatever the backend is; under
+    another one than TensorFlow it counts on its own there, from 0. With `training=False` samples pass unmixed, and
+    labels become one row of weights a sample all the same. Channels are where `keras.config.image_data_format()` says.
 
     Raises:
         TypeError, ValueError: what is no recipe.
@@ -326,15 +334,16 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
         """The mixed batch; `inputs` may hold a "step" and an "epoch" beside its fields."""
         batch = keras.tree.map_structure(_as_tensor, inputs)
         step, epoch = (batch.pop(name, None) if isinstance(batch, dict) else None for name in ("step", "epoch"))
-        if step is None:
-            step = self._counted(batch)
         check_labels(batch, self.recipe if training else identity(), self.fields)
         fields = _settled(batch, self.fields)
         options = Options(num_classes=self.num_classes, fields=fields, return_mix=self.return_mix)
         options["class_weights"] = self.class_weights
-        key = (self.seed, step) if epoch is None else (self.seed, epoch, step)
         if not training:
-            return mix_batch(identity(), batch, key=key, **options)
+            return mix_batch(identity(), batch, key=(self.seed, 0), **options)
+        step = self._counted(batch) if step is None else step
+        key = keys.make((self.seed, step) if epoch is None else (self.seed, epoch, step))
+        for replica in _replicas():
+            key = keys.fold_in(key, replica)
         options |= {"include_clean": self.include_clean, "copies": self.copies}
         return mix_batch(self.recipe, batch, key=key, **options)
 

@@ -6,6 +6,8 @@ Batch i of a pass is mixed under the key (seed, epoch, i), and single samples ar
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -42,7 +44,7 @@ def mixed(
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Mix each batch of a batched dataset of pairs, triples or dicts.
 
-        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i))
+        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i)), or (seed, epoch, task, i) if TF_CONFIG has several
 
     Args:
         recipe: what to mix by.
@@ -302,7 +304,25 @@ def _keyed(
 
 
 def _of_epoch(seed: int, epoch: tf.Tensor) -> keys.Key:
-    return keys.make((seed, epoch))._replace(epoch=epoch)
+    key = keys.make((seed, epoch))._replace(epoch=epoch)
+    for task in _task():
+        key = keys.fold_in(key, task)
+    return key
+
+
+def replica() -> tuple[Any, ...]:
+    """The number of this replica, if the strategy that calls this has several."""
+    context = tf.distribute.get_replica_context()
+    return () if context is None or context.num_replicas_in_sync == 1 else (context.replica_id_in_sync_group,)
+
+
+def _task() -> tuple[int, ...]:
+    """The number of this process among those that train together, if TF_CONFIG says that there are several."""
+    config = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    chiefs, workers = (len(config.get("cluster", {}).get(kind, ())) for kind in ("chief", "worker"))
+    if chiefs + workers < 2 or config["task"]["type"] not in ("chief", "worker"):
+        return ()
+    return (int(config["task"]["index"]) + (chiefs if config["task"]["type"] == "worker" else 0),)
 
 
 def counting() -> Callable[[], tf.Tensor]:

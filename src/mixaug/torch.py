@@ -284,6 +284,10 @@ class StepSampler(data.Sampler):  # type: ignore[misc]
     def _is_last(self) -> bool:
         raise NotImplementedError
 
+    def _count(self) -> int | None:
+        """How many steps an epoch has, if that is certain."""
+        raise NotImplementedError
+
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next pass is; in the middle of one that was loaded, this leaves it there."""
         if epoch != self.epoch or self._begun:
@@ -299,10 +303,12 @@ class StepSampler(data.Sampler):  # type: ignore[misc]
         Raises:
             ValueError: if `state` is no state of a sampler of so many steps.
         """
-        last = len(self) - 1
-        if set(state) != {"epoch", "step"} or not 0 <= state["step"] <= last or state["epoch"] < 0:
+        count = self._count()
+        steps = "a step of 0 or more" if count is None else f"a step in 0..{count - 1}"
+        fits = set(state) == {"epoch", "step"} and state["epoch"] >= 0 and state["step"] >= 0
+        if not fits or (count is not None and state["step"] >= count):
             raise ValueError(
-                f"expected an epoch and a step in 0..{last}, got {dict(state)}; "
+                f"expected an epoch and {steps}, got {dict(state)}; "
                 "load the state of a loader of this dataset and batch size"
             )
         self.epoch, self.step, self._begun = state["epoch"], state["step"], False
@@ -377,6 +383,9 @@ class EpochSampler(StepSampler):
     def _is_last(self) -> bool:
         return self.step + 1 == len(self)
 
+    def _count(self) -> int | None:
+        return len(self)
+
 
 class IndexSampler(StepSampler):
     """Batches of the rows that another sampler draws, each mixed within itself.
@@ -423,6 +432,9 @@ class IndexSampler(StepSampler):
 
     def _is_last(self) -> bool:
         return (self.epoch, self.step) == self._last
+
+    def _count(self) -> int | None:  # the length of a sampler may be missing, or no more than a guess
+        return None
 
     def begin(self) -> None:
         """A pass begins, with the same epoch there."""
@@ -679,11 +691,8 @@ class MixingCollate:
     persistent ones too.
 
     Raises:
-        TypeError, ValueError: if the recipe or `smoothing` is none, or there are no labels to be smoothed.
-
-    Raises:
         TypeError: if `recipe` is no recipe.
-        ValueError: if `recipe` has a `ma.schedule`.
+        ValueError: if `recipe` has a `ma.schedule`, `smoothing` is not in [0, 1), or there are no labels to smooth.
 
     Example:
         >>> import mixaug as ma, torch
