@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils.data import BatchSampler, RandomSampler, TensorDataset, WeightedRandomSampler
+from torch.utils.data import BatchSampler, RandomSampler, Sampler, TensorDataset, WeightedRandomSampler
 from torch.utils.data.distributed import DistributedSampler
 
 import mixaug as ma
@@ -65,3 +65,38 @@ def test_the_epoch_is_passed_on():
 def test_what_contradicts_a_sampler_is_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence + ".*; leave it out"):
         ma.torch.loader(ma.MixUp(), DATA, 3, num_classes=2, **options)
+
+
+class Turned(Sampler):
+    """Rows that follow from the epoch that it is told."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __iter__(self):
+        return iter((torch.arange(100) + self.epoch).remainder(100).tolist())
+
+    def __len__(self):
+        return 100
+
+
+def test_a_state_that_is_loaded_is_passed_on_to_the_sampler():
+    """Its own epoch is not in the state."""
+    sampler = Turned()
+    loader = ma.torch.loader(ma.identity(), DATA, 10, num_classes=2, sampler=sampler)
+    loader.load_state_dict({"epoch": 7, "step": 1})
+    assert sampler.epoch == 7
+    rows = torch.cat([image for image, _ in loader])[:, 0, 0, 0].int().tolist()
+    assert rows == [(row + 7) % 100 for row in range(10, 100)]
+
+
+def test_a_batch_is_mixed_as_any_batch_of_those_rows_is():
+    """Rows that are drawn several times have a draw of their own each."""
+    rows = [5, 95, 5, 95, 7, 5, 5, 91]
+    loader = ma.torch.loader(ma.MixUp(), DATA, 8, num_classes=2, sampler=rows, seed=4)
+    ((images, labels),) = loader
+    want = ma.mix_batch(ma.MixUp(), DATA[rows], key=(4, 0, 0), num_classes=2)
+    torch.testing.assert_close(images, want[0])
+    torch.testing.assert_close(labels, want[1])
