@@ -77,6 +77,13 @@ def test_binary_labels_have_two_weights():
     np.testing.assert_allclose(weights, seen(images) @ np.where(bits, 5, 1), atol=1e-5)
 
 
+@pytest.mark.parametrize("given", [[1.0], [1.0, 2.0, 3.0], {0: 1.0}])
+def test_binary_labels_with_another_number_of_weights_are_refused(given):
+    fields = {"labels": ma.Labels(binary=True)}
+    with pytest.raises(ValueError, match=r"class_weights: expected (2 weights|a weight for each class 0\.\.1)"):
+        ma.mix_batch(RECIPE, (IMAGES, IDS == 1), key=KEY, fields=fields, class_weights=given)
+
+
 def test_labels_per_source_have_weights_too():
     fields = {"labels": ma.PerSource()}
     images, (_, lam), weights = ma.mix_batch(RECIPE, (IMAGES, IDS), key=KEY, fields=fields, class_weights=TABLE)
