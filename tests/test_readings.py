@@ -62,7 +62,9 @@ CASES = [
 def test_the_likely_reading_comes_first_and_every_way_out_works(library, place, part):
     x, likely = PARTS[part]
     batch = ma.tree.each(PLACES[place](x), lambda _, leaf: ways.MAKE[library](leaf))
-    with pytest.raises(ValueError, match=r"say what it is|a known name, or what it is in fields=, got neither") as raised:
+    with pytest.raises(
+        ValueError, match=r"say what it is|a known name, or what it is in fields=, got neither"
+    ) as raised:
         mix(batch)
     ways_out = readings(str(raised.value), place)
     assert ways_out[0] == likely
