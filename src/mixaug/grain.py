@@ -17,6 +17,7 @@ from .fields import Fields
 from .hints import known_options
 from .mix import Mix, joined
 from .recipes import Recipe, check_recipe
+from .recipes.combine import check_item_recipe
 
 
 @known_options()
@@ -60,14 +61,16 @@ def mixed(
         >>> len(mixed), mixed[0][0].shape, mixed[0][1].shape
         (5, (4, 8, 8, 3), (4, 10))
     """
-    recipe = check_recipe("recipe", recipe)
+    way_out = "mix batches, ds.batch(32).map_with_index(lambda i, batch: ma.mix_batch(recipe, batch, key=(seed, i)))"
+    recipe = check_item_recipe("mixed", check_recipe("recipe", recipe), way_out)
     if not isinstance(ds, grain.MapDataset):
         raise TypeError(
             f"mixed: expected a grain.MapDataset, which has elements by index, got {type(ds).__name__}; "
             "mix the batches of an iterable one with ma.mixed"
         )
     if not 0 < len(ds) < sys.maxsize:
-        raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; repeat it after it is mixed")
+        way_out = "repeat it after it is mixed" if len(ds) else "fill it first"
+        raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; {way_out}")
     if num_classes is not None:
         loss_advice.say("jax")
     options = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix, "class_weights": class_weights}

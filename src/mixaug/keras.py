@@ -17,7 +17,7 @@ from .batch import Batch, Options, check_labels, mix_batch
 from .class_weights import ClassWeights, plain
 from .epoch import Source
 from .fields import Fields, read, resolve, settle, written
-from .hints import known_options
+from .hints import known_options, short
 from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole
@@ -88,7 +88,9 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._source: Source | _Wrapped
         if isinstance(x, keras.utils.PyDataset):
             if y is not None or batch_size is not None:
-                raise ValueError("x: a PyDataset brings its own labels and batches; pass only the recipe beside it")
+                raise ValueError(
+                    "x: expected no y and batch_size beside a PyDataset, which has its own, got one; leave them out"
+                )
             self._source = _Wrapped(x, recipe, seed, mixing)
         elif y is None:
             raise TypeError(
@@ -241,7 +243,14 @@ def _take_any_tensors(layer: keras.layers.Layer) -> None:
 def _as_tensor(x: Array) -> Array:
     """NumPy's arrays, and what is none, as the backend's tensors; those of the libraries as they are."""
     xp = _xp.find(x)
-    return keras.ops.convert_to_tensor(x) if xp is None or xp.name == "numpy" else x
+    if xp is not None and xp.name != "numpy":
+        return x
+    try:
+        return keras.ops.convert_to_tensor(x)
+    except Exception:  # each backend raises its own
+        raise TypeError(
+            f"inputs: expected tensors, or arrays to make them of, got {short(x)}; convert it first"
+        ) from None
 
 
 def _settled(batch: Batch, fields: Fields | None) -> Fields:
