@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_OUT ?= out/demo
 DEMO_ARGS ?= --epochs 3
 
-.PHONY: help setup demo test lint format check golden recipes wrong-inputs bench bench-short
+.PHONY: help setup demo test fuzz fuzz-workers lint format check golden recipes wrong-inputs bench bench-short
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -25,6 +25,12 @@ demo: setup  ## mix real images, train with and without mixing, name the files t
 
 test: setup  ## run the tests, the examples in docstrings among them
 	$(BIN)/python -m pytest -n 2 -q
+
+fuzz: setup  ## random batches through every door: make fuzz FUZZ_ARGS="--cases 100000 --seed 1"
+	$(BIN)/python tests/fuzz_doors.py $(FUZZ_ARGS)
+
+fuzz-workers: setup  # the same with workers, forks and damaged caches, 300 cases
+	$(BIN)/python tests/fuzz_workers.py $(FUZZ_ARGS)
 
 lint: setup  ## formatting, lint, types
 	$(BIN)/ruff format --check

@@ -90,7 +90,7 @@ def test_fields_of_other_names_and_with_options():
             TypeError,
             "labels: expected an array of NumPy, TensorFlow, PyTorch or JAX, got list",
         ),
-        ((IMAGES, LABELS), {}, ValueError, "class ids need num_classes"),
+        ((IMAGES, LABELS), {}, ValueError, "expected num_classes for class ids"),
         ((IMAGES, np.int64(3)), {"num_classes": N}, ValueError, "labels: expected a batch, rows on the first axis"),
         (
             (IMAGES[0, 0, 0], LABELS[:3]),
@@ -271,10 +271,10 @@ def test_a_bank_of_any_library_gives_what_numpys_gives(library):
         (
             {"bank": (IMAGES, LABELS), "pairing": ma.pairing.Roll()},
             TypeError,
-            "bank: expected no pairing and no dataset beside it; it says where sources come from",
+            "bank: expected nothing else to say who is mixed with whom, got a pairing; leave one of them out",
         ),
-        ({"copies": 0}, ValueError, "copies: expected a whole number of 1 or more, got 0"),
-        ({"copies": 1.5}, ValueError, "copies: expected a whole number of 1 or more, got 1.5"),
+        ({"copies": 0}, ValueError, "copies: expected a whole number of 1 or more and at most 1024, got 0"),
+        ({"copies": 1.5}, ValueError, "copies: expected a whole number of 1 or more and at most 1024, got 1.5"),
     ],
 )  # fmt: skip
 def test_options_that_are_refused(options, error, sentence):

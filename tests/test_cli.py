@@ -231,7 +231,7 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["preview", "--recipe", "cutmx"], "'cutmx' is not known, did you mean cutmix"),
+        (["preview", "--recipe", "cutmx"], "got 'cutmx', did you mean cutmix"),
         (["preview", "--data", "cifar"], "got 'cifar': did you mean 'cifar10'"),
         (["preview", "--data", "folder:/nowhere/at/all"], "got /nowhere/at/all: no such folder"),
         (["preview", "--rows", "0"], "expected 1 to 100 rows, got 0"),

@@ -127,7 +127,7 @@ def test_mixed_counts_its_batches():
         ({"batch_size": 0}, ValueError, "batch_size: expected a whole number of 1 or more, got 0"),
         ({"batch_size": 2.5}, ValueError, "batch_size: expected a whole number"),
         ({"seed": 1.5}, TypeError, "key: expected integers, got 1.5"),
-        ({"num_classes": None}, ValueError, "class ids need num_classes"),
+        ({"num_classes": None}, ValueError, "expected num_classes for class ids"),
         ({"epochs": 1.5}, ValueError, "epochs: expected a whole number of 0 or more, got 1.5"),
         ({"x": np.float32(1)}, TypeError, "x: expected a NumPy array with rows"),
         ({"recipe": 3}, TypeError, "expected a recipe first, before the data, got 3"),

@@ -153,15 +153,15 @@ def test_parts_of_a_source_are_its_rows():
     [
         (NESTED, {"fields": {"nobody": "masks"}}, ValueError, "'targets/views/0': expected a known name"),
         ({"image": IMAGES}, {"fields": {"mask": "masks"}}, ValueError, "expected names among 'image', .* got 'mask'"),
-        ((IMAGES, MASKS), {"fields": ("images",)}, ValueError, "or one for each of the 2 parts of the batch, got"),
+        ((IMAGES, MASKS), {"fields": ("images",)}, ValueError, "or one for each of the 2 parts, got"),
         ({"image": IMAGES}, {"fields": ("images",)}, ValueError, "expected a dict by name"),
         ({"image": IMAGES, "x": {"mask": MASKS}}, {"fields": {"x": "masks"}}, ValueError, "say what each of these is"),
-        ({"image": IMAGES}, {"fields": {"image": 3}}, TypeError, "expected its kind, such as 'images' or ma.Images"),
+        ({"image": IMAGES}, {"fields": {"image": 3}}, TypeError, "expected its kind, got 3; pass such as"),
         (
             {"image": IMAGES, "label": IDS},
             {"fields": {"label": ma.Labels(N, rule=ma.label_rules.Visible("ground"))}},
             ValueError,
-            "rule: expected the name of one field, got 'ground'; there are 'image', 'label'",
+            "rule: expected the name of one field, got 'ground'; name one of 'image', 'label'",
         ),
         ({"image": IMAGES, "masks": MASKS.astype(float)}, {}, TypeError, "masks: expected class ids of an integer"),
         ({"image": IMAGES, "labels": ["a"] * N}, {"num_classes": 2}, TypeError, "labels: expected an array"),

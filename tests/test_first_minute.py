@@ -284,7 +284,7 @@ def test_a_text_is_taken_wherever_a_recipe_is(door):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_bad_text_raises_the_sentence_of_the_parser(door):
-    with pytest.raises(ValueError, match="recipe: 'cutmx' is not known, did you mean cutmix"):
+    with pytest.raises(ValueError, match="recipe: expected a known name, got 'cutmx', did you mean cutmix"):
         DOORS[door]("cutmx")
 
 
@@ -306,7 +306,7 @@ def test_a_recipe_of_a_text_is_torch_compiled_as_it_is_called():
 
 
 def test_a_trainer_of_hugging_face_takes_a_text():
-    with pytest.raises(ValueError, match="recipe: 'cutmx' is not known, did you mean cutmix"):
+    with pytest.raises(ValueError, match="recipe: expected a known name, got 'cutmx', did you mean cutmix"):
         ma.huggingface.MixTrainer(recipe="cutmx")
 
 

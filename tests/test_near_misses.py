@@ -330,17 +330,17 @@ MISSES = {
     ),
     "copies= of single samples": (
         lambda: ma.torch.MixedDataset(CUTMIX, PAIRS, copies=2),
-        "mix batches of them, ma.mix_batch(recipe, batch)",
+        "where batches are mixed one by one, ma.mix_batch(recipe, batch",
         lambda: ma.mix_batch(CUTMIX, (X, Y), copies=2, num_classes=N),
     ),
     "pairing= of grain.mixed": (
         lambda: ma.grain.mixed(CUTMIX, ELEMENTS, pairing=ma.pairing.Roll()),
-        "mix batches of them, ma.mix_batch(recipe, batch)",
+        "where batches are mixed one by one, ma.mix_batch(recipe, batch",
         lambda: ma.mix_batch(CUTMIX, (X, Y), pairing=ma.pairing.Roll(), num_classes=N),
     ),
     "keep_clean= of tf.mixed_zip": (
         lambda: ma.tf.mixed_zip(CUTMIX, DS, DS, keep_clean=True),
-        "mix batches of them, ma.mix_batch(recipe, batch)",
+        "where batches are mixed one by one, ma.mix_batch(recipe, batch",
         lambda: ma.mix_batch(CUTMIX, (X, Y), include_clean=True, num_classes=N),
     ),
     "data_format= of keras.MixLayer": (

@@ -324,7 +324,7 @@ def test_sample_weights_are_no_values_to_pair_by():
         (
             lambda: ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=KEY, num_classes=4, pairing=SameClass),
             TypeError,
-            r"pairing: expected one such as ma.pairing.SameClass\(\), got <class",
+            r"pairing: expected a pairing, got <class",
         ),
         (
             lambda: ma.batches(ma.CutMix(), IMAGES, LABELS, 4, num_classes=4, pairing=SameClass()),

@@ -230,7 +230,7 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
             ValueError,
             r"expected a dataset of batches, got what may be single samples",
         ),
-        (lambda: batched().apply(ma.tf.mixed(RECIPE)), ValueError, "class ids need num_classes"),
+        (lambda: batched().apply(ma.tf.mixed(RECIPE)), ValueError, "expected num_classes for class ids"),
         (
             lambda: batched().apply(ma.tf.mixed(RECIPE, num_classes=N, epoch=1.5)),
             TypeError,

@@ -28,16 +28,17 @@ from .fields import (
     resolve,
     settle,
 )
-from .hints import known_options
+from .hints import known_options, short
 from .keys import Key, KeyLike
 from .label_rules import rule as label_rule
 from .mix import Mix, joined, widened
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
-from .recipes.recipe import check_whole
+from .recipes.recipe import check_flag, check_whole
 
 Batch: TypeAlias = tree.Tree  #: a dict of named fields, (images, labels) or (images, labels, sample_weight), nested
 
+MAX_COPIES = 1024  #: of a batch
 _COPIES = -4  #: copies are drawn under the key with this number folded in: no node of a recipe has it
 
 
@@ -142,6 +143,7 @@ def mix_from(
     batch None: the base samples are the rows index[0] of the source, too. `rows` are the row numbers of the outputs.
     advises False: the caller picks the loss.
     """
+    include_clean, return_mix = check_flag("include_clean", include_clean), check_flag("return_mix", return_mix)
     form = source if batch is None else batch
     check_form(form, fields)
     check_labels(form, recipe, fields)
@@ -153,15 +155,15 @@ def mix_from(
     xp, like = _xp.same(named), next(iter(named.values()))
     if advises:
         _say_loss(xp, held, kinds)
-    n = _rows(xp, held)
+    n = _rows(held)
     _check_who(index, pairing, bank)
     sources = {} if source is None else tree.several(source, kinds)
     if batch is None and index is not None:
         n = index.shape[1]
         held = {name: _own(kinds[name], x, index[0]) for name, x in held.items()}
     if bank is not None:
-        others = _of_bank(bank, held)
-        sources, pairing = _with_bank(xp, held, others), FromBank(_rows(xp, others))
+        others = _of_bank(bank, held, fields)
+        sources, pairing = _with_bank(xp, held, others), FromBank(_rows(others))
     seen = None if pairing is None else _seen(xp, pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
@@ -182,7 +184,7 @@ def mix_from(
         mixed = {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
         return mixed if weights is None else weights.applied(mix, mixed, beside)
 
-    made, copies = keys.make(key), check_whole("copies", copies, 1)
+    made, copies = keys.make(key), check_whole("copies", copies, 1, MAX_COPIES)
     mixed = [copy(identity(), made)] if include_clean else []
     mixed.append(copy(recipe, made))
     if copies > 1:
@@ -242,7 +244,7 @@ def check_form(batch: Batch, fields: Fields | None = None) -> None:
     """Refuse what is no batch: an array, a dict, or a tuple of one to three parts, or of any number that are said."""
     if isinstance(batch, Mapping):
         if not batch:
-            raise ValueError("batch: expected one field or more, got an empty dict")
+            raise ValueError("batch: expected one field or more, got an empty dict; fill it")
         return
     if hasattr(batch, "dtype"):
         return
@@ -271,18 +273,21 @@ def check_labels(batch: Batch, recipe: Recipe, fields: Fields | None) -> None:
 def _check_who(index: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
     """Refuse what says twice who is mixed with whom."""
     if pairing is not None and not isinstance(pairing, Pairing):
-        raise TypeError(f"pairing: expected one such as ma.pairing.SameClass(), got {pairing!r}")
+        raise TypeError(f"pairing: expected a pairing, got {short(pairing)}; pass one such as ma.pairing.SameClass()")
     if bank is not None and (index is not None or pairing is not None):
-        raise TypeError("bank: expected no pairing and no dataset beside it; it says where sources come from")
+        beside = "a dataset" if pairing is None else "a pairing"
+        raise TypeError(
+            f"bank: expected nothing else to say who is mixed with whom, got {beside}; leave one of them out"
+        )
     if index is not None and pairing is not None:
         raise TypeError(
             f"pairing: expected none, got {pairing!r}; a pairing is for sources from a batch, these are from a dataset"
         )
 
 
-def _of_bank(bank: Batch, held: Mapping[str, Any]) -> dict[str, Any]:
-    check_form(bank)
-    paths = list(tree.leaves(tree.replaced(bank, dict.fromkeys(held))))
+def _of_bank(bank: Batch, held: Mapping[str, Any], fields: Fields | None) -> dict[str, Any]:
+    check_form(bank, fields)
+    paths = list(tree.leaves(tree.replaced(bank, dict.fromkeys(held, np.empty(0)))))
     others = tree.several(bank, held) if set(paths) == set(held) else {}
     same = others and all(
         tree.columns(x, name).keys() == tree.columns(held[name], name).keys() for name, x in others.items()
@@ -303,9 +308,9 @@ def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, An
             if not is_list(x):
                 _xp.same({path: x, f"bank {path}": theirs[path]})
                 check_alike(xp, x, theirs[path], f"bank {path}")
-    count = _rows(xp, others)
+    count = _rows(others)
     if isinstance(count, int) and not count:
-        raise ValueError("bank: expected one row or more, got none")
+        raise ValueError("bank: expected one row or more, got none; leave bank out until it has some")
     return {name: _concat(xp, [x, others[name]]) for name, x in held.items()}
 
 
@@ -327,7 +332,7 @@ def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Map
     wanted = (Labels, PerSource) if pairing.needs == "labels" else (Values,)
     for name, kind in kinds.items():
         if isinstance(kind, wanted) and not are_sample_weights(name):  # those are no targets
-            return held[name]
+            return _numbered(xp, held[name])
     raise ValueError(
         f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {quoted(held)}; "
         f"name them in fields=, or pass ma.pairing.{type(pairing).__name__}(field=...)"
@@ -350,9 +355,9 @@ def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
     return _concat(xp, copies)
 
 
-def _rows(xp: _xp.Library, held: Mapping[str, Any]) -> Any:
+def _rows(held: Mapping[str, Any]) -> Any:
     found = {path: x for name, field in held.items() for path, x in tree.columns(field, name).items()}
-    shapes = {name: (len(x),) if is_list(x) else xp.shape(x) for name, x in found.items()}
+    shapes = {name: (len(x),) if isinstance(x, list) else _xp.of(x, name).shape(x) for name, x in found.items()}
     for name, shape in shapes.items():
         if not shape:
             raise ValueError(f"{name}: expected a batch, rows on the first axis, got a single value; batch it first")

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _xp
 from ._xp import Array, Dim, Library
+from .hints import short
 from .regions import Chosen, Dense, Drawn, Paste, Region, Size, inside
 
 Host: TypeAlias = np.ndarray[Any, Any]
@@ -24,11 +25,13 @@ _CLOSE = 1e-5  #: how far sums of float32 weights may be from 1
 def check_size(size: Sequence[Dim]) -> Size:
     """The spatial size, lengths as Python's own where they are known; an error for anything else."""
     if isinstance(size, str) or not hasattr(size, "__iter__"):
-        raise TypeError(f"size: expected the spatial lengths, such as (32, 32), got {size!r}")
+        raise TypeError(
+            f"size: expected the spatial lengths, such as (32, 32), got {short(size)}; pass a tuple of ints"
+        )
     for length in size:
         whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool) and length > 0
         if not whole and (isinstance(length, (bool, int)) or _xp.find(length) is None):
-            raise ValueError(f"size: expected lengths of 1 or more, got {short(size)}")
+            raise ValueError(f"size: expected lengths of 1 or more, got {short(size)}; pass those of the images")
     known = [int(length) for length in size if isinstance(length, (int, np.integer))]
     if max(known, default=0) > MAX_LENGTH or math.prod(known) > MAX_PIXELS:
         raise ValueError(
@@ -184,12 +187,3 @@ def _fits(shape: tuple[Dim, ...], wanted: tuple[Dim, ...]) -> bool:
 def _written(shape: tuple[Dim, ...]) -> str:
     lengths = [str(length) if isinstance(length, int) else "?" for length in shape]
     return f"({', '.join(lengths)}{',' if len(lengths) == 1 else ''})"
-
-
-def short(value: object) -> str:
-    """The repr of a value that came instead of another, cut where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # an int of more digits than Python writes
-        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
-    return text if len(text) <= 200 else f"{text[:150]} ... ({len(text)} characters)"

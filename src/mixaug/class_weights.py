@@ -13,6 +13,7 @@ from ._xp import Array
 from .apply import rows
 from .apply.labels import check_count
 from .fields import AllFields, Field, Labels, PerSource, Values
+from .hints import short
 from .mix import Mix
 
 ClassWeights: TypeAlias = Mapping[Any, Any] | Sequence[float] | Array  #: {class: weight}, or one weight a class
@@ -95,6 +96,17 @@ def extended(batch: tree.Tree, weight: Array) -> tree.Tree:
     if isinstance(batch, Mapping):
         return {**batch, ADDED: weight}
     return type(batch)([*batch, weight])
+
+
+def without_added(batch: tree.Tree, form: tree.Tree) -> tuple[tree.Tree, Array | None]:
+    """The batch of some form that `extended` may have added sample weights to, and these."""
+    if isinstance(batch, Mapping):
+        if batch.keys() == form.keys():
+            return batch, None
+        return {name: x for name, x in batch.items() if name in form}, batch[ADDED]
+    if isinstance(batch, (tuple, list)) and len(batch) > len(form):
+        return batch[:-1], batch[-1]
+    return batch, None
 
 
 def _named(weights: ClassWeights) -> tuple[str | None, Any]:
@@ -189,4 +201,7 @@ def _of_array(weights: Any) -> tuple[float, ...]:
         numbers = numbers if isinstance(numbers, (list, tuple)) else np.asarray(numbers, np.float64).tolist()
         return tuple(float(number) for number in numbers)
     except (TypeError, ValueError):
-        raise TypeError(f"class_weights: expected {{class: weight}}, or one number a class, got {weights!r}") from None
+        raise TypeError(
+            f"class_weights: expected {{class: weight}}, or one number a class, got {short(weights)}; "
+            "pass a list of floats"
+        ) from None

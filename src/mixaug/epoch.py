@@ -14,8 +14,8 @@ import numpy as np
 from . import _xp, keys, tree
 from ._xp import Array
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
-from .class_weights import ClassWeights
-from .fields import Fields, resolve
+from .class_weights import ClassWeights, extended, without_added
+from .fields import Field, Fields, PerSource, resolve
 from .hints import known_options
 from .keys import Key
 from .recipes import Recipe, check_recipe
@@ -178,6 +178,8 @@ def sample(
     index = this.sources(row, row + 1, recipe.sources)
     rows, place = np.unique(index, return_inverse=True)
     source, place = batch_of(rows.tolist()), place.reshape(index.shape)
+    kinds = resolve(source, fields, num_classes)
+    _check_of_one_array(kinds)
     key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
     mixed = mix_from(
         recipe,
@@ -192,16 +194,21 @@ def sample(
         class_weights=class_weights,
     )
     mixed, mix = without_mix(mixed, source) if return_mix else (mixed, None)
-    kinds = resolve(source, fields, num_classes)
-    added = (tree.parts(mixed) or {}).keys() - (tree.parts(source) or {}).keys()  # weights of the classes
-    columns = tree.several(mixed, [*kinds, *added])
-    one = tree.replaced(mixed, {name: tree.each_column(x, _first) for name, x in columns.items()})
+    mixed, weight = without_added(mixed, source)
+    columns = tree.several(mixed, kinds)
+    one = tree.replaced(mixed, {name: tree.each_column(x, lambda rows: rows[0]) for name, x in columns.items()})
+    one = one if weight is None else extended(one, weight[0])
     return one if mix is None else with_mix(one, mix.of_rows(rows))
 
 
-def _first(x: Any) -> Any:
-    """The first row; of labels of each source and their shares, that of both."""
-    return tuple(one[0] for one in x) if isinstance(x, tuple) else x[0]
+def _check_of_one_array(kinds: Mapping[str, Field]) -> None:
+    """Refuse labels of each source, whose rows a collate function would put on another axis."""
+    for name, kind in kinds.items():
+        if isinstance(kind, PerSource):
+            raise TypeError(
+                f"{name}: expected labels of one array for single samples, got PerSource; mix batches of them, "
+                "ma.mix_batch(recipe, batch)"
+            )
 
 
 @dataclass(frozen=True)
@@ -250,7 +257,7 @@ class Source:
     @property
     def rows(self) -> int:
         """How many samples there are."""
-        return len(next(iter(tree.leaves(self.x).values())))
+        return len(next(iter(tree.leaves(self._dataset).values())))
 
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)

@@ -16,7 +16,7 @@ from . import _xp, label_rules, layout, tree
 from ._xp import Array, Library
 from .apply.masks import DTYPES as IDS
 from .apply.masks import check_ids
-from .hints import known_options
+from .hints import known_options, short
 from .label_rules import RULES, Rule
 from .mix import Mix
 from .regions import Size
@@ -118,7 +118,7 @@ def find(fields: Mapping[str, Any], name: str, what: str) -> str:
     """The path of the one field of that name."""
     found = [path for path in fields if _is_called(path, name)]
     if len(found) != 1:
-        raise ValueError(f"{what}: expected the name of one field, got {name!r}; there are {quoted(fields)}")
+        raise ValueError(f"{what}: expected the name of one field, got {name!r}; name one of {quoted(fields)}")
     return found[0]
 
 
@@ -252,7 +252,7 @@ class Boxes:
 
     def _mixed(self, mix: Mix, x: Mapping[str, Any], source: Mapping[str, Any] | None) -> dict[str, Any]:
         if "boxes" not in x:
-            raise ValueError(f"boxes: expected a dict with 'boxes', got {quoted(x)}")
+            raise ValueError(f"boxes: expected a dict with 'boxes', got {quoted(x)}; name them so")
         self._check_said(x["boxes"])
         kept = {name: Keep().mix(mix, value, None, {}) for name, value in x.items() if _is_of_image(name, value)}
         own, of_source = (
@@ -320,7 +320,10 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """A dict of lists of a list of dicts."""
     for row in rows:
         if set(row) != set(rows[0]):
-            raise ValueError(f"boxes: expected the same names in every sample, got {quoted(rows[0])} and {quoted(row)}")
+            raise ValueError(
+                f"boxes: expected the same names in every sample, got {quoted(rows[0])} and {quoted(row)}; "
+                "give each sample all of them"
+            )
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
@@ -466,9 +469,10 @@ def _by_name(batch: tree.Tree, fields: Fields | None) -> dict[str, str | Field]:
         return dict(fields or {})
     names = [""] if parts is None else [] if isinstance(batch, Mapping) else list(parts)
     listed = list(fields.values()) if isinstance(fields, Mapping) else _listed(fields)
-    if len(names) != len(listed):
+    if not isinstance(listed, (tuple, list)) or len(names) != len(listed):
+        expected = "a dict by name" if not names else f"a dict by name, or one for each of the {len(names)} parts"
         raise ValueError(
-            f"fields: expected a dict by name, or one for each of the {len(names)} parts of the batch, got {fields!r}"
+            f"fields: expected {expected}, got {short(fields)}; pass a dict, such as {{'images': 'images'}}"
         )
     return {name: what for name, what in zip(names, listed, strict=True) if what is not None}
 
@@ -480,6 +484,10 @@ def _kinds(
     held = None if _is_leaf(batch, name, what) else tree.parts(batch, name)
     if held is None:
         return {name: _field(name, what, num_classes, batch)}
+    if not held:
+        raise ValueError(
+            f"field {name!r}: expected an array, got an empty {type(batch).__name__}; leave it out of the batch"
+        )
     if what is not None and isinstance(batch, Mapping):
         raise ValueError(
             f"field {name!r}: expected an array to be {what!r}, got {quoted(held)}; say what each of these is"
@@ -615,8 +623,9 @@ def _field(name: str, what: Any, num_classes: int | None, x: Any) -> Any:
         return Images()
     if what is not None and not isinstance(what, str):
         if not isinstance(what, Field | Further):
-            came = f"the class {what.__name__}; write {what.__name__}()" if isinstance(what, type) else repr(what)
-            raise TypeError(f"field {name!r}: expected its kind, such as 'images' or ma.Images(), got {came}")
+            came = f"the class {what.__name__}; write {what.__name__}()" if isinstance(what, type) else short(what)
+            way_out = "" if isinstance(what, type) else "; pass such as 'images' or ma.Images()"
+            raise TypeError(f"field {name!r}: expected its kind, got {came}{way_out}")
         kind = what
     else:
         known = (_SAID if what else KINDS).get(what or name.rpartition("/")[2])

@@ -73,7 +73,8 @@ def mixed(
             "mix the batches of an iterable one with ma.mixed"
         )
     if not 0 < len(ds) < sys.maxsize:
-        raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; repeat it after it is mixed")
+        way_out = "repeat it after it is mixed" if len(ds) else "fill it first"
+        raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; {way_out}")
     if num_classes is not None:
         loss_advice.say("jax")
     options = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix, "class_weights": class_weights}

@@ -42,7 +42,7 @@ _WRITE = {
 _CHANCE = "for a chance of mixing wrap the recipe, ma.sometimes(0.5, ma.CutMix())"
 _CHOICE = "to choose among recipes write ma.one_of(ma.MixUp(), ma.CutMix(), weights=(1, 1))"
 _CALL = "it belongs to the call, ma.CutMix()(images, labels, num_classes=10, key=(0, 0)), and to each adapter"
-_BATCHES = "single samples are mixed here; for this mix batches of them, ma.mix_batch(recipe, batch)"
+_BATCHES = "it is an option where batches are mixed one by one, ma.mix_batch(recipe, batch, ...)"
 _SMOOTH = "smooth the mixed labels with ma.losses.smooth(labels, 0.1)"
 _BATCH = "ma.per_batch(ma.CutMix()) draws once for a whole batch; without it each sample has a draw of its own"
 _RIGHT = "leave it out: labels follow the pixels"
@@ -196,3 +196,12 @@ def _names(taker: Any) -> Iterable[str]:
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "")
+
+
+def short(value: object) -> str:
+    """The repr of a value that came instead of another, on one line and cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # an int of more digits than Python writes
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
+    return text if len(text) <= 200 else f"{text[:150]} ... ({len(text)} characters)"

@@ -17,7 +17,7 @@ from .batch import Batch, Options, check_labels, mix_batch
 from .class_weights import ClassWeights, plain
 from .epoch import Source
 from .fields import Fields, read, resolve, settle, written
-from .hints import known_options
+from .hints import known_options, short
 from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole
@@ -254,7 +254,14 @@ def _take_any_tensors(layer: keras.layers.Layer) -> None:
 def _as_tensor(x: Array) -> Array:
     """NumPy's arrays, and what is none, as the backend's tensors; those of the libraries as they are."""
     xp = _xp.find(x)
-    return keras.ops.convert_to_tensor(x) if xp is None or xp.name == "numpy" else x
+    if xp is not None and xp.name != "numpy":
+        return x
+    try:
+        return keras.ops.convert_to_tensor(x)
+    except Exception:  # each backend raises its own
+        raise TypeError(
+            f"inputs: expected tensors, or arrays to make them of, got {short(x)}; convert it first"
+        ) from None
 
 
 def _replicas() -> tuple[Array, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import _xp
 from ._xp import Array, Dim, Library
+from .hints import short
 
 
 class Key(NamedTuple):
@@ -93,7 +94,7 @@ def make(key: KeyLike = None) -> Key:
         key = (key, 0) if _is_integer(key) else ()
     if len(key) < 2:
         raise TypeError(
-            f"key: expected an integer, (seed, step) or (seed, epoch, step), got {given!r}; "
+            f"key: expected an integer, (seed, step) or (seed, epoch, step), got {short(given)}; "
             "write key=0, or key=(seed, step) with a step that counts the batches"
         )
     made = Key(*_split(key[0]), epoch=key[1] if len(key) > 2 else None)
@@ -167,7 +168,10 @@ def _split(number: Any) -> tuple[Any, Any]:
     held = xp.concrete(number) if xp else number
     if xp and held is None:
         if "int" not in xp.dtype(number) or len(number.shape):
-            raise TypeError(f"key: expected scalar integers, got {xp.dtype(number)} of shape {number.shape}")
+            raise TypeError(
+                f"key: expected scalar integers, got {xp.dtype(number)} of shape {number.shape}; "
+                "pass each number by itself"
+            )
         return xp.split(number)
     try:
         if isinstance(held, bool):
@@ -175,7 +179,7 @@ def _split(number: Any) -> tuple[Any, Any]:
         bits = operator.index(held) % 2**64
     except TypeError:
         raise TypeError(
-            f"key: expected integers, got {number!r}; a seed, an epoch and a step are whole numbers"
+            f"key: expected integers, got {short(number)}; a seed, an epoch and a step are whole numbers"
         ) from None
     return bits & _MASK, bits >> 32
 
@@ -191,7 +195,7 @@ def random_bits(xp: Library, key: Key, rows: Array, count: int) -> Array:
         return xp.cast(_xp.to(xp, random_bits(home, key, rows, count)), "uint32")
     blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
     pairs = threefry(xp, key, (rows[None, :], blocks[:, None]))
-    return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), -1))[:count]
+    return xp.reshape(xp.stack(pairs, axis=1), (2 * ((count + 1) // 2), xp.shape(rows)[0]))[:count]
 
 
 def rank_bits(xp: Library, key: Key, rows: Array) -> Array:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from . import _xp
 from ._xp import Array
+from .hints import short
 
 
 class Mixture(Protocol):
@@ -145,7 +146,10 @@ def rule(what: Any) -> Rule:
         return what
     texts = ", ".join(map(repr, RULES))
     if not isinstance(what, str):
-        raise TypeError(f"rule: expected one of {texts}, or a value such as ma.label_rules.Heaviest(), got {what!r}")
+        raise TypeError(
+            f"rule: expected one of {texts}, got {short(what)}; "
+            "pass one of these, or a value such as ma.label_rules.Heaviest()"
+        )
     if what not in RULES:
         raise ValueError(f"rule: expected one of {texts}, got {what!r}")
     return RULES[what]()

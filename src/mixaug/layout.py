@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from . import _xp
 from ._xp import Array, Dim, Library
+from .hints import short
 from .regions import Dense, Paste, Region, Size, to
 
 LETTERS = "nchwdt"
@@ -146,7 +147,10 @@ def parse(layout: str, spatial: str | None = None) -> Layout:
     """
     for name, text in (("layout", layout), ("spatial", spatial)):
         if not isinstance(text, str) and (name == "layout" or text is not None):
-            raise TypeError(f'{name}: expected letters such as "{"nhwc" if name == "layout" else "thw"}", got {text!r}')
+            raise TypeError(
+                f'{name}: expected letters such as "{"nhwc" if name == "layout" else "thw"}", got '
+                f"{short(text)}; write one for each axis"
+            )
     axes, _, chosen = _parsed(layout, spatial).partition(" ")
     return Layout(axes, chosen)
 
@@ -159,14 +163,17 @@ def _parsed(layout: str, spatial: str | None) -> str:
     if axes[:1] != "n" or len(axes) < 2 or set(axes) - set(LETTERS) or len(set(axes)) < len(axes):
         raise ValueError(
             f'layout: expected n (rows) first, then letters of c, h, w, d and t, each at most once, such as "nchw", '
-            f"got {layout!r}"
+            f"got {layout!r}; name each axis of the images"
         )
     if spatial is None:
         chosen = "".join(letter for letter in "dhw" if letter in axes) or ("t" if "t" in axes else "")
     else:
         chosen = spatial.lower()
         if not chosen or set(chosen) - (set(axes) - set("nc")) or len(set(chosen)) < len(chosen):
-            raise ValueError(f"spatial: expected axes of the layout {layout!r} but n and c, each once, got {spatial!r}")
+            raise ValueError(
+                f"spatial: expected axes of the layout {layout!r} but n and c, each once, got {spatial!r}; "
+                "leave spatial out, or name some of these"
+            )
     return f"{axes} {chosen}"
 
 
@@ -276,10 +283,16 @@ def of_masks(
             return found._replace(axes=found.axes.replace("c", ""))
         check_axes(m, found, what)
         return found
+    if len(shape) < 2:
+        raise ValueError(
+            f"{what}: expected masks (n, *size), got the shape {shape}; "
+            "batch single samples first, or say what the field "
+            "is in fields="
+        )
     if len(shape) not in (axes + 1, axes + 2) or axes not in SPATIAL:
         raise ValueError(
             f"{what}: expected (n, *size) of {axes} spatial axes, with or without channels, got the shape {shape}; "
-            f"{way(what, kind, 'nthw')}, or as it is"
+            f"{way(what, kind, 'nthw')} if they have frames, or name each axis so"
         )
     letters, like = SPATIAL[axes], like or xp.layout
     if len(shape) == axes + 1:

@@ -166,7 +166,7 @@ def library(logits: Array, labels: Array) -> Library:
             f"logits: expected {', '.join(FLOATS)}, got {xp.dtype(logits)}; pass what the network gives, one a class"
         )
     if not xp.shape(logits):
-        raise ValueError("logits: expected a value a class, (..., classes), got a single number")
+        raise ValueError("logits: expected a value a class, (..., classes), got a single number; pass the whole batch")
     _check_numbers(xp, labels)
     return xp
 

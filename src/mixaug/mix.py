@@ -239,7 +239,7 @@ class Mix:
             array([[1., 0., 1.],
                    [1., 0., 1.]], dtype=float32)
         """
-        kind = label_rules.rule(rule)
+        kind, num_classes = label_rules.rule(rule), None if num_classes is None else labels.check_count(num_classes)
         _check_guide(kind, guide)
         xp = self._serves(labels=y, source=source, guide=guide, guide_source=guide_source)
         weights = kind.weights(self, guide, guide_source)

@@ -228,11 +228,16 @@ def _check_seen(xp: Library, what: str, n: Dim, seen: Array | None) -> None:
         raise TypeError(f"{what} in {xp.display_name}, got {_xp.display_name(seen)}; convert them first")
     rows = xp.shape(seen)[:1]
     if not rows or (isinstance(n, int) and isinstance(rows[0], int) and rows[0] != n):
-        raise ValueError(f"{what}, {n} rows of them, got the shape {tuple(seen.shape)}")
+        raise ValueError(f"{what}, {n} rows of them, got the shape {tuple(seen.shape)}; pass one a row")
 
 
 def classes(xp: Library, labels: Array) -> Array:
     """int64 (n,): the class of each row, of class ids (n,) or (n, 1), or the heaviest of a weight a class."""
+    if len(labels.shape) > 2:
+        raise ValueError(
+            f"pairing: expected labels (n,), (n, 1) or (n, classes) to pair by, got the shape {tuple(labels.shape)}; "
+            "name such a field, as in ma.pairing.SameClass(field='labels')"
+        )
     if len(labels.shape) == 1 or labels.shape[1] == 1:
         return xp.cast(xp.reshape(labels, (-1,)), "int64")
     return xp.cast(xp.argmax(labels if "float" in xp.dtype(labels) else xp.cast(labels, "float32")), "int64")

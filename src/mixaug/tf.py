@@ -20,7 +20,7 @@ from . import _xp, keys, tree
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
 from .class_weights import ClassWeights
 from .fields import Fields, Images, PerSource, resolve
-from .hints import known_options
+from .hints import known_options, short
 from .mix import Mix, by_row
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
@@ -177,7 +177,7 @@ def mixed_zip(
         class_weights: as there.
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
         graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one. Others are mixed
-            side by side, up to 64 and 4 MiB at a time.
+            side by side, up to 64 and 4 MiB at a time. `ma.per_batch` is refused, because single samples have no batch.
         return_mix: as for `ma.mix_batch`: `index` are rows of the two batches joined, or of single samples 0 for that
             of ds_a and 1 for that of ds_b.
         num_parallel_calls: as for `Dataset.map`.
@@ -339,7 +339,9 @@ def _epoch_reader(epoch: int | tf.Variable | None) -> Callable[[], tf.Tensor]:
     if isinstance(epoch, tf.Variable):
         return lambda: tf.cast(epoch, tf.int64)
     if isinstance(epoch, bool) or not isinstance(epoch, int):
-        raise TypeError(f"epoch: expected an int, a tf.Variable or None, got {epoch!r}")
+        raise TypeError(
+            f"epoch: expected an int, a tf.Variable or None, got {short(epoch)}; leave epoch out to have passes counted"
+        )
     return lambda: tf.constant(epoch, tf.int64)
 
 

@@ -499,7 +499,7 @@ class Loader(data.DataLoader):  # type: ignore[misc]
         self.sampler.load_state_dict(state)
 
 
-@known_options(Options, data.DataLoader)
+@known_options(data.DataLoader)
 def loader(
     recipe: Recipe | str,
     dataset: Any,
@@ -627,7 +627,9 @@ def _check_order(
     if batch_sampler is not None:
         said |= {"batch_size=": batch_size is not None, "drop_last=True": drop_last, "sampler=": sampler is not None}
     for name in (name for name, is_said in said.items() if is_said):
-        raise ValueError(f"loader: expected no {name} beside {beside}, which says itself which rows come; leave it out")
+        raise ValueError(
+            f"loader: expected no {name} beside {beside}, which says itself which rows come, got both; leave one out"
+        )
     given = sampler if batch_sampler is None else batch_sampler
     if not hasattr(given, "__iter__") or isinstance(given, Iterator):
         raise TypeError(
@@ -794,7 +796,7 @@ def _checked_dataset(dataset: Any) -> Any:
             "mix the batches of an iterable one with ma.torch.Mixed or ma.mixed"
         )
     if not len(dataset):
-        raise ValueError("dataset: expected one sample or more, got none")
+        raise ValueError("dataset: expected one sample or more, got none; fill it first")
     return dataset
 
 

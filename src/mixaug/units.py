@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _xp
 from ._xp import Array
+from .hints import short
 
 DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
 FLOATS = DTYPES[1:]
@@ -38,7 +39,7 @@ def checked(dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | No
     """The units of images of that dtype and so many channels, where some are said; an error for what is none."""
     named = dtype if wanted is None else _named(wanted)
     if named not in DTYPES and not (named == dtype and dtype in INTEGERS):
-        raise TypeError(f"dtype: expected {', '.join(DTYPES)}, got {wanted!r}")
+        raise TypeError(f"dtype: expected one of {', '.join(DTYPES)}, got {short(wanted)}")
     if scale is None and offset is None:
         return Units(named)
     if wanted is None and dtype == "uint8":
@@ -70,10 +71,15 @@ def _per_channel(name: str, given: Any, channels: int | None) -> Array:
     try:
         numbers = given if known and known.name != "numpy" else np.asarray(given, np.float32)
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected a number, or one for each channel, got {given!r}") from None
+        raise TypeError(
+            f"{name}: expected a number, or one for each channel, got {short(given)}; pass floats"
+        ) from None
     shape = tuple(numbers.shape)
     if len(shape) > 1 or (shape and channels is not None and shape[0] not in (1, channels)):
-        raise ValueError(f"{name}: expected a number, or one for each of {channels} channels, got the shape {shape}")
+        raise ValueError(
+            f"{name}: expected a number, or one for each of {channels} channels, got the shape {shape}; "
+            f"give one or {channels or 'as many'}"
+        )
     return numbers
 
 

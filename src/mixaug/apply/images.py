@@ -17,6 +17,8 @@ from ..scale import home, same, scaled
 from ..units import DTYPES, INTEGERS, Units, check_integers, checked
 from . import rows
 
+_USUAL = (1, 3)  #: channels, of grey images and of colours
+
 
 def mix(
     xp: Library,
@@ -288,10 +290,11 @@ def check_size(xp: Library, x: Array, drawn_for: Size, layout: Layout, what: str
             f"got {found} of the layout {layout.axes!r}; draw for this size, or pass another layout or spatial="
         )
     other = _swapped(layout)
-    if not same(found, drawn_for) and other and same(other.size(xp, x), drawn_for):
+    swapped = other and other.channels(x) in _USUAL and layout.channels(x) not in (*_USUAL, None)
+    if other and swapped and not same(found, drawn_for) and same(other.size(xp, x), drawn_for):
         raise ValueError(
             f"{what}: expected the size {drawn_for} that the mix was drawn for, got {found} of the layout "
-            f"{layout.axes!r}; they have it in the layout {other.axes!r}"
+            f"{layout.axes!r}; they have it in the layout {other.axes!r}: pass layout={other.axes!r}"
         )
 
 
@@ -306,7 +309,9 @@ def _swapped(layout: Layout) -> Layout | None:
 def _check_out(xp: Library, out: Array, shape: tuple[Dim, ...], dtype: str, others: Sequence[Array]) -> None:
     """Refuse memory that the mixed images do not fit, or that holds what they are made of."""
     if xp.dtype(out) != dtype or tuple(out.shape) != shape:
-        raise ValueError(f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}")
+        raise ValueError(
+            f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}; leave out= out"
+        )
     if any(other is out or _overlap(xp.memory_span(out), xp.memory_span(other)) for other in others):
         raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _xp, engines
 from .._xp import Array, Library
+from ..hints import short
 from . import rows, values
 
 _NARROW = ("int8", "uint8", "int16", "int32")  #: ids of other dtypes are compared in int64
@@ -137,9 +138,10 @@ def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
     elif shape[1] is None:
         raise ValueError("labels: expected a known number of columns, got an unknown one; call set_shape on them first")
     elif shape[1] == 1 and dtype not in FLOATS:
+        say = "reshape class ids to (n,)" if num_classes else "pass num_classes for class ids"
         raise ValueError(
-            "labels: (n, 1) may be class ids or one class; pass num_classes, reshape ids to (n,), "
-            "or say ma.Labels(binary=True) for labels 0 and 1"
+            f"labels: expected class ids or one column a class, got {dtype} (n, 1), which may be either; {say}, say "
+            "ma.Labels(binary=True) for labels 0 and 1, or cast the column of one class to float32"
         )
     elif num_classes not in (None, shape[1]):
         raise ValueError(
@@ -149,14 +151,18 @@ def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
 
 
 def check_count(num_classes: int) -> int:
-    """The number of classes itself, if it is one."""
-    if isinstance(num_classes, bool) or not hasattr(num_classes, "__index__"):
-        raise TypeError(f"num_classes: expected a whole number, got {num_classes!r}")
-    if num_classes < 1:
-        raise ValueError(f"num_classes: expected 1 or more, got {num_classes!r}")
-    if num_classes > MAX_CLASSES:
-        raise ValueError(f"num_classes: expected at most {MAX_CLASSES}, got {num_classes!r}; count the classes")
-    return operator.index(num_classes)
+    """The number of classes as Python's own, if it is one."""
+    try:
+        if isinstance(num_classes, bool):
+            raise TypeError
+        count = operator.index(num_classes)
+    except TypeError:
+        raise TypeError(f"num_classes: expected a whole number, got {short(num_classes)}; count the classes") from None
+    if count < 1:
+        raise ValueError(f"num_classes: expected 1 or more, got {count}; count the classes")
+    if count > MAX_CLASSES:
+        raise ValueError(f"num_classes: expected at most {MAX_CLASSES}, got {short(count)}; count the classes")
+    return count
 
 
 def _check_kind(dtype: str, num_classes: int | None) -> None:
@@ -171,7 +177,7 @@ def _check_kind(dtype: str, num_classes: int | None) -> None:
             "if they are class ids, make the field 'values' in fields= if they are numbers to be averaged"
         )
     if num_classes is None:
-        raise ValueError("labels: class ids need num_classes; pass num_classes=, or one-hot labels")
+        raise ValueError("labels: expected num_classes for class ids, got none; pass num_classes=, or one-hot labels")
     if dtype in _EXACT and num_classes - 1 > _EXACT[dtype]:
         raise TypeError(
             f"labels: expected class ids below {num_classes} in a dtype that holds them all, got {dtype}, which is "

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import engines
 from .._xp import Array, Library
+from ..hints import short
 from ..layout import Layout, check_axes
 from ..regions import Dense, Paste, Region, Size, inside
 from ..scale import same, scaled
@@ -224,7 +225,7 @@ def _check_one_channel(m: Array, layout: Layout) -> None:
     if layout.channels(m) != 1:
         raise ValueError(
             f"masks: expected one channel of class ids in the layout {layout.axes!r}, got the shape {tuple(m.shape)}; "
-            "mix each channel by itself"
+            "make each channel a field of its own"
         )
 
 
@@ -257,15 +258,19 @@ def _check_place(xp: Library, m: Array, source: Array | None, index: Array, draw
 def check_ids(dtype: str, what: str = "masks", way: str = "call mix.masks(m, soft=True)") -> None:
     """Refuse masks that are no class ids."""
     if dtype not in DTYPES:
+        shares = f", or, for shares of classes, {way}" if dtype in FLOATS else ""
         raise TypeError(
             f"{what}: expected class ids of an integer dtype or bool, got {dtype}; cast them to ids, such as "
-            f"(m > 0).astype('uint8'), or, for shares of classes, {way}"
+            f"(m > 0).astype('uint8'){shares}"
         )
 
 
 def _check_ignored(dtype: str, ignore_index: int) -> None:
     if isinstance(ignore_index, bool) or not hasattr(ignore_index, "__index__"):
-        raise TypeError(f"ignore_index: expected a whole number, got {ignore_index!r}")
+        raise TypeError(f"ignore_index: expected a whole number, got {short(ignore_index)}; pass an id")
     low, high = (0, 1) if dtype == "bool" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     if not low <= ignore_index <= high:
-        raise ValueError(f"ignore_index: expected an id that {dtype} masks can hold, {low}..{high}, got {ignore_index}")
+        raise ValueError(
+            f"ignore_index: expected an id that {dtype} masks can hold, {low}..{high}, got {ignore_index}; "
+            "cast the masks to int32, or leave ignore_index out"
+        )

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from .._xp import Array, Library
+from ..hints import short
 from ..keys import ONE
 from ..regions import Region, Size
 from . import rows
 from .labels import FLOATS
 from .sight import SEEN, SLACK, Edges, View, number, sides_of, views_of, weights_of, where
 
+MOST = 2**16  #: objects of an output
 FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh")
 Objects: TypeAlias = Any  #: an array (n, m, ...) with room for m objects a sample, or a list of n arrays (m_i, ...)
 ObjectLabels: TypeAlias = Objects | Mapping[str, Objects] | None
@@ -449,9 +451,13 @@ def _check_lists(xp: Library, x: list[Array], beside: ObjectData, index: Array) 
         if not _is_ragged(own):
             raise TypeError(f"{name}: expected a list as the boxes are, got one array; pass both as lists or padded")
         if of is x and len(own) != n:
-            raise ValueError(f"{name}: expected {n} arrays, one for each output of the mix, got {len(own)}")
+            raise ValueError(
+                f"{name}: expected {n} arrays, one for each output of the mix, got {len(own)}; pass one a sample"
+            )
         if of is not None and len(own) != len(of):
-            raise ValueError(f"{name}: expected {len(of)} arrays, one for each row of the source, got {len(own)}")
+            raise ValueError(
+                f"{name}: expected {len(of)} arrays, one for each row of the source, got {len(own)}; pass one a sample"
+            )
         _check_alike(xp, own, name)
         counts = [(one.shape[0], boxes.shape[0]) for one, boxes in zip(own, of or own, strict=True)]
         if any(a != b for a, b in counts):
@@ -480,15 +486,17 @@ def _check_format(format: str) -> None:  # noqa: A002
     if format not in FORMATS:
         near = get_close_matches(str(format), FORMATS, n=1, cutoff=0.5)
         hint = f", did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"boxes: expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {format!r}{hint}")
+        raise ValueError(f"boxes format: expected one of {', '.join(FORMATS)}, got {short(format)}{hint}")
 
 
 def _check_keep(keep: ObjectLimits, what: str) -> None:
     least, most = keep
     if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
-        raise ValueError(f"min_visibility: expected a number in 0..1, got {least!r}")
-    if most is not None and (isinstance(most, bool) or not isinstance(most, Integral) or most < 1):
-        raise ValueError(f"max_{what}: expected a whole number of 1 or more, or None, got {most!r}")
+        raise ValueError(f"min_visibility: expected a number in 0..1, got {short(least)}")
+    if most is not None and (isinstance(most, bool) or not isinstance(most, Integral) or not 0 < most <= MOST):
+        raise ValueError(
+            f"max_{what}: expected a whole number of 1 or more and at most {MOST}, or None, got {short(most)}"
+        )
 
 
 def _check_boxes(xp: Library, x: Array, size: Size) -> None:

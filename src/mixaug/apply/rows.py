@@ -15,11 +15,16 @@ def check(xp: Library, x: Array | None, source: Array | None, index: Array, what
     """
     home = _xp.of(index)
     if len(index.shape) != 2:
-        raise ValueError(f"{what}: expected sources of the shape (k, n), got {len(index.shape)} axes")
+        raise ValueError(
+            f"{what}: expected sources of the shape (k, n), got the shape {tuple(index.shape)}; "
+            "give rows for each source"
+        )
     n = home.shape(index)[1]
     rows = (n,) if x is None else xp.shape(x)[:1]
     if not rows:
-        raise ValueError(f"{what}: expected a batch, rows on the first axis, got a single value of no axes")
+        raise ValueError(
+            f"{what}: expected a batch, rows on the first axis, got a single value of no axes; batch it first"
+        )
     if isinstance(rows[0], int) and isinstance(n, int) and rows[0] != n:
         raise ValueError(
             f"{what}: expected {n} rows, as many as the mix has outputs, got {rows[0]}; "
@@ -31,7 +36,7 @@ def check(xp: Library, x: Array | None, source: Array | None, index: Array, what
     available = xp.shape(x if source is None else source)[0]
     if held is not None and held.size and isinstance(available, int) and int(held.max()) >= available:
         raise ValueError(
-            f"{what}: the mix takes sources up to row {int(held.max())}, but there are only {available} rows; "
+            f"{what}: expected rows up to {int(held.max())}, which the mix takes sources from, got {available} rows; "
             "pass the array that it was drawn for as source="
         )
     if source is not None and x is not None:
@@ -43,7 +48,8 @@ def check_alike(xp: Library, x: Array, source: Array, what: str) -> None:
     if xp.dtype(source) != xp.dtype(x) or not _alike(x.shape[1:], source.shape[1:]):
         raise TypeError(
             f"{what}: expected a source like the batch, {xp.dtype(x)} with rows {tuple(x.shape[1:])}, "
-            f"got {xp.dtype(source)} with rows {tuple(source.shape[1:])}"
+            f"got {xp.dtype(source)} with rows {tuple(source.shape[1:])}; "
+            "convert one of them"
         )
 
 

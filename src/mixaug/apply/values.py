@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._xp import Array, Library
+from ..units import FLOATS
 from . import rows
 
 
 def mix(xp: Library, y: Array, source: Array | None, index: Array, lam: Array) -> Array:
     """sum_k lam[k] * y[index[k]], in the dtype of y (float32 for integers), computed in float32 or float64."""
     dtype = xp.dtype(y)
-    if "float" not in dtype and "int" not in dtype and dtype != "bool":
-        raise TypeError(f"values: expected numbers, got {dtype}; convert them first")
+    if dtype not in FLOATS and "int" not in dtype and dtype != "bool":
+        raise TypeError(f"values: expected integers, bools or {', '.join(FLOATS)}, got {dtype}; convert them first")
     rows.check(xp, y, source, index, "values")
     out = weighted(xp, rows.gather(xp, y, source, index), lam, "float64" if dtype == "float64" else "float32")
-    return xp.cast(out, y.dtype) if "float" in dtype else out
+    return xp.cast(out, y.dtype) if dtype in FLOATS else out
 
 
 def weighted(xp: Library, parts: Sequence[Array], lam: Array, precision: str) -> Array:

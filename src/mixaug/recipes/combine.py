@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
-from ..hints import known_options
+from ..hints import known_options, short
 from ..keys import bits24
 from ..regions import Chosen, Drawn
 from .blend import Identity
@@ -76,9 +76,11 @@ class OneOf(Recipe):
 
     def _check_weights(self, weights: tuple[float, ...]) -> None:
         if len(weights) != len(self.recipes):
-            raise ValueError(f"one_of: expected {len(self.recipes)} weights, one a recipe, got {len(weights)}")
+            raise ValueError(
+                f"one_of: expected {len(self.recipes)} weights, one a recipe, got {len(weights)}; give each recipe one"
+            )
         if not sum(weights) > 0:
-            raise ValueError("one_of: expected weights with a sum above 0, got only zeros")
+            raise ValueError("one_of: expected weights with a sum above 0, got only zeros; give one of them 1")
 
     @property
     def sources(self) -> int:
@@ -136,7 +138,8 @@ class Schedule(Recipe):
         phases = {check_whole("schedule epoch", start, 0): recipe for start, recipe in self.phases}
         if 0 not in phases:
             raise ValueError(
-                f"schedule: expected a recipe from epoch 0 on, got {sorted(phases)}; {{0: ma.identity()}} mixes nothing"
+                f"schedule: expected a recipe from epoch 0 on, got {sorted(phases)}; "
+                "add one, 0: ma.identity() mixes nothing"
             )
         keep(self, phases=tuple((start, phases[start]) for start in sorted(phases)))
         check_nested("schedule", self, tuple(phases.values()))
@@ -192,7 +195,10 @@ def schedule(phases: Mapping[int, Recipe | str]) -> Recipe:
     step that is handed it) all recipes are drawn and one is chosen, so keep them few there.
     """
     if not isinstance(phases, Mapping):
-        raise TypeError(f"schedule: expected a dict such as {{0: ma.CutMix(), 180: ma.identity()}}, got {phases!r}")
+        raise TypeError(
+            f"schedule: expected a dict of epochs, got {short(phases)}; "
+            f"write such as {{0: ma.CutMix(), 180: ma.identity()}}"
+        )
     return Schedule(tuple((start, check_recipe("schedule", recipe)) for start, recipe in phases.items()))
 
 
@@ -227,7 +233,10 @@ def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: in
     """
     check_whole("ramp every", every, 1)
     if len(points) < 2:
-        raise ValueError(f"ramp: expected the number at two epochs or more, got {dict(points)!r}")
+        raise ValueError(
+            f"ramp: expected the number at two epochs or more, got {short(dict(points))}; "
+            f"write such as {{0: 1.0, 10: 0.0}}"
+        )
     at = sorted(check_whole("ramp epoch", epoch, 0) for epoch in points)
     epochs = [*range(at[0], at[-1], every), at[-1]]
     return {epoch: make(float(np.interp(epoch, at, [points[e] for e in at]))) for epoch in epochs}

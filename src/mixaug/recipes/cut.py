@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _xp
 from .._xp import Array
-from ..checks import short
+from ..hints import short
 from ..keys import ONE, below, floor, look_up
 from ..regions import Paste, Region
 from .blend import stick_betas, sticks

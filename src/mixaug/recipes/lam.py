@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .. import _xp
+from ..hints import short
 from ..keys import ONE, beta_quantiles
 from .recipe import Recipe, check_number, keep
 
@@ -73,7 +74,10 @@ def checked_alpha(name: str, alpha: Any, sources: int) -> Alpha:
     if not isinstance(alpha, (tuple, list)):
         return check_concentration(name, alpha)
     if len(alpha) != sources:
-        raise ValueError(f"{name}: expected a number, or {sources} of them, one for each source, got {tuple(alpha)!r}")
+        raise ValueError(
+            f"{name}: expected a number, or {sources} of them, one for each source, got "
+            f"{short(tuple(alpha))}; give one number"
+        )
     return tuple(check_number(name, one, MIN_ALPHA, MAX_ALPHA, open_low=False) for one in alpha)
 
 
@@ -91,7 +95,7 @@ def _checked_lam(name: str, lam: Any) -> Lam:
     if not isinstance(lam, (tuple, list)):
         return check_number(name, lam, 0, 1, open_low=False)
     if len(lam) != 2:
-        raise ValueError(f"{name}: expected a number or a range (low, high), got {tuple(lam)!r}")
+        raise ValueError(f"{name}: expected a number or a range (low, high), got {short(tuple(lam))}; give one or two")
     low = check_number(name, lam[0], 0, 1, open_low=False)
     return low, check_number(name, lam[1], low, 1, open_low=False)
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from .. import _xp, keys
 from .._xp import Array, Dim, Library
-from ..checks import MAX_PIXELS, check_region, check_size, check_values, short
-from ..hints import known_options
+from ..checks import MAX_PIXELS, check_region, check_size, check_values
+from ..hints import known_options, short
 from ..keys import Key, KeyLike
 from ..mix import Mix, assemble
 from ..regions import Dense, Drawn, Size
@@ -321,6 +321,13 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int
     return int(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """True or False, as Python's own; a ValueError for anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}: expected True or False, got {short(value)}")
+    return bool(value)
+
+
 def check_sources(name: str, sources: Any) -> int:
     """How many samples an output is made of, 2 to MAX_SOURCES; a ValueError for anything else."""
     return check_whole(name, sources, 2, MAX_SOURCES)
@@ -334,7 +341,7 @@ def _checked_count(n: Dim) -> Dim:
     if isinstance(n, (int, np.integer)) and not isinstance(n, bool):
         return check_whole("n", n, 0, MAX_PIXELS)
     if isinstance(n, (bool, int, float, str)) or _xp.find(n) is None:
-        raise ValueError(f"n: expected how many outputs, a whole number, got {short(n)}")
+        raise ValueError(f"n: expected how many outputs, a whole number, got {short(n)}; pass the number of rows")
     return n
 
 
@@ -343,7 +350,10 @@ def _checked_rows(xp: Library, rows: Array, n: Dim) -> Array:
     shape, dtype, values = tuple(xp.shape(rows)), xp.dtype(rows), xp.concrete(rows)
     fits = len(shape) == 1 and not (isinstance(n, int) and isinstance(shape[0], int) and shape[0] != n)
     if "int" not in dtype or not fits:
-        raise ValueError(f"rows: expected integers of shape ({n},), one an output, got {dtype} of shape {shape}")
+        raise ValueError(
+            f"rows: expected integers of shape ({n},), one an output, got {dtype} of shape {shape}; "
+            "pass the row numbers of the outputs"
+        )
     if values is not None and values.size and values.min() < 0:
         raise ValueError(f"rows: expected row numbers of 0 or more, got {values.min()}; count rows from the start")
     return rows
@@ -361,7 +371,9 @@ def _check_traced(xp: Library, key: Key) -> None:
 def _checked_parent(xp: Library, index: Array, n: Dim, sources: int) -> Array:
     shape, held = xp.shape(index), xp.concrete(index)
     if "int" not in xp.dtype(index) or (held is not None and held.size and held.min() < 0):
-        raise ValueError("index: expected rows of the source, whole numbers of 0 or more; count them from its start")
+        raise ValueError(
+            "index: expected rows of the source, whole numbers of 0 or more, got others; count them from its start"
+        )
     if len(shape) != 2 or shape[0] != sources or (isinstance(n, int) and isinstance(shape[1], int) and shape[1] != n):
         raise ValueError(
             f"index: expected the shape ({sources}, {n}), got {tuple(shape)}; this recipe has {sources} sources"

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
-from ..checks import short
-from ..hints import meant_option, other_name
+from ..hints import meant_option, other_name, short
 from .recipe import Recipe
 
 Make: TypeAlias = Callable[..., Recipe]
@@ -36,15 +35,18 @@ def parse(text: str, known: Mapping[str, Make], other: Other, checks: bool = Tru
         checks: whether options are looked at before they are handed on.
     """
     if not isinstance(text, str):
-        raise TypeError(f'recipe: expected a text such as "cutmix(alpha=1.0)", got {short(text)}')
+        raise TypeError(f'recipe: expected a text, got {short(text)}; write such as "cutmix(alpha=1.0)"')
     if len(text) > MAX_CHARACTERS:
-        raise ValueError(f"recipe: expected a text of at most {MAX_CHARACTERS} characters, got {len(text)}")
+        raise ValueError(
+            f"recipe: expected a text of at most {MAX_CHARACTERS} characters, got {len(text)}; "
+            "make the recipe in Python"
+        )
     reader = _Reader(text, known, other, checks)
     recipe = reader.value()
     if reader.kind != "end":
         reader.refuse_form()
     if not isinstance(recipe, Recipe):
-        raise ValueError(f'recipe: expected the name of a recipe such as "cutmix", got {short(text)}')
+        raise ValueError(f'recipe: expected the name of a recipe, got {short(text)}; write such as "cutmix"')
     return recipe
 
 
@@ -68,14 +70,18 @@ class _Reader:
         if not found or not found.lastgroup:
             rest = self.text[self.place :].strip()
             raise ValueError(
-                f"recipe: expected names, numbers, quoted words and brackets, got {rest[:20]!r} in {short(self.text)}"
+                f"recipe: expected names, numbers, quoted words and brackets, got {rest[:20]!r} in "
+                f"{short(self.text)}; write such as 'mixup(alpha=0.2)'"
             )
         self.kind, self.token, self.place = found.lastgroup, found[found.lastgroup], found.end()
         return token
 
     def refuse_form(self) -> NoReturn:
         """Raise for a text of the right tokens in the wrong order."""
-        raise ValueError(f'recipe: expected a form such as "one_of(mixup(alpha=0.2), cutmix)", got {short(self.text)}')
+        raise ValueError(
+            f"recipe: expected names and options in brackets, got {short(self.text)}; "
+            'write such as "one_of(mixup(alpha=0.2), cutmix)"'
+        )
 
     def take(self, mark: str) -> bool:
         """Whether that mark comes next, which is then read."""
@@ -101,7 +107,9 @@ class _Reader:
         try:
             return float(token) if set(token) & set(".eE") else int(token)
         except ValueError:  # of more digits than Python reads
-            raise ValueError(f"recipe: expected a number, got {len(token)} digits in {short(self.text)}") from None
+            raise ValueError(
+                f"recipe: expected a number, got {len(token)} digits in {short(self.text)}; write fewer"
+            ) from None
 
     def named(self, name: str) -> Any:
         """A constant, or the recipe of that name and the options in brackets behind it."""
@@ -137,7 +145,10 @@ class _Reader:
         """Each (key or None, value) up to a closing bracket, and whether a comma stands before that."""
         self.depth += 1
         if self.depth > MAX_BRACKETS:
-            raise ValueError(f"recipe: expected at most {MAX_BRACKETS} open brackets, got more in {short(self.text)}")
+            raise ValueError(
+                f"recipe: expected at most {MAX_BRACKETS} open brackets, got more in {short(self.text)}; "
+                "make the recipe in Python"
+            )
         found: list[tuple[Any, Any]] = []
         comma = False
         while not self.take(closing):
@@ -178,14 +189,23 @@ class _Reader:
             takes = ", ".join(str(p.replace(annotation=p.empty)) for p in signature.parameters.values())
             unknown = [option for option in options if option not in signature.parameters]
             hints = [meant_option(option, signature.parameters).replace("ma.", "") for option in unknown[:1]]
-            sentence = "; ".join([f"recipe: {name} takes ({takes}), {error} in {short(self.text)}", *hints])
-            raise ValueError(sentence) from None
+            way_out = hints[0] if hints else "write options by name"
+            raise ValueError(
+                f"recipe: expected options of {name}({takes}), got {_cause(error)} in {short(self.text)}; {way_out}"
+            ) from None
 
 
 def unknown(name: str, names: Sequence[str]) -> ValueError:
     """The error for a name that is not among those known."""
     names = sorted(names, key=plain)
-    return ValueError(f"recipe: {short(name)} is not known{_nearest(name, names)}; known are {', '.join(names)}")
+    return ValueError(
+        f"recipe: expected a known name, got {short(name)}{_nearest(name, names)}; known are {', '.join(names)}"
+    )
+
+
+def _cause(error: TypeError) -> str:
+    """What Python says of arguments, without its verb."""
+    return str(error).removeprefix("got ")
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from math import isqrt, prod
 from typing import Any, ClassVar
 
 from .._xp import Array
-from ..checks import short
+from ..hints import short
 from ..keys import below, beta_table, floor, look_up
 from ..regions import Paste, Region, whole
 from .cut import even, inside
@@ -134,7 +134,9 @@ def _checked_tiles(tiles: Any) -> int | tuple[int, int]:
     if not isinstance(tiles, (tuple, list)):
         return check_whole("Mosaic tiles", tiles, 2, isqrt(MAX_SOURCES))
     if len(tiles) != 2:
-        raise ValueError(f"Mosaic tiles: expected a whole number or (rows, columns), got {short(tuple(tiles))}")
+        raise ValueError(
+            f"Mosaic tiles: expected a whole number or (rows, columns), got {short(tuple(tiles))}; give two"
+        )
     rows, columns = (check_whole("Mosaic tiles", count, 1, MAX_SOURCES) for count in tiles)
     if not 2 <= rows * columns <= MAX_SOURCES:
         raise ValueError(
