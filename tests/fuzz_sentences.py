@@ -261,7 +261,7 @@ LABELS: list[Row] = [
         lambda: said(V * 2, "values"),
     ),
     (
-        "labels: expected \\(n,\\) class ids or \\(n, classes\\), got the shape \\(4, 8, 8\\)",
+        "labels: expected class ids .*, got uint8 of the shape \\(4, 8, 8\\); say what it is: pass fields=",
         lambda: mix((X, M)),
         lambda: said(M, "masks"),
     ),
@@ -375,9 +375,9 @@ OTHERS: list[Row] = [
         lambda: said(M + (np.arange(8) % 2).astype(np.uint8), ma.Masks(2)),
     ),
     (
-        "labels: expected class ids of an integer dtype or bool, got float32; .* or blend them as images",
+        "labels: expected class ids of an integer dtype or bool, got float32; .* or, for shares of classes, pass fields=",
         lambda: said(M / np.float32(2), "masks"),
-        lambda: said(M / np.float32(2), ma.Images(layout="nhw")),
+        lambda: said(M / np.float32(2), ma.Masks(soft=True, layout="nhw")),
     ),
     (
         "labels: expected class ids of an integer dtype or bool, got complex64; cast them",

@@ -127,7 +127,8 @@ def test_what_draws_once_for_a_batch_is_refused_where_there_is_none():
         ma.grain.mixed(recipe, grain([(X[0], 1)] * 3), num_classes=3)
     singles = tf.data.Dataset.from_tensor_slices((X, Y))
     with pytest.raises(
-        ValueError, match=r"draws once for a batch; leave per_batch out, or batch\(\) both datasets first"
+        ValueError,
+        match=r"draws once for a batch; leave per_batch out, or batch\(\) both datasets before they are mixed",
     ):
         ma.tf.mixed_zip(recipe, singles, singles, num_classes=N)
     batches = singles.batch(2)

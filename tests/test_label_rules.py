@@ -163,7 +163,7 @@ def test_rules_go_through_a_configuration_file(rule):
         (
             Heaviest,
             TypeError,
-            "rule: expected one of 'area', .*, or a value such as ma.label_rules.Heaviest\\(\\), got",
+            "rule: expected one of 'area', .*, got .*; pass one of these, or a value such as ma.label_rules.Heaviest\\(\\)",
         ),
         (None, TypeError, "rule: expected one of 'area'"),
     ],
@@ -390,5 +390,5 @@ def test_bools_say_how_they_can_be_taken():
         TypeError, match=r"got bool; say ma.Labels\(binary=True\), cast to int, or pass one column a class"
     ):
         mix.labels(BITS.astype(bool), 2)
-    with pytest.raises(ValueError, match=r"\(n, 1\) may be class ids or one class; .* or say ma.Labels\(binary=True\)"):
+    with pytest.raises(ValueError, match=r"\(n, 1\), which may be either; .* say ma.Labels\(binary=True\)"):
         mix.labels(BITS[:, None])

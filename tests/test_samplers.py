@@ -63,7 +63,7 @@ def test_the_epoch_is_passed_on():
     ({"batch_sampler": [[1]], "sampler": range(3)}, "expected no batch_size= beside batch_sampler="),
 ])  # fmt: skip
 def test_what_contradicts_a_sampler_is_refused(options, sentence):
-    with pytest.raises(ValueError, match=sentence + ".*; leave it out"):
+    with pytest.raises(ValueError, match=sentence + ".*; leave one out"):
         ma.torch.loader(ma.MixUp(), DATA, 3, num_classes=2, **options)
 
 

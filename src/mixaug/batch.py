@@ -331,7 +331,7 @@ def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Map
         return _numbered(xp, held[find(kinds, pairing.field, f"{type(pairing).__name__} field")])
     wanted = (Labels, PerSource) if pairing.needs == "labels" else (Values,)
     for name, kind in kinds.items():
-        if isinstance(kind, wanted) and not are_sample_weights(name):  # those are no targets
+        if isinstance(kind, wanted) and not (isinstance(kind, Values) and are_sample_weights(name)):
             return _numbered(xp, held[name])
     raise ValueError(
         f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {quoted(held)}; "

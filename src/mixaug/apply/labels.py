@@ -130,8 +130,8 @@ def _check_form(xp: Library, y: Array, num_classes: int | None) -> None:
         num_classes = check_count(num_classes)
     if len(shape) not in (1, 2):
         raise ValueError(
-            f"labels: expected (n,) class ids or (n, classes), got {len(shape)} axes; if they are masks of class ids, "
-            "declare them in fields=, such as fields=('images', 'masks'), or mix them by mix.masks"
+            f"labels: expected (n,) class ids or (n, classes), got the shape {tuple(shape)}; if they are masks of "
+            "class ids, declare them in fields=, such as fields=('images', 'masks'), or mix them by mix.masks"
         )
     if are_ids(y, num_classes):
         _check_kind(dtype, num_classes)
