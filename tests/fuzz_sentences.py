@@ -375,7 +375,7 @@ OTHERS: list[Row] = [
         lambda: said(M + (np.arange(8) % 2).astype(np.uint8), ma.Masks(2)),
     ),
     (
-        "labels: expected class ids of an integer dtype or bool, got float32; .* or, for shares of classes, pass fields=",
+        "labels: expected class ids of an integer dtype or bool, got float32; .* for shares of classes, pass fields=",
         lambda: said(M / np.float32(2), "masks"),
         lambda: said(M / np.float32(2), ma.Masks(soft=True, layout="nhw")),
     ),

@@ -173,7 +173,7 @@ def test_masks_of_another_parent_are_named(monkeypatch):
 def test_a_repr_that_does_not_read_back_is_named():
     with pytest.raises(
         AssertionError,
-        match=r"^the repr reads back: Named\(kind=frozenset\(\{1\}\)\) gives recipe: expected names and options in brackets",
+        match=r"^the repr reads back: Named\(kind=frozenset\(\{1\}\)\) gives recipe: expected names",
     ):
         ma.testing.check(Named(), **QUICK)
 
