@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import types
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -106,3 +110,28 @@ def test_a_table_cannot_be_written_to():
 def test_uniform_is_the_high_24_bits():
     words = np.array([0, 255, 256, 2**32 - 1], np.uint32)
     np.testing.assert_array_equal(keys.uniform(NUMPY, words), np.float32([0, 0, 2**-24, 1 - 2**-24]))
+
+
+def test_a_module_that_another_thread_still_imports_is_not_called(monkeypatch):
+    half = types.ModuleType("mixaug._xp.fused")
+    half.encrypted = lambda *_: half._not_there_yet
+    monkeypatch.setitem(sys.modules, "mixaug._xp.fused", half)
+    keys._folded.cache_clear()
+    assert keys.fold_in(keys.make((3, 1)), 4)[:2] == keys._fold(*keys.make((3, 1))[:2], 4, 0)
+
+
+FIRST = """
+import os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import tensorflow as tf, mixaug as ma
+ds = tf.data.Dataset.from_tensor_slices((tf.zeros([64, 4, 4, 3]), tf.range(64) % 2)).batch(2)
+print(len(list(ds.apply(ma.tf.mixed(ma.CutMix(), num_classes=2, num_parallel_calls=16)))))
+"""
+
+
+def test_the_first_batches_of_processes_are_mixed_by_many_threads_at_once():
+    command = [sys.executable, "-W", "ignore", "-c", FIRST]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        out, error = process.communicate(timeout=1800)
+        assert (process.returncode, out.strip()) == (0, "32"), error[-2000:]

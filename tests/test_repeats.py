@@ -63,18 +63,23 @@ def test_items_have_no_batch_to_draw_once_for(recipe):
 
 
 def fails_at(bad: int) -> tf.data.Dataset:
+    """Ten samples, each pixel of sample i is i; one of them cannot be read."""
+
     def read(i):
         tf.debugging.assert_none_equal(i, tf.constant(bad, tf.int64))
-        return tf.zeros([4, 4, 3]), i % 2
+        return tf.fill([4, 4, 3], tf.cast(i, tf.float32)), i % 2
 
     return tf.data.Dataset.range(10).map(read)
 
 
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("bad", [0, 3, 9])
-def test_a_pass_with_records_that_cannot_be_read_ends(bad, graph):
-    batches = fails_at(bad).batch(2).apply(ma.tf.mixed(ma.CutMix(), num_classes=2, graph=graph))
-    assert len(list(batches.ignore_errors())) in (4, 5)  # TensorFlow drops the record, or the whole batch of it
+def test_a_pass_with_records_that_cannot_be_read_loses_nothing_else(bad, graph):
+    batches = fails_at(bad).batch(2).apply(ma.tf.mixed(ma.identity(), num_classes=2, graph=graph))
+    arrived = [int(x[0, 0, 0]) for images, _ in batches.ignore_errors() for x in images]
+    beside = bad + 1 - 2 * (bad % 2)  # the other sample of that batch: TensorFlow keeps it in some runs
+    assert sorted({*arrived, beside}) == [i for i in range(10) if i != bad]
+    assert len(arrived) == len(set(arrived))
     assert batches.cardinality() == 5
 
 

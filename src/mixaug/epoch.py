@@ -66,8 +66,8 @@ class Permutation:
         rounds = tuple(rounds)
         if fused := _xp.common().fused():
             flat = np.ravel(np.asarray(index, np.int64))
-            found = fused.feistel(*self.key[:2], flat, self.n, *self._sides, len(rounds), sign < 0)
-            return found.reshape(np.shape(index))
+            rows = fused.feistel(*self.key[:2], flat, self.n, self._sides, len(rounds), sign < 0)
+            return rows.reshape(np.shape(index))
         out = np.array(index, np.int64)
         left = np.ones(out.shape, bool)
         while left.any():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 import os
-import sys
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -147,8 +146,8 @@ def fold_in(key: Key, number: Any) -> Key:
 
 @lru_cache(maxsize=1024)
 def _folded(k0: int, k1: int, low: int, high: int) -> tuple[int, int]:
-    fused = sys.modules.get("mixaug._xp.fused")  # for this alone it is not worth loading
-    folded: tuple[int, int] = getattr(fused, "encrypted", _fold)(k0, k1, low, high)
+    fused = _xp.loaded_kernels("mixaug._xp.fused")  # for this alone it is not worth loading
+    folded: tuple[int, int] = (fused.encrypted if fused else _fold)(k0, k1, low, high)
     return folded
 
 

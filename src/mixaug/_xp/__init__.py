@@ -23,6 +23,7 @@ TREES: list[Any] = []  #: classes whose values pass through the functions of a l
 
 
 _LOADED: dict[str, Any] = {}
+_KERNELS: dict[str, Any] = {}
 
 
 class Library(Protocol):
@@ -167,12 +168,17 @@ def ranks() -> tuple[int, ...]:
 def kernels(module: str) -> Any:
     """A module of kernels that Numba compiles; None where there is no Numba, which is said once."""
     try:
-        return import_module(module)
+        return _KERNELS.setdefault(module, import_module(module))
     except ModuleNotFoundError as error:
         if error.name not in ("numba", "llvmlite"):
             raise
         _say_slow()
         return None
+
+
+def loaded_kernels(module: str) -> Any:
+    """A module of kernels that `kernels` has imported; None where it has not, or while another thread imports it."""
+    return _KERNELS.get(module)
 
 
 @cache

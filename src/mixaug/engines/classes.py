@@ -1,4 +1,4 @@
-"""Labels of class ids, added up by share."""
+"""Labels of class ids: the sum of lam for each class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._xp.kernel_cache import compiled
 
 @compiled
 def labels(out: Any, own: Any, source: Any, index: Any, lam: Any) -> bool:
-    """Add up the shares of each class, of ids (n,); whether all ids are in range, and all sources rows."""
+    """Add lam of each source to its class; return False if an id is out of range or a source is not a row."""
     for i in range(out.shape[0]):
         for j in range(index.shape[0]):
             row = np.int64(index[j, i])

@@ -1,7 +1,7 @@
-"""Mixes on the CPU by the kernels that Numba compiles, through views of the arrays' own memory.
+"""Fast path on the CPU: mixes arrays in place in their memory, with kernels that Numba compiles.
 
-The kernels take only what is right: what is not is left to `apply`, which says what is wrong with it. Whether it is,
-and how it is done, follows from the forms of the arrays, and is worked out once for each of these: the `_plan`.
+It handles valid, contiguous inputs and returns None otherwise; then `apply` validates them and falls back. Which inputs
+are handled, and how, depends only on dtypes, shapes and strides; `_plan` caches the answer.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ import numpy as np
 from .. import _xp
 from .._xp import Array, Library
 from ..keys import ONE
-from ..regions import Region as AnyRegion
-from ..regions import stacked
+from ..regions import Region, stacked
 from ..units import Units
-from .forms import Calls, Frame, Numbers, Pixels, Region, Sources, State
+from .forms import Calls, Frame, Numbers, Pixels, RegionArrays, Sources, State
 from .memory import memory
 
 Host: TypeAlias = np.ndarray[Any, Any]
 Shape: TypeAlias = tuple[int, ...]
 
 _BITS = {"float16": np.dtype(np.int16), "bfloat16": np.dtype(np.uint16)}  # Numba has no type for them
-_SMALL = 4096  # elements of an image that is one run, whatever its channels, where it has no boxes
-_BAND = 16896  # elements of an output that are made before those of the next
-_TILE = 1536  # elements that are summed up at once: the sums stay in the first cache
-_PIECE = 6144  # bytes that are read and written at a time, where outputs are stored past the caches
-_LINE = 64  # bytes that are stored past the caches at once
-_STREAM = 8 << 20  # bytes of an output that no cache holds: it is stored past them
+_SMALL = 4096  # elements: smaller images without boxes are mixed as one line, wherever their channels are
+_BAND = 16896  # elements of an output that are made before the next output is begun
+_TILE = 1536  # elements that are summed at once, so that the sums stay in the first cache
+_PIECE = 6144  # bytes that are read and written at once if outputs are stored past the caches
+_LINE = 64  # bytes of a line of the caches
+_STREAM = 8 << 20  # bytes: larger outputs do not fit the caches, and are stored past them
 _MOST_CLASSES = 2**24  # more are refused by `apply`
 
 
@@ -48,25 +47,25 @@ class _Form(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """How images of such forms are mixed."""
+    """How images of these forms are mixed."""
 
     kind: str  #: which kernel makes a band: "paste", "choose" or "weigh"
     out: Shape  #: the shape of the outputs
     frame: Frame
-    spread: int  #: elements in a row that have the scale of a channel
-    moved: bool  #: whether channels that are named first lie last
+    spread: int  #: consecutive elements that belong to one channel
+    moved: bool  #: whether the layout says channels first but the memory has them last, as in channels_last
     name: str  #: the dtype of the images
-    given: Any  #: that of their bits
-    made: Any  #: that of the bits of the outputs
-    computed: Any  #: the dtype that is computed in
-    plain: bool  #: whether numbers stay in their units
-    copied: bool  #: whether elements stay as they are, where nothing is blended
+    dtype_in: Any  #: the NumPy type with their bits
+    dtype_out: Any  #: the NumPy type with the bits of the outputs
+    computed: Any  #: the NumPy type of sums
+    plain: bool  #: whether there is no scale and no offset
+    copied: bool  #: whether elements that are not blended are copied unchanged
     streamed: bool  #: whether outputs are stored past the caches
-    spans: int  #: the most spans that a tile has
-    boxes: tuple[str, ...]  #: the names of the boxes; beside weights of pixels, where some are moved, one a source
-    source_boxes: tuple[str, ...]  #: those of what they show; none where each shows what lies there
-    who: Host  #: whose each box is, -1 that of a hole
-    windows: Host  #: whether it shows another part of its source
+    spans: int  #: the largest number of spans of a tile
+    boxes: tuple[str, ...]  #: the names of the boxes; in a Dense, one for each source if any has a source box
+    source_boxes: tuple[str, ...]  #: the names of their source boxes; empty if there are none
+    who: Host  #: int64, the source of each box; -1 for a hole
+    moved_boxes: Host  #: bool, whether the box has a source box
 
 
 def images(
@@ -74,7 +73,7 @@ def images(
     x: Array | None,
     source: Array | None,
     index: Array,
-    region: AnyRegion,
+    region: Region,
     place: str | None,
     units: Units,
     out: Array | None,
@@ -121,7 +120,7 @@ def _run(
     held: Mapping[str, Host],
     converted: tuple[Host, Host],
 ) -> bool:
-    """Make the outputs; False where sources are no rows, or there is no Numba: then nothing has been written."""
+    """Write the outputs; return False, with nothing written, without Numba or if a source is not a row."""
     tiles = _xp.kernels("mixaug.engines.tiles")
     if tiles is None:
         return False
@@ -134,27 +133,29 @@ def _run(
         own=_read_only(own),
         source=_read_only(source),
         filling=_filling(held["fill"], plan) if "fill" in held else _NO_BYTES,
-        tile=_ROOM if plan.copied and not blended and plan.kind != "weigh" else _room(frame.tile * frame.size_in),
-        buffer=_room(2 * frame.tile * frame.size_out) if plan.streamed else _ROOM,
+        tile=_NO_SCRATCH
+        if plan.copied and not blended and plan.kind != "weigh"
+        else _scratch(frame.tile * frame.size_in),
+        buffer=_scratch(2 * frame.tile * frame.size_out) if plan.streamed else _NO_SCRATCH,
         pending=np.zeros(3, np.int64),
     )
-    sources = Sources(held["index"], *how, source.size // (frame.row * frame.size_in), _room((2, n), np.int64))
+    sources = Sources(held["index"], *how, source.size // (frame.row * frame.size_in), _scratch((2, n), np.int64))
     numbers = Numbers(
         *converted,
-        work=_room(frame.tile, plan.computed).view(np.uint8) if summed else _ROOM,
-        spread=_room(frame.tile, np.float32) if plan.kind == "weigh" else _ROOM_OF_FLOATS,
-        line=_room(frame.tile, np.float32) if plan.kind == "weigh" else _ROOM_OF_FLOATS,
-        place=_room(k, np.int64) if blended else _ROOM_OF_PLACES[0],
-        share=_room(k, np.float32) if blended else _ROOM_OF_FLOATS,
+        work=_scratch(frame.tile, plan.computed).view(np.uint8) if summed else _NO_SCRATCH,
+        spread=_scratch(frame.tile, np.float32) if plan.kind == "weigh" else _NO_FLOATS,
+        line=_scratch(frame.tile, np.float32) if plan.kind == "weigh" else _NO_FLOATS,
+        place=_scratch(k, np.int64) if blended else _NO_PLACES[0],
+        weight=_scratch(k, np.float32) if blended else _NO_FLOATS,
     )
     needs = plan.copied, plan.plain, blended, bool(plan.source_boxes)
-    calls = _calls(plan.kind, plan.given, plan.made, plan.computed, needs)
+    calls = _calls(plan.kind, plan.dtype_in, plan.dtype_out, plan.computed, needs)
     return bool(tiles.mix(State(pixels, sources, _region(plan, held), frame, numbers, calls)))
 
 
 @lru_cache(maxsize=256)
 def _calls(kind: str, given: Any, made: Any, computed: Any, needs: tuple[bool, bool, bool, bool]) -> Calls:
-    """The addresses of the kernels that such mixes need, which are compiled here where they are new."""
+    """Return the addresses of the kernels that are needed, and compile those that are new."""
     numbers, tiles = _xp.kernels("mixaug.engines.numbers"), _xp.kernels("mixaug.engines.tiles")
     copied, plain, blended, picked = needs
     bits = np.dtype(f"u{given().itemsize}").type
@@ -169,8 +170,8 @@ def _calls(kind: str, given: Any, made: Any, computed: Any, needs: tuple[bool, b
     )
 
 
-def _region(plan: _Plan, held: Mapping[str, Host]) -> Region:
-    """The arrays of a region as the kernels take them."""
+def _region(plan: _Plan, held: Mapping[str, Host]) -> RegionArrays:
+    """Return the arrays of a region as the kernels take them."""
     (k, n), boxes = held["index"].shape, bool(plan.boxes)
     background, blended = _NO_WEIGHTS[0], _unblended(n)
     if "background" in held and k > 1:
@@ -179,17 +180,17 @@ def _region(plan: _Plan, held: Mapping[str, Host]) -> Region:
     if plan.source_boxes:
         source_box = _stacked(held, plan.source_boxes, n)
     weight = held["weight"].reshape(k, n, -1) if "weight" in held else None
-    return Region(
+    return RegionArrays(
         background=background,
         blended=blended,
         box=box,
         source_box=source_box,
         who=plan.who,
-        moved=plan.windows,
+        moved=plan.moved_boxes,
         mask=weight if weight is not None and plan.kind == "choose" else _NO_MASK,
         weight=weight if weight is not None and plan.kind == "weigh" else _NO_WEIGHTS,
-        column=np.full((len(plan.boxes), plan.frame.width + 1), -1, np.int64) if plan.source_boxes else _ROOM_OF_PLACES,
-        span=_room((plan.spans, 5), np.int64) if boxes or plan.kind != "paste" else _ROOM_OF_PLACES,
+        column=np.full((len(plan.boxes), plan.frame.width + 1), -1, np.int64) if plan.source_boxes else _NO_PLACES,
+        span=_scratch((plan.spans, 5), np.int64) if boxes or plan.kind != "paste" else _NO_PLACES,
     )
 
 
@@ -198,7 +199,7 @@ def _unblended(n: int) -> Host:
     return _read_only(np.zeros(n, bool))
 
 
-def _room(shape: Any, dtype: Any = np.uint8) -> Host:
+def _scratch(shape: Any, dtype: Any = np.uint8) -> Host:
     return np.empty(shape, dtype)
 
 
@@ -347,8 +348,8 @@ def _plan(
         spread=spread,
         moved=moved,
         name=own.name,
-        given=given.type,
-        made=into.type,
+        dtype_in=given.type,
+        dtype_out=into.type,
         computed=computed,
         plain=plain,
         copied=given == into and plain and own.name == wanted,
@@ -357,12 +358,12 @@ def _plan(
         boxes=boxes,
         source_boxes=source_boxes if any(windows) else (),
         who=np.array([*shown, *(-1 for _ in hole)], np.int64) if boxes else np.zeros(0, np.int64),
-        windows=np.array([*windows, *(False for _ in hole)], bool) if boxes else np.zeros(0, bool),
+        moved_boxes=np.array([*windows, *(False for _ in hole)], bool) if boxes else np.zeros(0, bool),
     )
 
 
 def _lengths(step: int, row: int, size_in: int, size_out: int, streamed: bool, summed: bool) -> tuple[int, int]:
-    """The elements of a band and of a tile: whole pixels, and where they are streamed whole lines of memory."""
+    """Return the elements of a band and of a tile: whole pixels, and if they are streamed, whole cache lines."""
     unit, most = step, _TILE if summed else _BAND
     if streamed:
         whole_lines = lcm(step, _LINE // size_out)
@@ -402,18 +403,18 @@ def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Sha
 def _fresh(plan: _Plan, dtype: str) -> Host:
     """Memory for the outputs, which lie as the images do."""
     shape = (plan.out[0], *plan.out[2:], plan.out[1]) if plan.moved else plan.out
-    kind = np.dtype(plan.made if dtype == "bfloat16" else dtype)
+    kind = np.dtype(plan.dtype_out if dtype == "bfloat16" else dtype)
     made = memory(prod(shape) * kind.itemsize).view(kind).reshape(shape)
     return np.moveaxis(made, -1, 1) if plan.moved else made
 
 
 def _line(x: Host, plan: _Plan) -> Host:
-    """The bytes of all elements in one line."""
+    """Return the bytes of all elements, in the order of the memory."""
     return (np.moveaxis(x, 1, -1) if plan.moved else x).reshape(-1).view(np.uint8)
 
 
 def _weights(background: Host, plan: _Plan) -> Host:
-    """The weights of a blend: whole numbers of 2^-16 where it is computed in integers."""
+    """Return the weights of a blend; in integer arithmetic, whole numbers of 2^-16."""
     if not plan.frame.whole:
         return background
     whole = np.rint(background * np.float32(ONE))
@@ -422,7 +423,7 @@ def _weights(background: Host, plan: _Plan) -> Host:
 
 
 def _filling(fill: Host, plan: _Plan) -> Host:
-    """The bytes of what is in holes: a line for each output, or a plane where it differs from pixel to pixel."""
+    """Return the bytes of the fill: a line for each output, or a plane if it differs between pixels."""
     if plan.name == "bfloat16":
         word = fill.view(np.uint32)
         rounded = ((word + np.uint32(0x7FFF) + (word >> 16 & 1)) >> 16).astype(np.uint16)  # to nearest, ties to even
@@ -434,10 +435,10 @@ def _filling(fill: Host, plan: _Plan) -> Host:
 
 
 def _converted(units: Units, plan: _Plan) -> tuple[Host, Host] | None:
-    """The bytes of scale and offset along a tile, for each plane; None where the host does not see them."""
+    """Return the bytes of scale and offset along a tile, for each plane; None if they are traced."""
     frame = plan.frame
     planes, step = frame.planes if frame.along else 1, frame.step // plan.spread
-    if units.scale is None:  # an offset of -0 changes no number, not even -0
+    if units.scale is None:  # adding -0.0 changes no number, not even -0.0
         one, none = (np.asarray(number, plan.computed).tobytes() for number in (1, -0.0))
         length = frame.tile * planes
         return _pattern(one, 1, 1, 1, length, plan.computed), _pattern(none, 1, 1, 1, length, plan.computed)
@@ -461,5 +462,5 @@ def _pattern(numbers: bytes, planes: int, step: int, spread: int, length: int, d
 
 
 _NO_BYTES = _read_only(np.zeros(0, np.uint8))
-_ROOM, _ROOM_OF_FLOATS, _ROOM_OF_PLACES = np.empty(0, np.uint8), np.empty(0, np.float32), np.empty((1, 0), np.int64)
+_NO_SCRATCH, _NO_FLOATS, _NO_PLACES = np.empty(0, np.uint8), np.empty(0, np.float32), np.empty((1, 0), np.int64)
 _NO_MASK, _NO_WEIGHTS = _read_only(np.zeros((1, 0, 0), bool)), _read_only(np.zeros((1, 0, 0), np.float32))

@@ -1,4 +1,4 @@
-"""What the kernels hand to one another: named tuples of arrays and lengths."""
+"""Named tuples of arrays and lengths that the kernels pass to one another."""
 
 from __future__ import annotations
 
@@ -6,52 +6,50 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-u = np.uint64  #: places in the inmost loops: for signed ones Numba asks each time whether they count from the end
+u = np.uint64  #: for the indices of inner loops: Numba checks signed ones for negative values
 
 
 class Pixels(NamedTuple):
-    """Bytes, uint8 (size,)."""
+    """The images and scratch memory, as bytes: uint8 (size,)."""
 
     out: Any
-    own: Any  #: the batch, whose row i is the base sample of output i, or the source where that is all there is
+    own: Any  #: the batch, whose row i is the base sample of output i; the source if there is no batch
     source: Any
-    filling: Any  #: what is in holes: a line or a plane of an image for each output
-    tile: Any  #: where a tile is gathered
-    buffer: Any  #: two tiles of outputs; empty where they are not stored past the caches
-    pending: Any  #: int64 (3,), the place and length of the tile to be stored, and where the next is made in the buffer
+    filling: Any  #: the fill of holes: a line or a plane of an image for each output; empty without holes
+    tile: Any  #: scratch memory for a gathered tile; empty if it is not needed
+    buffer: Any  #: scratch memory for two tiles of outputs; empty if they are not stored past the caches
+    pending: Any  #: int64 (3,): place and length of the tile to store next, and where the buffer is free
 
 
 class Sources(NamedTuple):
-    """Which rows the outputs are made of."""
+    """The rows of the source that each output uses."""
 
     index: Any  #: int32 (k, n)
-    gathered: bool  #: whether base samples are rows of the source too
-    chained: bool  #: whether the sources are rows of the batch, so that the order of the outputs matters
-    rows: int  #: how many rows the source has
-    order: Any  #: int64 (2, n), room for the order in which the outputs are made
+    gathered: bool  #: whether base samples are rows of the source as well
+    chained: bool  #: whether the source is the batch; then each output is followed by its partner
+    rows: int  #: the number of rows of the source
+    order: Any  #: int64 (2, n), scratch memory: the order of the outputs, and which of them are in it
 
 
-class Region(NamedTuple):
-    """A region, and room for the runs that it is made of; arrays that it does not have are empty."""
+class RegionArrays(NamedTuple):
+    """The arrays of a region, empty if it does not have them, and scratch memory for its spans."""
 
     background: Any  #: float32 (k, n), the weights of a blend of whole sources
-    blended: Any  #: bool (n,), which outputs are blends
+    blended: Any  #: bool (n,), whether the output is a blend
     box: Any  #: int32 (boxes, n, d, 2)
     source_box: Any  #: int32 (boxes, n, d, 2)
-    who: Any  #: int64 (boxes,), the source that each box shows; -1: what is in holes
-    moved: Any  #: bool (boxes,), whether it shows another place of its source
+    who: Any  #: int64 (boxes,), the source of each box; -1 for a hole
+    moved: Any  #: bool (boxes,), whether the box has a source box
     mask: Any  #: bool (k, n, pixels)
     weight: Any  #: float32 (k, n, pixels)
-    column: (
-        Any  #: int64 (boxes, width + 1), room for where the pixels of a line lie that a box shows, and for which output
-    )
-    span: Any  #: int64 (spans, 5), room for the spans of a tile
+    column: Any  #: int64 (boxes, width + 1): which pixel of a source line each pixel shows; last, of which output
+    span: Any  #: int64 (spans, 5), scratch memory for the spans of a tile
 
 
 class Frame(NamedTuple):
-    """An image in memory, in elements: planes of depth x height lines of `width` pixels of `step` elements.
+    """The layout of an image in memory, in elements: planes x depth x height x width x step.
 
-    A plane is a channel where channels come first; where they come last a pixel has `step` of them.
+    With channels first, a plane is a channel; with channels last, `step` is the number of channels.
     """
 
     planes: int
@@ -59,10 +57,10 @@ class Frame(NamedTuple):
     height: int
     width: int
     step: int
-    row: int  #: of one image, in all
-    unit: int  #: elements that have the same pattern of scales: of an image, or of a plane
-    along: int  #: how far apart the patterns of two units lie
-    band: int  #: elements of an output that are made before those of the next one
+    row: int  #: elements of one image
+    unit: int  #: elements that share a pattern of scales: an image, or a plane
+    along: int  #: the distance between the patterns of two units; 0 if all share one
+    band: int  #: elements of an output that are made before the next output is begun
     tile: int  #: elements that are made at once
     size_in: int  #: bytes of an element
     size_out: int  #: bytes of an element of the outputs
@@ -70,21 +68,21 @@ class Frame(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What the numbers of a tile are computed with; bytes but for the last three."""
+    """Scales and scratch memory for arithmetic. `scale`, `offset` and `work` are bytes."""
 
     scale: Any
     offset: Any
-    work: Any  #: the sums of a tile, before they are rounded
-    spread: Any  #: float32, a weight for each element of a tile
-    line: Any  #: float32, a weight for each pixel of a tile
-    place: Any  #: int64 (k,), where the run of each source begins
-    share: Any  #: float32 (k,), its weight
+    work: Any  #: the sums of a tile, before rounding
+    spread: Any  #: float32, the weight of each element of a tile
+    line: Any  #: float32, the weight of each pixel of a tile
+    place: Any  #: int64 (k,), where the elements of each source of a blend begin
+    weight: Any  #: float32 (k,), the weight of each source of a blend
 
 
 class Calls(NamedTuple):
-    """Addresses of functions; `convert` is 0 where elements are copied as they are."""
+    """Addresses of kernels; 0 if a kernel is not needed. `convert` is 0 if elements are copied unchanged."""
 
-    make: int  #: that makes a band of such a region
+    make: int  #: `paste`, `choose` or `weigh`
     pick: int
     convert: int
     blend: int
@@ -93,11 +91,11 @@ class Calls(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that stays the same while a batch is mixed. Kernels hand on where it lies, an int64, for it is large."""
+    """Everything that is constant while a batch is mixed. It is large, so kernels pass its address on, an int64."""
 
     pixels: Pixels
     sources: Sources
-    region: Region
+    region: RegionArrays
     frame: Frame
     numbers: Numbers
     calls: Calls
@@ -110,11 +108,11 @@ class Band(NamedTuple):
     first: int
     last: int
     own: int  #: where its base sample begins
-    ahead: int  #: where the source of the next output begins
+    ahead: int  #: where the partner of the next output begins
 
 
 class Tile(NamedTuple):
-    """A part of a band, the elements that are made at once."""
+    """The elements first..last - 1 of output i that are made at once."""
 
     i: int
     first: int
@@ -123,8 +121,8 @@ class Tile(NamedTuple):
     at: int  #: where the tile is made
 
 
-class Run(NamedTuple):
-    """So many elements, made at a place, from a place in the pattern of scales on."""
+class Range(NamedTuple):
+    """`length` elements from `at` on, whose scales begin at `pattern`."""
 
     at: int
     length: int

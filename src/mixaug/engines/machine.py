@@ -1,8 +1,8 @@
-"""What the kernels need of the machine and Numba has no words for: calls by address, copies, stores past the caches.
+"""Machine instructions that Numba has no functions for: calls by address, short copies, non-temporal stores, prefetch.
 
-Each function here writes LLVM's instructions by hand. What that buys was measured on an EPYC of family 26: a copy of a
-run of some 50 bytes by `move` takes 1 to 2 ns, by a loop of Numba's or by memcpy 5 ns and more, and a batch of CIFAR
-size has thousands of them; `stream` writes outputs that no cache holds in 0.6 of the time of plain stores.
+These functions generate LLVM IR. A call by address costs about 15 ns, one of Numba's first-class functions 8 us (EPYC
+family 26). `move` copies short runs without a call to memcpy; a batch of CIFAR size has thousands of them. Storing
+64 x 224 x 224 x 3 float32 past the caches by `stream` takes about 0.6 of the time of plain stores.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LONG = 4096  # bytes of a run that the system copies as fast
 
 
 def caller(signature: Any) -> Any:
-    """A function that calls the one of that signature at an address.
+    """A function that calls a compiled function of that signature by its address.
 
-    So what differs from dtype to dtype is compiled apart from what does not, which is compiled once.
+    This keeps code that depends on dtypes out of the code that does not, which is then compiled only once.
     """
 
     @intrinsic
@@ -40,8 +40,8 @@ def caller(signature: Any) -> Any:
 
 
 @intrinsic
-def hold(context: Any, state: Any) -> Any:
-    """Keep a tuple on the stack while this function runs, and give its address."""
+def on_stack(context: Any, state: Any) -> Any:
+    """Copy a tuple to the stack of this function, and return its address, which is valid until the function returns."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         room = cgutils.alloca_once_value(builder, args[0])
@@ -50,22 +50,22 @@ def hold(context: Any, state: Any) -> Any:
     return types.int64(state), generate
 
 
-def holder(kind: Any) -> Any:
-    """A function that gives the tuple of that type at an address of `hold`; parts that are not used cost nothing."""
+def loader(kind: Any) -> Any:
+    """A function that loads the tuple of that type from an address of `on_stack`; unused fields are not loaded."""
 
     @intrinsic
-    def held(context: Any, address: Any) -> Any:
+    def load(context: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             place = builder.inttoptr(args[0], context.get_value_type(kind).as_pointer())
             return builder.load(place)
 
         return kind(types.int64), generate
 
-    return held
+    return load
 
 
 def _cast(context: Any, builder: Any, value: Any, given: Any, wanted: Any) -> Any:
-    """A value as one of the type that is wanted, of named tuples part by part."""
+    """Cast a value; named tuples field by field."""
     if not isinstance(wanted, types.BaseTuple):
         return context.cast(builder, value, given, wanted)
     parts = zip(cgutils.unpack_tuple(builder, value, len(wanted)), given, wanted, strict=True)
@@ -74,7 +74,7 @@ def _cast(context: Any, builder: Any, value: Any, given: Any, wanted: Any) -> An
 
 @intrinsic
 def move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> Any:
-    """Copy bytes: short runs by vectors without a call, the last of which may overlap the one before."""
+    """Copy bytes: short runs in vectors, the last of which may overlap the one before, and long ones by memcpy."""
     index = ir.IntType(64)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -98,13 +98,13 @@ def move(context: Any, to: Any, at: Any, x: Any, start: Any, length: Any) -> Any
 
 
 def _place(context: Any, builder: Any, signature: Any, args: Any, a: int) -> Any:
-    """The address of the byte args[a + 1] of the array args[a]."""
+    """The address of element args[a + 1] of the array args[a]."""
     data = context.make_array(signature.args[a])(context, builder, args[a]).data
     return builder.gep(data, [args[a + 1]])
 
 
 def _move_few(builder: Any, write: Any, read: Any, count: Any, half: int) -> None:
-    """Copy less than a vector: its first and its last part, which may overlap."""
+    """Copy less than a vector: the first part and the last part, which may overlap."""
     with builder.if_else(builder.icmp_signed(">=", count, count.type(half))) as (by_two, by_less):
         with by_two:
             _move_vector(builder, write, read, count.type(0), half)
@@ -122,7 +122,7 @@ def _move_vector(builder: Any, write: Any, read: Any, at: Any, size: int) -> Non
 
 @intrinsic
 def word(context: Any, x: Any, at: Any) -> Any:
-    """The eight bytes from a place on, as one number."""
+    """Load eight bytes as one uint64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = builder.bitcast(_place(context, builder, signature, args, 0), ir.IntType(8).as_pointer())
@@ -133,7 +133,7 @@ def word(context: Any, x: Any, at: Any) -> Any:
 
 @intrinsic
 def fetch(context: Any, x: Any, at: Any, length: Any) -> Any:
-    """Have bytes that are soon to be read fetched into the caches."""
+    """Prefetch bytes into the caches."""
     index = ir.IntType(64)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -154,7 +154,7 @@ def _prefetch(builder: Any, place: Any) -> None:
 
 @intrinsic
 def stream(context: Any, out: Any, at: Any, buffer: Any, start: Any, length: Any, x: Any, ahead: Any) -> Any:
-    """Store whole lines past the caches, from the first byte of a line on; meanwhile fetch as much of x."""
+    """Store whole cache lines with non-temporal stores, and prefetch as many bytes of x."""
     index = ir.IntType(64)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -171,8 +171,8 @@ def stream(context: Any, out: Any, at: Any, buffer: Any, start: Any, length: Any
 
 
 @intrinsic
-def address(context: Any, x: Any) -> Any:
-    """Where an array begins in memory."""
+def data_address(context: Any, x: Any) -> Any:
+    """The address of the first element of an array."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ptrtoint(context.make_array(signature.args[0])(context, builder, args[0]).data, ir.IntType(64))
@@ -181,7 +181,7 @@ def address(context: Any, x: Any) -> Any:
 
 
 def _bits(given: Any, wanted: Any, convert: Any) -> Any:
-    """A conversion between numbers and bits that Numba has no type for."""
+    """A conversion between a number and the bits of a dtype that Numba does not have."""
 
     @intrinsic
     def converted(context: Any, x: Any) -> Any:

@@ -1,7 +1,7 @@
-"""The kernels that know dtypes: each is small, compiled for one pair of dtypes, and called by its address.
+"""The kernels that depend on dtypes. Each is small, compiled for one combination of dtypes, and called by address.
 
-A float16 comes as int16, a bfloat16 as uint16, which Numba knows. Sums are float32, float64 of float64, or int32 for
-blends of uint8 that stay uint8: `total` below is a zero of that dtype, `none` one of the outputs'.
+Numba has no type for float16 and bfloat16; their bits are int16 and uint16 here. Sums are float32, float64 for float64,
+or int32 for blends of uint8 that stay uint8. A zero of a dtype tells `_wide` and `_narrow` which dtype to return.
 """
 
 from __future__ import annotations
@@ -13,24 +13,30 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .._xp.kernel_cache import Compiled
+from .._xp.kernel_cache import Compiled, inlined
 from . import signatures
 from .forms import u
 from .machine import brain_to_float, float_to_brain, float_to_half, half_to_float
-from .signatures import held
+from .signatures import load
+
+
+@inlined
+def _part(x, start, length, size):
+    """Return the bytes of `length` elements of that size, from element `start` on."""
+    return x[start * size : (start + length) * size]
 
 
 @cache
-def pick(given: Any) -> Compiled:
-    """Copy pixels that do not lie side by side."""
-    size = given().itemsize
+def pick(dtype_in: Any) -> Compiled:
+    """Copy pixels that are not contiguous."""
+    size = dtype_in().itemsize
 
-    def pick(out, x, start, column, run, state):
-        state = held(state)
+    def pick(out, x, start, column, run, ptr):
+        state = load(ptr)
         step, places = state.frame.step, state.region.column
-        o = out[run.at * size : (run.at + run.length) * size].view(given)
-        s, places = x[start * size :].view(given), places.reshape(-1)[column:]
-        if step == 3:  # most images: where the compiler knows it, it takes a third of the time
+        o = _part(out, run.at, run.length, size).view(dtype_in)
+        s, places = x[start * size :].view(dtype_in), places.reshape(-1)[column:]
+        if step == 3:  # a constant, so that the loop is unrolled: a third of the time
             for pixel in range(u(run.length // 3)):
                 at = u(places[pixel])
                 for c in range(u(3)):
@@ -45,69 +51,71 @@ def pick(given: Any) -> Compiled:
 
 
 @cache
-def convert(given: Any, made: Any, computed: Any) -> Compiled:
-    """Output = scale * pixel + offset, rounded once."""
-    size_in, size_out = given().itemsize, made().itemsize
+def convert(dtype_in: Any, dtype_out: Any, computed: Any) -> Compiled:
+    """Compute `scale * pixel + offset`, rounded once."""
+    size_in, size_out = dtype_in().itemsize, dtype_out().itemsize
 
-    def convert(out, x, start, run, state):
-        numbers = held(state).numbers
-        o = out[run.at * size_out : (run.at + run.length) * size_out].view(made)
-        s = x[start * size_in : (start + run.length) * size_in].view(given)
+    def convert(out, x, start, run, ptr):
+        numbers = load(ptr).numbers
+        o = _part(out, run.at, run.length, size_out).view(dtype_out)
+        s = _part(x, start, run.length, size_in).view(dtype_in)
         scale, offset = numbers.scale.view(computed)[run.pattern :], numbers.offset.view(computed)[run.pattern :]
         for r in range(u(run.length)):
-            o[r] = _narrow(_wide(s[r], computed(0)) * scale[r] + offset[r], made(0))
+            o[r] = _narrow(_wide(s[r], computed(0)) * scale[r] + offset[r], dtype_out(0))
 
     return Compiled(convert, signatures.CONVERT)
 
 
 @cache
-def blend(given: Any, made: Any, computed: Any, plain: bool) -> Compiled:
-    """Output = scale * (((w0 x0 + w1 x1) + w2 x2) + ...) + offset, in this order, rounded once."""
-    size_in, size_out, affine = given().itemsize, made().itemsize, _same if plain else _affine
+def blend(dtype_in: Any, dtype_out: Any, computed: Any, plain: bool) -> Compiled:
+    """Compute `scale * (((w0 * x0 + w1 * x1) + w2 * x2) + ...) + offset`, in this order, rounded once."""
+    size_in, size_out, affine = dtype_in().itemsize, dtype_out().itemsize, _same if plain else _affine
 
-    def blend(out, run, state):
-        state = held(state)
+    def blend(out, run, ptr):
+        state = load(ptr)
         pixels, numbers = state.pixels, state.numbers
-        o = out[run.at * size_out : (run.at + run.length) * size_out].view(made)
-        places, shares, work = numbers.place, numbers.share, numbers.work.view(computed)
+        o = _part(out, run.at, run.length, size_out).view(dtype_out)
+        places, weights, work = numbers.place, numbers.weight, numbers.work.view(computed)
         scale, offset = numbers.scale.view(computed)[run.pattern :], numbers.offset.view(computed)[run.pattern :]
-        x0 = pixels.own[places[0] * size_in : (places[0] + run.length) * size_in].view(given)
-        x1 = pixels.source[places[1] * size_in : (places[1] + run.length) * size_in].view(given)
-        w0, w1 = computed(shares[0]), computed(shares[1])
+        x0 = _part(pixels.own, places[0], run.length, size_in).view(dtype_in)
+        x1 = _part(pixels.source, places[1], run.length, size_in).view(dtype_in)
+        w0, w1 = computed(weights[0]), computed(weights[1])
         if places.shape[0] == 2:
             for r in range(u(run.length)):
                 total = w0 * _wide(x0[r], computed(0)) + w1 * _wide(x1[r], computed(0))
-                o[r] = _narrow(affine(total, scale, offset, r), made(0))
+                o[r] = _narrow(affine(total, scale, offset, r), dtype_out(0))
             return
         for r in range(u(run.length)):
             work[r] = w0 * _wide(x0[r], computed(0)) + w1 * _wide(x1[r], computed(0))
         for j in range(2, places.shape[0]):
-            x, w = pixels.source[places[j] * size_in : (places[j] + run.length) * size_in].view(given), shares[j]
+            x, w = _part(pixels.source, places[j], run.length, size_in).view(dtype_in), weights[j]
             for r in range(u(run.length)):
                 work[r] += computed(w) * _wide(x[r], computed(0))
         for r in range(u(run.length)):
-            o[r] = _narrow(affine(work[r], scale, offset, r), made(0))
+            o[r] = _narrow(affine(work[r], scale, offset, r), dtype_out(0))
 
     return Compiled(blend, signatures.BLEND)
 
 
 @cache
-def weigh(given: Any, computed: Any) -> Compiled:
-    """Total = w x (run.pattern 0), total += w x (1), or total = w x where w is not 0 (2), with a weight an element."""
-    size = given().itemsize
+def weigh(dtype_in: Any, computed: Any) -> Compiled:
+    """Add a source with a weight for each element: `mode` is 0 for `sum = w * x`, 1 for `sum += w * x`.
 
-    def weigh(x, start, run, state):
-        numbers = held(state).numbers
-        s = x[start * size : (start + run.length) * size].view(given)
-        work, spread = numbers.work.view(computed), numbers.spread
-        if run.pattern == 0:
-            for r in range(u(run.length)):
+    Mode 2 is mode 0 where w is not 0, and leaves the other sums.
+    """
+    size = dtype_in().itemsize
+
+    def weigh(x, start, length, mode, ptr):
+        numbers = load(ptr).numbers
+        s, work, spread = _part(x, start, length, size).view(dtype_in), numbers.work.view(computed), numbers.spread
+        if mode == 0:
+            for r in range(u(length)):
                 work[r] = computed(spread[r]) * _wide(s[r], computed(0))
-        elif run.pattern == 1:
-            for r in range(u(run.length)):
+        elif mode == 1:
+            for r in range(u(length)):
                 work[r] += computed(spread[r]) * _wide(s[r], computed(0))
         else:
-            for r in range(u(run.length)):
+            for r in range(u(length)):
                 if spread[r] != 0:
                     work[r] = computed(spread[r]) * _wide(s[r], computed(0))
 
@@ -115,43 +123,43 @@ def weigh(given: Any, computed: Any) -> Compiled:
 
 
 @cache
-def finish(made: Any, computed: Any, plain: bool) -> Compiled:
-    """Output = scale * total + offset, rounded once."""
-    size, affine = made().itemsize, _same if plain else _affine
+def finish(dtype_out: Any, computed: Any, plain: bool) -> Compiled:
+    """Compute `scale * sum + offset`, rounded once."""
+    size, affine = dtype_out().itemsize, _same if plain else _affine
 
-    def finish(out, run, state):
-        numbers = held(state).numbers
-        o = out[run.at * size : (run.at + run.length) * size].view(made)
+    def finish(out, run, ptr):
+        numbers = load(ptr).numbers
+        o = _part(out, run.at, run.length, size).view(dtype_out)
         work = numbers.work.view(computed)
         scale, offset = numbers.scale.view(computed)[run.pattern :], numbers.offset.view(computed)[run.pattern :]
         for r in range(u(run.length)):
-            o[r] = _narrow(affine(work[r], scale, offset, r), made(0))
+            o[r] = _narrow(affine(work[r], scale, offset, r), dtype_out(0))
 
     return Compiled(finish, signatures.FINISH)
 
 
 def _wide(element: Any, total: Any) -> Any:
-    """An element in the dtype of the sums."""
-    raise NotImplementedError  # what Numba makes of these four is below, by types alone
+    """Convert an element to the dtype of the sums."""
+    raise NotImplementedError  # the overloads below choose by types
 
 
 def _affine(total: Any, scale: Any, offset: Any, r: Any) -> Any:
-    """A sum in its new units."""
+    """Scale and offset a sum."""
     raise NotImplementedError
 
 
 def _same(total: Any, scale: Any, offset: Any, r: Any) -> Any:
-    """A sum that stays in its units."""
+    """Return a sum unchanged."""
     raise NotImplementedError
 
 
 def _narrow(total: Any, none: Any) -> Any:
-    """A sum as an element, rounded once."""
+    """Convert a sum to an element, rounded once."""
     raise NotImplementedError
 
 
 @overload(_wide, inline="always")
-def _wide_of(element, total):  # Numba wants names and no annotations, here and below
+def _wide_of(element, total):  # Numba matches these arguments by name
     if element == types.int16:
         return lambda element, total: half_to_float(element)
     if element == types.uint16:

@@ -1,4 +1,4 @@
-"""The types of the kernels that are called by their address."""
+"""Numba types of the named tuples, and signatures of the kernels that are called by address."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from numba import types
 
-from .forms import Band, Calls, Frame, Numbers, Pixels, Region, Run, Sources, State
-from .machine import holder
+from .forms import Band, Calls, Frame, Numbers, Pixels, Range, RegionArrays, Sources, State
+from .machine import loader
 
 
 def _array(dtype: Any, axes: int, written: bool) -> Any:
@@ -24,8 +24,8 @@ _read, _written = _array(types.uint8, 1, False), _array(types.uint8, 1, True)
 _int, _flag = types.int64, types.boolean
 PIXELS = _tuple(Pixels, [_written, _read, _read, _read, _written, _written, _array(_int, 1, True)])
 SOURCES = _tuple(Sources, [_array(types.int32, 2, False), _flag, _flag, _int, _array(_int, 2, True)])
-REGION = _tuple(
-    Region,
+REGION_ARRAYS = _tuple(
+    RegionArrays,
     [
         _array(types.float32, 2, False),
         _array(_flag, 1, False),
@@ -54,15 +54,15 @@ NUMBERS = _tuple(
 )
 CALLS = _tuple(Calls, [_int] * 6)
 BAND = _tuple(Band, [_int] * 5)
-RUN = _tuple(Run, [_int] * 3)
+RANGE = _tuple(Range, [_int] * 3)
 
-STATE = _tuple(State, [PIXELS, SOURCES, REGION, FRAME, NUMBERS, CALLS])
+STATE = _tuple(State, [PIXELS, SOURCES, REGION_ARRAYS, FRAME, NUMBERS, CALLS])
 
-held = holder(STATE)  #: the `State` that lies at an address
+load = loader(STATE)  #: the `State` at an address of `on_stack`
 
 MAKE = types.void(BAND, _int)
-PICK = types.void(_written, _read, _int, _int, RUN, _int)
-CONVERT = types.void(_written, _read, _int, RUN, _int)
-BLEND = types.void(_written, RUN, _int)
-WEIGH = types.void(_read, _int, RUN, _int)
-FINISH = types.void(_written, RUN, _int)
+PICK = types.void(_written, _read, _int, _int, RANGE, _int)
+CONVERT = types.void(_written, _read, _int, RANGE, _int)
+BLEND = types.void(_written, RANGE, _int)
+WEIGH = types.void(_read, _int, _int, _int, _int)
+FINISH = types.void(_written, RANGE, _int)

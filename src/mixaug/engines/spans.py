@@ -1,8 +1,8 @@
-"""Where the pixels of a tile come from: spans, runs of elements that one source shows. All geometry is here.
+"""The geometry of mixed images: which elements of which source make up a tile, as a list of spans.
 
-A span is a row of int64, (at, who, start, length, column): `length` elements at the place `at` of the tile, from the
-place `start` on of the array of source `who`, or of what is in holes where `who` is -1. Where `column` is 0 or more
-the pixels are not side by side: pixel p lies region.column.flat[column + p] elements from `start` on.
+A span is a row of int64, (at, who, start, length, column). It copies `length` elements to offset `at` of the tile, from
+offset `start` of the array of source `who`, or of the fill if `who` is -1. If `column` is 0 or more, the pixels are not
+contiguous: pixel p begins at `start + region.column.flat[column + p]`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 from .._xp.kernel_cache import compiled, inlined
 from .forms import u
 from .machine import word
-from .signatures import held
+from .signatures import load
 
 _WORD = 8  # bytes that are compared at once
 _ONES = u(0x0101010101010101)  # a word of True
 
 
 @inlined
-def of_boxes(tile: Any, given: Any, state: int) -> int:
-    """Write the spans of the boxes over a tile, line by line; how many there are."""
-    region, frame = given.region, given.frame
+def of_boxes(tile: Any, state: Any, ptr: int) -> int:
+    """Write the spans of the boxes over a tile, line by line; return their number."""
+    region, frame = state.region, state.frame
     count, line, plain = 0, frame.width * frame.step, frame.row == frame.height * frame.width * frame.step
     for b in range(region.box.shape[0]):
         box = region.box[b, tile.i]
@@ -33,7 +33,7 @@ def of_boxes(tile: Any, given: Any, state: int) -> int:
         if left >= right or top >= bottom or (plain and not (top * line < tile.last and tile.first < bottom * line)):
             continue
         if region.moved[b]:
-            look(tile, b, state)
+            look(tile, b, ptr)
         line_number = tile.first // line
         slab = line_number // frame.height
         y = line_number - slab * frame.height
@@ -44,21 +44,21 @@ def of_boxes(tile: Any, given: Any, state: int) -> int:
                     at = start + lines * line
                     first, last = max(tile.first, at + left * frame.step), min(tile.last, at + right * frame.step)
                     if first < last:
-                        _write(count, region.who[b], b, first, last, tile, given)
+                        _write(count, region.who[b], b, first, last, tile, state)
                         count += 1
             slab, y = slab + 1, 0
     return count
 
 
 @inlined
-def of_mask(tile: Any, given: Any, state: int) -> int:
-    """Write the spans of a mask: runs of pixels of the last source whose mask is True, or of a hole."""
-    pixels, region, frame = given.pixels, given.region, given.frame
+def of_mask(tile: Any, state: Any, ptr: int) -> int:
+    """Write the spans of a mask, runs of pixels that have the same source; return their number."""
+    pixels, region, frame = state.pixels, state.region, state.frame
     mask, step, holes = region.mask, frame.step, pixels.filling.shape[0] > 0
     plane = frame.depth * frame.height * frame.width
     for j in range(region.box.shape[0]):
         if region.moved[j]:
-            look(tile, j, state)
+            look(tile, j, ptr)
     count, start, end = 0, tile.first // step, tile.last // step
     while start < end:
         offset = start // plane * plane
@@ -75,30 +75,30 @@ def of_mask(tile: Any, given: Any, state: int) -> int:
                 pixel += 1
             else:
                 break
-        _write(count, who, who, start * step, pixel * step, tile, given)
+        _write(count, who, who, start * step, pixel * step, tile, state)
         count, start = count + 1, pixel
     return count
 
 
 @compiled
-def of_source(who: int, tile: Any, state: int) -> int:
-    """Write the spans of a whole tile that one source shows, or a hole's filling, line by line."""
-    given = held(state)
-    region, frame = given.region, given.frame
+def of_source(who: int, tile: Any, ptr: int) -> int:
+    """Write the spans of a tile that is all of one source, or all fill, line by line; return their number."""
+    state = load(ptr)
+    region, frame = state.region, state.frame
     if who >= 0 and region.moved[who]:
-        look(tile, who, state)
+        look(tile, who, ptr)
     count, line, first = 0, frame.width * frame.step, tile.first
     while first < tile.last:
         last = min(tile.last, (first // line + 1) * line)
-        _write(count, who, who, first, last, tile, given)
+        _write(count, who, who, first, last, tile, state)
         count, first = count + 1, last
     return count
 
 
 @inlined
-def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, given: Any) -> None:
-    """Write the span of elements first..last - 1, which lie in one line where box b shows another place or a hole."""
-    pixels, sources, region, frame = given.pixels, given.sources, given.region, given.frame
+def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, state: Any) -> None:
+    """Write the span of elements first..last - 1; they lie in one line if box b is moved or `who` is -1."""
+    pixels, sources, region, frame = state.pixels, state.sources, state.region, state.frame
     start, column = first, -1
     if who < 0:
         filling = pixels.filling.shape[0] // frame.size_in // sources.index.shape[1]
@@ -113,7 +113,7 @@ def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, given
 
 @compiled
 def _moved(first: int, last: int, b: int, box: Any, source_box: Any, frame: Any) -> Any:
-    """Where the source of box b shows a part of a line, as the place and the column of a span."""
+    """Return `start`, relative to the source, and `column` of the span of a part of a line in the moved box b."""
     axes, step = box.shape[0], frame.step
     line = frame.width * step
     slab, y = first // line // frame.height, first // line % frame.height
@@ -130,23 +130,23 @@ def _moved(first: int, last: int, b: int, box: Any, source_box: Any, frame: Any)
 
 @compiled
 def shown(pixel: int, box: Any, source_box: Any, length: int) -> int:
-    """The pixel of a source that one of a box shows, as `look` of apply/images.py has it."""
+    """Return the pixel of the source that a pixel of a box shows; apply.images.look has the formula."""
     whole, part = max(source_box[1] - source_box[0], 1), max(box[1] - box[0], 1)
     return min(max(source_box[0] + (2 * (pixel - box[0]) + 1) * whole // (2 * part), 0), length - 1)
 
 
 @inlined
 def is_shifted(box: Any, source_box: Any, first: int, last: int, width: int) -> bool:
-    """Whether a box shows these pixels of its own side by side, as they are."""
+    """Whether these pixels of a box show contiguous pixels of the source, without resizing."""
     same = source_box[1] - source_box[0] == box[1] - box[0] and source_box[0] >= 0 and source_box[1] <= width
     return bool(same and box[0] <= first and last <= box[1])
 
 
 @compiled
-def look(tile: Any, b: int, state: int) -> None:
-    """Write where the pixels of a line lie that box b shows: as `shown`, with one division, once for an output."""
-    given = held(state)
-    region, frame = given.region, given.frame
+def look(tile: Any, b: int, ptr: int) -> None:
+    """Write the column table of box b for one output: `shown` of each pixel of a line, with one division in all."""
+    state = load(ptr)
+    region, frame = state.region, state.frame
     if region.column[b, frame.width] == tile.i:
         return
     region.column[b, frame.width] = tile.i
@@ -164,16 +164,16 @@ def look(tile: Any, b: int, state: int) -> None:
 
 @inlined
 def _ends(box: Any, axis: int, length: int) -> Any:
-    """The first pixel of a box and the one after its last, along depth, height or width."""
+    """Return the first pixel of a box, and the one after its last, along depth (0), height (1) or width (2)."""
     mine = axis - 3 + box.shape[0]
-    if mine < 0:  # an axis that these images do not have
+    if mine < 0:  # these images do not have this axis
         return 0, length
     return max(np.int64(box[mine, 0]), 0), min(np.int64(box[mine, 1]), length)
 
 
 @inlined
 def _who(mask: Any, i: int, pixel: int, holes: bool) -> int:
-    """Whose a pixel is: -1 where it is nobody's, which is possible where there are holes."""
+    """Return the source of a pixel: the last one whose mask is True, or -1 in a hole."""
     who = -1 if holes and not mask[0, i, pixel] else 0
     for j in range(1, mask.shape[0]):
         if mask[j, i, pixel]:
@@ -183,7 +183,7 @@ def _who(mask: Any, i: int, pixel: int, holes: bool) -> int:
 
 @inlined
 def _goes_on(mask: Any, i: int, pixel: int, holes: bool) -> bool:
-    """Whether the next pixels, as many as a word has bytes, are whose the one before them is."""
+    """Whether the next eight pixels have the same source as the pixel before them."""
     alike = True
     for j in range(0 if holes else 1, mask.shape[0]):
         bytes_ = word(mask, (j * mask.shape[1] + i) * mask.shape[2] + pixel)

@@ -1,8 +1,8 @@
-"""Make mixed images tile by tile: gather spans, blend, convert, store. All is in bytes, so it is compiled once.
+"""Mix images tile by tile: gather spans, blend, convert, store.
 
-What depends on dtypes lies behind addresses: kernels of `numbers`, called once for a tile or for a span of it. The
-three kernels below that make a band of an output, one for each form of region, are called by their address too, so
-that one is compiled only where it is needed.
+These kernels work on bytes, so they are compiled once for all dtypes. They call the kernels of `numbers`, which depend
+on dtypes, by address, once for each tile or span. `paste`, `choose` and `weigh` make a band of an output, one for each
+kind of region. They are called by address too, so that each is compiled only when it is needed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 
 from .._xp.kernel_cache import at_address, compiled, inlined
 from . import signatures, spans
-from .forms import Band, Run, Tile, u
-from .machine import LINE, address, caller, fetch, hold, move, stream
-from .signatures import held
+from .forms import Band, Range, Tile, u
+from .machine import LINE, caller, data_address, fetch, move, on_stack, stream
+from .signatures import load
 
 _ONE = np.float32(65536)
 
@@ -24,14 +24,13 @@ _blend, _weigh, _finish = caller(signatures.BLEND), caller(signatures.WEIGH), ca
 
 
 @compiled
-def mix(given: Any) -> bool:
-    """Make all outputs; False where sources are not rows: then nothing has been written.
+def mix(state: Any) -> bool:
+    """Write all outputs and return True, or False, before anything is written, if a source is not a row.
 
-    The outputs are made band by band, each after the one whose partner it is, so that what both are made of is in the
-    caches.
+    Outputs are written band by band. Each follows the output that has it as partner, whose pixels are then cached.
     """
-    pixels, sources, frame = given.pixels, given.sources, given.frame
-    state = hold(given)
+    pixels, sources, frame = state.pixels, state.sources, state.frame
+    ptr = on_stack(state)
     if not _order(sources):
         return False
     n, partner = sources.index.shape[1], sources.index.shape[0] - 1
@@ -42,26 +41,26 @@ def mix(given: Any) -> bool:
             own = (sources.index[0, i] if sources.gathered else i) * frame.row
             if sources.gathered and not pixels.buffer.shape[0]:
                 _fetch_rows(pixels, sources, frame, after, top, bottom - top)
-            ahead = sources.index[partner, after] * frame.row  # of a chain the others have been read by then
-            _make(given.calls.make, (Band(i, top, bottom, own, ahead), state))
+            ahead = sources.index[partner, after] * frame.row  # along a chain, the other sources are cached by then
+            _make(state.calls.make, (Band(i, top, bottom, own, ahead), ptr))
     if pixels.buffer.shape[0]:
         _store(pixels, frame, 0)
     return True
 
 
 @inlined
-def _start(band: Any, given: Any) -> Any:
-    """The first tile of a band."""
-    return _tile(band.first, band, given.pixels, given.frame)
+def _start(band: Any, state: Any) -> Any:
+    """Return the first tile of a band."""
+    return _tile(band.first, band, state.pixels, state.frame)
 
 
 @inlined
-def _next(tile: Any, band: Any, given: Any) -> Any:
-    """The tile after one that has been made; without elements where there is none.
+def _next(tile: Any, band: Any, state: Any) -> Any:
+    """Return the tile after one that is complete; it is empty (first == last) at the end of the band.
 
-    Where there is a buffer, a tile is made in one half of it, and then the tile before, in the other, is stored.
+    With a buffer, tiles are made in its two halves in turn, and a tile is stored after the next one is complete.
     """
-    pixels, frame = given.pixels, given.frame
+    pixels, frame = state.pixels, state.frame
     if pixels.buffer.shape[0]:
         _store(pixels, frame, band.ahead + tile.first)
         pending = pixels.pending
@@ -72,8 +71,9 @@ def _next(tile: Any, band: Any, given: Any) -> Any:
 
 @inlined
 def _tile(first: int, band: Any, pixels: Any, frame: Any) -> Any:
+    """Return the tile that begins at `first`."""
     last = min(first + frame.tile, band.last)
-    if frame.along:  # the scales of one unit are not those of the next
+    if frame.along:  # the next unit has other scales
         last = min(last, (first // frame.unit + 1) * frame.unit)
     at = pixels.pending[2] if pixels.buffer.shape[0] else band.i * frame.row + first
     return Tile(band.i, first, last, band.own, at)
@@ -81,10 +81,10 @@ def _tile(first: int, band: Any, pixels: Any, frame: Any) -> Any:
 
 @inlined
 def _store(pixels: Any, frame: Any, ahead: int) -> None:
-    """Store the tile that is pending past the caches, but for its ends, which are not whole lines of memory."""
+    """Copy the pending tile to the output: whole cache lines past the caches, the two ends as usual."""
     size, pending = frame.size_out, pixels.pending
     to, count, of = pending[0] * size, pending[1] * size, (frame.tile - pending[2]) * size
-    head = min(count, -(address(pixels.out) + to) % LINE)
+    head = min(count, -(data_address(pixels.out) + to) % LINE)
     body = (count - head) // LINE * LINE
     if head:
         move(pixels.out, to, pixels.buffer, of, head)
@@ -95,7 +95,7 @@ def _store(pixels: Any, frame: Any, ahead: int) -> None:
 
 @inlined
 def _fetch_rows(pixels: Any, sources: Any, frame: Any, i: int, first: int, length: int) -> None:
-    """Have what output i is made of fetched: rows from anywhere, which the processor cannot guess."""
+    """Prefetch the sources of output i, which are anywhere in the dataset."""
     for j in range(sources.index.shape[0]):
         at = (sources.index[j, i] * frame.row + first) * frame.size_in
         fetch(pixels.source, at, length * frame.size_in)
@@ -103,7 +103,7 @@ def _fetch_rows(pixels: Any, sources: Any, frame: Any, i: int, first: int, lengt
 
 @compiled
 def _order(sources: Any) -> bool:
-    """Write the order of the outputs, each followed by its first partner; whether all sources are rows."""
+    """Write the order of the outputs, each followed by its first partner; return whether all sources are rows."""
     index, order = sources.index, sources.order
     k, n = index.shape
     for j in range(k):
@@ -124,95 +124,96 @@ def _order(sources: Any) -> bool:
 
 
 @at_address(signatures.MAKE)
-def paste(band: Any, state: int) -> None:
-    """A band of a Paste: the base sample, or the blend of all sources; over it the boxes."""
-    given = held(state)
-    pixels, frame, convert = given.pixels, given.frame, given.calls.convert
+def paste(band: Any, ptr: int) -> None:
+    """Make a band of a Paste: the base sample or a blend of all sources, then the boxes over it."""
+    state = load(ptr)
+    pixels, frame, convert = state.pixels, state.frame, state.calls.convert
     out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
-    blended = given.region.blended[band.i]
-    at_once = convert == 0 and not blended
-    tile = _start(band, given)
+    blended = state.region.blended[band.i]
+    direct = convert == 0 and not blended
+    tile = _start(band, state)
     while tile.first < tile.last:
-        count = spans.of_boxes(tile, given, state)
-        gathered, to = (out, tile.at) if at_once else (pixels.tile, 0)
+        count = spans.of_boxes(tile, state, ptr)
+        gathered, to = (out, tile.at) if direct else (pixels.tile, 0)
         if blended:
-            _place(tile, given)
-            _blend(given.calls.blend, (out, _run(tile, frame), state))
-        elif at_once or count:
+            _place(tile, state)
+            _blend(state.calls.blend, (out, _run(tile, frame), ptr))
+        elif direct or count:
             start, length = tile.own + tile.first, tile.last - tile.first
             move(gathered, to * frame.size_in, pixels.own, start * frame.size_in, length * frame.size_in)
         else:
-            _convert(convert, (out, pixels.own, tile.own + tile.first, _run(tile, frame), state))
-        _gather(gathered, to, count, given, state)
+            _convert(convert, (out, pixels.own, tile.own + tile.first, _run(tile, frame), ptr))
+        _gather(gathered, to, count, state, ptr)
         if blended:
             for s in range(count):
-                _convert_span(out, tile, given.region.span[s], given, state)
-        elif count and not at_once:
-            _convert(convert, (out, pixels.tile, 0, _run(tile, frame), state))
-        tile = _next(tile, band, given)
+                _convert_span(out, tile, state.region.span[s], state, ptr)
+        elif count and not direct:
+            _convert(convert, (out, pixels.tile, 0, _run(tile, frame), ptr))
+        tile = _next(tile, band, state)
 
 
 @at_address(signatures.MAKE)
-def choose(band: Any, state: int) -> None:
-    """A band of a Dense where each pixel is of one source."""
-    given = held(state)
-    pixels, convert = given.pixels, given.calls.convert
+def choose(band: Any, ptr: int) -> None:
+    """Make a band of a Dense with a bool weight: each pixel comes from one source."""
+    state = load(ptr)
+    pixels, convert = state.pixels, state.calls.convert
     out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
-    tile = _start(band, given)
+    tile = _start(band, state)
     while tile.first < tile.last:
-        count = spans.of_mask(tile, given, state)
+        count = spans.of_mask(tile, state, ptr)
         gathered, to = (pixels.tile, 0) if convert else (out, tile.at)
-        _gather(gathered, to, count, given, state)
+        _gather(gathered, to, count, state, ptr)
         if convert:
-            _convert(convert, (out, gathered, 0, _run(tile, given.frame), state))
-        tile = _next(tile, band, given)
+            _convert(convert, (out, gathered, 0, _run(tile, state.frame), ptr))
+        tile = _next(tile, band, state)
 
 
 @at_address(signatures.MAKE)
-def weigh(band: Any, state: int) -> None:
-    """A band of a Dense: each source by its weight at each pixel, and what is in holes where all weights are 0."""
-    given = held(state)
-    pixels, frame, calls = given.pixels, given.frame, given.calls
+def weigh(band: Any, ptr: int) -> None:
+    """Make a band of a Dense with a float weight: the weighted sum of the sources, and the fill where all are 0."""
+    state = load(ptr)
+    pixels, frame, calls = state.pixels, state.frame, state.calls
     out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
     holes = pixels.filling.shape[0] > 0
-    tile = _start(band, given)
+    tile = _start(band, state)
     while tile.first < tile.last:
-        for j in range(given.sources.index.shape[0]):
-            _spread(j, tile, state)
-            x, start = _source(j, tile, given, state)
-            _weigh(calls.weigh, (x, start, Run(0, tile.last - tile.first, min(j, 1)), state))
-        if holes and _spread(-1, tile, state):
-            _gather(pixels.tile, 0, spans.of_source(-1, tile, state), given, state)
-            _weigh(calls.weigh, (pixels.tile, 0, Run(0, tile.last - tile.first, 2), state))
-        _finish(calls.finish, (out, _run(tile, frame), state))
-        tile = _next(tile, band, given)
+        for j in range(state.sources.index.shape[0]):
+            _spread(j, tile, ptr)
+            x, start = _source(j, tile, state, ptr)
+            _weigh(calls.weigh, (x, start, tile.last - tile.first, min(j, 1), ptr))
+        if holes and _spread(-1, tile, ptr):
+            _gather(pixels.tile, 0, spans.of_source(-1, tile, ptr), state, ptr)
+            _weigh(calls.weigh, (pixels.tile, 0, tile.last - tile.first, 2, ptr))
+        _finish(calls.finish, (out, _run(tile, frame), ptr))
+        tile = _next(tile, band, state)
 
 
 @inlined
-def _source(j: int, tile: Any, given: Any, state: int) -> Any:
-    """An array and the place in it where source j's elements of a tile are, gathered where a box moves them."""
-    moved, index = given.region.moved, given.sources.index
-    x, start = given.pixels.source, index[j, tile.i] * given.frame.row + tile.first
+def _source(j: int, tile: Any, state: Any, ptr: int) -> Any:
+    """Return an array and where the elements of source j begin in it; gather them first if a box moves them."""
+    moved, index = state.region.moved, state.sources.index
+    x, start = state.pixels.source, index[j, tile.i] * state.frame.row + tile.first
     if j == 0:
-        x, start = given.pixels.own, tile.own + tile.first
+        x, start = state.pixels.own, tile.own + tile.first
     if moved.shape[0] and moved[j]:
-        _gather(given.pixels.tile, 0, spans.of_source(j, tile, state), given, state)
-        x, start = given.pixels.tile, 0
+        _gather(state.pixels.tile, 0, spans.of_source(j, tile, ptr), state, ptr)
+        x, start = state.pixels.tile, 0
     return x, start
 
 
 @compiled
-def _spread(j: int, tile: Any, state: int) -> bool:
-    """Write the weight of source j for each element of a tile, or 1 in holes where j is -1; whether there is one.
+def _spread(j: int, tile: Any, ptr: int) -> bool:
+    """Write the weight of source j for each element of a tile; return whether one is not 0.
 
-    Whole weights of the base sample are what the others leave of 2^16.
+    For j = -1 the weight is 1 in holes, where all weights are 0, and 0 elsewhere. Whole weights are numbers of 2^-16;
+    that of the base sample is 2^16 minus the others.
     """
-    given = held(state)
-    weight, frame, line = given.region.weight, given.frame, given.numbers.line
+    state = load(ptr)
+    weight, frame, line = state.region.weight, state.frame, state.numbers.line
     count, step, some = u((tile.last - tile.first) // frame.step), u(frame.step), 0
     first = u(tile.first // frame.step % (frame.depth * frame.height * frame.width))
     if j >= 0 and not frame.whole:
-        _repeat(given.numbers.spread, weight[j, tile.i], first, count, step)
+        _repeat(state.numbers.spread, weight[j, tile.i], first, count, step)
         return True
     for pixel in range(count):
         line[pixel] = _ONE if frame.whole else np.float32(1)
@@ -229,14 +230,14 @@ def _spread(j: int, tile: Any, state: int) -> bool:
                     line[pixel] = 0
     for pixel in range(count):
         some += line[pixel] != 0
-    _repeat(given.numbers.spread, line, u(0), count, step)
+    _repeat(state.numbers.spread, line, u(0), count, step)
     return some > 0
 
 
 @inlined
 def _repeat(spread: Any, weight: Any, first: int, count: int, step: int) -> None:
-    """Write the weight of each pixel once for each of its elements."""
-    if step == 3:  # most images: where the compiler knows it, it takes a tenth of the time
+    """Write the weight of each pixel for each of its elements."""
+    if step == 3:  # a constant, so that the loop is unrolled: a tenth of the time
         for pixel in range(count):
             w, at = weight[first + pixel], u(3) * pixel
             spread[at], spread[at + u(1)], spread[at + u(2)] = w, w, w
@@ -247,46 +248,46 @@ def _repeat(spread: Any, weight: Any, first: int, count: int, step: int) -> None
 
 
 @inlined
-def _place(tile: Any, given: Any) -> None:
-    """Write where the runs of the sources of a blend begin, and what they weigh."""
-    numbers, index = given.numbers, given.sources.index
+def _place(tile: Any, state: Any) -> None:
+    """Write where the elements of each source of a blend begin, and the weight of each source."""
+    numbers, index = state.numbers, state.sources.index
     for j in range(index.shape[0]):
-        start = tile.own if j == 0 else index[j, tile.i] * given.frame.row
-        numbers.place[j], numbers.share[j] = start + tile.first, given.region.background[j, tile.i]
+        start = tile.own if j == 0 else index[j, tile.i] * state.frame.row
+        numbers.place[j], numbers.weight[j] = start + tile.first, state.region.background[j, tile.i]
 
 
 @inlined
-def _gather(out: Any, to: int, count: int, given: Any, state: int) -> None:
-    """Copy spans into a tile that begins at `to`."""
-    pixels, size = given.pixels, given.frame.size_in
+def _gather(out: Any, to: int, count: int, state: Any, ptr: int) -> None:
+    """Copy the spans of a tile to `out`, where the tile begins at `to`."""
+    pixels, size = state.pixels, state.frame.size_in
     for s in range(count):
-        span = given.region.span[s]
+        span = state.region.span[s]
         at, who, start, length, column = span[0], span[1], span[2], span[3], span[4]
         x = pixels.filling if who < 0 else pixels.own if who == 0 else pixels.source
         if column < 0:
             move(out, (to + at) * size, x, start * size, length * size)
         else:
-            _pick(given.calls.pick, (out, x, start, column, Run(to + at, length, 0), state))
+            _pick(state.calls.pick, (out, x, start, column, Range(to + at, length, 0), ptr))
 
 
 @inlined
-def _convert_span(out: Any, tile: Any, span: Any, given: Any, state: int) -> None:
-    """Convert a span that has been gathered."""
-    at, length, size = span[0], span[3], given.frame.size_in
-    if given.calls.convert:
-        run = Run(tile.at + at, length, _pattern(tile, given.frame) + at)
-        _convert(given.calls.convert, (out, given.pixels.tile, at, run, state))
+def _convert_span(out: Any, tile: Any, span: Any, state: Any, ptr: int) -> None:
+    """Convert one gathered span."""
+    at, length, size = span[0], span[3], state.frame.size_in
+    if state.calls.convert:
+        run = Range(tile.at + at, length, _pattern(tile, state.frame) + at)
+        _convert(state.calls.convert, (out, state.pixels.tile, at, run, ptr))
     else:
-        move(out, (tile.at + at) * size, given.pixels.tile, at * size, length * size)
+        move(out, (tile.at + at) * size, state.pixels.tile, at * size, length * size)
 
 
 @inlined
 def _run(tile: Any, frame: Any) -> Any:
-    """All elements of a tile."""
-    return Run(tile.at, tile.last - tile.first, _pattern(tile, frame))
+    """Return the run of all elements of a tile."""
+    return Range(tile.at, tile.last - tile.first, _pattern(tile, frame))
 
 
 @inlined
 def _pattern(tile: Any, frame: Any) -> int:
-    """Where the scales of a tile begin."""
+    """Return where the scales of a tile begin."""
     return tile.first // frame.unit * frame.along if frame.along else 0
