@@ -60,7 +60,7 @@ def test_fields_of_other_names_and_with_options():
     ("batch", "options", "error", "sentence"),
     [
         ((IMAGES,), {}, ValueError, "expected labels beside the images"),
-        (IMAGES, {}, ValueError, 'fields="images" if there are none'),
+        (IMAGES, {}, ValueError, 'fields="images" if there are no labels'),
         ("photo", {}, TypeError, r"\(images, labels\) pair or an .* triple, got str"),
         ({}, {}, ValueError, "got an empty dict"),
         (

@@ -479,3 +479,13 @@ def test_a_compute_loss_func_beside_class_weights_is_refused(trainer_of):
         ValueError, match=r"class_weights: expected no compute_loss_func beside them.*or override compute_loss"
     ):
         trainer_of(class_weights=TABLE, compute_loss_func=lambda outputs, labels, num_items_in_batch=None: 0)
+
+
+@pytest.mark.parametrize("weights", [{0: 1, 1: "a"}, {0: 1, 1: "2"}, [1, "2"], {0: 1, 1: None}])
+def test_weights_that_are_not_numbers_are_refused(weights):
+    images, labels = np.zeros((2, 4, 4, 3), np.float32), np.array([0, 1])
+    with pytest.raises(
+        TypeError, match=r"class_weights: expected .*, or one number a class, got .*; pass a list of floats"
+    ):
+        ma.mix_batch(ma.CutMix(), (images, labels), key=0, num_classes=2, class_weights=weights)
+    ma.mix_batch(ma.CutMix(), (images, labels), key=0, num_classes=2, class_weights=[1.0, 2.0])

@@ -100,7 +100,9 @@ def test_images_alone_need_no_word_for_one_source_and_one_for_several(library):
     assert ma.mix_batch(ma.Cutout(), x, key=(0, 0)).shape == x.shape
     assert ma.mix_batch(ma.Cutout(), [x], key=(0, 0))[0].shape == x.shape
     for batch in (x, (x,)):
-        with pytest.raises(ValueError, match=r'expected labels beside the images.*fields="images" if there are none'):
+        with pytest.raises(
+            ValueError, match=r'expected labels beside the images.*fields="images" if there are no labels'
+        ):
             ma.mix_batch(ma.CutMix(), batch, key=(0, 0))
         out = ma.mix_batch(ma.CutMix(), batch, key=(0, 0), fields="images")
         assert (out if batch is x else out[0]).shape == x.shape

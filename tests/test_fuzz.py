@@ -197,3 +197,15 @@ def test_sentences_have_one_line_whatever_came():
             ma.mix_batch("mixup", (X, Y), **{"key": 0, "num_classes": N} | options)
         assert "\n" not in str(raised.value)
         assert re.search("expected .*got", str(raised.value))
+
+
+def test_a_pairing_uses_labels_before_labels_of_each_source_and_refuses_complex_ones():
+    beside = {"image": X, "side": np.arange(2 * N).reshape(N, 2, 1), "label": np.array([0, 0, 1, 1])}
+    options = {"key": 0, "num_classes": 2, "pairing": ma.pairing.SameClass()}
+    out = ma.mix_batch("mixup", beside, fields={"side": ma.PerSource()}, return_mix=True, **options)
+    assert (out["mix"].index // 2 == beside["label"]).all()
+    with pytest.raises(
+        TypeError, match=r"pairing: expected labels of integers, floats or bools .*, got complex64; cast"
+    ):
+        ma.mix_batch("mixup", (X, beside["label"].astype("complex64")), **options)
+    ma.mix_batch("mixup", (X, beside["label"].astype("complex64").real.astype("int64")), **options)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from multiprocessing.pool import ThreadPool
 
 import pytest
+from numba import types
+
+from mixaug._xp.kernel_cache import Compiled
 
 CODE = """
 import numpy as np
@@ -71,3 +75,11 @@ def test_a_kernel_that_was_compiled_with_other_code_of_the_package_is_compiled_a
     patch = "" if stamp is None else f"from mixaug._xp import kernel_cache\nkernel_cache._stamp = lambda: {stamp!r}\n"
     done = run(folder, folder / "cache", patch + CODE + "print(sum(kernel.double.stats.cache_hits.values()))")
     assert done.stdout == f"[0.0, 2.0, 4.0]\n{int(stamp is None)}\n", done.stderr
+
+
+def test_a_kernel_that_threads_ask_for_at_once_is_compiled_once():
+    """Its machine code is freed with the compiled function, so there must not be a second one in its place."""
+    kernel = Compiled(lambda run, address: None, types.void(types.int64, types.int64))
+    with ThreadPool(4) as pool:
+        found = pool.map(lambda _: (kernel.address, id(kernel.kernel)), range(8))
+    assert len(set(found)) == 1

@@ -195,14 +195,7 @@ def as_a_rank(rank: int, folder: str) -> None:
 
 def test_workers_of_ranks_of_one_seed_draw_different_mixes(tmp_path):
     """Spawned workers are in no process group: they are told the rank."""
-    context = torch.multiprocessing.get_context("spawn")
-    ranks = [context.Process(target=as_a_rank, args=(rank, str(tmp_path))) for rank in range(2)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-        assert rank.exitcode == 0
-    one, two = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    one, two = ways.on_two_ranks("spawn", as_a_rank, tmp_path)
     for name, drawn in one.items():
         assert all(not torch.equal(a, b) for a, b in zip(drawn, two[name], strict=True)), name
 

@@ -358,14 +358,7 @@ def as_a_rank(rank: int, folder: str) -> None:
 
 
 def test_processes_that_train_together_are_asked_who_they_are(tmp_path):
-    context = torch.multiprocessing.get_context("fork")
-    ranks = [context.Process(target=as_a_rank, args=(rank, str(tmp_path))) for rank in range(2)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-        assert rank.exitcode == 0
-    halves = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    halves = ways.on_two_ranks("fork", as_a_rank, tmp_path)
     for first, second, (_, whole) in zip(*halves, make(batch_size=2 * BATCH), strict=True):
         assert torch.equal(torch.cat([first, second]), whole)
 

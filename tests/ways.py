@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -184,3 +185,15 @@ def own_class_everywhere(n: int, size: tuple[int, ...], dtype: str = "float32") 
     for i in range(n):
         x[i, ..., i] = 1
     return x
+
+
+def on_two_ranks(method: str, run: Callable[[int, str], None], folder: Path) -> list[Any]:
+    """What run(rank, folder), in two processes, saved to folder/rank.pt."""
+    context = torch.multiprocessing.get_context(method)
+    ranks = [context.Process(target=run, args=(rank, str(folder))) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+        assert rank.exitcode == 0
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]

@@ -265,8 +265,8 @@ def check_labels(batch: Batch, recipe: Recipe, fields: Fields | None) -> None:
     alone = tree.parts(batch) is None or (isinstance(batch, (tuple, list)) and len(batch) == 1)
     if alone and fields is None and recipe.sources > 1:
         raise ValueError(
-            f"batch: expected labels beside the images, which {type(recipe).__name__} mixes with others, got images "
-            'alone; pass (images, labels), or fields="images" if there are none'
+            f"batch: expected labels beside the images, because {type(recipe).__name__} mixes several images, got "
+            'images alone; pass (images, labels), or fields="images" if there are no labels'
         )
 
 
@@ -324,15 +324,15 @@ def _concat(xp: _xp.Library, parts: Sequence[Any]) -> Any:
 
 
 def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Array | None:
-    """The field that a pairing has to see: the one that it names, or the first of its kind."""
+    """The field that a pairing uses: the one that it names, or the first of the kind that it needs."""
     if pairing.needs is None:
         return None
     if pairing.field is not None:
         return _numbered(xp, held[find(kinds, pairing.field, f"{type(pairing).__name__} field")])
-    wanted = (Labels, PerSource) if pairing.needs == "labels" else (Values,)
-    for name, kind in kinds.items():
-        if isinstance(kind, wanted) and not (isinstance(kind, Values) and are_sample_weights(name)):
-            return _numbered(xp, held[name])
+    for wanted in (Labels, PerSource) if pairing.needs == "labels" else (Values,):
+        for name, kind in kinds.items():
+            if isinstance(kind, wanted) and not (wanted is Values and are_sample_weights(name)):
+                return _numbered(xp, held[name])
     raise ValueError(
         f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {quoted(held)}; "
         f"name them in fields=, or pass ma.pairing.{type(pairing).__name__}(field=...)"

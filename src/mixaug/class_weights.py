@@ -189,7 +189,7 @@ def _of_dict(weights: Mapping[Any, Any], num_classes: int | None) -> tuple[float
             f"class_weights: expected a weight for each class 0..{len(classes) - 1}, got {what}; "
             "1.0 leaves a class as it is"
         )
-    return tuple(float(weights[number]) for number in classes)
+    return _of_array([weights[number] for number in classes])
 
 
 def _of_array(weights: Any) -> tuple[float, ...]:
@@ -199,6 +199,8 @@ def _of_array(weights: Any) -> tuple[float, ...]:
         raise TypeError("class_weights: expected numbers on the host, got a traced or distant array; pass a list")
     try:
         numbers = numbers if isinstance(numbers, (list, tuple)) else np.asarray(numbers, np.float64).tolist()
+        if any(isinstance(number, (str, bytes)) for number in numbers):  # float("1") is a number
+            raise TypeError
         return tuple(float(number) for number in numbers)
     except (TypeError, ValueError):
         raise TypeError(

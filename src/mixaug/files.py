@@ -41,7 +41,7 @@ def write(path: str | os.PathLike[str], fill: Callable[[Path], object]) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder of ours that nobody else writes to now."""
+    """Remove temporary files that killed processes left in a folder, which no other process may be writing to."""
     for path in folder.rglob(f"{_UNFINISHED}{'[0-9a-f]' * 16}*"):
         if path.is_file() and not path.is_symlink():
             path.unlink()

@@ -149,17 +149,18 @@ def _check_alone(**beside: Any) -> None:
 
 
 def _here() -> tuple[int, int]:
-    """The process and thread that runs."""
+    """The current process and thread."""
     return os.getpid(), threading.get_ident()
 
 
 @dataclass
 class _Passes:
-    """Counts epochs by their ends, without those that are not the end of a pass over the data.
+    """Counts epochs by the calls that end them, without those that do not end a pass over the data.
 
-    Before `fit` Keras ends an epoch that never began, or looks at the first batches and then ends the epoch. An end of
-    an epoch that never began counts until the next epoch begins, and counts only where it was made: Keras starts its
-    workers just before the epoch begins. An epoch that began and of which only some batches were read does not count.
+    Before `fit`, Keras ends an epoch that never began, or reads the first batches and then ends the epoch. The end of an
+    epoch that never began is provisional. It counts until the next epoch begins, and only in the process and thread
+    that ended it, because Keras starts its workers just before it begins the epoch. An epoch that began does not count
+    if only some of its batches were read.
     """
 
     epoch: int = 0

@@ -238,6 +238,11 @@ def classes(xp: Library, labels: Array) -> Array:
             f"pairing: expected labels (n,), (n, 1) or (n, classes) to pair by, got the shape {tuple(labels.shape)}; "
             "name such a field, as in ma.pairing.SameClass(field='labels')"
         )
+    if not any(kind in xp.dtype(labels) for kind in ("int", "float", "bool")):
+        raise TypeError(
+            f"pairing: expected labels of integers, floats or bools to pair by, got {xp.dtype(labels)}; cast them, "
+            "such as labels.real.astype('int64')"
+        )
     if len(labels.shape) == 1 or labels.shape[1] == 1:
         return xp.cast(xp.reshape(labels, (-1,)), "int64")
     return xp.cast(xp.argmax(labels if "float" in xp.dtype(labels) else xp.cast(labels, "float32")), "int64")

@@ -1,4 +1,4 @@
-"""The cache of compiled kernels on disk: what is wrong with it costs a compilation and one warning, no more."""
+"""Compile kernels with Numba, and cache them on disk. A damaged or unwritable cache costs a compilation and a warning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,38 +27,40 @@ if hasattr(os, "register_at_fork"):  # a child of a process that compiles would 
     )
 
 
-_PATIENCE = 0.5  # seconds of compilation that need no word
+_PATIENCE = 0.5  # seconds of compilation before a message is printed
 
-#: kernels allocate nothing, so that Numba counts no references, which costs compilation and atomic additions
+#: kernels allocate no memory, so Numba needs no reference counts, which take time to compile and to run
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
 
 inlined: Any = njit(inline="always", **_OPTIONS)
 
 
 def compiled(function: Any) -> Any:
-    """Compile a kernel, without the GIL, for loaders of several threads; to the disk where one may write."""
+    """Decorate a kernel: compiled when it is first called, without the GIL, and cached on disk."""
     return _cached(njit(nogil=True, **_OPTIONS)(function), function)
 
 
 def at_address(signature: Any) -> Callable[[Any], Compiled]:
-    """A kernel of that signature that others call by its address: compiled when that is first asked for."""
+    """Decorate a kernel of that signature that other kernels call by its address."""
     return lambda function: Compiled(function, signature)
 
 
 class Compiled:
-    """A kernel that is called by its address."""
+    """A kernel that other kernels call by its address; compiled when the address is first used."""
 
     def __init__(self, function: Any, signature: Any) -> None:
-        self.function, self.signature = function, signature
+        self.function, self.signature, self.kernel = function, signature, None
 
-    @cached_property
+    @property
     def address(self) -> int:
-        """Where its machine code is."""
+        """The address of the machine code, which lives as long as this object."""
         with global_compiler_lock:
-            arguments = self.signature.args, self.signature.return_type
-            self.kernel = _cached(CFunc(self.function, arguments, locals={}, options=_OPTIONS), self.function)
-            self.kernel.compile()
-        return int(self.kernel.address)
+            if self.kernel is None:
+                arguments = self.signature.args, self.signature.return_type
+                kernel = _cached(CFunc(self.function, arguments, locals={}, options=_OPTIONS), self.function)
+                kernel.compile()
+                self.kernel = kernel
+            return int(self.kernel.address)
 
 
 def _cached(kernel: Any, function: Any) -> Any:
@@ -75,7 +77,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc] # Numba has no types
     def __init__(self, function: Any) -> None:
         super().__init__(function)
         self._cache_file.__class__ = _SealedFile
-        self._cache_file._source_stamp = _stamp()  # Numba looks at the file of this function alone
+        self._cache_file._source_stamp = _stamp()  # Numba's own is that of the function's file alone
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function; None where it has to be compiled."""
@@ -100,7 +102,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc] # Numba has no types
 
 @cache
 def _stamp() -> str:
-    """A hash of the code of all kernels, which are compiled into one another and share the layout of their tuples."""
+    """A hash of the code of all kernels: they are inlined into one another, and share the layout of named tuples."""
     folders = Path(__file__).parent, Path(__file__).parents[1] / "engines"
     files = sorted(path for folder in folders for path in folder.glob("*.py"))
     return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
@@ -135,14 +137,14 @@ def _unsealed(data: bytes, digest: bytes) -> Any:
 
 
 class _Compiling:
-    """Says, once in a process, that kernels are being compiled, where that takes longer than half a second."""
+    """Prints a message, once in a process, when compilation takes longer than half a second."""
 
     def __init__(self) -> None:
         self.kernels, self.said = 0, False
         self.timer: threading.Timer | None = None
 
     def begin(self) -> None:
-        """A kernel is not in the cache."""
+        """A kernel is not in the cache, and is compiled now."""
         self.kernels += 1
         if not self.said and self.timer is None:
             self.timer = threading.Timer(_PATIENCE, self._say)

@@ -1,6 +1,6 @@
-"""Recipes of other distributions, which join by an entry point of the group `mixaug.recipes`.
+"""Recipes of other distributions, found by their entry points in the group `mixaug.recipes`.
 
-Nothing of theirs is imported before it is asked for; what cannot be used is refused, and never left out in silence.
+A recipe is imported when it is used. An entry point that cannot be used raises an error.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ class Joined:
 
 @trace_constant
 def load(name: str, taken: tuple[str, ...]) -> type[Recipe]:
-    """The recipe of that name of another distribution.
+    """Return the recipe of that name from another distribution.
 
     Args:
         name: in any case, with or without underscores.
-        taken: names that they may not have.
+        taken: names that are reserved.
 
     Raises:
-        ValueError: if there is none, or it cannot be used.
+        ValueError: if there is no recipe of that name, or its entry point cannot be used.
     """
     others = find(taken)
     for other, joined in others.items():
