@@ -157,8 +157,8 @@ def _here() -> tuple[int, int]:
 class _Passes:
     """Counts epochs by the calls that end them, without those that do not end a pass over the data.
 
-    Before `fit`, Keras ends an epoch that never began, or reads the first batches and then ends the epoch. The end of an
-    epoch that never began is provisional. It counts until the next epoch begins, and only in the process and thread
+    Before `fit`, Keras ends an epoch that never began, or reads the first batches and then ends the epoch. The end of
+    an epoch that never began is provisional. It counts until the next epoch begins, and only in the process and thread
     that ended it, because Keras starts its workers just before it begins the epoch. An epoch that began does not count
     if only some of its batches were read.
     """

@@ -1,4 +1,4 @@
-"""Compile kernels with Numba, and cache them on disk. A damaged or unwritable cache costs a compilation and a warning."""
+"""Compile kernels with Numba, and cache them on disk; a damaged cache costs a compilation and a warning."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Compiled:
     """A kernel that other kernels call by its address; compiled when the address is first used."""
 
     def __init__(self, function: Any, signature: Any) -> None:
-        self.function, self.signature, self.kernel = function, signature, None
+        self.function, self.signature = function, signature
+        self.kernel: Any = None
 
     @property
     def address(self) -> int:
