@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
     "hints", "_xp", "loss_advice", "files", "keys", "regions", "checks", "archive", "scale", "units", "layout",
-    "engines", "apply", "label_rules", "mix", "recipes", "testing", "pairing", "tree", "fields", "class_weights",
+    "engines", "apply", "label_rules", "mix", "recipes", "testing", "pairing", "tree", "fields", "plan",
+    "class_weights",
     "batch", "warmup", "epoch", "drawing", "sheets",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "timm_collate",
     "lab", "cli",

@@ -9,30 +9,15 @@ import numpy as np
 
 from . import _xp, keys, loss_advice, tree
 from ._xp import Array
-from .apply.labels import are_ids
 from .apply.rows import check_alike
 from .class_weights import NEW, ClassWeights, are_sample_weights, extended
 from .class_weights import resolve as resolve_weights
-from .fields import (
-    Boxes,
-    Field,
-    Fields,
-    Images,
-    Labels,
-    PerSource,
-    Values,
-    arrays,
-    find,
-    is_list,
-    quoted,
-    resolve,
-    settle,
-)
+from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, find, is_list, quoted, resolve
 from .hints import known_options, short
 from .keys import Key, KeyLike
-from .label_rules import rule as label_rule
 from .mix import Mix, joined, widened
 from .pairing import FromBank, Pairing
+from .plan import check_form, count_rows, plan
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_flag, check_whole
 
@@ -145,17 +130,14 @@ def mix_from(
     """
     include_clean, return_mix = check_flag("include_clean", include_clean), check_flag("return_mix", return_mix)
     form = source if batch is None else batch
-    check_form(form, fields)
     check_labels(form, recipe, fields)
-    kinds = resolve(form, fields, num_classes)
+    known = plan(form, fields, num_classes)
+    kinds, xp, n = known.fields, known.library, known.rows
     held = tree.several(form, kinds)
-    kinds, size = settle(kinds, held)
+    like = known.like(held)
     weights = None if class_weights is None else resolve_weights(class_weights, kinds, form, num_classes)
-    named = {path: x for name, kind in kinds.items() for path, x in arrays(name, kind, held[name]).items()}
-    xp, like = _xp.same(named), next(iter(named.values()))
-    if advises:
-        _say_loss(xp, held, kinds)
-    n = _rows(held)
+    if advises and known.sums_to_one is not None:
+        loss_advice.say(xp.name, known.sums_to_one)
     _check_who(index, pairing, bank)
     sources = {} if source is None else tree.several(source, kinds)
     if batch is None and index is not None:
@@ -163,14 +145,12 @@ def mix_from(
         held = {name: _own(kinds[name], x, index[0]) for name, x in held.items()}
     if bank is not None:
         others = _of_bank(bank, held, fields)
-        sources, pairing = _with_bank(xp, held, others), FromBank(_rows(others))
+        sources, pairing = _with_bank(xp, held, others), FromBank(count_rows(others))
     seen = None if pairing is None else _seen(xp, pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
-    handed_on = any(isinstance(kind, PerSource) for kind in kinds.values())  # shares of the mix itself
-    near = (
-        like if handed_on or return_mix or xp.as_numpy(like) is None else None
-    )  # a mix of NumPy serves what lies on the host
+    apart = known.per_source or return_mix or xp.as_numpy(like) is None
+    near = like if apart else None  # a mix of NumPy serves what lies on the host
     slots = recipe.sources if include_clean else 0  # clean and mixed samples have room for as many objects
 
     mixes: list[Mix] = []
@@ -179,7 +159,7 @@ def mix_from(
         chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
-        mix = widened(recipe.draw(n, size, key=key, like=near, index=chosen, rows=rows), slots)
+        mix = widened(recipe.draw(n, known.size, key=key, like=near, index=chosen, rows=rows), slots)
         mixes.append(mix)
         mixed = {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
         return mixed if weights is None else weights.applied(mix, mixed, beside)
@@ -195,13 +175,6 @@ def mix_from(
     if len(columns) > len(kinds):
         out = extended(out, columns[NEW])
     return with_mix(out, joined(mixes)) if return_mix else out
-
-
-def _say_loss(xp: _xp.Library, fields: Mapping[str, Any], kinds: Mapping[str, Field]) -> None:
-    """Say which loss fits where class ids become rows of weights."""
-    for name, kind in kinds.items():
-        if isinstance(kind, Labels) and not kind.binary and are_ids(fields[name], kind.num_classes):
-            loss_advice.say(xp.name, label_rule(kind.rule).sums_to_one)
 
 
 def with_mix(batch: Batch, mix: Any) -> Batch:
@@ -240,29 +213,9 @@ def collated(samples: Sequence[Batch], fields: Fields | None, collate: Callable[
     return tree.replaced(rest, lists)
 
 
-def check_form(batch: Batch, fields: Fields | None = None) -> None:
-    """Refuse what is no batch: an array, a dict, or a tuple of one to three parts, or of any number that are said."""
-    if isinstance(batch, Mapping):
-        if not batch:
-            raise ValueError("batch: expected one field or more, got an empty dict; fill it")
-        return
-    if hasattr(batch, "dtype"):
-        return
-    if isinstance(batch, (tuple, list)) and (len(batch) in (1, 2, 3) or (batch and fields is not None)):
-        return
-    came, way_out = type(batch).__name__, "mix the batches of a loader or a generator with ma.mixed"
-    if isinstance(batch, (tuple, list)):
-        came = f"{came} of {len(batch)}"
-        way_out = "say what each part is, such as fields=('images', 'labels', 'masks', 'values')"
-    raise TypeError(
-        "batch: expected a dict, an (images, labels) pair or an (images, labels, sample_weight) triple, "
-        f"got {came}; {way_out}"
-    )
-
-
 def check_labels(batch: Batch, recipe: Recipe, fields: Fields | None) -> None:
     """Refuse images alone that are mixed with others, whose labels may have been forgotten."""
-    alone = tree.parts(batch) is None or (isinstance(batch, (tuple, list)) and len(batch) == 1)
+    alone = hasattr(batch, "dtype") or (isinstance(batch, (tuple, list)) and len(batch) == 1)
     if alone and fields is None and recipe.sources > 1:
         raise ValueError(
             f"batch: expected labels beside the images, because {type(recipe).__name__} mixes several images, got "
@@ -308,7 +261,7 @@ def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, An
             if not is_list(x):
                 _xp.same({path: x, f"bank {path}": theirs[path]})
                 check_alike(xp, x, theirs[path], f"bank {path}")
-    count = _rows(others)
+    count = count_rows(others)
     if isinstance(count, int) and not count:
         raise ValueError("bank: expected one row or more, got none; leave bank out until it has some")
     return {name: _concat(xp, [x, others[name]]) for name, x in held.items()}
@@ -353,19 +306,3 @@ def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
             f"{name}: expected labels of one array for include_clean or copies, got PerSource; mix it by itself"
         )
     return _concat(xp, copies)
-
-
-def _rows(held: Mapping[str, Any]) -> Any:
-    found = {path: x for name, field in held.items() for path, x in tree.columns(field, name).items()}
-    shapes = {name: (len(x),) if isinstance(x, list) else _xp.of(x, name).shape(x) for name, x in found.items()}
-    for name, shape in shapes.items():
-        if not shape:
-            raise ValueError(f"{name}: expected a batch, rows on the first axis, got a single value; batch it first")
-    known = {name: shape[0] for name, shape in shapes.items() if isinstance(shape[0], int)}
-    if len(set(known.values())) > 1:
-        (one, n), (other, m) = sorted(known.items(), key=lambda item: item[1])[:: len(known) - 1]
-        raise ValueError(
-            f"expected as many rows in every field, got {n} in {one!r} and {m} in {other!r}; "
-            "pass the same samples in each"
-        )
-    return next(iter(known.values())) if known else next(iter(shapes.values()))[0]

@@ -24,6 +24,11 @@ _CLOSE = 1e-5  #: how far sums of float32 weights may be from 1
 
 def check_size(size: Sequence[Dim]) -> Size:
     """The spatial size, lengths as Python's own where they are known; an error for anything else."""
+    known = type(size) is tuple and all(type(length) is int for length in size)
+    return _kept_size(size) if known else _checked_size(size)
+
+
+def _checked_size(size: Sequence[Dim]) -> Size:
     if isinstance(size, str) or not hasattr(size, "__iter__"):
         raise TypeError(
             f"size: expected the spatial lengths, such as (32, 32), got {short(size)}; pass a tuple of ints"
@@ -39,6 +44,9 @@ def check_size(size: Sequence[Dim]) -> Size:
             "cut the samples into parts"
         )
     return tuple(int(length) if isinstance(length, (int, np.integer)) else length for length in size)
+
+
+_kept_size = _xp.kept(_checked_size)
 
 
 def check_region(xp: Library, region: Drawn, sources: int, n: Dim, size: Size) -> None:

@@ -20,7 +20,7 @@ from .hints import known_options, short
 from .label_rules import RULES, Rule
 from .mix import Mix
 from .regions import Size
-from .units import DTYPES, FLOATS, check_integers
+from .units import DTYPES, FLOATS, check_integers, plain
 
 AllFields: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
 
@@ -44,6 +44,10 @@ class Images:
     dtype: Any = None
     scale: Any = None
     offset: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", plain(self.scale))
+        object.__setattr__(self, "offset", plain(self.offset))
 
     def settled(self, name: str, x: Array, like: str = "") -> Images:
         """The same with a layout, by that of a library or `like` where none was said."""

@@ -57,6 +57,8 @@ class Form(NamedTuple):
         order: the axes of the array in the order of the view; None where they are in it already.
         before, block, after: the letters of the planes, the block and the step.
         shared: the letters of the block that every box spans.
+        place: where the folded axes are: "first", "last" or None.
+        is_plain: whether arrays are in the form as they are.
     """
 
     order: tuple[int, ...] | None
@@ -64,22 +66,13 @@ class Form(NamedTuple):
     block: str
     after: str
     shared: str
-
-    @property
-    def place(self) -> str | None:
-        """Where the folded axes are: "first", "last" or None."""
-        return "first" if self.before else "last" if self.after else None
+    place: str | None
+    is_plain: bool
 
     @property
     def letters(self) -> str:
         """Those of the axes before they are folded."""
         return f"n{self.before}{self.block}{self.after}"
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether arrays are in the form as they are."""
-        folded = len(self.before) > 1 or len(self.after) > 1 or not self.block
-        return self.order is None and not folded and not self.shared
 
     def view(self, xp: Library, x: Array) -> Array:
         """An array in the form."""
@@ -120,12 +113,12 @@ class Form(NamedTuple):
             region, size = _spanning(home, region, at, length), (*size[:at], length, *size[at:])
         return region, size
 
-    def per_element(self, numbers: Array, xp: Library, like: Array) -> Array:
-        """Numbers one a channel, (c,), as one for each plane or step, of an array that is not in the form."""
+    def per_element(self, numbers: Array, shape: Size) -> Array:
+        """Numbers one a channel, (c,), as one for each plane or step, of an array of that shape before it is viewed."""
         side = self.before or self.after
         if len(side) < 2 or not len(numbers.shape) or numbers.shape[0] == 1:
             return numbers
-        home, shape = _xp.of(numbers), xp.shape(like)
+        home = _xp.of(numbers)
         lengths = [shape[(self.order or range(len(shape)))[self.letters.index(letter)]] for letter in side]
         numbers = home.reshape(
             numbers, [length if letter == "c" else 1 for letter, length in zip(side, lengths, strict=True)]
@@ -136,7 +129,7 @@ class Form(NamedTuple):
 def block_size(xp: Library, x: Array, place: str | None) -> Size:
     """The size of the block of an array in a form, by the place of its folded axes."""
     shape = xp.shape(x)
-    return {"last": shape[1:-1], "first": shape[2:], None: shape[1:]}[place]
+    return shape[1:-1] if place == "last" else shape[2:] if place == "first" else shape[1:]
 
 
 def parse(layout: str, spatial: str | None = None) -> Layout:
@@ -151,6 +144,11 @@ def parse(layout: str, spatial: str | None = None) -> Layout:
                 f'{name}: expected letters such as "{"nhwc" if name == "layout" else "thw"}", got '
                 f"{short(text)}; write one for each axis"
             )
+    return _layout(layout, spatial)
+
+
+@_xp.kept
+def _layout(layout: str, spatial: str | None) -> Layout:
     axes, _, chosen = _parsed(layout, spatial).partition(" ")
     return Layout(axes, chosen)
 
@@ -177,9 +175,12 @@ def _parsed(layout: str, spatial: str | None) -> str:
     return f"{axes} {chosen}"
 
 
+@_xp.kept
 def _form(layout: Layout, fold: bool) -> Form:
-    order, *letters = _formed(*layout, fold).split(",")
-    return Form(tuple(map(int, order)) if order else None, *letters)
+    order, before, block, after, shared = _formed(*layout, fold).split(",")
+    place = "first" if before else "last" if after else None
+    is_plain = not order and not shared and len(before) < 2 and len(after) < 2 and block != ""
+    return Form(tuple(map(int, order)) if order else None, before, block, after, shared, place, is_plain)
 
 
 @_xp.trace_constant

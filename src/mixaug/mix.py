@@ -547,7 +547,7 @@ class Mix:
     def _serves(self, **named: Array | None) -> Library:
         """The one library of these arrays, which that of the mix is too; but a mix of NumPy serves all libraries."""
         arrays = {name: array for name, array in named.items() if array is not None}
-        if not arrays or self._library.name != "numpy":
+        if not arrays or not isinstance(self.index, np.ndarray):
             arrays["the mix"] = self.index
         return _xp.same(arrays)
 

@@ -35,6 +35,34 @@ class Units:
         return self.scale is None and self.dtype == dtype
 
 
+@_xp.kept
+def unchanged(dtype: str) -> Units:
+    """The units of images of that dtype that stay as they are."""
+    return Units(dtype)
+
+
+def plain(numbers: Any) -> Any:
+    """A number, or a tuple of numbers in place of a list or NumPy's array of them; what is neither stays as it is."""
+    if _xp.is_compiling():
+        return numbers
+    if isinstance(numbers, (list, tuple)) and all(isinstance(number, (int, float)) for number in numbers):
+        return tuple(map(float, numbers))
+    if isinstance(numbers, (np.ndarray, np.generic)) and numbers.ndim < 2 and numbers.dtype.kind in "fiu":
+        numbers = numbers.tolist()
+        return tuple(numbers) if isinstance(numbers, list) else numbers
+    return numbers
+
+
+def are_plain(*numbers: Any) -> bool:
+    """Whether these are None, numbers or tuples of numbers, that nothing can change."""
+    return all(
+        number is None
+        or isinstance(number, (int, float))
+        or (isinstance(number, tuple) and all(isinstance(x, (int, float)) for x in number))
+        for number in numbers
+    )
+
+
 def checked(dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | None) -> Units:
     """The units of images of that dtype and so many channels, where some are said; an error for what is none."""
     named = dtype if wanted is None else _named(wanted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache, wraps
+from functools import cache, lru_cache, wraps
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
@@ -49,6 +49,7 @@ class Library(Protocol):
     def on_accelerator(
         self, x: Array
     ) -> bool: ...  # it holds its values, and no host sees them: it lies on an accelerator
+    def form(self, x: Array) -> Any: ...  # type, dtype, shape and device, to be compared; None if it is traced
     def as_numpy(
         self, x: Array
     ) -> Any: ...  # its memory as NumPy, no copy, bfloat16 as bits; None if traced or followed
@@ -114,6 +115,17 @@ def tree(cls: C) -> C:
     """Make a class with `flatten` and `unflatten` a pytree, in each library when it is first met."""
     TREES.append(cls)
     return cls
+
+
+def kept(function: F) -> F:
+    """Keep what a function of values that can be hashed returns; PyTorch's compiler traces the function itself."""
+    known = lru_cache(maxsize=1024, typed=True)(function)
+
+    @wraps(function)
+    def called(*args: Any) -> Any:
+        return function(*args) if is_compiling() else known(*args)
+
+    return cast(F, called)
 
 
 @trace_constant
@@ -207,6 +219,12 @@ def _root(kind: type) -> str | None:
     roots = (cls.__module__.partition(".")[0] for cls in kind.__mro__)
     root = next((root for root in roots if root in DISPLAY_NAMES), None)
     return _load(root) if root else None
+
+
+def form(x: object) -> Any:
+    """What is known of an array beside its numbers, to be compared; None where it is traced, or no array."""
+    xp = find(x)
+    return None if xp is None else xp.form(x)
 
 
 def example(name: str) -> Array:

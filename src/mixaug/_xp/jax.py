@@ -14,6 +14,7 @@ import jax.export
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
+from jax._src.array import ArrayImpl
 from jax._src.core import trace_state_clean
 
 from . import TREES, Array, Dim, F, Library
@@ -86,6 +87,10 @@ def concrete(x: Array) -> Any:
 
 def on_accelerator(x: Array) -> bool:
     return not isinstance(x, jax.core.Tracer) and not _is_length(x) and concrete(x) is None
+
+
+def form(x: Array) -> Any:
+    return (ArrayImpl, x.dtype, x.shape) if type(x) is ArrayImpl else None
 
 
 def as_numpy(x: Array) -> Any:

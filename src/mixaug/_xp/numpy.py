@@ -82,6 +82,10 @@ def on_accelerator(x: Array) -> bool:  # noqa: ARG001 - NumPy's arrays lie on th
     return False
 
 
+def form(x: Array) -> Any:
+    return type(x), x.dtype, x.shape
+
+
 def as_numpy(x: Array) -> Any:
     return x if type(x) in (np.ndarray, np.memmap) else None  # masked arrays and the like know more than their memory
 

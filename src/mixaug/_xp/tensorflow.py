@@ -13,6 +13,8 @@ from tensorflow.python.eager import record
 
 from . import Array, Dim, F, Library
 
+_Eager = tf.__internal__.EagerTensor
+
 name, display_name, layout = "tensorflow", "TensorFlow", "nhwc"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
@@ -78,6 +80,10 @@ def concrete(x: Array) -> Any:
 
 def on_accelerator(x: Array) -> bool:  # noqa: ARG001 - its eager arrays come and go by themselves
     return False
+
+
+def form(x: Array) -> Any:
+    return (_Eager, x.dtype, x._shape_tuple()) if type(x) is _Eager else None
 
 
 def as_numpy(x: Array) -> Any:

@@ -22,6 +22,7 @@ _PROXY = torch._C._TorchDispatchModeKey.PROXY
 _ALIGNED = 16  # bytes: what begins there is read at once
 _MOST_KEPT = 256
 _KEPT: dict[tuple[int, torch.device], tuple[Any, Array]] = {}  # tables, with what they are made of
+_NAMES = {x: str(x).removeprefix("torch.") for x in vars(torch).values() if isinstance(x, torch.dtype)}
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
 
@@ -99,7 +100,7 @@ class Torch:
         return x.clone()
 
     def dtype(self, x: Array) -> str:
-        return str(x.dtype).removeprefix("torch.")
+        return _NAMES[x.dtype]
 
     def shape(self, x: Array) -> tuple[Dim, ...]:
         return tuple(x.shape)
@@ -113,6 +114,9 @@ class Torch:
 
     def on_accelerator(self, x: Array) -> bool:
         return x.device.type not in ("cpu", "meta") and not _is_recorded() and is_plain(x)
+
+    def form(self, x: Array) -> Any:
+        return (x.dtype, x.shape, x.device) if type(x) is torch.Tensor else None
 
     def as_numpy(self, x: Array) -> Any:
         """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
@@ -227,7 +231,12 @@ def example() -> Array:
 
 
 def at(x: object) -> Torch | None:
-    return Torch(x.device) if isinstance(x, torch.Tensor) else None
+    if not isinstance(x, torch.Tensor):
+        return None
+    return _CPU if x.is_cpu else Torch(x.device)
+
+
+_CPU = Torch(torch.device("cpu"))
 
 
 @cache
@@ -260,7 +269,9 @@ def _is_recorded() -> bool:
 
 def is_bare(x: Array) -> bool:
     """Whether its memory is all that there is to it: nothing traces what is done, records it, or follows a gradient."""
-    if _is_recorded() or x.layout != torch.strided or not is_plain(x) or is_traceable_wrapper_subclass(x):
+    if _is_recorded() or x.layout != torch.strided or torch._C._functorch.is_functorch_wrapped_tensor(x):
+        return False
+    if type(x) is not torch.Tensor and (not is_plain(x) or is_traceable_wrapper_subclass(x)):
         return False
     return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and not x.is_neg()
 

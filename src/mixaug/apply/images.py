@@ -14,7 +14,7 @@ from ..keys import ONE
 from ..layout import Layout, block_size, check_axes
 from ..regions import Dense, Paste, Region, Size, inside, to
 from ..scale import home, same, scaled
-from ..units import DTYPES, INTEGERS, Units, check_integers, checked
+from ..units import DTYPES, INTEGERS, Units, are_plain, check_integers, checked, plain, unchanged
 from . import rows
 
 _USUAL = (1, 3)  #: channels, of grey images and of colours
@@ -33,10 +33,10 @@ def mix(
 ) -> Array:
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
     given, form = source if x is None else x, layout.form
-    units = units or Units(xp.dtype(given))
+    units = units or unchanged(xp.dtype(given))
     if form.is_plain:
         check = partial(_check, xp, x, source, index, drawn_for, layout, units, out)
-        return _mixed(xp, x, source, index, region, drawn_for, layout.size(xp, given), form.place, units, out, check)
+        return _mixed(xp, x, source, index, region, drawn_for, form.size(xp, given), form.place, units, out, check)
     _check(xp, x, source, index, drawn_for, layout, units, out)
     x, source = (one if one is None else form.view(xp, one) for one in (x, source))
     viewed = source if x is None else x
@@ -101,11 +101,22 @@ def in_units(
     """The units that mixed images shall be in, along the planes or steps of their form; None where nothing is said."""
     if dtype is None and scale is None and offset is None:
         return None
-    units = checked(xp.dtype(x), dtype, scale, offset, layout.channels(x))
+    shape, scale, offset = xp.shape(x), plain(scale), plain(offset)
+    can_be_kept = are_plain(scale, offset) and all(isinstance(length, int) for length in shape)
+    function = _kept_units if can_be_kept else _units
+    return function(xp.dtype(x), shape, layout, dtype, scale, offset)
+
+
+def _units(given: str, shape: Size, layout: Layout, dtype: Any, scale: Any, offset: Any) -> Units:
+    channels = shape[layout.axes.index("c")] if "c" in layout.axes else 1
+    units = checked(given, dtype, scale, offset, channels if isinstance(channels, int) else None)
     if units.scale is None:
         return units
-    scale, offset = (layout.form.per_element(numbers, xp, x) for numbers in (units.scale, units.offset))
+    scale, offset = (layout.form.per_element(numbers, shape) for numbers in (units.scale, units.offset))
     return Units(units.dtype, scale, offset)
+
+
+_kept_units = _xp.kept(_units)
 
 
 def used(region: Region) -> list[bool]:

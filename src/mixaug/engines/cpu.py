@@ -88,7 +88,7 @@ def images(
     others = rows if source is None or source is given else xp.as_numpy(source)
     if rows is None or others is None or (out is not None and into is None) or _xp.is_compiling():
         return None
-    held = _on_host({"index": index, **region.arrays()})
+    held = _on_host({"index": index} | region.arrays())
     plan = held and _plan(
         region.sources,
         place,
@@ -100,7 +100,7 @@ def images(
         x is None,
         tuple([(name, array.dtype.char, array.shape) for name, array in held.items()]),
     )
-    converted = plan and _converted(units, plan)
+    converted = plan and _converted(units, plan.frame, plan.spread, plan.computed)
     if not held or not plan or not converted:
         return None
     if into is None:
@@ -190,7 +190,7 @@ def _region(plan: _Plan, held: Mapping[str, Host]) -> RegionArrays:
         mask=weight if weight is not None and plan.kind == "choose" else _NO_MASK,
         weight=weight if weight is not None and plan.kind == "weigh" else _NO_WEIGHTS,
         column=np.full((len(plan.boxes), plan.frame.width + 1), -1, np.int64) if plan.source_boxes else _NO_PLACES,
-        span=_scratch((plan.spans, 5), np.int64) if boxes or plan.kind != "paste" else _NO_PLACES,
+        span=_scratch((plan.spans, 6), np.int64) if boxes or plan.kind != "paste" else _NO_PLACES,
     )
 
 
@@ -214,12 +214,12 @@ def labels(xp: Library, y: Array, source: Array | None, index: Array, lam: Array
     count = _count(num_classes)
     if not count or len(y.shape) != 1 or "int" not in xp.dtype(y) or _xp.is_compiling():
         return None
-    held = _on_host({"own": y, "source": y if source is None else source, "index": index, "lam": lam})
+    held = _on_host({"own": y, "index": index, "lam": lam} | ({} if source is None else {"source": source}))
     classes = None if held is None else _xp.kernels("mixaug.engines.classes")
     if held is None or classes is None or not _are_labels(held):
         return None
     made = np.zeros((len(held["own"]), count), np.float32)
-    right = classes.labels(made, held["own"], held["source"], held["index"], held["lam"])
+    right = classes.labels(made, held["own"], held.get("source", held["own"]), held["index"], held["lam"])
     return xp.from_numpy(made, "float32") if right else None
 
 
@@ -231,7 +231,8 @@ def _count(num_classes: Any) -> int:
 
 
 def _are_labels(held: Mapping[str, Host]) -> bool:
-    own, source, index, lam = held.values()
+    own, index, lam = held["own"], held["index"], held["lam"]
+    source = held.get("source", own)
     return (
         (index.shape, index.dtype, lam.dtype) == (lam.shape, np.int32, np.float32)
         and own.shape == index.shape[1:]
@@ -243,7 +244,7 @@ def _on_host(arrays: Mapping[str, Array]) -> dict[str, Host] | None:
     """Views of all, read-only; None where one is not to be had."""
     held = {}
     for name, array in arrays.items():
-        view = _xp.of(array).as_numpy(array)
+        view = array if type(array) is np.ndarray else _xp.of(array).as_numpy(array)
         if view is None or not view.dtype.isnative:
             return None
         held[name] = _read_only(np.ascontiguousarray(view))
@@ -434,31 +435,33 @@ def _filling(fill: Host, plan: _Plan) -> Host:
     return _read_only(np.repeat(rounded.reshape(-1), each).view(np.uint8))
 
 
-def _converted(units: Units, plan: _Plan) -> tuple[Host, Host] | None:
+def _converted(units: Units, frame: Frame, spread: int, dtype: Any) -> tuple[Host, Host] | None:
     """Return the bytes of scale and offset along a tile, for each plane; None if they are traced."""
-    frame = plan.frame
-    planes, step = frame.planes if frame.along else 1, frame.step // plan.spread
-    if units.scale is None:  # adding -0.0 changes no number, not even -0.0
-        one, none = (np.asarray(number, plan.computed).tobytes() for number in (1, -0.0))
-        length = frame.tile * planes
-        return _pattern(one, 1, 1, 1, length, plan.computed), _pattern(none, 1, 1, 1, length, plan.computed)
-    numbers = [_xp.of(number).as_numpy(number) for number in (units.scale, units.offset)]
-    if any(number is None for number in numbers):
-        return None
-    scale, offset = (
-        _pattern(np.asarray(number, plan.computed).tobytes(), planes, step, plan.spread, frame.tile, plan.computed)
-        for number in numbers
-    )
-    return scale, offset
+    if units.scale is None:
+        return _unscaled(frame.tile * (frame.planes if frame.along else 1), dtype)
+    return _scaled(units, frame, spread, dtype)
 
 
 @lru_cache(maxsize=64)
-def _pattern(numbers: bytes, planes: int, step: int, spread: int, length: int, dtype: Any) -> Host:
-    each = np.repeat(np.broadcast_to(np.frombuffer(numbers, dtype), planes if planes > 1 else step), spread)
-    made = np.repeat(each, length) if planes > 1 else np.resize(each, length)
-    made = made.view(np.uint8)
-    made.flags.writeable = False
-    return made
+def _unscaled(length: int, dtype: Any) -> tuple[Host, Host]:
+    one, none = (np.full(length, number, dtype).view(np.uint8) for number in (1, -0.0))
+    return _read_only(one), _read_only(none)  # adding -0.0 changes no number, not even -0.0
+
+
+@lru_cache(maxsize=64)
+def _scaled(units: Units, frame: Frame, spread: int, dtype: Any) -> tuple[Host, Host] | None:
+    numbers = [_xp.of(number).as_numpy(number) for number in (units.scale, units.offset)]
+    if any(number is None for number in numbers):
+        return None
+    scale, offset = (_pattern(np.asarray(number, dtype), frame, spread) for number in numbers)
+    return scale, offset
+
+
+def _pattern(numbers: Host, frame: Frame, spread: int) -> Host:
+    planes = frame.planes if frame.along else 1
+    each = np.repeat(np.broadcast_to(numbers, planes if planes > 1 else frame.step // spread), spread)
+    made = np.repeat(each, frame.tile) if planes > 1 else np.resize(each, frame.tile)
+    return _read_only(made.view(np.uint8))
 
 
 _NO_BYTES = _read_only(np.zeros(0, np.uint8))

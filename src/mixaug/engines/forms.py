@@ -43,7 +43,7 @@ class RegionArrays(NamedTuple):
     mask: Any  #: bool (k, n, pixels)
     weight: Any  #: float32 (k, n, pixels)
     column: Any  #: int64 (boxes, width + 1): which pixel of a source line each pixel shows; last, of which output
-    span: Any  #: int64 (spans, 5), scratch memory for the spans of a tile
+    span: Any  #: int64 (spans, 6), scratch memory for the spans of a tile
 
 
 class Frame(NamedTuple):

@@ -1,8 +1,9 @@
 """The geometry of mixed images: which elements of which source make up a tile, as a list of spans.
 
-A span is a row of int64, (at, who, start, length, column). It copies `length` elements to offset `at` of the tile, from
-offset `start` of the array of source `who`, or of the fill if `who` is -1. If `column` is 0 or more, the pixels are not
-contiguous: pixel p begins at `start + region.column.flat[column + p]`.
+A span is a row of int64, (at, who, start, length, column, lines). It copies `length` elements to offset `at` of the
+tile, from offset `start` of the array of source `who`, or of the fill if `who` is -1; and the elements at the same
+places of the next lines, `lines` in all. If `column` is 0 or more, the pixels are not contiguous: pixel p begins at
+`start + region.column.flat[column + p]`.
 """
 
 from __future__ import annotations
@@ -40,12 +41,18 @@ def of_boxes(tile: Any, state: Any, ptr: int) -> int:
         while slab * frame.height * line < tile.last:
             start = slab * frame.height * line
             if front <= slab % frame.depth < back:
-                for lines in range(max(y, top), min(bottom, (tile.last - start - 1) // line + 1)):
-                    at = start + lines * line
+                y, end = max(y, top), min(bottom, (tile.last - start - 1) // line + 1)
+                while y < end:
+                    at = start + y * line
                     first, last = max(tile.first, at + left * frame.step), min(tile.last, at + right * frame.step)
+                    lines = 1
+                    if region.who[b] >= 0 and not region.moved[b] and last - first == (right - left) * frame.step:
+                        lines = max(1, min(end - y, (tile.last - last) // line + 1))
                     if first < last:
                         _write(count, region.who[b], b, first, last, tile, state)
+                        region.span[count, 5] = lines
                         count += 1
+                    y += lines
             slab, y = slab + 1, 0
     return count
 
@@ -108,7 +115,7 @@ def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, state
             start, column = _moved(first, last, b, region.box[b, tile.i], region.source_box[b, tile.i], frame)
         start += tile.own if who == 0 else sources.index[who, tile.i] * frame.row
     span = region.span[count]
-    span[0], span[1], span[2], span[3], span[4] = first - tile.first, who, start, last - first, column
+    span[0], span[1], span[2], span[3], span[4], span[5] = first - tile.first, who, start, last - first, column, 1
 
 
 @compiled

@@ -260,12 +260,14 @@ def _place(tile: Any, state: Any) -> None:
 def _gather(out: Any, to: int, count: int, state: Any, ptr: int) -> None:
     """Copy the spans of a tile to `out`, where the tile begins at `to`."""
     pixels, size = state.pixels, state.frame.size_in
+    line = state.frame.width * state.frame.step * size
     for s in range(count):
         span = state.region.span[s]
         at, who, start, length, column = span[0], span[1], span[2], span[3], span[4]
         x = pixels.filling if who < 0 else pixels.own if who == 0 else pixels.source
         if column < 0:
-            move(out, (to + at) * size, x, start * size, length * size)
+            for y in range(span[5]):
+                move(out, (to + at) * size + y * line, x, start * size + y * line, length * size)
         else:
             _pick(state.calls.pick, (out, x, start, column, Range(to + at, length, 0), ptr))
 
@@ -273,12 +275,14 @@ def _gather(out: Any, to: int, count: int, state: Any, ptr: int) -> None:
 @inlined
 def _convert_span(out: Any, tile: Any, span: Any, state: Any, ptr: int) -> None:
     """Convert one gathered span."""
-    at, length, size = span[0], span[3], state.frame.size_in
-    if state.calls.convert:
-        run = Range(tile.at + at, length, _pattern(tile, state.frame) + at)
-        _convert(state.calls.convert, (out, state.pixels.tile, at, run, ptr))
-    else:
-        move(out, (tile.at + at) * size, state.pixels.tile, at * size, length * size)
+    length, size, line = span[3], state.frame.size_in, state.frame.width * state.frame.step
+    for y in range(span[5]):
+        at = span[0] + y * line
+        if state.calls.convert:
+            run = Range(tile.at + at, length, _pattern(tile, state.frame) + at)
+            _convert(state.calls.convert, (out, state.pixels.tile, at, run, ptr))
+        else:
+            move(out, (tile.at + at) * size, state.pixels.tile, at * size, length * size)
 
 
 @inlined

@@ -57,7 +57,7 @@ class Draw:
         return replace(self, key=keys.fold_in(self.key, place))
 
     def region_of(self, recipe: Recipe) -> Drawn:
-        """The region of a recipe; the values of those that are not ours are checked where they can be seen."""
+        """The region of a recipe. Those of recipes that are not ours are checked, values where they can be seen."""
         region = recipe.region(self)
         if type(recipe).__module__.partition(".")[0] != _OURS:
             check_region(self.xp, region, _checked_sources(recipe), self.n, self.size)
@@ -201,7 +201,6 @@ class Recipe(ABC):
             index = _checked_parent(source, _xp.to(source, index), n, sources)
         index = index if source is xp else _xp.to(xp, index)
         region = draw.region_of(self)
-        check_region(xp, region, sources, draw.n, draw.size)
         mix = assemble(xp, index, region, draw.size)
         if not size:
             _check_blend(self, mix)
