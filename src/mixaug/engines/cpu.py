@@ -148,20 +148,21 @@ def _run(
         place=_scratch(k, np.int64) if blended else _NO_PLACES[0],
         weight=_scratch(k, np.float32) if blended else _NO_FLOATS,
     )
-    needs = plan.copied, plan.plain, blended, bool(plan.source_boxes)
+    needs = plan.copied, plan.plain, blended, bool(plan.source_boxes), plan.streamed
     calls = _calls(plan.kind, plan.dtype_in, plan.dtype_out, plan.computed, needs)
     return bool(tiles.mix(State(pixels, sources, _region(plan, held), frame, numbers, calls)))
 
 
 @lru_cache(maxsize=256)
-def _calls(kind: str, given: Any, made: Any, computed: Any, needs: tuple[bool, bool, bool, bool]) -> Calls:
+def _calls(kind: str, given: Any, made: Any, computed: Any, needs: tuple[bool, ...]) -> Calls:
     """Return the addresses of the kernels that are needed, and compile those that are new."""
     numbers, tiles = _xp.kernels("mixaug.engines.numbers"), _xp.kernels("mixaug.engines.tiles")
-    copied, plain, blended, picked = needs
+    copied, plain, blended, picked, streamed = needs
     bits = np.dtype(f"u{given().itemsize}").type
     dtypes = given, made, computed
     return Calls(
         make=getattr(tiles, kind).address,
+        store=tiles.store.address if streamed else 0,
         pick=numbers.pick(bits).address if picked else 0,
         convert=0 if copied or kind == "weigh" else numbers.convert(*dtypes).address,
         blend=numbers.blend(*dtypes, plain).address if blended else 0,

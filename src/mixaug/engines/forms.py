@@ -83,6 +83,7 @@ class Calls(NamedTuple):
     """Addresses of kernels; 0 if a kernel is not needed. `convert` is 0 if elements are copied unchanged."""
 
     make: int  #: `paste`, `choose` or `weigh`
+    store: int
     pick: int
     convert: int
     blend: int
@@ -119,6 +120,18 @@ class Tile(NamedTuple):
     last: int
     own: int  #: where its base sample begins
     at: int  #: where the tile is made
+
+
+class Window(NamedTuple):
+    """Pixels of output i, `lines` lines of `length` elements, that box b shows of a source."""
+
+    i: int
+    b: int
+    first: int  #: the first element of the first line
+    length: int
+    lines: int
+    at: int  #: where they are copied to
+    start: int  #: where the image of the source begins
 
 
 class Range(NamedTuple):

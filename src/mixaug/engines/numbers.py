@@ -18,6 +18,7 @@ from . import signatures
 from .forms import u
 from .machine import brain_to_float, float_to_brain, float_to_half, half_to_float
 from .signatures import load
+from .spans import line_shown, look
 
 
 @inlined
@@ -28,24 +29,31 @@ def _part(x, start, length, size):
 
 @cache
 def pick(dtype_in: Any) -> Compiled:
-    """Copy pixels that are not contiguous."""
+    """Copy pixels that a box moves or resizes."""
     size = dtype_in().itemsize
 
-    def pick(out, x, start, column, run, ptr):
+    def pick(out, x, window, ptr):
         state = load(ptr)
-        step, places = state.frame.step, state.region.column
-        o = _part(out, run.at, run.length, size).view(dtype_in)
-        s, places = x[start * size :].view(dtype_in), places.reshape(-1)[column:]
-        if step == 3:  # a constant, so that the loop is unrolled: a third of the time
-            for pixel in range(u(run.length // 3)):
-                at = u(places[pixel])
-                for c in range(u(3)):
-                    o[pixel * u(3) + c] = s[at + c]
-        else:
-            for pixel in range(u(run.length // step)):
-                at = u(places[pixel])
-                for c in range(u(step)):
-                    o[pixel * u(step) + c] = s[at + c]
+        region, frame, step = state.region, state.frame, u(state.frame.step)
+        box, source_box = region.box[window.b, window.i], region.source_box[window.b, window.i]
+        look(window.i, window.b, region, frame)
+        line = frame.width * frame.step
+        left = window.first % line // frame.step
+        column = region.column[window.b]
+        for y in range(window.lines):
+            o = _part(out, window.at + y * line, window.length, size).view(dtype_in)
+            start = window.start + line_shown(window.first + y * line, box, source_box, frame)
+            s = _part(x, start, line, size).view(dtype_in)
+            if step == u(3):  # a constant, so that the loop is unrolled: a third of the time
+                for pixel in range(u(window.length // 3)):
+                    at = u(column[u(left) + pixel])
+                    for c in range(u(3)):
+                        o[pixel * u(3) + c] = s[at + c]
+            else:
+                for pixel in range(u(window.length) // step):
+                    at = u(column[u(left) + pixel])
+                    for c in range(step):
+                        o[pixel * step + c] = s[at + c]
 
     return Compiled(pick, signatures.PICK)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import types
 
-from .forms import Band, Calls, Frame, Numbers, Pixels, Range, RegionArrays, Sources, State
+from .forms import Band, Calls, Frame, Numbers, Pixels, Range, RegionArrays, Sources, State, Window
 from .machine import loader
 
 
@@ -52,8 +52,9 @@ NUMBERS = _tuple(
         _array(types.float32, 1, True),
     ],
 )
-CALLS = _tuple(Calls, [_int] * 6)
+CALLS = _tuple(Calls, [_int] * 7)
 BAND = _tuple(Band, [_int] * 5)
+WINDOW = _tuple(Window, [_int] * 7)
 RANGE = _tuple(Range, [_int] * 3)
 
 STATE = _tuple(State, [PIXELS, SOURCES, REGION_ARRAYS, FRAME, NUMBERS, CALLS])
@@ -61,7 +62,8 @@ STATE = _tuple(State, [PIXELS, SOURCES, REGION_ARRAYS, FRAME, NUMBERS, CALLS])
 load = loader(STATE)  #: the `State` at an address of `on_stack`
 
 MAKE = types.void(BAND, _int)
-PICK = types.void(_written, _read, _int, _int, RANGE, _int)
+STORE = types.void(_int, _int)
+PICK = types.void(_written, _read, WINDOW, _int)
 CONVERT = types.void(_written, _read, _int, RANGE, _int)
 BLEND = types.void(_written, RANGE, _int)
 WEIGH = types.void(_read, _int, _int, _int, _int)

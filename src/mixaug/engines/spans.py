@@ -1,9 +1,8 @@
 """The geometry of mixed images: which elements of which source make up a tile, as a list of spans.
 
-A span is a row of int64, (at, who, start, length, column, lines). It copies `length` elements to offset `at` of the
-tile, from offset `start` of the array of source `who`, or of the fill if `who` is -1; and the elements at the same
-places of the next lines, `lines` in all. If `column` is 0 or more, the pixels are not contiguous: pixel p begins at
-`start + region.column.flat[column + p]`.
+A span is a row of int64, (at, who, start, length, b, lines). It copies `length` elements to offset `at` of the tile,
+from offset `start` of the array of source `who`, or of the fill if `who` is -1; and the elements at the same places of
+the next lines, `lines` in all. If b is 0 or more, box b resizes the source, whose image begins at `start`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _ONES = u(0x0101010101010101)  # a word of True
 
 
 @inlined
-def of_boxes(tile: Any, state: Any, ptr: int) -> int:
+def of_boxes(tile: Any, state: Any) -> int:
     """Write the spans of the boxes over a tile, line by line; return their number."""
     region, frame = state.region, state.frame
     count, line, plain = 0, frame.width * frame.step, frame.row == frame.height * frame.width * frame.step
@@ -33,8 +32,7 @@ def of_boxes(tile: Any, state: Any, ptr: int) -> int:
         front, back = _ends(box, 0, frame.depth)
         if left >= right or top >= bottom or (plain and not (top * line < tile.last and tile.first < bottom * line)):
             continue
-        if region.moved[b]:
-            look(tile, b, ptr)
+        resized, shift = _shift(region.box[b, tile.i], region.source_box[b, tile.i], frame)
         line_number = tile.first // line
         slab = line_number // frame.height
         y = line_number - slab * frame.height
@@ -46,10 +44,11 @@ def of_boxes(tile: Any, state: Any, ptr: int) -> int:
                     at = start + y * line
                     first, last = max(tile.first, at + left * frame.step), min(tile.last, at + right * frame.step)
                     lines = 1
-                    if region.who[b] >= 0 and not region.moved[b] and last - first == (right - left) * frame.step:
+                    if region.who[b] >= 0 and last - first == (right - left) * frame.step:
                         lines = max(1, min(end - y, (tile.last - last) // line + 1))
                     if first < last:
-                        _write(count, region.who[b], b, first, last, tile, state)
+                        _write(count, region.who[b], b if resized else -1, first, last, tile, state)
+                        region.span[count, 2] += shift
                         region.span[count, 5] = lines
                         count += 1
                     y += lines
@@ -58,21 +57,18 @@ def of_boxes(tile: Any, state: Any, ptr: int) -> int:
 
 
 @inlined
-def of_mask(tile: Any, state: Any, ptr: int) -> int:
+def of_mask(tile: Any, state: Any) -> int:
     """Write the spans of a mask, runs of pixels that have the same source; return their number."""
     pixels, region, frame = state.pixels, state.region, state.frame
     mask, step, holes = region.mask, frame.step, pixels.filling.shape[0] > 0
     plane = frame.depth * frame.height * frame.width
-    for j in range(region.box.shape[0]):
-        if region.moved[j]:
-            look(tile, j, ptr)
     count, start, end = 0, tile.first // step, tile.last // step
     while start < end:
         offset = start // plane * plane
         limit = min(end, offset + plane)
         who = _who(mask, tile.i, start - offset, holes)
-        moved = who < 0 or (who < region.moved.shape[0] and region.moved[who])
-        if moved:
+        moved = who >= 0 and who < region.moved.shape[0] and region.moved[who]
+        if moved or who < 0:
             limit = min(limit, (start // frame.width + 1) * frame.width)
         pixel = start + 1
         while pixel < limit:
@@ -82,7 +78,7 @@ def of_mask(tile: Any, state: Any, ptr: int) -> int:
                 pixel += 1
             else:
                 break
-        _write(count, who, who, start * step, pixel * step, tile, state)
+        _write(count, who, who if moved else -1, start * step, pixel * step, tile, state)
         count, start = count + 1, pixel
     return count
 
@@ -91,51 +87,59 @@ def of_mask(tile: Any, state: Any, ptr: int) -> int:
 def of_source(who: int, tile: Any, ptr: int) -> int:
     """Write the spans of a tile that is all of one source, or all fill, line by line; return their number."""
     state = load(ptr)
-    region, frame = state.region, state.frame
-    if who >= 0 and region.moved[who]:
-        look(tile, who, ptr)
-    count, line, first = 0, frame.width * frame.step, tile.first
+    region, count, line, first = state.region, 0, state.frame.width * state.frame.step, tile.first
+    moved = who >= 0 and who < region.moved.shape[0] and region.moved[who]
     while first < tile.last:
         last = min(tile.last, (first // line + 1) * line)
-        _write(count, who, who, first, last, tile, state)
+        _write(count, who, who if moved else -1, first, last, tile, state)
         count, first = count + 1, last
     return count
 
 
 @inlined
 def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, state: Any) -> None:
-    """Write the span of elements first..last - 1; they lie in one line if box b is moved or `who` is -1."""
-    pixels, sources, region, frame = state.pixels, state.sources, state.region, state.frame
-    start, column = first, -1
+    """Write the span of elements first..last - 1, which lie in one line if there is a b, or if they are fill."""
+    sources, region = state.sources, state.region
     if who < 0:
-        filling = pixels.filling.shape[0] // frame.size_in // sources.index.shape[1]
+        filling = state.pixels.filling.shape[0] // state.frame.size_in // sources.index.shape[1]
         start = tile.i * filling + first % filling
     else:
-        if b < region.moved.shape[0] and region.moved[b]:
-            start, column = _moved(first, last, b, region.box[b, tile.i], region.source_box[b, tile.i], frame)
-        start += tile.own if who == 0 else sources.index[who, tile.i] * frame.row
+        start = tile.own if who == 0 else sources.index[who, tile.i] * state.frame.row
+        start += first if b < 0 else 0
     span = region.span[count]
-    span[0], span[1], span[2], span[3], span[4], span[5] = first - tile.first, who, start, last - first, column, 1
+    span[0], span[1], span[2], span[3], span[4], span[5] = first - tile.first, who, start, last - first, b, 1
 
 
-@compiled
-def _moved(first: int, last: int, b: int, box: Any, source_box: Any, frame: Any) -> Any:
-    """Return `start`, relative to the source, and `column` of the span of a part of a line in the moved box b."""
-    axes, step = box.shape[0], frame.step
-    line = frame.width * step
+@inlined
+def _shift(box: Any, source_box: Any, frame: Any) -> Any:
+    """Return whether a box resizes its source, and otherwise by how many elements it shifts it."""
+    shift, stride, length = 0, frame.step, frame.width
+    for axis in range(box.shape[0] - 1, -1, -1):
+        same = source_box[axis, 1] - source_box[axis, 0] == box[axis, 1] - box[axis, 0]
+        if not same or source_box[axis, 0] < 0 or source_box[axis, 1] > length:
+            return True, 0
+        shift += (source_box[axis, 0] - box[axis, 0]) * stride
+        stride *= length
+        length = frame.height if axis == box.shape[0] - 1 else frame.depth
+    return False, shift
+
+
+# --- boxes that resize their source ---
+
+
+@inlined
+def line_shown(first: int, box: Any, source_box: Any, frame: Any) -> int:
+    """Return where the line of a source begins that is shown by the line that begins at element `first`."""
+    axes, line = box.shape[0], frame.width * frame.step
     slab, y = first // line // frame.height, first // line % frame.height
-    within = first % line // step
     if axes > 2:
         slab += shown(slab % frame.depth, box[0], source_box[0], frame.depth) - slab % frame.depth
     if axes > 1:
         y = shown(y, box[axes - 2], source_box[axes - 2], frame.height)
-    start = (slab * frame.height + y) * line
-    if is_shifted(box[axes - 1], source_box[axes - 1], within, within + (last - first) // step, frame.width):
-        return start + (within + source_box[axes - 1, 0] - box[axes - 1, 0]) * step, -1
-    return start, b * (frame.width + 1) + within
+    return (slab * frame.height + y) * line
 
 
-@compiled
+@inlined
 def shown(pixel: int, box: Any, source_box: Any, length: int) -> int:
     """Return the pixel of the source that a pixel of a box shows; apply.images.look has the formula."""
     whole, part = max(source_box[1] - source_box[0], 1), max(box[1] - box[0], 1)
@@ -143,30 +147,21 @@ def shown(pixel: int, box: Any, source_box: Any, length: int) -> int:
 
 
 @inlined
-def is_shifted(box: Any, source_box: Any, first: int, last: int, width: int) -> bool:
-    """Whether these pixels of a box show contiguous pixels of the source, without resizing."""
-    same = source_box[1] - source_box[0] == box[1] - box[0] and source_box[0] >= 0 and source_box[1] <= width
-    return bool(same and box[0] <= first and last <= box[1])
-
-
-@compiled
-def look(tile: Any, b: int, ptr: int) -> None:
-    """Write the column table of box b for one output: `shown` of each pixel of a line, with one division in all."""
-    state = load(ptr)
-    region, frame = state.region, state.frame
-    if region.column[b, frame.width] == tile.i:
-        return
-    region.column[b, frame.width] = tile.i
-    axis = region.box.shape[2] - 1
-    box, source_box, column = region.box[b, tile.i, axis], region.source_box[b, tile.i, axis], region.column[b]
-    whole, part = 2 * max(source_box[1] - source_box[0], 1), 2 * max(box[1] - box[0], 1)
-    over = (2 * -box[0] + 1) * (whole // 2)
-    pixel, over = source_box[0] + over // part, over % part
-    for x in range(frame.width):
-        column[x] = min(max(pixel, 0), frame.width - 1) * frame.step
-        over += whole
-        while over >= part:
-            pixel, over = pixel + 1, over - part
+def look(i: int, b: int, region: Any, frame: Any) -> None:
+    """Write the column table of box b for output i: `shown` of each pixel of a line, with one division in all."""
+    column = region.column[b]
+    if column[frame.width] != i:
+        column[frame.width] = i
+        axis = region.box.shape[2] - 1
+        box, source_box = region.box[b, i, axis], region.source_box[b, i, axis]
+        whole, part = 2 * max(source_box[1] - source_box[0], 1), 2 * max(box[1] - box[0], 1)
+        over = (2 * -box[0] + 1) * (whole // 2)
+        pixel, over = source_box[0] + over // part, over % part
+        for x in range(frame.width):
+            column[x] = min(max(pixel, 0), frame.width - 1) * frame.step
+            over += whole
+            while over >= part:
+                pixel, over = pixel + 1, over - part
 
 
 @inlined

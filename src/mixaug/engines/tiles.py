@@ -13,13 +13,14 @@ import numpy as np
 
 from .._xp.kernel_cache import at_address, compiled, inlined
 from . import signatures, spans
-from .forms import Band, Range, Tile, u
+from .forms import Band, Range, Tile, Window, u
 from .machine import LINE, caller, data_address, fetch, move, on_stack, stream
 from .signatures import load
 
 _ONE = np.float32(65536)
 
-_make, _convert, _pick = caller(signatures.MAKE), caller(signatures.CONVERT), caller(signatures.PICK)
+_make, _store = caller(signatures.MAKE), caller(signatures.STORE)
+_convert, _pick = caller(signatures.CONVERT), caller(signatures.PICK)
 _blend, _weigh, _finish = caller(signatures.BLEND), caller(signatures.WEIGH), caller(signatures.FINISH)
 
 
@@ -44,34 +45,14 @@ def mix(state: Any) -> bool:
             ahead = sources.index[partner, after] * frame.row  # along a chain, the other sources are cached by then
             _make(state.calls.make, (Band(i, top, bottom, own, ahead), ptr))
     if pixels.buffer.shape[0]:
-        _store(pixels, frame, 0)
+        _store(state.calls.store, (0, ptr))
     return True
 
 
 @inlined
-def _start(band: Any, state: Any) -> Any:
-    """Return the first tile of a band."""
-    return _tile(band.first, band, state.pixels, state.frame)
-
-
-@inlined
-def _next(tile: Any, band: Any, state: Any) -> Any:
-    """Return the tile after one that is complete; it is empty (first == last) at the end of the band.
-
-    With a buffer, tiles are made in its two halves in turn, and a tile is stored after the next one is complete.
-    """
+def _tile(first: int, band: Any, state: Any) -> Any:
+    """Return the tile that begins at `first`. With a buffer, tiles are made in its two halves in turn."""
     pixels, frame = state.pixels, state.frame
-    if pixels.buffer.shape[0]:
-        _store(pixels, frame, band.ahead + tile.first)
-        pending = pixels.pending
-        pending[0], pending[1] = band.i * frame.row + tile.first, tile.last - tile.first
-        pending[2] = frame.tile - pending[2]
-    return _tile(tile.last, band, pixels, frame)
-
-
-@inlined
-def _tile(first: int, band: Any, pixels: Any, frame: Any) -> Any:
-    """Return the tile that begins at `first`."""
     last = min(first + frame.tile, band.last)
     if frame.along:  # the next unit has other scales
         last = min(last, (first // frame.unit + 1) * frame.unit)
@@ -80,8 +61,20 @@ def _tile(first: int, band: Any, pixels: Any, frame: Any) -> Any:
 
 
 @inlined
-def _store(pixels: Any, frame: Any, ahead: int) -> None:
+def _complete(tile: Any, band: Any, state: Any, ptr: int) -> None:
+    """With a buffer, store the tile before this one, which is now the pending one."""
+    pending, frame = state.pixels.pending, state.frame
+    if state.pixels.buffer.shape[0]:
+        _store(state.calls.store, (band.ahead + tile.first, ptr))
+        pending[0], pending[1] = band.i * frame.row + tile.first, tile.last - tile.first
+        pending[2] = frame.tile - pending[2]
+
+
+@at_address(signatures.STORE)
+def store(ahead: int, ptr: int) -> None:
     """Copy the pending tile to the output: whole cache lines past the caches, the two ends as usual."""
+    state = load(ptr)
+    pixels, frame = state.pixels, state.frame
     size, pending = frame.size_out, pixels.pending
     to, count, of = pending[0] * size, pending[1] * size, (frame.tile - pending[2]) * size
     head = min(count, -(data_address(pixels.out) + to) % LINE)
@@ -131,25 +124,26 @@ def paste(band: Any, ptr: int) -> None:
     out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
     blended = state.region.blended[band.i]
     direct = convert == 0 and not blended
-    tile = _start(band, state)
-    while tile.first < tile.last:
-        count = spans.of_boxes(tile, state, ptr)
+    first = band.first
+    while first < band.last:
+        tile = _tile(first, band, state)
+        length, own, run = tile.last - tile.first, tile.own + tile.first, _run(tile, frame)
+        count = spans.of_boxes(tile, state)
         gathered, to = (out, tile.at) if direct else (pixels.tile, 0)
         if blended:
             _place(tile, state)
-            _blend(state.calls.blend, (out, _run(tile, frame), ptr))
+            _blend(state.calls.blend, (out, run, ptr))
         elif direct or count:
-            start, length = tile.own + tile.first, tile.last - tile.first
-            move(gathered, to * frame.size_in, pixels.own, start * frame.size_in, length * frame.size_in)
-        else:
-            _convert(convert, (out, pixels.own, tile.own + tile.first, _run(tile, frame), ptr))
-        _gather(gathered, to, count, state, ptr)
+            move(gathered, to * frame.size_in, pixels.own, own * frame.size_in, length * frame.size_in)
+        _gather(gathered, to, count, tile, state, ptr)
         if blended:
             for s in range(count):
-                _convert_span(out, tile, state.region.span[s], state, ptr)
-        elif count and not direct:
-            _convert(convert, (out, pixels.tile, 0, _run(tile, frame), ptr))
-        tile = _next(tile, band, state)
+                _convert_span(out, run, state.region.span[s], state, ptr)
+        elif not direct:
+            x, start = (pixels.tile, 0) if count else (pixels.own, own)
+            _convert(convert, (out, x, start, run, ptr))
+        _complete(tile, band, state, ptr)
+        first = tile.last
 
 
 @at_address(signatures.MAKE)
@@ -158,14 +152,16 @@ def choose(band: Any, ptr: int) -> None:
     state = load(ptr)
     pixels, convert = state.pixels, state.calls.convert
     out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
-    tile = _start(band, state)
-    while tile.first < tile.last:
-        count = spans.of_mask(tile, state, ptr)
+    first = band.first
+    while first < band.last:
+        tile = _tile(first, band, state)
+        count = spans.of_mask(tile, state)
         gathered, to = (pixels.tile, 0) if convert else (out, tile.at)
-        _gather(gathered, to, count, state, ptr)
+        _gather(gathered, to, count, tile, state, ptr)
         if convert:
             _convert(convert, (out, gathered, 0, _run(tile, state.frame), ptr))
-        tile = _next(tile, band, state)
+        _complete(tile, band, state, ptr)
+        first = tile.last
 
 
 @at_address(signatures.MAKE)
@@ -175,17 +171,19 @@ def weigh(band: Any, ptr: int) -> None:
     pixels, frame, calls = state.pixels, state.frame, state.calls
     out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
     holes = pixels.filling.shape[0] > 0
-    tile = _start(band, state)
-    while tile.first < tile.last:
+    first = band.first
+    while first < band.last:
+        tile = _tile(first, band, state)
         for j in range(state.sources.index.shape[0]):
             _spread(j, tile, ptr)
             x, start = _source(j, tile, state, ptr)
             _weigh(calls.weigh, (x, start, tile.last - tile.first, min(j, 1), ptr))
         if holes and _spread(-1, tile, ptr):
-            _gather(pixels.tile, 0, spans.of_source(-1, tile, ptr), state, ptr)
+            _gather(pixels.tile, 0, spans.of_source(-1, tile, ptr), tile, state, ptr)
             _weigh(calls.weigh, (pixels.tile, 0, tile.last - tile.first, 2, ptr))
         _finish(calls.finish, (out, _run(tile, frame), ptr))
-        tile = _next(tile, band, state)
+        _complete(tile, band, state, ptr)
+        first = tile.last
 
 
 @inlined
@@ -196,7 +194,7 @@ def _source(j: int, tile: Any, state: Any, ptr: int) -> Any:
     if j == 0:
         x, start = state.pixels.own, tile.own + tile.first
     if moved.shape[0] and moved[j]:
-        _gather(state.pixels.tile, 0, spans.of_source(j, tile, ptr), state, ptr)
+        _gather(state.pixels.tile, 0, spans.of_source(j, tile, ptr), tile, state, ptr)
         x, start = state.pixels.tile, 0
     return x, start
 
@@ -257,41 +255,36 @@ def _place(tile: Any, state: Any) -> None:
 
 
 @inlined
-def _gather(out: Any, to: int, count: int, state: Any, ptr: int) -> None:
+def _gather(out: Any, to: int, count: int, tile: Any, state: Any, ptr: int) -> None:
     """Copy the spans of a tile to `out`, where the tile begins at `to`."""
     pixels, size = state.pixels, state.frame.size_in
     line = state.frame.width * state.frame.step * size
     for s in range(count):
         span = state.region.span[s]
-        at, who, start, length, column = span[0], span[1], span[2], span[3], span[4]
+        at, who, start, length, b, lines = span[0], span[1], span[2], span[3], span[4], span[5]
         x = pixels.filling if who < 0 else pixels.own if who == 0 else pixels.source
-        if column < 0:
-            for y in range(span[5]):
+        if b < 0:
+            for y in range(lines):
                 move(out, (to + at) * size + y * line, x, start * size + y * line, length * size)
         else:
-            _pick(state.calls.pick, (out, x, start, column, Range(to + at, length, 0), ptr))
+            window = Window(tile.i, b, tile.first + at, length, lines, to + at, start)
+            _pick(state.calls.pick, (out, x, window, ptr))
 
 
 @inlined
-def _convert_span(out: Any, tile: Any, span: Any, state: Any, ptr: int) -> None:
-    """Convert one gathered span."""
+def _convert_span(out: Any, run: Any, span: Any, state: Any, ptr: int) -> None:
+    """Convert one gathered span of a tile, whose elements are `run`."""
     length, size, line = span[3], state.frame.size_in, state.frame.width * state.frame.step
     for y in range(span[5]):
         at = span[0] + y * line
         if state.calls.convert:
-            run = Range(tile.at + at, length, _pattern(tile, state.frame) + at)
-            _convert(state.calls.convert, (out, state.pixels.tile, at, run, ptr))
+            part = Range(run.at + at, length, run.pattern + at)
+            _convert(state.calls.convert, (out, state.pixels.tile, at, part, ptr))
         else:
-            move(out, (tile.at + at) * size, state.pixels.tile, at * size, length * size)
+            move(out, (run.at + at) * size, state.pixels.tile, at * size, length * size)
 
 
 @inlined
 def _run(tile: Any, frame: Any) -> Any:
-    """Return the run of all elements of a tile."""
-    return Range(tile.at, tile.last - tile.first, _pattern(tile, frame))
-
-
-@inlined
-def _pattern(tile: Any, frame: Any) -> int:
-    """Return where the scales of a tile begin."""
-    return tile.first // frame.unit * frame.along if frame.along else 0
+    """Return the run of all elements of a tile; `pattern` is where its scales begin."""
+    return Range(tile.at, tile.last - tile.first, tile.first // frame.unit * frame.along)
