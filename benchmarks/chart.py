@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .results import Results
-from .timing import COPY, FILL, Row
+from .timing import COPY, LIMITS, Row
 
 OURS, OTHER, EDGE = "#1f6fb4", "#8a8a8a", "#333333"
 TITLE = "64 images of 224x224x3, uint8 to normalised float32\ntimes the copy of its bytes; CutMix filled, MixUp open"
@@ -34,7 +34,7 @@ def of_batches(run: Results) -> list[tuple[str, str]]:
     """The contenders of B that were measured, the slowest first."""
     slowest: dict[tuple[str, str], float] = {}
     for row in run.of("B"):
-        if row.case in COLUMNS and row.times_copy is not None and row.name not in (COPY, FILL):
+        if row.case in COLUMNS and row.times_copy is not None and row.name not in LIMITS:
             key = row.process, plain(row.name)
             slowest[key] = max(slowest.get(key, 0), row.times_copy)
     return sorted(slowest, key=lambda key: -slowest[key])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .contenders.startup import COLD, FIRST, FURTHER, IMPORT, NUMPY
 from .results import Results
-from .timing import COPY, Row
+from .timing import CAST, FILL, LIMITS, Row
 
 U8, F32 = "uint8 to float32", "float32 to float32"
 BOTH = ("CutMix", "MixUp")
@@ -50,52 +51,36 @@ def goals() -> Iterator[Goal]:
 
 
 def big_batches() -> Iterator[Goal]:
-    """B and C, against the copy."""
+    """B and C, against NumPy's cast and the copy."""
     for method in BOTH:
-        yield times_copy(f"B, {method}, {U8}, into a buffer", 1.2, "B", f"{method}, {U8}", "mixaug out=")
+        case = f"{method}, {U8}"
+        yield times(f"B, {case}, into a buffer, against NumPy's cast", 1.2, "B", case, "mixaug out=", CAST)
     for method in BOTH:
         yield times_copy(f"B, {method}, {U8}, fresh memory", 1.5, "B", f"{method}, {U8}", "mixaug")
     for method in BOTH:
         yield times_copy(f"B, {method}, {F32}, into a buffer", 1.2, "B", f"{method}, {F32}", "mixaug out=")
-    yield times_copy(f"B, 5-way MixUp, {F32}, into a buffer", 2.0, "B", f"5-way MixUp, {F32}", "mixaug out=")
     for dtypes in ("uint8 to uint8", F32):
         yield times_copy(f"C, CutMix of images and masks, {dtypes}", 1.2, "C", f"CutMix, {dtypes}", "mixaug out=")
 
 
 def small_batches() -> Iterator[Goal]:
-    """A, against the clock, the copy and the others."""
+    """A, against the fill of its output and the others."""
     for method in BOTH:
-        yield Goal(
-            f"A, {method}, {U8}: draw, images, labels",
-            0.05,
-            "ms",
-            lambda run, method=method: whole(run.find("A", f"{method}, {U8}", "mixaug", "numpy")),
+        case = f"{method}, {U8}"
+        yield times(
+            f"A, {case}: draw, images, labels, against a fill of the output", 3, "A", case, "mixaug mix_batch", FILL
         )
-    for method in BOTH:
+    for text, name in (("drawn for each sample", "mixaug mix_batch"), ("per_batch", "mixaug mix_batch, per_batch")):
         yield Goal(
-            f"A, {method}, {F32}: more than the copy",
-            0.025,
-            "ms",
-            lambda run, method=method: beyond_copy(run.find("A", f"{method}, {F32}", "mixaug", "numpy")),
+            f"A in PyTorch, {text}, against torchvision and timm, one draw a batch",
+            1.2,
+            "x",
+            lambda run, name=name: least_gain(run, lambda row: row.name in ("torchvision", "timm Mixup batch"), name),
+            at_least=True,
         )
-    for method in BOTH:
-        yield Goal(
-            f"the draw of 128 rows, {method}",
-            0.010,
-            "ms",
-            lambda run, method=method: whole(run.find("per_source", method, "draw", "numpy")),
-        )
-    yield Goal("A, faster than torchvision", 2.5, "x", lambda run: least_gain(run, is_torchvision), at_least=True)
     yield Goal(
-        "A, faster than timm and kornia, drawn for each sample",
-        20,
-        "x",
-        lambda run: least_gain(run, lambda row: row.process == "torch" and row.per_sample),
-        at_least=True,
-    )
-    yield Goal(
-        "A, faster than all that draw for each sample, those by hand among them",
-        20,
+        "A, against all that draw for each sample, those by hand among them",
+        10,
         "x",
         lambda run: least_gain(run, lambda row: row.per_sample),
         at_least=True,
@@ -107,20 +92,19 @@ def pipelines() -> Iterator[Goal]:
     for method in BOTH:
         yield Goal(
             f"tf.data, fused, {method}: images/s beside the same not mixed",
-            0.85,
+            0.9,
             "x",
             lambda run, method=method: beside_unmixed(run, f"mixaug in tf.data, fused, {method}"),
             at_least=True,
         )
-    for name, limit in (("batches", 800_000), ("MixedDataset", 800_000), ("torch.loader", 500_000)):
-        for method in BOTH:
-            yield Goal(
-                f"`{name}`, {method}",
-                limit,
-                "images/s",
-                lambda run, name=f"mixaug {name}, {method}": rate(run.find("pipelines", "", name)),
-                at_least=True,
-            )
+    for method in BOTH:
+        yield Goal(
+            f"`torch.loader`, {method}, against a DataLoader that does not mix",
+            0.9,
+            "x",
+            lambda run, method=method: beside_unmixed(run, f"mixaug torch.loader, {method}", "DataLoader, not mixed"),
+            at_least=True,
+        )
 
 
 def steps() -> Iterator[Goal]:
@@ -145,8 +129,22 @@ def steps() -> Iterator[Goal]:
             lambda run, method=method: gain(run.find("gpu", method, "mixaug"), run.find("gpu", method, "torchvision")),
             at_least=True,
         )
-    for name, limit in (("import mixaug", 200.0), ("first mix after it", 400.0)):
+    for name, limit in ((COLD, 3000), (FURTHER, 2000)):
         yield Goal(name, limit, "ms", lambda run, name=name: whole(run.find("startup", "", name)))
+    for name, limit in ((IMPORT, 2), (FIRST, 4)):
+        yield times(f"{name}, against import numpy", limit, "startup", "", name, NUMPY, "startup")
+
+
+def times(text: str, limit: float, table: str, case: str, name: str, other: str, process: str = "numpy") -> Goal:
+    """A goal against another row of the same process and case."""
+
+    def find(run: Results) -> Found | None:
+        row, against = run.find(table, case, name, process), run.find(table, case, other, process)
+        if row is None or against is None or not row.median or not row.p90 or not against.median:
+            return None
+        return Found(row.median / against.median, row.p90 / against.median)
+
+    return Goal(text, limit, "x", find)
 
 
 def times_copy(text: str, limit: float, table: str, case: str, name: str, process: str = "numpy") -> Goal:
@@ -166,13 +164,6 @@ def whole(row: Row | None) -> Found | None:
     return None if row is None or row.median is None else Found(row.median, row.p90)
 
 
-def beyond_copy(row: Row | None) -> Found | None:
-    """How much longer than the copy it takes."""
-    if row is None or row.median is None or row.copy is None or row.p90 is None:
-        return None
-    return Found(row.median - row.copy, row.p90 - row.copy)
-
-
 def gain(ours: Row | None, other: Row | None) -> Found | None:
     """How many times faster ours is."""
     if ours is None or other is None or not ours.median or other.median is None:
@@ -180,37 +171,26 @@ def gain(ours: Row | None, other: Row | None) -> Found | None:
     return Found(other.median / ours.median, beside=f"{other.name}, {ours.case}")
 
 
-def is_torchvision(row: Row) -> bool:
-    """Whether a row is of torchvision."""
-    return row.name == "torchvision"
-
-
-def least_gain(run: Results, wanted: Callable[[Row], bool]) -> Found | None:
-    """The least of all gains over others on A, of our fresh memory in the same process."""
+def least_gain(run: Results, wanted: Callable[[Row], bool], name: str = "") -> Found | None:
+    """The least of all gains over others on A, of ours of that name in the same process."""
     gains = []
     for row in run.of("A"):
-        if row.median is not None and not row.ours and row.name != COPY and wanted(row):
-            ours = [run.find("A", row.case, name, row.process) for name in OURS[row.process]]
-            gains += [gain(one, row) for one in ours if one is not None]
+        if row.median is not None and not row.ours and row.name not in LIMITS and wanted(row):
+            gains.append(gain(run.find("A", row.case, name or OURS[row.process], row.process), row))
     return min((one for one in gains if one is not None), key=lambda one: one.value, default=None)
 
 
 OURS = {
-    "numpy": ["mixaug"],
-    "torch": ["mixaug"],
-    "tensorflow": ["mixaug in tf.data, fused"],
-    "jax": ["mixaug mix_batch, jitted"],
+    "numpy": "mixaug mix_batch",
+    "torch": "mixaug mix_batch",
+    "tensorflow": "mixaug in tf.data, fused",
+    "jax": "mixaug mix_batch, jitted",
 }  #: what of ours is held against the others of a process
 
 
-def rate(row: Row | None) -> Found | None:
-    """Images a second."""
-    return None if row is None or not row.median else Found(1e3 * row.images / row.median)
-
-
-def beside_unmixed(run: Results, name: str) -> Found | None:
+def beside_unmixed(run: Results, name: str, unmixed: str = "tf.data, not mixed") -> Found | None:
     """Images a second of a pipeline, as a part of those of the one that does not mix."""
-    found = gain(run.find("pipelines", "", name), run.find("pipelines", "", "tf.data, not mixed"))
+    found = gain(run.find("pipelines", "", name), run.find("pipelines", "", unmixed))
     return None if found is None else Found(found.value)
 
 

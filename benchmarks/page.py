@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from .goals import Found, Goal, goals
+from .goals import BOTH, F32, OURS, U8, Found, Goal, goals
 from .results import Results
-from .timing import COPY, Row
+from .timing import COPY, LIMITS, Row
 
 NOTES = Path(__file__).parent / "notes.md"
 NONE = "not measured"
@@ -31,30 +31,67 @@ WORKS = {
 CELLS = "A cell is: median in ms (times the copy; p90 in ms).\n"
 
 
-def write(run: Results, folder: Path) -> Path:
-    """Write the page, beside its chart."""
-    path = folder / "benchmarks.md"
-    path.write_text(text(run))
-    return path
+def write(run: Results, folder: Path) -> Iterator[Path]:
+    """Write the page, beside its chart, and the one for developers."""
+    for name, content in (("benchmarks.md", text(run)), ("performance-notes.md", text_for_developers(run))):
+        path = folder / name
+        path.write_text(content)
+        yield path
 
 
 def text(run: Results) -> str:
-    """The whole page."""
-    parts = [head(run), table_of_goals(run), CHART, HOW, *(batches(run, name) for name in WORKS)]
-    parts += [parts_of_a_batch(run), pipelines(run), training(run), gpu(run), startup(run), failed(run), notes()]
+    """What a user asks: how fast mixaug is beside the others."""
+    parts = [head("Benchmarks", run), beside(run), CHART, startup(run), HOW, *(batches(run, name) for name in WORKS)]
+    parts += [pipelines(run), training(run), gpu(run), failed(run)]
     return "\n".join(part for part in parts if part)
 
 
+def text_for_developers(run: Results) -> str:
+    """What is to be reached, where the time of a batch goes, and what was tried."""
+    parts = [head("Performance notes", run), table_of_goals(run), parts_of_a_batch(run), NOTES.read_text()]
+    return "\n".join(part for part in parts if part)
+
+
+def beside(run: Results) -> str:
+    """How many times as fast ours is as each of the others, by case."""
+    found = [row for name in ("A", "B") for row in run.of(name) if row.case in COMPARED]
+    others = [row for row in found if not row.ours and row.name not in LIMITS]
+    if not others:
+        return ""
+    columns = [(table, case) for table in ("A", "B") for case in COMPARED]
+    lines = []
+    for process, name, rows in contenders(others):
+        ratios = [ratio(run, next((row for row in rows if (row.table, row.case) == at), None)) for at in columns]
+        if any(ratios):
+            lines.append([process, name, *ratios, remarks(rows)])
+    heads = [f"{'128x32x32x3' if table == 'A' else '64x224x224x3'}, {case}" for table, case in columns]
+    return f"## mixaug beside the others\n\n{BESIDE}\n" + table(["library", "", *heads, "remarks"], lines, 2)
+
+
+def ratio(run: Results, row: Row | None) -> str:
+    """How many times as fast ours is."""
+    ours = row and run.find(row.table, row.case, OURS[row.process], row.process)
+    if row is None or row.median is None or ours is None or not ours.median:
+        return ""
+    times = row.median / ours.median
+    return f"{times:.0f}x" if times >= 10 else f"{times:.2g}x"
+
+
+COMPARED = [f"{method}, {dtypes}" for dtypes in (U8, F32) for method in BOTH]
+BESIDE = """\
+Time of the other library divided by that of mixaug, for one call that draws a mix and makes images and labels; above 1
+mixaug is faster. mixaug draws a box and a weight for each sample; the remarks say who draws one for the whole batch.
+"""
 CHART = """\
 ![Times the copy for a batch of photos, and images a second of pipelines, for every contender](benchmarks.svg)
 """
 
 
-def head(run: Results) -> str:
+def head(title: str, run: Results) -> str:
     """What the page is, and what it was measured on."""
     lines = [f"- {name}: {value}" for name, value in run.about.items()]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
-    top = "# Benchmarks\n\nWritten by `make bench`, from one run. Read the ratios: times are of this machine alone.\n"
+    top = f"# {title}\n\nWritten by `make bench`, from one run. Read the ratios: times are of this machine alone.\n"
     return "\n".join([top, *([SHORT] if run.short else []), *lines, f"- versions: {versions}\n"])
 
 
@@ -239,7 +276,10 @@ def startup(run: Results) -> str:
     if not rows:
         return ""
     lines = [[row.name, *(steps(row)[:2]), remarks([row])] for row in rows]
-    text = "In fresh processes, kernels in the cache on the disk.\n"
+    text = (
+        "In fresh processes. Kernels are compiled when they are first needed, once a machine, and cached on the disk;\n"
+        "`python -m mixaug.warmup` compiles them ahead.\n"
+    )
     return f"## The start\n\n{text}\n" + table(["", "median, ms", "p90, ms", "remarks"], lines)
 
 
@@ -247,8 +287,3 @@ def failed(run: Results) -> str:
     """Processes that did not come to an end."""
     rows = run.of("process")
     return "" if not rows else "## Not measured\n\n" + table(["process", "why"], [[r.name, r.error] for r in rows], 2)
-
-
-def notes() -> str:
-    """What is written by hand."""
-    return NOTES.read_text()

@@ -1,4 +1,4 @@
-"""Run the benchmarks, one process after another, and write docs/benchmarks.md and its chart.
+"""Run the benchmarks, one process after another; write docs/benchmarks.md, its chart and docs/performance-notes.md.
 
 python -m benchmarks.run [--short] [--only numpy,torch] [--page] [--out docs] [--results out/bench/results.json]
 
@@ -52,7 +52,7 @@ def main() -> None:
         run.save(asked.results)
     asked.out.mkdir(parents=True, exist_ok=True)
     print(chart.write(run, asked.out))
-    print(page.write(run, asked.out))
+    print(*page.write(run, asked.out), sep="\n")
 
 
 def arguments() -> argparse.Namespace:

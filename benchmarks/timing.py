@@ -14,6 +14,8 @@ Call = Callable[[], Any]
 
 COPY = "copy of the same bytes"  #: the name of the limit's row
 FILL = "fill of the output alone"  #: the name of a second one's
+CAST = "NumPy's cast of the batch"  #: the name of a third one's, of uint8 to float32
+LIMITS = (COPY, FILL, CAST)
 REST = 0.003  #: seconds of sleep before each turn, so that the threads of the one before it are asleep
 
 

@@ -20,7 +20,7 @@ def page(tmp_path_factory):
     words = ["--short", "--only", ",".join(PROCESSES), "--out", folder, "--results", folder / "rows.json"]
     subprocess.run([sys.executable, "-m", "benchmarks.run", *words], cwd=ROOT, check=True, capture_output=True)
     assert (folder / "benchmarks.svg").stat().st_size > 0
-    return (folder / "benchmarks.md").read_text()
+    return (folder / "benchmarks.md").read_text() + (folder / "performance-notes.md").read_text()
 
 
 def rows_of_ours(page):
@@ -39,10 +39,18 @@ def test_every_row_of_ours_has_numbers_and_none_fails(page):
         assert all(not cell or re.match(r"[\d.,e]+", cell) for cell in cells), row
 
 
+def test_the_page_opens_with_ratios_beside_the_others(page):
+    first = page.partition("\n## ")[2]
+    assert first.startswith("mixaug beside the others\n")
+    rows = [line for line in first.partition("\n## ")[0].splitlines() if line.startswith("| torch | t")]
+    assert {row.split(" | ")[1] for row in rows} >= {"torchvision", "timm Mixup batch", "timm Mixup elem"}
+    assert all(re.search(r"\| [\d.e+]+x \|", row) for row in rows), rows
+
+
 def test_every_goal_of_these_processes_is_measured(page):
     goals = page.partition("## Goals")[2].partition("\n## ")[0]
     missing = [line for line in goals.splitlines() if "not measured" in line]
-    assert all(re.search("ResNet-20|GPU|import mixaug|first mix", line) for line in missing), missing
+    assert all(re.search("ResNet-20|GPU|import mixaug|first mix|empty cache", line) for line in missing), missing
 
 
 def test_the_page_names_the_machine_and_says_what_p90_is(page):

@@ -30,7 +30,8 @@ def rows(short: bool) -> Iterator[Row]:
 
 def contenders(work: Work, case: Case) -> list[Contender]:
     """Those that mix a batch."""
-    found = [filled(work, case), *ours.contenders(work, case, np.asarray)]
+    limits = [filled(work, case), *([cast(work, case)] if case.normalises else [])]
+    found = [*limits, *ours.contenders(work, case, np.asarray)]
     if work.with_masks:
         return [*found, Contender(LOOP, lambda: looped_masks(work, case), remark="on copies")]
     return found + [
@@ -48,6 +49,16 @@ def filled(work: Work, case: Case) -> Contender:
         return lambda: out.fill(1)
 
     return Contender(timing.FILL, make, per_sample=False, remark="reads nothing, mixes nothing")
+
+
+def cast(work: Work, case: Case) -> Contender:
+    """A third limit: uint8 converted to float32, neither scaled nor mixed."""
+
+    def make() -> Call:
+        x, out = work.images(case), np.empty((work.rows, *work.size, 3), np.float32)
+        return lambda: np.copyto(out, x)
+
+    return Contender(timing.CAST, make, per_sample=False, remark="into a buffer, mixes nothing")
 
 
 def mixers(method: str) -> dict[str, tuple[Mixer, str]]:

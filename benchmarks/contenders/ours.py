@@ -53,15 +53,16 @@ def applied(work: Work, case: Case, lift: Lift, buffer: bool) -> Call:
     return call
 
 
-def by_batch(work: Work, case: Case, lift: Lift) -> Call:
+def by_batch(work: Work, case: Case, lift: Lift, recipe: ma.Recipe | None = None) -> Call:
     """The same by `ma.mix_batch`."""
     x, steps = lift(work.images(case)), count()
+    recipe = recipe or case.recipe
     beside = {"masks": lift(work.masks)} if work.with_masks else {"labels": lift(work.labels)}
     fields = {"images": ma.Images(**as_float(case))}
 
     def call() -> Any:
         return ma.mix_batch(
-            case.recipe,
+            recipe,
             {"images": x, **beside},
             key=(0, 0, next(steps)),
             num_classes=None if work.with_masks else work.classes,

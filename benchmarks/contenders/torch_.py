@@ -20,6 +20,7 @@ from . import ours
 Tensor = torch.Tensor
 Mixer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
+PER_BATCH = "mixaug mix_batch, per_batch"
 ONE_DRAW = "one lambda and box for the whole batch"
 ONE_LAMBDA = "one lambda for the whole batch"
 IN_PLACE = "overwrites its input"
@@ -49,7 +50,12 @@ def contenders(work: Work, case: Case) -> list[Contender]:
     found = ours.contenders(work, case, lift)
     if work.with_masks:
         return found + masked(work, case)
-    return found if case.method == "5-way MixUp" else found + peers(work, case)
+    if case.method == "5-way MixUp":
+        return found
+    once = ma.per_batch(case.recipe)
+    remark = f"{ONE_DRAW}; fresh memory; one call"
+    per_batch = Contender(PER_BATCH, lambda: ours.by_batch(work, case, lift, once), True, False, remark)
+    return [*found, per_batch, *peers(work, case)]
 
 
 def peers(work: Work, case: Case) -> list[Contender]:
