@@ -161,7 +161,7 @@ def mix_from(
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
         mix = widened(recipe.draw(n, known.size, key=key, like=near, index=chosen, rows=rows), slots)
         mixes.append(mix)
-        mixed = {name: kind.mix(mix, *beside[name], beside) for name, kind in kinds.items()}
+        mixed = {name: mixer(mix, *beside[name], beside) for name, mixer in known.mixers.items()}
         return mixed if weights is None else weights.applied(mix, mixed, beside)
 
     made, copies = keys.make(key), check_whole("copies", copies, 1, MAX_COPIES)

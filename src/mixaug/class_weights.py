@@ -40,7 +40,7 @@ class RowWeights(NamedTuple):
     def applied(self, mix: Mix, mixed: dict[str, Any], beside: AllFields) -> dict[str, Any]:
         """The mixed fields with the weights of their rows in `into`, or as `NEW`."""
         y, source = beside[self.labels]
-        weight = self._of(self.area.mix(mix, y, source, {}))
+        weight = self._of(self.area.mixer(y)(mix, y, source, {}))
         if self.into is None:
             return {**mixed, NEW: weight}
         before = mixed[self.into]

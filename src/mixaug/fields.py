@@ -14,6 +14,7 @@ import numpy as np
 
 from . import _xp, label_rules, layout, tree
 from ._xp import Array, Library
+from .apply import images, labels
 from .apply.masks import DTYPES as IDS
 from .apply.masks import check_ids
 from .hints import known_options, short
@@ -23,6 +24,7 @@ from .regions import Size
 from .units import DTYPES, FLOATS, check_integers, plain
 
 AllFields: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
+Mixer: TypeAlias = Callable[[Mix, Any, Any, AllFields], Any]  #: a field mixed, of its value and its source
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,15 @@ class Images:
         """The spatial size that a mix is drawn for, of settled images."""
         return layout.parse(self.layout or "", self.spatial).size(_xp.of(x), x)
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
-        """The mixed images."""
-        units = {"dtype": self.dtype, "scale": self.scale, "offset": self.offset}
-        return mix.images(x, self.layout, spatial=self.spatial, source=source, **units)
+    def mixer(self, x: Array) -> Mixer:
+        """What mixes settled images of this form."""
+        xp, axes = _xp.of(x), layout.parse(self.layout or "", self.spatial)
+        units = images.in_units(xp, x, axes, self.dtype, self.scale, self.offset)
+
+        def mix(mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG001 - of every field
+            return images.mix(xp, x, source, mix.index, mix.region, mix.size, axes, units)
+
+        return mix
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,16 @@ class Labels:
         if _xp.find(x) is not None and len(x.shape) > 2:
             _refuse(name, x, "class ids (n,) or (n, 1), or rows (n, classes)")
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:
-        """The mixed labels, a weight a class."""
-        rule = label_rules.rule(self.rule)
-        guide, guide_source = (None, None) if rule.guide is None else _guide(beside, rule)
-        options: dict[str, Any] = {"binary": self.binary, "guide": guide, "guide_source": guide_source}
-        return mix.labels(x, self.num_classes, source=source, rule=rule, **options)
+    def mixer(self, y: Array) -> Mixer:
+        """What mixes labels of this form."""
+        xp, rule = _xp.of(y, "labels"), label_rules.rule(self.rule)
+        count = None if self.num_classes is None else labels.check_count(self.num_classes)
+
+        def mix(mix: Mix, y: Array, source: Array | None, beside: AllFields) -> Array:
+            guide = (None, None) if rule.guide is None else _guide(beside, rule)
+            return labels.mix(xp, y, source, mix.index, rule.weights(mix, *guide), count, rule.greatest, self.binary)
+
+        return mix
 
 
 def _guide(beside: AllFields, rule: Rule) -> tuple[Any, Any]:

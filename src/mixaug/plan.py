@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from . import _xp, tree
 from ._xp import Array, Dim, Library
 from .apply.labels import are_ids
-from .fields import Field, Fields, Images, Labels, PerSource, arrays, resolve, settle
+from .fields import Field, Fields, Images, Labels, Mixer, PerSource, arrays, resolve, settle
 from .label_rules import rule as label_rule
 from .regions import Size
 from .units import are_plain
@@ -21,6 +21,7 @@ class Plan(NamedTuple):
     """How batches of a form are mixed."""
 
     fields: Mapping[str, Field]  #: what each field is, settled, by its path
+    mixers: Mapping[str, Mixer]  #: what mixes each field
     size: Size  #: that a mix is drawn for
     library: Library
     rows: Dim
@@ -56,6 +57,7 @@ def _found(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> 
     ids = (kind for name, kind in kinds.items() if isinstance(kind, Labels) and _are_ids(held[name], kind))
     return Plan(
         fields=kinds,
+        mixers={name: _mixer(kind, held[name]) for name, kind in kinds.items()},
         size=size,
         library=xp,
         rows=count_rows(held),
@@ -63,6 +65,10 @@ def _found(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> 
         per_source=any(isinstance(kind, PerSource) for kind in kinds.values()),
         sums_to_one=next((label_rule(kind.rule).sums_to_one for kind in ids), None),
     )
+
+
+def _mixer(kind: Field, x: Any) -> Mixer:
+    return kind.mixer(x) if isinstance(kind, (Images, Labels)) else kind.mix
 
 
 def _are_ids(y: Array, kind: Labels) -> bool:
