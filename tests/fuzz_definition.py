@@ -59,7 +59,7 @@ class Seen:
             if region.background is not None:
                 weight[:] = values(region.background).astype(float).reshape(k, n, *[1] * len(size))
             for i in range(n):
-                for j, box in enumerate([*host, None if region.hole is None else values(region.hole)]):
+                for j, box in enumerate([*host, *map(values, region.holes)]):
                     if box is not None:
                         area = tuple(slice(*ends) for ends in box[i].tolist())
                         weight[(slice(None), i, *area)] = 0

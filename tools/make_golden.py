@@ -43,6 +43,7 @@ RECIPES = [
     "one_of(mixup(alpha=1.0), cutmix(alpha=1.0), gridmix(alpha=1.0, cells=2), weights=(1, 2, 1))",
     "sometimes(0.5, cutmix(alpha=1.0))",
     "per_batch(one_of(cutmix(alpha=1.0), mixup(alpha=0.4, sources=3)))",
+    "one_of(cutout(side=0.6, count=(1, 4)), cutmix(alpha=1.0))",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from .regions import Chosen, Dense, Drawn, Paste, Region, Size, inside
 Host: TypeAlias = np.ndarray[Any, Any]
 
 MAX_LENGTH = 2**24  #: of an axis in pixels: positions are drawn by 24 bits
+MAX_HOLES = 64  #: of an output
 MAX_PIXELS = 2**31 - 1  #: of an image, and outputs of a draw: they are counted in int32
 
 _CLOSE = 1e-5  #: how far sums of float32 weights may be from 1
@@ -69,9 +70,18 @@ def check_region(xp: Library, region: Drawn, sources: int, n: Dim, size: Size) -
         return
     views, rows, pixels = (n, len(size), 2), (n,), (n, *size)
     forms = {"background": ((sources, n),), "weight": ((sources, *pixels),), "fill": (rows, pixels)}
+    forms["hole"] = views, (n, _holes(region), len(size), 2)
     dtypes = {"background": ("float32",), "weight": ("float32", "bool"), "fill": ("float32",)}
     for name, array in region.arrays().items():
         check_array(xp, f"region: {name}", array, forms.get(name, (views,)), dtypes.get(name, ("int32",)))
+
+
+def _holes(region: Region) -> int:
+    """How many holes a region has on an axis of their own; 0 if it has no such axis."""
+    shape = tuple(getattr(getattr(region, "hole", None), "shape", ()))
+    if len(shape) == 4 and not (isinstance(shape[1], int) and 0 < shape[1] <= MAX_HOLES):
+        raise ValueError(f"region: hole: expected 1 to {MAX_HOLES} holes, got {shape[1]}; pass None if there is none")
+    return shape[1] if len(shape) == 4 else 0
 
 
 def check_array(
@@ -119,7 +129,8 @@ def _check_settled(region: Region, n: int, size: Size) -> None:
     if isinstance(region, Paste):
         if region.background is not None:
             _check_weights("background", arrays["background"], np.ones(n, bool))
-        _check_disjoint({name: box for name, box in arrays.items() if name.startswith("box_") or name == "hole"})
+        boxes = {name: box for name, box in arrays.items() if name.startswith("box_")}
+        _check_disjoint(boxes, type(region).of(arrays, region.sources).holes)
     else:
         _check_pixels(arrays, region, size)
 
@@ -127,7 +138,7 @@ def _check_settled(region: Region, n: int, size: Size) -> None:
 def _check_boxes(name: str, box: Host, size: Size) -> None:
     first, last = box[..., 0], box[..., 1]
     right = (first >= 0) & (first <= last) & (last <= np.array(size))
-    _expect(right.all(axis=1), f"region: {name}", f"0 <= first <= last <= {size}", box)
+    _expect(right.all(axis=-1), f"region: {name}", f"0 <= first <= last <= {size}", box)
 
 
 def _check_view(j: int, box: Host | None, source_box: Host | None) -> None:
@@ -138,9 +149,9 @@ def _check_view(j: int, box: Host | None, source_box: Host | None) -> None:
     _expect(right, f"region: source_box_{j}", "a pixel or more where its box has some", source_box)
 
 
-def _check_disjoint(boxes: dict[str, Host]) -> None:
-    for one, other in combinations(boxes, 2):
-        a, b = boxes[one], boxes[other]
+def _check_disjoint(boxes: dict[str, Host], holes: Sequence[Host]) -> None:
+    pairs = [*combinations(boxes.items(), 2), *product(boxes.items(), [("hole", hole) for hole in holes])]
+    for (one, a), (other, b) in pairs:
         common = np.minimum(a[..., 1], b[..., 1]) > np.maximum(a[..., 0], b[..., 0])
         _expect(~common.all(axis=1), f"region: {one}", f"no pixel in common with {other}", a)
 

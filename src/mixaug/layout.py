@@ -213,9 +213,9 @@ def _spanning(xp: Library, region: Region, at: int, length: Dim) -> Region:
     def of_box(box: Array | None) -> Array | None:
         if box is None:
             return None
-        zero = box[:, 0, 0] * 0
+        zero = box[..., 0, 0] * 0
         last = zero + (length if isinstance(length, int) else xp.cast(length, xp.dtype(box)))
-        return xp.concat([box[:, :at], xp.stack([zero, last], axis=1)[:, None], box[:, at:]], 1)
+        return xp.concat([box[..., :at, :], xp.stack([zero, last], axis=-1)[..., None, :], box[..., at:, :]], -2)
 
     fill = region.fill
     if fill is not None and len(fill.shape) > 1:

@@ -53,7 +53,7 @@ def _at_home(xp: Library, x: Array, first: int, drawn_for: Size, size: Size) -> 
 
 
 def _box(xp: Library, box: Array, edges: list[Array]) -> Array:
-    return xp.stack([xp.take(edge, box[:, axis]) for axis, edge in enumerate(edges)], axis=1)
+    return xp.stack([xp.take(edge, box[..., axis, :]) for axis, edge in enumerate(edges)], axis=-2)
 
 
 def _edges(xp: Library, length: Dim, of: Dim) -> Array:

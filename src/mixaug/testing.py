@@ -149,7 +149,7 @@ class _Case:
             if boxes is not None:
                 first, last = boxes[..., 0], boxes[..., 1]
                 out = (first < 0) | (last > np.array(self.size)) | (first > last)
-                self._expect(not out.any(), law, f"one is {boxes[out.any(axis=1)][:1].tolist()}")
+                self._expect(not out.any(), law, f"one is {boxes[out.any(axis=-1)][:1].tolist()}")
 
     def _check_label(self) -> None:
         law, axes = "the label is the pixels that are seen", tuple(range(1, 1 + len(self.size)))

@@ -12,7 +12,7 @@ from .. import _xp, engines
 from .._xp import Array, Dim, Library
 from ..keys import ONE
 from ..layout import Layout, block_size, check_axes
-from ..regions import Dense, Paste, Region, Size, inside, to
+from ..regions import Dense, Paste, Region, Size, covered, inside, to
 from ..scale import home, same, scaled
 from ..units import DTYPES, INTEGERS, Units, are_plain, check_integers, checked, plain, unchanged
 from . import rows
@@ -157,8 +157,8 @@ def _paste(
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(per_channel(inside(xp, box, spatial), place), pasted, out)
-    if here.hole is not None:
-        out = xp.where(per_channel(~inside(xp, here.hole, spatial), place), out, fill)
+    if holes := here.holes:
+        out = xp.where(per_channel(~covered(xp, holes, spatial), place), out, fill)
     return out
 
 

@@ -11,7 +11,7 @@ from .. import engines
 from .._xp import Array, Library
 from ..hints import short
 from ..layout import Layout, check_axes
-from ..regions import Dense, Paste, Region, Size, inside
+from ..regions import Dense, Paste, Region, Size, covered, inside
 from ..scale import same, scaled
 from ..units import FLOATS, Units
 from . import images, labels, rows
@@ -79,8 +79,8 @@ def _paste(
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(images.per_channel(inside(xp, box, spatial), place), pasted, out)
-    if here.hole is not None:
-        out = xp.where(images.per_channel(inside(xp, here.hole, spatial), place), own, out)
+    if holes := here.holes:
+        out = xp.where(images.per_channel(covered(xp, holes, spatial), place), own, out)
     return out
 
 

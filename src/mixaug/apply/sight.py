@@ -109,7 +109,7 @@ class _Window:
 def views_of(xp: Library, index: Array, region: Region, size: Size, real: str) -> list[View]:
     """How each source is seen."""
     windows = _windows(xp, region)
-    if isinstance(region, Paste):
+    if isinstance(region, Paste) and len(region.holes) < 2:  # several may overlap
         seen: Sequence[_Pasted | _Weighed] = _pasted(xp, index, region, windows, size, real)
     else:
         seen = [_Weighed(xp, xp.cast(weight, real)) for weight in weights_of(xp, index, region, size)]
@@ -235,7 +235,7 @@ class _Pasted:
 
     Args:
         free: (n, 1), its weight where no box is, or None where it has none.
-        boxes: (n, 1, h, d, 2), all boxes and the hole. They are disjoint.
+        boxes: (n, 1, h, d, 2), all boxes and the one hole. They are disjoint.
         own: bool (n, 1, h), which of them show this source.
     """
 
@@ -308,8 +308,8 @@ def _pasted(
     shows, rows_ = _shows(xp, index, windows), xp.shape(index)[1]
     always, never = (xp.full((rows_,), value, "bool") for value in (True, False))
     held = [j for j, box in enumerate(region.box) if box is not None]
-    hiding = [region.box[j] for j in held] + ([] if region.hole is None else [region.hole])
-    nobody = [never] * (1 if region.hole is not None or not hiding else 0)
+    hiding = [*(region.box[j] for j in held), *region.holes]
+    nobody = [never] * (1 if region.holes or not hiding else 0)
     boxes = xp.stack(hiding or [xp.full((rows_, len(size), 2), 0, "int32")], axis=1)
     free = _free(xp, shows, region, windows, real)
     out = []

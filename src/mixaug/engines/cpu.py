@@ -7,7 +7,7 @@ are handled, and how, depends only on dtypes, shapes and strides; `_plan` caches
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import lcm, prod
 from typing import Any, NamedTuple, TypeAlias
@@ -89,6 +89,7 @@ def images(
     if rows is None or others is None or (out is not None and into is None) or _xp.is_compiling():
         return None
     held = _on_host({"index": index} | region.arrays())
+    held = held and _apart(held)
     plan = held and _plan(
         region.sources,
         place,
@@ -252,6 +253,19 @@ def _on_host(arrays: Mapping[str, Array]) -> dict[str, Host] | None:
     return held
 
 
+def _apart(held: dict[str, Host]) -> dict[str, Host]:
+    """The same arrays, each of several holes by itself."""
+    hole = held.get("hole")
+    if hole is None or hole.ndim != 4:
+        return held
+    apart = {f"hole_{h}": hole[:, h] for h in range(hole.shape[1])}
+    return {name: array for name, array in held.items() if name != "hole"} | apart
+
+
+def _holes(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith("hole")]
+
+
 def _read_only(x: Host) -> Host:
     """A view that the kernels know as one that they must not write to."""
     view = x[:]
@@ -337,8 +351,8 @@ def _plan(
         whole=computed is np.int32,
     )
     shown = tuple(j for j in range(sources) if f"box_{j}" in held or kind != "paste")
-    windows, hole = [f"source_box_{j}" in held for j in shown], ("hole",) * ("hole" in held)
-    boxes = (*(f"box_{j}" for j in shown), *hole) if any(windows) or kind == "paste" else ()
+    windows, holes = [f"source_box_{j}" in held for j in shown], _holes(held)
+    boxes = (*(f"box_{j}" for j in shown), *holes) if any(windows) or kind == "paste" else ()
     source_boxes = tuple(
         source_box if (source_box := name.replace("box", "source_box")) in held else name for name in boxes
     )
@@ -359,8 +373,8 @@ def _plan(
         spans={"paste": len(boxes) * lines, "choose": tile // step, "weigh": lines}[kind],
         boxes=boxes,
         source_boxes=source_boxes if any(windows) else (),
-        who=np.array([*shown, *(-1 for _ in hole)], np.int64) if boxes else np.zeros(0, np.int64),
-        moved_boxes=np.array([*windows, *(False for _ in hole)], bool) if boxes else np.zeros(0, bool),
+        who=np.array([*shown, *(-1 for _ in holes)], np.int64) if boxes else np.zeros(0, np.int64),
+        moved_boxes=np.array([*windows, *(False for _ in holes)], bool) if boxes else np.zeros(0, bool),
     )
 
 
@@ -390,11 +404,11 @@ def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Sha
     each, box = ((sources, n),), ((n, len(size), 2),)
     shapes = {"index": each, "background": each, "weight": ((sources, n, *size),), "fill": ((n,), (n, *size))}
     known = {"background": "f", "weight": "fb", "fill": "f"}
-    views = {f"{part}_{j}" for part in ("box", "source_box") for j in range(sources)}
+    views, holes = {f"{part}_{j}" for part in ("box", "source_box") for j in range(sources)}, _holes(held)
     return (
         sources > 0
-        and held.keys() <= shapes.keys() | views | {"hole"}
-        and ("fill" in held or "hole" not in held)
+        and held.keys() <= shapes.keys() | views | {*holes}
+        and ("fill" in held or not holes)
         and all(
             shape in shapes.get(name, box) and dtype.itemsize in (4, 1) and dtype.kind in known.get(name, "i")
             for name, (dtype, shape) in held.items()
