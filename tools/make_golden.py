@@ -44,6 +44,8 @@ RECIPES = [
     "sometimes(0.5, cutmix(alpha=1.0))",
     "per_batch(one_of(cutmix(alpha=1.0), mixup(alpha=0.4, sources=3)))",
     "one_of(cutout(side=0.6, count=(1, 4)), cutmix(alpha=1.0))",
+    "randomerasing(fill=(1.0, 2.0), noise=0.5)",
+    "one_of(cutout(fill=(1.0, 2.0, 3.0)), randomerasing(noise=(0.5, 1.0, 0.0)), cutmix(alpha=1.0))",
 ]
 
 

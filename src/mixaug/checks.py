@@ -69,7 +69,8 @@ def check_region(xp: Library, region: Drawn, sources: int, n: Dim, size: Size) -
             check_region(xp, one, min(one.sources, sources), n, size)
         return
     views, rows, pixels = (n, len(size), 2), (n,), (n, *size)
-    forms = {"background": ((sources, n),), "weight": ((sources, *pixels),), "fill": (rows, pixels)}
+    channels = (*(n, *[1] * len(size)), None), (*pixels, None)
+    forms = {"background": ((sources, n),), "weight": ((sources, *pixels),), "fill": (rows, pixels, *channels)}
     forms["hole"] = views, (n, _holes(region), len(size), 2)
     dtypes = {"background": ("float32",), "weight": ("float32", "bool"), "fill": ("float32",)}
     for name, array in region.arrays().items():

@@ -518,7 +518,7 @@ class Mix:
     def held_as(self, other: Mix) -> Mix:
         """The same mix held in the arrays that another one is held in, whose values may be unknown: its form counts."""
         xp, room = self._library, other.index.shape[0]
-        mix, form = widened(self, room), Form.of(other._library, [other.region])
+        mix, form = widened(self, room), Form.of(other._library, [other.region], len(other.size))
         region = form.hold(xp, mix.region, xp.shape(mix.index)[1], mix.size)
         pairs = zip(mix.size, other.size, strict=True)
         size = tuple(length if isinstance(known, int) else xp.constant(np.int32(length)) for length, known in pairs)

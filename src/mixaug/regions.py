@@ -38,7 +38,8 @@ class Paste:
             it, or None where it is the same place.
         hole: int32 (n, d, 2), a box where no source is seen, or (n, h, d, 2), h of them; None if there is none. Holes
             may overlap one another, but not the boxes.
-        fill: float32 (n,) or (n, *size), what is in the holes instead.
+        fill: float32 (n,) or (n, *size), what is in the holes instead; with a last axis of channels (n, *size, c), where
+            the lengths of size may be 1.
     """
 
     background: Array | None
@@ -154,7 +155,7 @@ class Dense:
             source is to be seen all are 0.
         box, source_box: for each of the k sources None, or int32 (n, d, 2): it is seen through a box that shows that
             part of it, as in `Paste`, and has no weight outside of it; where the two are the same it is seen as it is.
-        fill: float32 (n,) or (n, *size), what is where no source is to be seen; None where there is no such pixel.
+        fill: what is seen where no source is, as in `Paste`; None if there is no such pixel.
     """
 
     weight: Array
@@ -271,18 +272,56 @@ def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
     return region.settle(xp, n, size) if isinstance(region, Chosen) else region
 
 
+def is_of_pixels(fill: Array, axes: int) -> bool:
+    """Whether each pixel of so many spatial axes has a fill of its own."""
+    return len(fill.shape) == 1 + axes or any(length != 1 for length in fill.shape[1:-1])
+
+
+def is_of_channels(fill: Array | None, axes: int) -> bool:
+    """Whether each channel has a fill of its own."""
+    return fill is not None and len(fill.shape) == 2 + axes
+
+
+@dataclass(frozen=True)
+class FillForm:
+    """Which axes the fills of several regions have once they are held alike."""
+
+    pixels: bool = False
+    channels: int = 0  #: 0: no such axis
+
+    @classmethod
+    def of(cls, fills: Sequence[Array | None], axes: int) -> FillForm:
+        """The form that can hold each of these fills; a ValueError if they are for different numbers of channels."""
+        some = [fill for fill in fills if fill is not None]
+        channels = sorted({fill.shape[-1] for fill in some if is_of_channels(fill, axes)})
+        if len(channels) > 1:
+            raise ValueError(
+                f"fill: expected as many numbers in each recipe, one for each channel of the images, got {channels[0]} "
+                f"and {channels[1]}; give all recipes as many, or one number that serves any channels"
+            )
+        return cls(any(is_of_pixels(fill, axes) for fill in some), channels[0] if channels else 0)
+
+    def hold(self, xp: Library, fill: Array | None, n: Dim, size: Size) -> Array:
+        """float32: the fill in this form; zeros where there is none."""
+        spatial = size if self.pixels else (1,) * len(size) if self.channels else ()
+        shape = (n, *spatial, *((self.channels,) if self.channels else ()))
+        if fill is None:
+            return xp.full(shape, 0.0, "float32")
+        return xp.broadcast(fill[(..., *[None] * (len(shape) - len(fill.shape)))], shape)
+
+
 @dataclass(frozen=True)
 class Form:
     """Which arrays hold a region, and how: what several regions have in common once they are held alike."""
 
     names: tuple[str, ...]
     holes: int = 0  #: how many a Paste has on an axis of their own; 0: one, without that axis
-    fill_axes: int = 1
+    fill: FillForm = FillForm()
     dtype: str = "float32"  #: of the weights of a Dense region
 
     @classmethod
-    def of(cls, xp: Library, regions: Sequence[Region]) -> Form:
-        """The form that can hold each of these regions, of as many sources each."""
+    def of(cls, xp: Library, regions: Sequence[Region], axes: int) -> Form:
+        """The form that can hold each of these regions, of as many sources and so many spatial axes each."""
         held = {name for region in regions for name in region.arrays()}
         blended = "background" in held or any(
             xp.dtype(one.weight) != "bool" for one in regions if isinstance(one, Dense)
@@ -290,10 +329,10 @@ class Form:
         if "weight" in held:  # its boxes are for source boxes alone
             boxes = {name.removeprefix("source_") for name in held if name.startswith("source_box")}
             held = {name for name in held if name.startswith(("weight", "fill", "source_box"))} | boxes
-        fill_axes = max((len(region.fill.shape) for region in regions if region.fill is not None), default=1)
+        fill = FillForm.of([region.fill for region in regions], axes)
         holes = [region.hole for region in regions if isinstance(region, Paste) and region.hole is not None]
         count = max((hole.shape[1] for hole in holes if len(hole.shape) > 3), default=0)
-        return cls(tuple(sorted(held)), count, fill_axes, "float32" if blended else "bool")
+        return cls(tuple(sorted(held)), count, fill, "float32" if blended else "bool")
 
     def hold(self, xp: Library, region: Region, n: Dim, size: Size) -> Region:
         """The same region in this form: an array that it lacks is what it is without it."""
@@ -314,14 +353,14 @@ class Form:
             holes = (*holes, *[empty] * (max(self.holes, 1) - len(holes)))
             wanted["hole"] = xp.stack(holes, axis=1) if self.holes else holes[0]
         if "fill" in self.names:
-            wanted["fill"] = _full_fill(xp, region.fill, (n, *size)[: self.fill_axes])
+            wanted["fill"] = self.fill.hold(xp, region.fill, n, size)
         kind = Dense if dense else Paste
         return kind.of({name: wanted[name] for name in self.names}, region.sources)
 
 
 def joined_regions(xp: Library, regions: Sequence[Region], counts: Sequence[Dim], size: Size) -> Region:
     """The region of the outputs of several, one after another: of as many sources, and of so many outputs each."""
-    form = Form.of(xp, regions)
+    form = Form.of(xp, regions, len(size))
     held = [form.hold(xp, region, n, size).arrays() for region, n in zip(regions, counts, strict=True)]
     named = {name: xp.concat([one[name] for one in held], axis=int(name in BY_SOURCE)) for name in form.names}
     return (Dense if "weight" in named else Paste).of(named, regions[0].sources)
@@ -413,20 +452,11 @@ def _background(xp: Library, region: Region, n: Dim) -> Array:
     return xp.stack([xp.full((n,), float(j == 0), "float32") for j in range(region.sources)])
 
 
-def _full_fill(xp: Library, fill: Array | None, shape: Sequence[Dim]) -> Array:
-    """float32 of that shape: a fill, or none, at each pixel or in each row."""
-    if fill is None:
-        return xp.full(shape, 0.0, "float32")
-    return xp.broadcast(
-        fill if len(fill.shape) == len(shape) else fill[(slice(None), *[None] * (len(shape) - 1))], shape
-    )
-
-
 def _choose_fill(xp: Library, choice: Array, fills: Sequence[Array | None], n: Dim, size: Size) -> Array | None:
     if all(fill is None for fill in fills):
         return None
-    shape = (n, *size) if any(fill is not None and len(fill.shape) > 1 for fill in fills) else (n,)
-    return _choose_rows(xp, choice, [_full_fill(xp, fill, shape) for fill in fills])
+    form = FillForm.of(fills, len(size))
+    return _choose_rows(xp, choice, [form.hold(xp, fill, n, size) for fill in fills])
 
 
 def whole(xp: Library, n: Dim, size: Size) -> Array:

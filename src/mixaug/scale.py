@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _xp
 from ._xp import Array, Dim, Library
-from .regions import Dense, Region, Size
+from .regions import Dense, Region, Size, is_of_pixels
 
 
 def same(one: Size, other: Size) -> bool:
@@ -35,7 +35,7 @@ def scaled(xp: Library, region: Region, drawn_for: Size, size: Size) -> Region:
     if same(drawn_for, size):
         return region
     fill = region.fill
-    if fill is not None and len(fill.shape) > 1:
+    if fill is not None and is_of_pixels(fill, len(size)):
         fill = _at_home(xp, fill, 1, drawn_for, size)
     if isinstance(region, Dense):
         return replace(region, weight=_at_home(xp, region.weight, 2, drawn_for, size), fill=fill)

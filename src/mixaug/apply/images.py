@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from .. import _xp, engines
 from .._xp import Array, Dim, Library
 from ..keys import ONE
 from ..layout import Layout, block_size, check_axes
-from ..regions import Dense, Paste, Region, Size, covered, inside, to
+from ..regions import Dense, Paste, Region, Size, covered, inside, is_of_channels, to
 from ..scale import home, same, scaled
 from ..units import DTYPES, INTEGERS, Units, are_plain, check_integers, checked, plain, unchanged
 from . import rows
@@ -33,6 +34,8 @@ def mix(
 ) -> Array:
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
     given, form = source if x is None else x, layout.form
+    if is_of_channels(region.fill, len(drawn_for)):
+        _check_fill(region.fill, layout, given)
     units = units or unchanged(xp.dtype(given))
     if form.is_plain:
         check = partial(_check, xp, x, source, index, drawn_for, layout, units, out)
@@ -41,6 +44,8 @@ def mix(
     x, source = (one if one is None else form.view(xp, one) for one in (x, source))
     viewed = source if x is None else x
     region, drawn_for = form.region(xp, region, drawn_for or (1,), viewed)
+    if is_of_channels(region.fill, len(drawn_for)):
+        region = replace(region, fill=form.per_element(region.fill, xp.shape(given)))
     mixed = _mixed(xp, x, source, index, region, drawn_for, form.size(xp, viewed), form.place, units, None, _nothing)
     mixed = form.restore(xp, mixed, given)
     return mixed if out is None else xp.write(mixed, out)
@@ -216,7 +221,13 @@ def _within(xp: Library, index: Array, length: Dim) -> Array:
 
 def _filling(xp: Library, fill: Array, x: Array, place: str | None, precise: str | None) -> Array:
     """What is where nothing is seen, as a pixel of these images."""
-    value = per_channel(fill, place) if len(fill.shape) > 1 else rows.over(fill, x)
+    axes = len(x.shape) - (1 if place is None else 2)
+    if is_of_channels(fill, axes):
+        value = {"last": fill, "first": xp.transpose(fill, (0, 1 + axes, *range(1, 1 + axes))), None: fill[..., 0]}[
+            place
+        ]
+    else:
+        value = per_channel(fill, place) if len(fill.shape) > 1 else rows.over(fill, x)
     dtype = xp.dtype(x)
     if "float" not in dtype:
         value = xp.minimum(xp.maximum(xp.rint(value), float(np.iinfo(dtype).min)), float(np.iinfo(dtype).max))
@@ -290,6 +301,17 @@ def _check_dtype(dtype: str, units: Units) -> None:
     check_integers(dtype, units.dtype, units.scale is not None, "images", "{}")
     if dtype not in (*DTYPES, *INTEGERS):
         raise TypeError(f"images: expected {', '.join(DTYPES)}, got {dtype}; convert them first")
+
+
+def _check_fill(fill: Array, layout: Layout, x: Array) -> None:
+    """Refuse images of another number of channels than a fill has numbers."""
+    wanted, channels = fill.shape[-1], layout.channels(x)
+    if channels != wanted:
+        raise ValueError(
+            f"images: expected {wanted} channels, as many as the recipe's fill or noise has numbers, got "
+            f"{channels or 'an unknown number'} in the layout {layout.axes!r}; give fill and noise one number each, "
+            f"which serves any channels, or one for each channel"
+        )
 
 
 def check_size(xp: Library, x: Array, drawn_for: Size, layout: Layout, what: str = "images") -> None:

@@ -64,6 +64,7 @@ class _Plan(NamedTuple):
     spans: int  #: the largest number of spans of a tile
     boxes: tuple[str, ...]  #: the names of the boxes; in a Dense, one for each source if any has a source box
     source_boxes: tuple[str, ...]  #: the names of their source boxes; empty if there are none
+    coloured: bool  #: whether each channel has a fill of its own
     who: Host  #: int64, the source of each box; -1 for a hole
     moved_boxes: Host  #: bool, whether the box has a source box
 
@@ -309,7 +310,7 @@ def _plan(
     n, size = held["index"][1][-1], _spatial(own.shape, place)
     made = (n, *own.shape[1:])
     if (
-        not _fits(held, sources, n, size)
+        not _fits(held, sources, n, size, {"first": own.shape[1], "last": own.shape[-1], None: 1}[place])
         or not (1 <= len(size) <= 3 and 0 not in made)
         or not (gathered or own.shape[0] == n)
         or not all(_lies_like(form, own, place) for form in (own, source or own, out or own))
@@ -373,6 +374,7 @@ def _plan(
         spans={"paste": len(boxes) * lines, "choose": tile // step, "weigh": lines}[kind],
         boxes=boxes,
         source_boxes=source_boxes if any(windows) else (),
+        coloured="fill" in held and len(held["fill"][1]) == 2 + len(size),
         who=np.array([*shown, *(-1 for _ in holes)], np.int64) if boxes else np.zeros(0, np.int64),
         moved_boxes=np.array([*windows, *(False for _ in holes)], bool) if boxes else np.zeros(0, bool),
     )
@@ -399,10 +401,11 @@ def _spatial(shape: Shape, place: str | None) -> Shape:
     return {"first": shape[2:], "last": shape[1:-1], None: shape[1:]}[place]
 
 
-def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Shape) -> bool:
+def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Shape, channels: int) -> bool:
     """Whether arrays are of the shapes and dtypes that a region has: the kernels look no further."""
     each, box = ((sources, n),), ((n, len(size), 2),)
-    shapes = {"index": each, "background": each, "weight": ((sources, n, *size),), "fill": ((n,), (n, *size))}
+    fills = ((n, *spatial, c) for spatial in (size, (1,) * len(size)) for c in (1, channels))
+    shapes = {"index": each, "background": each, "weight": ((sources, n, *size),), "fill": ((n,), (n, *size), *fills)}
     known = {"background": "f", "weight": "fb", "fill": "f"}
     views, holes = {f"{part}_{j}" for part in ("box", "source_box") for j in range(sources)}, _holes(held)
     return (
@@ -439,15 +442,29 @@ def _weights(background: Host, plan: _Plan) -> Host:
 
 
 def _filling(fill: Host, plan: _Plan) -> Host:
-    """Return the bytes of the fill: a line for each output, or a plane if it differs between pixels."""
+    """Return the bytes of the fill: a line for each output, a plane if it differs between pixels, or a whole image."""
     if plan.name == "bfloat16":
         word = fill.view(np.uint32)
         rounded = ((word + np.uint32(0x7FFF) + (word >> 16 & 1)) >> 16).astype(np.uint16)  # to nearest, ties to even
     else:
         rounded = (np.clip(np.rint(fill), 0, 255) if plan.name == "uint8" else fill).astype(plan.name)
     frame = plan.frame
+    if plan.coloured:
+        return _read_only(_coloured(rounded, frame).view(np.uint8))
     each = frame.width * frame.step if fill.ndim == 1 else frame.step
     return _read_only(np.repeat(rounded.reshape(-1), each).view(np.uint8))
+
+
+def _coloured(fill: Host, frame: Frame) -> Host:
+    """Return the elements of a fill (n, *size, c): a line for each output, or a whole image."""
+    n, *size = fill.shape[:-1]
+    if frame.planes == 1 and max(size) == 1:
+        shape: Shape = (n, *size[1:], frame.width, frame.step)
+    else:
+        sides = (frame.depth, frame.height, frame.width)[-len(size) :]
+        shape = (n, *sides, frame.step) if frame.planes == 1 else (n, frame.planes, *sides)
+        fill = fill if frame.planes == 1 else np.moveaxis(fill, -1, 1)
+    return np.ascontiguousarray(np.broadcast_to(fill, shape)).reshape(-1)
 
 
 def _converted(units: Units, frame: Frame, spread: int, dtype: Any) -> tuple[Host, Host] | None:

@@ -179,6 +179,7 @@ def _known(like: Array, rows: Array, region: Region, place: str | None, dtype: A
         and dtype in dtypes
         and all(source_box is None for source_box in region.source_box)
         and (isinstance(region, Dense) or len(region.holes) < 2)
+        and (region.fill is None or region.fill.ndim <= like.ndim - (place is not None))
         and 1 <= like.ndim - (1 if place is None else 2) <= 3
         and prod(like.shape[1:]) <= _MOST
         and not (torch.is_grad_enabled() and any(y.requires_grad for y in (like, rows, *region.arrays().values())))

@@ -21,6 +21,25 @@ from .lam import options_repr
 from .recipe import Draw, Recipe, check_any_number, check_number, check_whole, keep
 
 Count: TypeAlias = int | tuple[int, int]
+PerChannel: TypeAlias = float | tuple[float, ...]  #: a number for all channels, or one for each
+
+
+def _checked_channels(name: str, value: Any, check: Callable[[str, Any], int | float]) -> PerChannel:
+    """A number, or one for each channel; a ValueError for anything else."""
+    if not isinstance(value, (tuple, list)):
+        return check(name, value)
+    if not value:
+        raise ValueError(f"{name}: expected a number, or one for each channel, got none; give one")
+    return tuple(check(name, number) for number in value)
+
+
+def _fill(draw: Draw, fill: PerChannel) -> Array:
+    """A constant fill as `Paste` holds it: float32 (n,), or (n, 1, ..., 1, c)."""
+    xp = draw.xp
+    if not isinstance(fill, tuple):
+        return xp.full((draw.n,), fill, "float32")
+    numbers = xp.stack([xp.full((draw.n,), number, "float32") for number in fill], axis=-1)
+    return numbers[(slice(None), *[None] * len(draw.size))]
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,7 +92,7 @@ class Cutout(_Holes):
 
     Args:
         side: of the box, in parts of the image's, 0 to 1.
-        fill: what is seen in it, in the units of the images.
+        fill: what is seen in it, in the units of the images; a tuple has one number for each channel.
         count: how many boxes, 1 to 64, each drawn by itself; (low, high) for a uniform number. They may overlap.
 
     Raises:
@@ -91,12 +110,12 @@ class Cutout(_Holes):
     """
 
     side: float = 0.5
-    fill: float = 0.0
+    fill: PerChannel = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         keep(self, side=check_number("Cutout side", self.side, 0, 1, open_low=False))
-        keep(self, fill=check_any_number("Cutout fill", self.fill))
+        keep(self, fill=_checked_channels("Cutout fill", self.fill, check_any_number))
 
     def region(self, draw: Draw) -> Region:
         """Holes of that size."""
@@ -107,7 +126,7 @@ class Cutout(_Holes):
             return xp.stack([clipped(draw, a, floor(xp, side * draw.length(a)), bits[a]) for a in range(axes)], axis=1)
 
         hole = self.holes(draw, draw.random_bits(self.bits(axes)), axes, box)
-        return Paste(None, (None,), hole=hole, fill=xp.full((draw.n,), self.fill, "float32"))
+        return Paste(None, (None,), hole=hole, fill=_fill(draw, self.fill))
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,8 +139,9 @@ class RandomErasing(_Holes):
         low: least area in parts of the image, above 0.
         high: largest area, low to 1.
         aspect: largest ratio of the sides, in parts of the image's own, 1 or more.
-        fill: what is seen in it, in the units of the images.
-        noise: standard deviation of the noise about it, drawn for each pixel, the same in all channels; 0: none.
+        fill: what is seen in it, in the units of the images; a tuple has one number for each channel.
+        noise: standard deviation of the noise about it, drawn for each pixel; 0: none. One number is the same noise in
+            all channels, a tuple has a number for each channel, which has a noise of its own.
         count: how many boxes, 1 to 64, each drawn by itself; (low, high) for a uniform number. They may overlap.
 
     Raises:
@@ -140,31 +160,55 @@ class RandomErasing(_Holes):
     low: float = 0.02
     high: float = 0.33
     aspect: float = 3.3
-    fill: float = 0.0
-    noise: float = 0.0
+    fill: PerChannel = 0.0
+    noise: PerChannel = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         keep(self, **checked_bounds("RandomErasing", self.low, self.high, self.aspect))
-        keep(self, fill=check_any_number("RandomErasing fill", self.fill))
-        keep(self, noise=check_number("RandomErasing noise", self.noise, 0, open_low=False))
+        keep(self, fill=_checked_channels("RandomErasing fill", self.fill, check_any_number))
+        keep(self, noise=_checked_channels("RandomErasing noise", self.noise, _check_deviation))
+        lengths = [len(one) for one in (self.fill, self.noise) if isinstance(one, tuple)]
+        if len({*lengths}) > 1:
+            raise ValueError(
+                f"RandomErasing noise: expected {lengths[0]} numbers, as many as fill has, got {lengths[1]}; give both "
+                "one for each channel, or one of them a single number"
+            )
 
     def region(self, draw: Draw) -> Region:
         """Holes within bounds."""
         xp, words = draw.xp, 2 + len(draw.size)
         count = self.bits(words)
-        if not self.noise:
-            bits, fill = draw.random_bits(count), xp.full((draw.n,), self.fill, "float32")
+        if self.noise == 0:
+            bits, fill = draw.random_bits(count), _fill(draw, self.fill)
         else:
-            bits = draw.random_bits(count + prod(draw.size))
+            fields = len(self.noise) if isinstance(self.noise, tuple) else 1
+            bits = draw.random_bits(count + fields * prod(draw.size))
             fill = self._noise(draw, bits[count:])
         hole = self.holes(draw, bits, words, lambda bits: bounded(draw, bits, self.low, self.high, self.aspect))
         return Paste(None, (None,), hole=hole, fill=fill)
 
     def _noise(self, draw: Draw, bits: Array) -> Array:
-        """float32 (n, *size): the noise of each pixel."""
-        xp = draw.xp
-        return xp.reshape(xp.transpose(look_up(xp, _normal(self.fill, self.noise), bits)), (draw.n, *draw.size))
+        """float32 (n, *size), or (n, *size, c): the noise of each pixel."""
+        xp, fill, noise, pixels = draw.xp, self.fill, self.noise, prod(draw.size)
+
+        def field(mean: float, deviation: float, bits: Array) -> Array:
+            return xp.reshape(xp.transpose(look_up(xp, _normal(mean, deviation), bits)), (draw.n, *draw.size))
+
+        if isinstance(noise, tuple):
+            means = fill if isinstance(fill, tuple) else (fill,) * len(noise)
+            each = [
+                field(mean, deviation, bits[c * pixels : (c + 1) * pixels])
+                for c, (mean, deviation) in enumerate(zip(means, noise, strict=True))
+            ]
+            return xp.stack(each, axis=-1)
+        if isinstance(fill, tuple):
+            return xp.stack([field(mean, noise, bits) for mean in fill], axis=-1)
+        return field(fill, noise, bits)
+
+
+def _check_deviation(name: str, value: Any) -> int | float:
+    return check_number(name, value, 0, open_low=False)
 
 
 @_xp.trace_constant
