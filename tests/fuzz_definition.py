@@ -31,7 +31,7 @@ class Seen:
         index: (k, n). lam: (k, n). size: the spatial size.
         weight: (k, n, *size), how much of each pixel is of each source: 0 for all where there is a hole.
         box, source_box: for each source None, or (n, d, 2).
-        fill: None, or what is in holes, (n,) or (n, *size).
+        fill: None, or what is in holes, (n,), (n, *size) or (n, *size, c), where lengths may be 1.
     """
 
     index: Host
@@ -180,12 +180,21 @@ def images(seen: Seen, source: Host, axes: str, spatial: str, fills: Any = lambd
         covered = to_size(fake, fake.weight.sum(axis=0)[i] <= 0, size, 0)[wide] & np.ones(out[i].shape, bool)
         if covered.any():
             of_values(fake.fill is not None, "a hole without a fill")
-            fill = fake.fill[i]
-            fill = to_size(fake, fill, size, 0)[wide] if np.ndim(fill) else fill
-            out[i] = np.where(covered, fills(fill), out[i])
+            out[i] = np.where(covered, fills(filling(fake, i, size, axes, spatial)), out[i])
     if table:
         out, copied, certain = out[:, 0], copied[:, 0], certain[:, 0]
     return tuple(one.transpose(back) for one in (out, copied, certain))  # type: ignore[return-value]
+
+
+def filling(seen: Seen, i: int, size: tuple[int, ...], axes: str, spatial: str) -> Host:
+    """What is in the holes of output i, of images (*size, ...) whose further axes are those that are not spatial."""
+    assert seen.fill is not None
+    fill, d, rest = seen.fill[i], len(size), [one for one in axes[1:] if one not in spatial]
+    if fill.ndim < d + 1:
+        return to_size(seen, fill, size, 0)[(..., *[None] * len(rest))] if fill.ndim else fill
+    of_values(fill.shape[-1] == 1 or "c" in rest, "a fill of channels, and none")
+    fill = fill if fill.shape[:-1] == (1,) * d else to_size(seen, fill, size, 0)
+    return fill.reshape(*fill.shape[:-1], *[-1 if one == "c" else 1 for one in rest])
 
 
 def one_hot(y: Host, num_classes: int | None, binary: bool) -> Host:

@@ -18,13 +18,13 @@ FILL, NOISE = (300.0, -7.25, 40.0), (3.0, 0.0, 90.0)
 RECIPES = [
     ma.Cutout(side=0.6, fill=FILL),
     ma.Cutout(side=0.5, fill=FILL, count=(1, 3)),
-    ma.RandomErasing(high=0.9, fill=FILL),
-    ma.RandomErasing(high=0.9, fill=FILL, noise=5.0),
-    ma.RandomErasing(high=0.9, fill=100, noise=NOISE),
-    ma.RandomErasing(high=0.9, fill=FILL, noise=NOISE, count=2),
+    ma.RandomErasing(area=(0.02, 0.9), fill=FILL),
+    ma.RandomErasing(area=(0.02, 0.9), fill=FILL, noise=5.0),
+    ma.RandomErasing(area=(0.02, 0.9), fill=100, noise=NOISE),
+    ma.RandomErasing(area=(0.02, 0.9), fill=FILL, noise=NOISE, count=2),
     ma.one_of(ma.Cutout(fill=FILL), ma.RandomErasing(noise=20), ma.CutMix()),
     ma.one_of(ma.Cutout(fill=FILL), ma.GridMix(), ma.Mosaic()),
-    ma.one_of(ma.RandomErasing(high=0.9, noise=NOISE), ma.Cutout(fill=3), ma.SmoothMix()),
+    ma.one_of(ma.RandomErasing(area=(0.02, 0.9), noise=NOISE), ma.Cutout(fill=3), ma.SmoothMix()),
 ]
 LAYOUTS = ("nhwc", "nchw", "ntchw", "nthwc", "ncthw", "nhwct", "nwhc", "nhcw")
 DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
@@ -123,7 +123,7 @@ def test_signals_volumes_and_large_images(size):
 
 
 def test_a_field_of_another_size_has_the_same_fill():
-    mix, x = ma.RandomErasing(high=0.9, noise=NOISE).draw(N, (22, 28), key=0), pixels()
+    mix, x = ma.RandomErasing(area=(0.02, 0.9), noise=NOISE).draw(N, (22, 28), key=0), pixels()
     at = np.ix_(range(N), range(1, 22, 2), range(1, 28, 2))
     hidden = inside(NUMPY, mix.region.hole, (22, 28))[at]
     np.testing.assert_allclose(mix.images(x), np.where(hidden[..., None], mix.region.fill[at], x), rtol=1e-6)
@@ -131,7 +131,7 @@ def test_a_field_of_another_size_has_the_same_fill():
 
 def test_masks_labels_and_objects_do_not_see_the_fill():
     mask, boxes = np.random.default_rng(0).integers(0, 5, (N, *SIZE)), np.float32([[[0, 0, 14, 11]]] * N)
-    for one, other in [(ma.Cutout(fill=FILL), ma.Cutout()), (RECIPES[4], ma.RandomErasing(high=0.9))]:
+    for one, other in [(ma.Cutout(fill=FILL), ma.Cutout()), (RECIPES[4], ma.RandomErasing(area=(0.02, 0.9)))]:
         mix, plain = one.draw(N, SIZE, key=3), other.draw(N, SIZE, key=3)
         np.testing.assert_array_equal(mix.masks(mask), mask)
         shares = mix.masks(mask, num_classes=5, soft=True)
@@ -153,14 +153,14 @@ def test_joined_mixes_and_files_keep_the_fill(tmp_path):
 
 def test_noise_a_channel_is_drawn_for_each_and_one_number_once():
     n, size = 60, (40, 30)
-    own = ma.RandomErasing(low=0.3, high=0.3, fill=50, noise=(20, 20, 5)).draw(n, size, key=(0, 0)).region.fill
+    own = ma.RandomErasing(area=0.3, fill=50, noise=(20, 20, 5)).draw(n, size, key=(0, 0)).region.fill
     assert own.shape == (n, *size, 3)
     for c, deviation in enumerate((20, 20, 5)):
         assert stats.kstest(own[..., c].ravel(), stats.norm(50, deviation).cdf).pvalue > 1e-3
     assert (abs(np.corrcoef(own.reshape(-1, 3).T) - np.eye(3)) < 0.02).all()
-    shared = ma.RandomErasing(low=0.3, high=0.3, fill=(1, 2, 3), noise=20).draw(n, size, key=(0, 0)).region.fill
+    shared = ma.RandomErasing(area=0.3, fill=(1, 2, 3), noise=20).draw(n, size, key=(0, 0)).region.fill
     np.testing.assert_allclose(np.diff(shared, axis=-1), 1, atol=1e-4)
-    alone = ma.RandomErasing(low=0.3, high=0.3, fill=1, noise=20).draw(n, size, key=(0, 0)).region.fill
+    alone = ma.RandomErasing(area=0.3, fill=1, noise=20).draw(n, size, key=(0, 0)).region.fill
     np.testing.assert_array_equal(shared[..., 0], alone)
 
 
@@ -228,7 +228,9 @@ def test_texts_and_saved_layers_keep_the_fill(recipe):
 
 
 def test_a_recipe_with_a_fill_a_channel_passes_the_checks_of_recipes():
-    ma.testing.check(ma.one_of(ma.RandomErasing(high=0.5, noise=(1, 2, 3)), ma.CutMix()), libraries=["numpy", "torch"])
+    ma.testing.check(
+        ma.one_of(ma.RandomErasing(area=(0.02, 0.5), noise=(1, 2, 3)), ma.CutMix()), libraries=["numpy", "torch"]
+    )
 
 
 def test_adapters_fill_channels():

@@ -20,9 +20,9 @@ BACKGROUND = np.float32([[0.75, 0.5], [0.25, 0.5]])
 RECIPES = [
     ma.Cutout(side=0.6, count=4),
     ma.Cutout(side=0.4, count=(1, 3), fill=7),
-    ma.RandomErasing(high=0.4, count=(2, 5), fill=9, noise=3),
+    ma.RandomErasing(area=(0.02, 0.4), count=(2, 5), fill=9, noise=3),
     ma.one_of(ma.Cutout(side=0.6, count=3), ma.RandomErasing(count=2, noise=2), ma.HMix(), ma.RICAP()),
-    ma.one_of(ma.RandomErasing(high=0.4, count=(1, 3), fill=5), ma.SmoothMix(), ma.CutMix()),
+    ma.one_of(ma.RandomErasing(area=(0.02, 0.4), count=(1, 3), fill=5), ma.SmoothMix(), ma.CutMix()),
     ma.one_of(ma.Cutout(count=2), ma.GridMix(), ma.Mosaic()),
 ]
 
@@ -166,7 +166,7 @@ def test_the_first_hole_is_the_one_that_is_drawn_alone():
 
 def test_numbers_of_holes_are_uniform_and_holes_are_drawn_alike():
     n, size = 20_000, (1024, 1000)
-    hole = ma.RandomErasing(low=0.02, high=0.2, count=(2, 5)).draw(n, size, key=1).region.hole
+    hole = ma.RandomErasing(area=(0.02, 0.2), count=(2, 5)).draw(n, size, key=1).region.hole
     sides = hole[..., 1] - hole[..., 0]
     area = sides.prod(axis=-1) / np.prod(size)
     number = (area > 0).sum(axis=1)

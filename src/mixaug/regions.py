@@ -38,8 +38,8 @@ class Paste:
             it, or None where it is the same place.
         hole: int32 (n, d, 2), a box where no source is seen, or (n, h, d, 2), h of them; None if there is none. Holes
             may overlap one another, but not the boxes.
-        fill: float32 (n,) or (n, *size), what is in the holes instead; with a last axis of channels (n, *size, c), where
-            the lengths of size may be 1.
+        fill: float32 (n,) or (n, *size), what is in the holes instead; or (n, *size, c), a number for each channel,
+            where the lengths of size may be 1.
     """
 
     background: Array | None

@@ -16,8 +16,8 @@ from . import _xp, keys
 from ._xp import Array
 from .layout import SPATIAL
 from .mix import Mix
-from .regions import is_of_channels
 from .recipes import KNOWN, Recipe, check_recipe, read
+from .regions import is_of_channels
 
 KEY = (2**65 + 7, -3, 11)
 SIZES: tuple[tuple[int, tuple[int, ...]], ...] = ((32, (9, 7)), (3, (32, 32)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2)))
@@ -120,7 +120,7 @@ class _Case:
     def channels(self) -> int | None:
         """How many channels images need to have; None if any number will do."""
         fill = self.mix.region.fill
-        return fill.shape[-1] if is_of_channels(fill, len(self.size)) else None
+        return None if fill is None or not is_of_channels(fill, len(self.size)) else fill.shape[-1]
 
     @cached_property
     def dense(self) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from ..checks import MAX_HOLES
 from ..hints import short
 from ..keys import ONE, below, floor, look_up
 from ..regions import Paste, Region
-from .cut import bounded, checked_bounds, clipped
+from .cut import BoundedBox, Range, clipped
 from .lam import options_repr
 from .recipe import Draw, Recipe, check_any_number, check_number, check_whole, keep
 
@@ -130,18 +130,20 @@ class Cutout(_Holes):
 
 
 @dataclass(frozen=True, repr=False)
-class RandomErasing(_Holes):
+class RandomErasing(BoundedBox, _Holes):
     """Cover a box of each sample, or several, of random area and aspect, by a constant or by noise.
 
         output = where(inside(box), fill + noise * N(0, 1), sample),  box as in BoxMix
 
     Args:
-        low: least area in parts of the image, above 0.
-        high: largest area, low to 1.
-        aspect: largest ratio of the sides, in parts of the image's own, 1 or more.
+        area: (low, high) in parts of the image, above 0, or a number for a fixed area; by default (0.02, 0.33).
+        aspect: (low, high) of height over width, in parts of the image's own; a number of 1 or more for
+            (1 / aspect, aspect). By default 3.3.
         fill: what is seen in it, in the units of the images; a tuple has one number for each channel.
         noise: standard deviation of the noise about it, drawn for each pixel; 0: none. One number is the same noise in
             all channels, a tuple has a number for each channel, which has a noise of its own.
+        height: instead of area and aspect, (low, high) in parts of the image's height, or a number.
+        width: likewise. A signal has a width alone; axes before the last two are covered from end to end.
         count: how many boxes, 1 to 64, each drawn by itself; (low, high) for a uniform number. They may overlap.
 
     Raises:
@@ -157,15 +159,13 @@ class RandomErasing(_Holes):
     Zhong et al. 2017, "Random Erasing Data Augmentation". The paper covers half of the samples: `sometimes(0.5, ...)`.
     """
 
-    low: float = 0.02
-    high: float = 0.33
-    aspect: float = 3.3
     fill: PerChannel = 0.0
     noise: PerChannel = 0.0
+    usual: ClassVar[tuple[Range, Range]] = (0.02, 0.33), 3.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        keep(self, **checked_bounds("RandomErasing", self.low, self.high, self.aspect))
+        self.check_bounds()
         keep(self, fill=_checked_channels("RandomErasing fill", self.fill, check_any_number))
         keep(self, noise=_checked_channels("RandomErasing noise", self.noise, _check_deviation))
         lengths = [len(one) for one in (self.fill, self.noise) if isinstance(one, tuple)]
@@ -177,7 +177,7 @@ class RandomErasing(_Holes):
 
     def region(self, draw: Draw) -> Region:
         """Holes within bounds."""
-        xp, words = draw.xp, 2 + len(draw.size)
+        words = 2 + len(draw.size)
         count = self.bits(words)
         if self.noise == 0:
             bits, fill = draw.random_bits(count), _fill(draw, self.fill)
@@ -185,7 +185,7 @@ class RandomErasing(_Holes):
             fields = len(self.noise) if isinstance(self.noise, tuple) else 1
             bits = draw.random_bits(count + fields * prod(draw.size))
             fill = self._noise(draw, bits[count:])
-        hole = self.holes(draw, bits, words, lambda bits: bounded(draw, bits, self.low, self.high, self.aspect))
+        hole = self.holes(draw, bits, words, lambda bits: self.bounded(draw, bits))
         return Paste(None, (None,), hole=hole, fill=fill)
 
     def _noise(self, draw: Draw, bits: Array) -> Array:
