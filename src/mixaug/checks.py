@@ -12,7 +12,7 @@ import numpy as np
 from . import _xp
 from ._xp import Array, Dim, Library
 from .hints import short
-from .regions import Chosen, Dense, Drawn, Paste, Region, Size, inside
+from .regions import Chosen, Dense, Drawn, Paste, Region, Size, Sizes, covered, inside, shows_windows
 
 Host: TypeAlias = np.ndarray[Any, Any]
 
@@ -85,6 +85,28 @@ def _holes(region: Region) -> int:
     return shape[1] if len(shape) == 4 else 0
 
 
+def check_sizes(size: Sequence[Dim], source_size: Sequence[Dim] | None) -> Sizes:
+    """The size of outputs and that of sources, by default the same; an error for what they cannot be."""
+    size = check_size(size)
+    source_size = size if source_size is None else check_size(source_size)
+    if len(source_size) != len(size):
+        raise ValueError(
+            f"size: expected {len(source_size)} lengths, as many as the sources have, {source_size}, got {size}; "
+            "pass one for each of their spatial axes"
+        )
+    return Sizes(size, source_size)
+
+
+def check_windows(region: Drawn, sizes: Sizes, what: object) -> None:
+    """Raise a ValueError unless sources of that size can be seen in outputs of another."""
+    size, source_size = sizes
+    if not shows_windows(region):
+        raise ValueError(
+            f"size: expected {source_size}, the size of the sources, for {what}, which shows them as they are, got "
+            f"{size}; pass size={source_size}, or a recipe that fits its sources to boxes, such as ma.Mosaic()"
+        )
+
+
 def check_array(
     xp: Library, name: str, array: Array, shapes: tuple[tuple[Dim, ...], ...], dtypes: tuple[str, ...]
 ) -> None:
@@ -100,12 +122,12 @@ def check_array(
         raise ValueError(f"{name}: expected the shape {wanted}, got {_written(shape)}; make one row for each output")
 
 
-def check_values(region: Drawn, n: int, size: Size) -> None:
+def check_values(region: Drawn, n: int, size: Size, source_size: Size) -> None:
     """Raise a ValueError where the values of a region can be seen, and are not what `Paste` and `Dense` say."""
     if _xp.is_compiling():  # none can be seen
         return
     if not isinstance(region, Chosen):
-        _check_settled(region, n, size)
+        _check_settled(region, n, size, source_size)
         return
     choice = _seen(region.choice)
     if choice is not None and choice.size and not 0 <= choice.min() <= choice.max() < len(region.regions):
@@ -113,25 +135,30 @@ def check_values(region: Drawn, n: int, size: Size) -> None:
             f"region: expected a choice among 0 .. {len(region.regions) - 1}, got {choice.min()} .. {choice.max()}"
         )
     for one in region.regions:
-        check_values(one, n, size)
+        check_values(one, n, size, source_size)
 
 
-def _check_settled(region: Region, n: int, size: Size) -> None:
+def _check_settled(region: Region, n: int, size: Size, source_size: Size) -> None:
     arrays = {name: held for name, array in region.arrays().items() if (held := _seen(array)) is not None}
-    if len(arrays) < len(region.arrays()) or not all(isinstance(length, int) for length in size):
+    known = all(isinstance(length, int) for length in (*size, *source_size))
+    if len(arrays) < len(region.arrays()) or not known:
         return
     for name, array in arrays.items():
         if name == "fill":
             _expect(np.isfinite(array), "region: fill", "finite numbers", array)
         elif name not in ("background", "weight"):
-            _check_boxes(name, array, size)
+            _check_boxes(name, array, source_size if name.startswith("source_box") else size)
     for j in range(region.sources):
         _check_view(j, arrays.get(f"box_{j}"), arrays.get(f"source_box_{j}"))
     if isinstance(region, Paste):
         if region.background is not None:
             _check_weights("background", arrays["background"], np.ones(n, bool))
         boxes = {name: box for name, box in arrays.items() if name.startswith("box_")}
-        _check_disjoint(boxes, type(region).of(arrays, region.sources).holes)
+        holes = type(region).of(arrays, region.sources).holes
+        _check_disjoint(boxes, holes)
+        if source_size != size:
+            bare = ~covered(_xp.common(), [*boxes.values(), *holes], size).reshape(n, -1).all(axis=1)
+            _expect(~bare, "region: box_0", f"boxes and holes that cover all of {size}", boxes["box_0"])
     else:
         _check_pixels(arrays, region, size)
 

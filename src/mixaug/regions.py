@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import zip_longest
 from math import prod
 from operator import or_
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -257,6 +257,22 @@ class Chosen:
 
 Region: TypeAlias = Paste | Dense
 Drawn: TypeAlias = Region | Chosen
+
+
+class Sizes(NamedTuple):
+    """The spatial size of outputs, and that of the sources."""
+
+    output: Size
+    source: Size
+
+
+def shows_windows(region: Drawn) -> bool:
+    """Whether sources are seen through source boxes alone, so that their size may be another than the outputs'."""
+    if isinstance(region, Chosen):
+        return all(map(shows_windows, region.regions))
+    pairs = [*zip(region.box, region.source_box, strict=True)]
+    windows = all(box is None or source_box is not None for box, source_box in pairs) and pairs[0][1] is not None
+    return isinstance(region, Paste) and region.background is None and windows
 
 
 def to(xp: Library, region: Region) -> Region:

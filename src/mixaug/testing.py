@@ -17,7 +17,7 @@ from ._xp import Array
 from .layout import SPATIAL
 from .mix import Mix
 from .recipes import KNOWN, Recipe, check_recipe, read
-from .regions import is_of_channels
+from .regions import Sizes, is_of_channels
 
 KEY = (2**65 + 7, -3, 11)
 SIZES: tuple[tuple[int, tuple[int, ...]], ...] = ((32, (9, 7)), (3, (32, 32)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2)))
@@ -203,11 +203,11 @@ class _Case:
         xp = _xp.of(example)
         law = f"the same key gives the same mix in {xp.display_name}{', compiled' if compiled else ''}"
         before = np.random.default_rng(0).random((self.n, *self.size, self.channels or 2), np.float32)
-        x = xp.constant(before)
+        x, sizes = xp.constant(before), Sizes(self.size, self.size)
 
         @_xp.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
-            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, self.size, keys.make(KEY), None, None)
+            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, sizes, keys.make(KEY), None, None)
             return mix, mix.images(x, self.layout)
 
         with self._failing(law):

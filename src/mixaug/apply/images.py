@@ -38,9 +38,9 @@ def mix(
         _check_fill(region.fill, layout, given)
     units = units or unchanged(xp.dtype(given))
     if form.is_plain:
-        check = partial(_check, xp, x, source, index, drawn_for, layout, units, out)
+        check = partial(check_given, xp, x, source, index, drawn_for, layout, units, out)
         return _mixed(xp, x, source, index, region, drawn_for, form.size(xp, given), form.place, units, out, check)
-    _check(xp, x, source, index, drawn_for, layout, units, out)
+    check_given(xp, x, source, index, drawn_for, layout, units, out)
     x, source = (one if one is None else form.view(xp, one) for one in (x, source))
     viewed = source if x is None else x
     region, drawn_for = form.region(xp, region, drawn_for or (1,), viewed)
@@ -196,25 +196,26 @@ def look(xp: Library, x: Array, box: Array, source_box: Array, drawn_for: Size, 
         length = xp.shape(x)[at_axis]
         resized = not same((length,), (of,))
         at = home(xp, length, of) if resized else xp.cast(xp.arange(length), "int64")
-        shown = _shown(xp, at, box[:, axis], source_box[:, axis], of)
+        shown = shown_pixels(xp, at, box[:, axis], source_box[:, axis], of)
         if resized:
             centre = home(xp, of, length)
             off = xp.cast(xp.arange(length), "int64") - xp.take(centre, at)
-            shown = _within(xp, xp.take(centre, shown) + off[None, :], length)
+            shown = within(xp, xp.take(centre, shown) + off[None, :], length)
         x = xp.take_each(x, shown, at_axis)
     return x
 
 
-def _shown(xp: Library, at: Array, box: Array, source_box: Array, length: Dim) -> Array:
+def shown_pixels(xp: Library, at: Array, box: Array, source_box: Array, length: Dim) -> Array:
     """int64 (n, m): the pixels shown at these places (m,) of an axis, by boxes and source boxes int32 (n, 2)."""
     to, of = xp.cast(box, "int64"), xp.cast(source_box, "int64")
     whole, part = (xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (of, to))
     off = at[None, :] - to[:, :1]
     guess = xp.cast((xp.cast(off, "float32") + 0.5) * (xp.cast(whole, "float32") / xp.cast(part, "float32")), "int64")
-    return _within(xp, of[:, :1] + guess + ((2 * off + 1) * whole - guess * (2 * part)) // (2 * part), length)
+    return within(xp, of[:, :1] + guess + ((2 * off + 1) * whole - guess * (2 * part)) // (2 * part), length)
 
 
-def _within(xp: Library, index: Array, length: Dim) -> Array:
+def within(xp: Library, index: Array, length: Dim) -> Array:
+    """Pixels of an axis of that length: the nearest of those that are beyond its ends."""
     last = xp.cast(xp.constant(length - 1), "int64")
     return xp.minimum(xp.maximum(index, 0), last)
 
@@ -276,7 +277,7 @@ def per_channel(weight: Array, place: str | None) -> Array:
     return {"last": weight[..., None], "first": weight[:, None], None: weight}[place]
 
 
-def _check(
+def check_given(
     xp: Library,
     x: Array | None,
     source: Array | None,
@@ -286,6 +287,7 @@ def _check(
     units: Units,
     out: Array | None,
 ) -> None:
+    """Raise for images, or memory, that do not fit the mix."""
     arrays = [array for array in (x, source) if array is not None]
     _check_dtype(xp.dtype(arrays[0]), units)
     for array in arrays:

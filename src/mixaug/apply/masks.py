@@ -247,6 +247,22 @@ def _check(
         labels.check_ids(xp, m, labels.check_count(num_classes), ignore_index, "masks")
 
 
+def check_given(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    drawn_for: Size,
+    layout: Layout,
+    ids: tuple[int | None, int | None] | None,
+) -> None:
+    """Raise for masks of ids (num_classes, ignore_index), or else of shares, that do not fit the mix."""
+    if ids is None:
+        _check_place(xp, m, source, index, drawn_for, layout)
+    else:
+        _check(xp, m, source, index, drawn_for, layout, *ids)
+
+
 def _check_place(xp: Library, m: Array, source: Array | None, index: Array, drawn_for: Size, layout: Layout) -> None:
     for array in (m, source):
         if array is not None:
