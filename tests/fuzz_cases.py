@@ -525,6 +525,18 @@ def _options(rng: Draws, case: Case, classes: int) -> None:
             text = rng.one(repr(weights), repr(dict(enumerate(weights))), f"np.float32({weights})")
             several = any(one.kind == "per_source" for one in case.parts)
             options["class_weights"] = f"{{{part.name!r}: {text}}}" if several or rng.chance(0.1) else text
+    if case.size and door != "layer" and rng.chance(0.06):
+        case.recipe = rng.one(
+            "ma.Mosaic()",
+            "ma.Mosaic(tiles=(2, 3))",
+            "ma.one_of(ma.Mosaic(tiles=3), ma.Mosaic())",
+            "ma.RICAP()",
+            case.recipe,
+        )
+        options["size"] = repr(tuple(rng.randint(1, 12) for _ in case.size))
+        case.may_refuse.append("^size: expected .*the size of the sources, for")
+        if "include_clean" in options:
+            case.may_refuse.append("^include_clean: expected outputs of the size of the images")
     if rng.chance(0.7):
         options["return_mix"] = "True"
 
