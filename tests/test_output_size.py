@@ -63,7 +63,7 @@ def test_images_are_the_definition_and_labels_are_what_is_seen(recipe, source_si
 
 
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
-@pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.one_of(ma.Mosaic(tiles=3), ma.RICAP())], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.one_of(ma.Mosaic(tiles=(1, 2)), ma.RICAP())], ids=repr)
 def test_every_library_makes_the_same_outputs(recipe, way):
     size, source_size = (8, 13), (9, 14)
     x, mask = pixels(source_size), np.arange(N)[:, None, None] + np.zeros((1, *source_size), np.int32)
@@ -103,6 +103,66 @@ def test_dtypes_layouts_and_units(dtype):
     out = np.empty_like(want)
     assert mix.images(x, out=out) is out
     np.testing.assert_array_equal(out, want)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
+@pytest.mark.parametrize("size", [(640, 500), (33, 700)], ids=str)
+def test_large_outputs_are_the_same_by_kernels_and_by_the_library(size, dtype):
+    """Tiles that end within lines, outputs that are stored past the caches, and channels first."""
+    x = np.random.default_rng(0).integers(0, 255, (N, 300, 211, 3)).astype(dtype)
+    for recipe in (ma.Mosaic(), ma.Mosaic(tiles=(3, 2))):
+        mix = recipe.draw(N, size, key=0, source_size=(300, 211))
+        want = mix.images(np.repeat(x, 2, axis=2)[:, :, ::2])  # no kernel takes these
+        np.testing.assert_array_equal(mix.images(x), want)
+        first = np.ascontiguousarray(np.moveaxis(x, -1, 1))
+        np.testing.assert_array_equal(np.moveaxis(mix.images(first, "nchw"), 1, -1), want)
+        last = torch.from_numpy(first).to(memory_format=torch.channels_last)
+        np.testing.assert_array_equal(mix.images(last).movedim(1, -1).numpy(), want)
+        scaled = mix.images(x, dtype="float32", scale=(0.5, 1, 2), offset=1)
+        np.testing.assert_allclose(scaled, want.astype(np.float32) * np.float32([0.5, 1, 2]) + 1, rtol=1e-6)
+        np.testing.assert_array_equal(mix.masks(x[..., 0].astype(np.int16)), want[..., 0].astype(np.int16))
+    volumes = x[:, :40, :60].reshape(N, 10, 40, 6, 3).copy()
+    mix = ma.Mosaic().draw(N, (7, 90, 80), key=0, source_size=(10, 40, 6))
+    want = mix.images(np.repeat(volumes, 2, axis=2)[:, :, ::2], "ndhwc")
+    np.testing.assert_array_equal(mix.images(volumes, "ndhwc"), want)
+    first = np.ascontiguousarray(np.moveaxis(volumes, -1, 1))
+    np.testing.assert_array_equal(np.moveaxis(mix.images(first, "ncdhw"), 1, -1), want)
+
+
+def test_integers_are_numbers_and_no_halves_of_floats():
+    """float16 and int16 have the same bits for the kernels."""
+    x, mix = pixels((9, 14), "int16"), ma.Mosaic().draw(N, (20, 11), key=0, source_size=(9, 14))
+    got = mix.images(x, dtype="float32", scale=0.5)
+    np.testing.assert_allclose(got, defined(mix, x).astype(np.float32) * 0.5, rtol=1e-6)
+
+
+def test_holes_over_windows():
+    """A hole in a tile, and two that overlap."""
+    for hole in (np.int32([[[0, 2], [0, 4]]]), np.int32([[[[0, 2], [0, 4]], [[1, 2], [2, 4]]]])):
+        of, boxes = np.int32([[[0, 12], [0, 16]]]), (np.int32([[[2, 6], [0, 8]]]), np.int32([[[0, 2], [4, 8]]]))
+        region = Paste(None, boxes, (of, of), hole, np.float32([7]))
+        mix = ma.Mix(np.int32([[0], [1]]), np.float32([[0.8], [0.2]]), region, (6, 8), (12, 16))
+        x = np.stack([np.full((12, 16, 3), 1, np.float32), np.full((12, 16, 3), 2, np.float32)])
+        for source in (x, np.repeat(x, 2, axis=2)[:, :, ::2]):
+            got = mix.images(source[:1], source=source)[0, ..., 0]
+            assert (got[:2, :4] == 7).all()
+            assert (got[:2, 4:] == 2).all()
+            assert (got[2:] == 1).all()
+        ids = mix.masks(x[:1, ..., 0].astype(np.uint8), source=x[..., 0].astype(np.uint8))[0]
+        assert (ids[:2, :4] == 1).all()
+        assert (ids[:2, 4:] == 2).all()
+
+
+def test_kernels_stay_within_the_images_whatever_boxes_say():
+    """Values that no check has seen, as a compiled draw of a third party's may have."""
+    rng, x = np.random.default_rng(0), pixels((9, 14))
+    for _ in range(200):
+        boxes, of = (tuple(rng.integers(-30, 40, (N, 2, 2)).astype(np.int32) for _ in range(3)) for _ in range(2))
+        region = Paste(None, boxes, of)
+        index = rng.integers(0, N, (3, N)).astype(np.int32)
+        mix = ma.Mix(index, np.full((3, N), 1 / 3, np.float32), region, (20, 11), (9, 14), _checked=True)
+        out = mix.images(x)
+        assert np.isin(out, x).all()
 
 
 def test_sources_are_rows_of_a_dataset():

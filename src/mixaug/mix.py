@@ -22,7 +22,7 @@ from .label_rules import Rule
 from .layout import of_images, of_masks, with_classes
 from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
 from .scale import same
-from .units import Units
+from .units import unchanged
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
 
@@ -147,9 +147,9 @@ class Mix:
         units = images.in_units(xp, given, axes, dtype, scale, offset)
         if self.source_size is None:
             return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
-        images.check_given(xp, x, source, self.index, self.source_size, axes, units or Units(xp.dtype(given)), None)
-        views, index, region = windows.apart(xp, x, source, self.index, self.region, self._sizes, axes)
-        return images.mix(xp, None, xp.concat(views), index, region, self.size, axes, units, out)
+        units = units or unchanged(xp.dtype(given))
+        images.check_given(xp, x, source, self.index, self.source_size, axes, units, None)
+        return windows.mix(xp, x, source, self.index, self.region, self._sizes, axes, units, out)
 
     @_xp.no_autograph
     def masks(
@@ -206,6 +206,9 @@ class Mix:
         if mix.source_size is not None:
             ids = None if soft and masks.is_soft(xp, m, axes, num_classes) else (num_classes, ignore_index)
             masks.check_given(xp, m, source, index, mix.source_size, axes, ids)
+            made = None if soft else windows.mixed_ids(xp, m, source, index, region, mix._sizes, axes)
+            if made is not None:
+                return made
             views, index, region = windows.apart(xp, m, source, index, region, mix._sizes, axes)
             m, source = views[0], xp.concat(views)
         given = xp, m, source, index, region, mix.size

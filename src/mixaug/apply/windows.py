@@ -4,12 +4,60 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import _xp
+from .. import _xp, engines
 from .._xp import Array, Dim, Library
 from ..layout import Layout
-from ..regions import Region, Sizes, to
+from ..regions import Paste, Region, Sizes, to
 from ..scale import home, same
+from ..units import DTYPES, Units, unchanged
 from . import images, rows
+
+
+def mix(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    sizes: Sizes,
+    layout: Layout,
+    units: Units,
+    out: Array | None,
+) -> Array:
+    """The mixed images, which have been checked: by an engine, or else by the library."""
+    made = _by_engine(xp, x, source, index, region, sizes, layout, units, out)
+    if made is not None:
+        return made
+    views, index, region = apart(xp, x, source, index, region, sizes, layout)
+    return images.mix(xp, None, xp.concat(views), index, region, sizes.output, layout, units, out)
+
+
+def mixed_ids(
+    xp: Library, m: Array, source: Array | None, index: Array, region: Region, sizes: Sizes, layout: Layout
+) -> Array | None:
+    """Mixed masks of ids, which have been checked; None where no engine takes them."""
+    if isinstance(region, Paste):  # what holes cover is still known
+        region = replace(region, hole=None, fill=None)
+    return _by_engine(xp, m, source, index, region, sizes, layout, unchanged(xp.dtype(m)), None)
+
+
+def _by_engine(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    sizes: Sizes,
+    layout: Layout,
+    units: Units,
+    out: Array | None,
+) -> Array | None:
+    form, given = layout.form, source if x is None else x
+    dtype = xp.dtype(given)
+    known = dtype in DTYPES or (units.keep(dtype) and dtype != "bool")  # others are not converted by kernels
+    if not known or not form.is_plain or not same(form.size(xp, given), sizes.source):
+        return None
+    return engines.windows(xp, x, source, index, region, sizes.output, form.place, units, out)
 
 
 def apart(

@@ -17,7 +17,7 @@ import numpy as np
 from .. import _xp
 from .._xp import Array, Library
 from ..keys import ONE
-from ..regions import Region, stacked
+from ..regions import Region, Size, stacked
 from ..units import Units
 from .forms import Calls, Frame, Numbers, Pixels, RegionArrays, Sources, State
 from .memory import memory
@@ -78,11 +78,12 @@ def images(
     place: str | None,
     units: Units,
     out: Array | None,
+    size: Size | None = None,
 ) -> Array | None:
     """The mixed images; None where they are traced, need a gradient, are wrong, or of a form that no kernel takes.
 
     x None: the base samples are the rows index[0] of the source. The region is of the images' size, its source boxes
-    too.
+    too; or its boxes are of another `size`, that of the outputs, and all sources are seen through them.
     """
     given: Array = source if x is None else x
     rows, into = xp.as_numpy(given), None if out is None else xp.as_numpy(out)
@@ -100,6 +101,7 @@ def images(
         units.dtype,
         units.scale is None,
         x is None,
+        size,
         tuple([(name, array.dtype.char, array.shape) for name, array in held.items()]),
     )
     converted = plan and _converted(units, plan.frame, plan.spread, plan.computed)
@@ -141,7 +143,8 @@ def _run(
         buffer=_scratch(2 * frame.tile * frame.size_out) if plan.streamed else _NO_SCRATCH,
         pending=np.zeros(3, np.int64),
     )
-    sources = Sources(held["index"], *how, source.size // (frame.row * frame.size_in), _scratch((2, n), np.int64))
+    rows = source.size // (frame.source_row * frame.size_in)
+    sources = Sources(held["index"], *how, rows, _scratch((2, n), np.int64))
     numbers = Numbers(
         *converted,
         work=_scratch(frame.tile, plan.computed).view(np.uint8) if summed else _NO_SCRATCH,
@@ -291,6 +294,7 @@ def _plan(
     wanted: str,
     plain: bool,
     gathered: bool,
+    resized: Size | None,
     arrays: tuple[tuple[str, str, Shape], ...],
 ) -> _Plan | None:
     """The plan for images of these forms, a source and an `out` if there are some; None where they do not fit.
@@ -304,16 +308,20 @@ def _plan(
         wanted: the dtype of the outputs.
         plain: whether they stay in their units.
         gathered: whether the base samples are rows of the source.
+        resized: the size of the outputs, where it is another than that of the images.
         arrays: name, dtype and shape of those that the region holds, and of the sources.
     """
     held = {name: (np.dtype(char), shape) for name, char, shape in arrays}
-    n, size = held["index"][1][-1], _spatial(own.shape, place)
-    made = (n, *own.shape[1:])
+    n, given_size = held["index"][1][-1], _spatial(own.shape, place)
+    size = given_size if resized is None else resized
+    made = (n, *_around(own.shape, place, size))
     if (
         not _fits(held, sources, n, size, {"first": own.shape[1], "last": own.shape[-1], None: 1}[place])
         or not (1 <= len(size) <= 3 and 0 not in made)
         or not (gathered or own.shape[0] == n)
-        or not all(_lies_like(form, own, place) for form in (own, source or own, out or own))
+        or not all(_lies_like(form, own, place) for form in (own, source or own))
+        or not (out is None or _lies_like(out._replace(shape=own.shape), own, place))
+        or not (resized is None or _is_windows(held, len(given_size), size))
         or not (source is None or source[:2] == own[:2])
         or not (out is None or (out.name, out.shape, out.writeable) == (wanted, made, True))
         or not (wanted in ("float32", "float64") if own.name == "float64" else wanted != "float64")
@@ -327,6 +335,7 @@ def _plan(
     planes = own.shape[1] if place == "first" and not moved else 1
     step = own.shape[1] if moved else own.shape[-1] if place == "last" else 1
     sides, row, spread = (*(1,) * (3 - len(size)), *size), prod(made[1:]), 1
+    sides_in = (*(1,) * (3 - len(size)), *given_size)
     if planes > 1 and held.keys() <= {"index", "background"} and row <= _SMALL:
         planes, sides, step, spread = 1, (1, 1, 1), row, prod(size)
     kind = "paste"
@@ -349,7 +358,12 @@ def _plan(
         tile=tile,
         size_in=given.itemsize,
         size_out=into.itemsize,
+        source_depth=sides_in[0],
+        source_height=sides_in[1],
+        source_width=sides_in[2],
+        source_row=prod(own.shape[1:]),
         whole=computed is np.int32,
+        resized=resized is not None,
     )
     shown = tuple(j for j in range(sources) if f"box_{j}" in held or kind != "paste")
     windows, holes = [f"source_box_{j}" in held for j in shown], _holes(held)
@@ -395,6 +409,18 @@ def _lies_like(form: _Form, own: _Form, place: str | None) -> bool:
     known = form.lies == "plain" or (form.lies == "moved" and place == "first")
     same = form.shape[1:] == own.shape[1:] and form.lies == own.lies
     return known and same and form.sound
+
+
+def _around(shape: Shape, place: str | None, size: Shape) -> Shape:
+    """The shape of one image of another size."""
+    return {"first": (shape[1], *size), "last": (*size, shape[-1]), None: size}[place]
+
+
+def _is_windows(held: Mapping[str, Any], axes: int, size: Shape) -> bool:
+    """Whether a region shows its sources through source boxes alone, the base sample among them."""
+    views = [name for name in held if name.startswith("box_")]
+    shown = all(f"source_{name}" in held for name in ["box_0", *views])
+    return shown and "box_0" in held and not held.keys() & {"background", "weight"} and len(size) == axes
 
 
 def _spatial(shape: Shape, place: str | None) -> Shape:

@@ -104,7 +104,7 @@ def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, state
         filling = state.pixels.filling.shape[0] // state.frame.size_in // sources.index.shape[1]
         start = tile.i * filling + first % filling
     else:
-        start = tile.own if who == 0 else sources.index[who, tile.i] * state.frame.row
+        start = tile.own if who == 0 else sources.index[who, tile.i] * state.frame.source_row
         start += first if b < 0 else 0
     span = region.span[count]
     span[0], span[1], span[2], span[3], span[4], span[5] = first - tile.first, who, start, last - first, b, 1
@@ -114,6 +114,8 @@ def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, state
 def _shift(box: Any, source_box: Any, frame: Any) -> Any:
     """Return whether a box resizes its source, and otherwise by how many elements it shifts it."""
     shift, stride, length = 0, frame.step, frame.width
+    if frame.resized:
+        return True, 0
     for axis in range(box.shape[0] - 1, -1, -1):
         same = source_box[axis, 1] - source_box[axis, 0] == box[axis, 1] - box[axis, 0]
         if not same or source_box[axis, 0] < 0 or source_box[axis, 1] > length:
@@ -132,11 +134,12 @@ def line_shown(first: int, box: Any, source_box: Any, frame: Any) -> int:
     """Return where the line of a source begins that is shown by the line that begins at element `first`."""
     axes, line = box.shape[0], frame.width * frame.step
     slab, y = first // line // frame.height, first // line % frame.height
+    plane, z = slab // frame.depth, slab % frame.depth
     if axes > 2:
-        slab += shown(slab % frame.depth, box[0], source_box[0], frame.depth) - slab % frame.depth
+        z = shown(z, box[0], source_box[0], frame.source_depth)
     if axes > 1:
-        y = shown(y, box[axes - 2], source_box[axes - 2], frame.height)
-    return (slab * frame.height + y) * line
+        y = shown(y, box[axes - 2], source_box[axes - 2], frame.source_height)
+    return ((plane * frame.source_depth + z) * frame.source_height + y) * frame.source_width * frame.step
 
 
 @inlined
@@ -158,7 +161,7 @@ def look(i: int, b: int, region: Any, frame: Any) -> None:
         over = (2 * -box[0] + 1) * (whole // 2)
         pixel, over = source_box[0] + over // part, over % part
         for x in range(frame.width):
-            column[x] = min(max(pixel, 0), frame.width - 1) * frame.step
+            column[x] = min(max(pixel, 0), frame.source_width - 1) * frame.step
             over += whole
             while over >= part:
                 pixel, over = pixel + 1, over - part
