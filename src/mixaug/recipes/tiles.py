@@ -94,9 +94,12 @@ class Mosaic(Recipe):
         ValueError: if an option is out of its range.
 
     Example:
-        >>> import mixaug as ma
+        >>> import mixaug as ma, numpy as np
         >>> ma.Mosaic(tiles=(2, 3)).draw(12, size=(32, 32), key=(0, 0)).lam.shape
         (6, 12)
+        >>> x, y = np.zeros((4, 32, 32, 3), np.uint8), np.arange(4)
+        >>> ma.mix_batch(ma.Mosaic(), (x, y), key=0, num_classes=4, size=(64, 48))[0].shape
+        (4, 64, 48, 3)
 
     Good for small things among many others: every sample is seen whole, at a smaller scale. That scale may be one that
     a classifier never meets in a test.
