@@ -681,13 +681,13 @@ RECIPES: list[Row] = [
         lambda: ma.BoxMix(height=0.5, width=1),
     ),
     (
-        r"size: expected \(8, 8\), the size of the sources, for CutMix.*, which shows them as they are, got \(16, 16\); "
-        r"pass size=\(8, 8\), or a recipe that fits its sources to boxes, such as ma.Mosaic\(\)",
+        r"size: expected \(8, 8\), the size of the sources, for CutMix.*, which shows them as they are, got "
+        r"\(16, 16\); pass size=\(8, 8\), or a recipe that fits its sources to boxes, such as ma.Mosaic\(\)",
         lambda: mix((X, Y), size=(16, 16)),
         lambda: (mix((X, Y), size=(8, 8)), mix((X, Y), ma.Mosaic(), size=(16, 16))),
     ),
     (
-        r"size: expected at most \(8, 8\), the size of the sources, for RICAP, .*; pass a smaller size, or take ma.Mosaic",
+        r"size: expected at most \(8, 8\), the size of the sources, for RICAP, .*; pass a smaller size, or take",
         lambda: mix((X, Y), ma.RICAP(), size=(16, 16)),
         lambda: (mix((X, Y), ma.RICAP(), size=(7, 8)), mix((X, Y), ma.Mosaic(), size=(16, 16))),
     ),
