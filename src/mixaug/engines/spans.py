@@ -32,7 +32,9 @@ def of_boxes(tile: Any, state: Any) -> int:
         front, back = _ends(box, 0, frame.depth)
         if left >= right or top >= bottom or (plain and not (top * line < tile.last and tile.first < bottom * line)):
             continue
-        resized, shift = _shift(region.box[b, tile.i], region.source_box[b, tile.i], frame)
+        resized, shift = True, 0
+        if region.who[b] < 0 or not frame.resized:
+            resized, shift = _shift(region.box[b, tile.i], region.source_box[b, tile.i], frame)
         line_number = tile.first // line
         slab = line_number // frame.height
         y = line_number - slab * frame.height
@@ -114,8 +116,6 @@ def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, state
 def _shift(box: Any, source_box: Any, frame: Any) -> Any:
     """Return whether a box resizes its source, and otherwise by how many elements it shifts it."""
     shift, stride, length = 0, frame.step, frame.width
-    if frame.resized:
-        return True, 0
     for axis in range(box.shape[0] - 1, -1, -1):
         same = source_box[axis, 1] - source_box[axis, 0] == box[axis, 1] - box[axis, 0]
         if not same or source_box[axis, 0] < 0 or source_box[axis, 1] > length:
