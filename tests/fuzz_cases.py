@@ -91,6 +91,28 @@ def lam_options(rng: Draws) -> list[str]:
     return options + (["dominant=True"] if rng.chance(0.15) else [])
 
 
+def bounds(rng: Draws, low: float, high: float) -> list[str]:
+    """Options of boxes of bounded area and aspect, or height and width."""
+    if rng.chance(0.3):
+        return [f"height={rng.one(1, 0.5, (0.2, 0.9))}", f"width={rng.one(1, 0.3, (0.1, 0.4))}"]
+    return [f"area={rng.one((low, high), high)}", f"aspect={rng.one(1, 2.0, (0.3, 3.3), (0.5, 0.5))}"]
+
+
+def count(rng: Draws) -> list[str]:
+    """How many holes."""
+    return [f"count={rng.one(1, 2, 5, (1, 3), (2, 2))}"] if rng.chance(0.5) else []
+
+
+def per_channel(rng: Draws, *numbers: float) -> Any:
+    """A number for all channels, or one for each of three, which most images have."""
+    return tuple(rng.one(*numbers) for _ in range(3)) if rng.chance(0.25) else rng.one(*numbers)
+
+
+def noise(rng: Draws) -> list[str]:
+    """Noise and fill."""
+    return [f"noise={per_channel(rng, 0.0, 1.0)}", f"fill={per_channel(rng, 0.0, 7.4)}"]
+
+
 def simple(rng: Draws) -> str:
     """A recipe of the literature, with random options."""
     name = rng.one(
@@ -102,14 +124,14 @@ def simple(rng: Draws) -> str:
         "MixUp": lambda: rng.one(lam_options(rng), [f"alpha={rng.one(0.3, 1.0)}", f"sources={rng.randint(2, 5)}"]),
         "CutMix": lambda: lam_options(rng) + rng.one([], [f"placement={rng.one('clipped', 'inside', 'uniform')!r}"]),
         "CutMixMinMax": lambda: [f"low={low}", f"high={high}"],
-        "BoxMix": lambda: [f"low={low}", f"high={high}", f"aspect={rng.one(1, 2.0)}"],
+        "BoxMix": lambda: bounds(rng, low, high),
         "NWayCutMix": lambda: [f"sources={rng.randint(2, 5)}"],
         "HMix": lambda: [*lam_options(rng), f"ratio={rng.one(0, 0.3, 1)}"],
         "RICAP": lambda: [f"beta={rng.one(0.3, 1.0, (0.5, 2.0))}"],
         "Mosaic": lambda: [f"tiles={rng.one(2, 3, (1, 2), (3, 1))}", f"jitter={rng.one(0, 0.5, 1)}"],
         "ResizeMix": lambda: [f"low={low}", f"high={high}"],
-        "Cutout": lambda: [f"side={rng.one(0.3, 0.5, 1.0)}", f"fill={rng.one(0.0, 2.0, 300.0, -1.5)}"],
-        "RandomErasing": lambda: [f"low={low}", f"noise={rng.one(0.0, 1.0)}", f"fill={rng.one(0.0, 7.4)}"],
+        "Cutout": lambda: [f"side={rng.one(0.3, 0.5, 1.0)}", f"fill={per_channel(rng, 2.0, 300.0, -1.5)}", *count(rng)],
+        "RandomErasing": lambda: [*bounds(rng, low, high), *noise(rng), *count(rng)],
         "GridMix": lambda: [*lam_options(rng), f"cells={rng.randint(1, 5)}"],
         "TokenMix": lambda: [*lam_options(rng), f"token={rng.randint(1, 5)}"],
         "SmoothMix": lambda: [f"low={low}", f"high={high}"],
@@ -367,6 +389,8 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
     case.size = size_of(rng, spatial_of(axes.lower()) if spatial is None else spatial)
     if not case.size:
         case.may_refuse.append("^size: expected spatial axes for .* combines sources by place")
+    if "fill=(" in case.recipe or "noise=(" in case.recipe:
+        case.may_refuse.append("^images: expected 3 channels, as many as the recipe's fill or noise has numbers, got")
     classes = rng.one(1, 2, 3, 3, 5, 10)
     if rng.chance(0.8):
         case.options["num_classes"] = str(classes)
@@ -501,6 +525,18 @@ def _options(rng: Draws, case: Case, classes: int) -> None:
             text = rng.one(repr(weights), repr(dict(enumerate(weights))), f"np.float32({weights})")
             several = any(one.kind == "per_source" for one in case.parts)
             options["class_weights"] = f"{{{part.name!r}: {text}}}" if several or rng.chance(0.1) else text
+    if case.size and door != "layer" and rng.chance(0.06):
+        case.recipe = rng.one(
+            "ma.Mosaic()",
+            "ma.Mosaic(tiles=(2, 3))",
+            "ma.one_of(ma.Mosaic(tiles=3), ma.Mosaic())",
+            "ma.RICAP()",
+            case.recipe,
+        )
+        options["size"] = repr(tuple(rng.randint(1, 12) for _ in case.size))
+        case.may_refuse.append("^size: expected .*the size of the sources, for")
+        if "include_clean" in options:
+            case.may_refuse.append("^include_clean: expected outputs of the size of the images")
     if rng.chance(0.7):
         options["return_mix"] = "True"
 

@@ -307,7 +307,7 @@ RECIPES = [
     "ma.sometimes('a', 'mixup')",
     "'sometimes(0.5)'",
     "ma.one_of('cutmix', weights='a')",
-    "ma.RandomErasing(low=0.5, high=0.1)",
+    "ma.RandomErasing(area=(0.5, 0.1))",
     "ma.ResizeMix(low=0)",
     "ma.BoxMix(aspect=0.5)",
     "ma.HMix(ratio=2)",

@@ -1,6 +1,6 @@
 """What a mix makes of each field, by the definition: in NumPy and float64, with none of the library's maths.
 
-Everything here reads `mix.index`, `mix.lam`, `mix.region` and `mix.size` alone.
+Everything here reads `mix.index`, `mix.lam`, `mix.region`, `mix.size` and `mix.source_size` alone.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Seen:
     """A mix, read once.
 
     Args:
-        index: (k, n). lam: (k, n). size: the spatial size.
+        index: (k, n). lam: (k, n). size, source_size: the spatial sizes of outputs and sources.
         weight: (k, n, *size), how much of each pixel is of each source: 0 for all where there is a hole.
         box, source_box: for each source None, or (n, d, 2).
-        fill: None, or what is in holes, (n,) or (n, *size).
+        fill: None, or what is in holes, (n,), (n, *size) or (n, *size, c), where lengths may be 1.
     """
 
     index: Host
@@ -41,6 +41,7 @@ class Seen:
     box: list[Host | None]
     source_box: list[Host | None]
     fill: Host | None
+    source_size: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, mix: Any, values: Any) -> Seen:
@@ -59,13 +60,14 @@ class Seen:
             if region.background is not None:
                 weight[:] = values(region.background).astype(float).reshape(k, n, *[1] * len(size))
             for i in range(n):
-                for j, box in enumerate([*host, None if region.hole is None else values(region.hole)]):
+                for j, box in enumerate([*host, *map(values, region.holes)]):
                     if box is not None:
                         area = tuple(slice(*ends) for ends in box[i].tolist())
                         weight[(slice(None), i, *area)] = 0
                         if j < k:
                             weight[(j, i, *area)] = 1
-        return cls(index, lam, size, weight, host, of_source, fill)
+        source_size = size if mix.source_size is None else tuple(int(length) for length in mix.source_size)
+        return cls(index, lam, size, weight, host, of_source, fill, source_size)
 
     @property
     def covered(self) -> Host:
@@ -122,25 +124,39 @@ def to_size(seen: Seen, x: Host, size: tuple[int, ...], first: int) -> Host:
     return x
 
 
+def made(seen: Seen, x: Host) -> tuple[int, ...]:
+    """The size of the outputs of a field (m, *size, ...)."""
+    lengths = zip(x.shape[1:], seen.size, seen.source_size, strict=False)
+    return tuple(to if length == of else max(length * to // of, 1) for length, to, of in lengths)
+
+
 def shown(seen: Seen, source: Host, j: int, i: int) -> Host:
     """What source j of output i shows at each pixel: (*size, ...) of rows (m, *size, ...)."""
     x, box, source_box = source[seen.index[j, i]], seen.box[j], seen.source_box[j]
+    size = made(seen, source)
+    out = x.copy() if seen.size == seen.source_size else np.zeros((*size, *x.shape[len(size) :]), x.dtype)
     if box is None or source_box is None:
-        return x
-    out, size = x.copy(), x.shape[: len(seen.size)]
+        return out
     places, within = [], []
-    for axis, length in enumerate(size):
-        of, (to, end), (start, stop) = seen.size[axis], box[i, axis].tolist(), source_box[i, axis].tolist()
-        centre, at = home(of, length), []
-        for pixel, own in enumerate(home(length, of).tolist()):
+    for axis, length in enumerate(x.shape[: len(size)]):
+        to_size, of = seen.size[axis], seen.source_size[axis]
+        (to, end), (start, stop) = box[i, axis].tolist(), source_box[i, axis].tolist()
+        centre, own_centre, at = home(of, length), home(to_size, size[axis]), []
+        owns = home(size[axis], to_size).tolist()
+        for pixel, own in enumerate(owns):
             looked = start + ((2 * (own - to) + 1) * (stop - start)) // max(2 * (end - to), 1)
             looked = min(max(looked, 0), of - 1)
-            at.append(min(max(int(centre[looked]) + pixel - int(centre[own]), 0), length - 1))
+            at.append(min(max(int(centre[looked]) + pixel - int(own_centre[own]), 0), length - 1))
         places.append(at)
-        within.append([to <= own < end for own in home(length, of).tolist()])
+        within.append([to <= own < end for own in owns])
     inside = np.ix_(*[np.flatnonzero(one) for one in within])
     out[inside] = x[np.ix_(*[np.array(at, int)[np.array(one, bool)] for at, one in zip(places, within, strict=True)])]
     return out
+
+
+def own(seen: Seen, x: Host, i: int) -> Host:
+    """The base sample as it is, where holes cover it."""
+    return x[seen.index[0, i]] if seen.size == seen.source_size else np.zeros(1, x.dtype)
 
 
 def moved(x: Host, axes: str, spatial: str) -> tuple[Host, list[int]]:
@@ -165,11 +181,11 @@ def images(seen: Seen, source: Host, axes: str, spatial: str, fills: Any = lambd
     size = seen.size if not table else ()
     x = x if not table else x[:, None]
     weight = seen.weight if not table else seen.weight.reshape(*seen.index.shape, 1)
-    fake = seen if not table else Seen(seen.index, seen.lam, (1,), weight, seen.box, seen.source_box, seen.fill)
-    size = x.shape[1 : 1 + len(fake.size)]
+    fake = seen if not table else Seen(seen.index, seen.lam, (1,), weight, seen.box, seen.source_box, seen.fill, (1,))
+    size = made(fake, x)
     weight, rest = to_size(fake, weight, size, 2), x.ndim - 1 - len(size)
     k, n = seen.index.shape
-    out = np.zeros((n, *x.shape[1:]))
+    out = np.zeros((n, *size, *x.shape[1 + len(size) :]))
     copied, certain = np.zeros(out.shape, bool), np.ones(out.shape, bool)
     wide = (..., *[None] * rest)
     for i in range(n):
@@ -180,12 +196,21 @@ def images(seen: Seen, source: Host, axes: str, spatial: str, fills: Any = lambd
         covered = to_size(fake, fake.weight.sum(axis=0)[i] <= 0, size, 0)[wide] & np.ones(out[i].shape, bool)
         if covered.any():
             of_values(fake.fill is not None, "a hole without a fill")
-            fill = fake.fill[i]
-            fill = to_size(fake, fill, size, 0)[wide] if np.ndim(fill) else fill
-            out[i] = np.where(covered, fills(fill), out[i])
+            out[i] = np.where(covered, fills(filling(fake, i, size, axes, spatial)), out[i])
     if table:
         out, copied, certain = out[:, 0], copied[:, 0], certain[:, 0]
     return tuple(one.transpose(back) for one in (out, copied, certain))  # type: ignore[return-value]
+
+
+def filling(seen: Seen, i: int, size: tuple[int, ...], axes: str, spatial: str) -> Host:
+    """What is in the holes of output i, of images (*size, ...) whose further axes are those that are not spatial."""
+    assert seen.fill is not None
+    fill, d, rest = seen.fill[i], len(size), [one for one in axes[1:] if one not in spatial]
+    if fill.ndim < d + 1:
+        return to_size(seen, fill, size, 0)[(..., *[None] * len(rest))] if fill.ndim else fill
+    of_values(fill.shape[-1] == 1 or "c" in rest, "a fill of channels, and none")
+    fill = fill if fill.shape[:-1] == (1,) * d else to_size(seen, fill, size, 0)
+    return fill.reshape(*fill.shape[:-1], *[-1 if one == "c" else 1 for one in rest])
 
 
 def one_hot(y: Host, num_classes: int | None, binary: bool) -> Host:
@@ -254,17 +279,17 @@ def check_masks(
     check_classes(source, num_classes, ignore)
     x = moved(source, axes, spatial)[0]
     got = moved(got, axes, spatial)[0]
-    size = x.shape[1 : 1 + len(seen.size)]
+    size = made(seen, x)
     weight, merged = to_size(seen, seen.weight, size, 2), to_size(seen, seen.merged, size, 2)
     k, n = seen.index.shape
     wide = (..., *[None] * (x.ndim - 1 - len(size)))
     for i in range(n):
-        right, covered = np.zeros(x.shape[1:], bool), weight[:, i].sum(axis=0) <= 0
+        right, covered = np.zeros(got.shape[1:], bool), weight[:, i].sum(axis=0) <= 0
         most = merged[:, i].max(axis=0) - 1e-6
         for j in range(k):
             heavy = (merged[j, i] >= most) & (weight[j, i] > 0)
             right |= heavy[wide] & (shown(seen, x, j, i) == got[i])
-        right |= covered[wide] & (x[seen.index[0, i]] == got[i])
+        right |= covered[wide] & (own(seen, x, i) == got[i])
         assert right.all(), f"output {i} has ids that its heaviest source has not"
 
 
@@ -279,17 +304,17 @@ def soft_masks(seen: Seen, source: Host, axes: str, spatial: str, num_classes: i
     k, n = seen.index.shape
     check_classes(source, num_classes, ignore)
     x = moved(source, axes, spatial)[0]
-    size = x.shape[1 : 1 + len(seen.size)]
+    size = made(seen, x)
     weight, wide = to_size(seen, seen.weight, size, 2), (..., *[None] * (x.ndim - 1 - len(size)))
-    out = np.zeros((n, *x.shape[1:], num_classes))
+    out = np.zeros((n, *size, *x.shape[1 + len(size) :], num_classes))
     for i in range(n):
         w = weight[:, i].copy()
         w[0] = np.where(w.sum(axis=0) <= 0, 1, w[0])
-        total = np.zeros(x.shape[1:])
+        total = np.zeros(out.shape[1:-1])
         for j in range(k):
             ids = shown(seen, x, j, i)
             if not j:
-                ids = np.where((weight[:, i].sum(axis=0) <= 0)[wide], x[seen.index[0, i]], ids)
+                ids = np.where((weight[:, i].sum(axis=0) <= 0)[wide], own(seen, x, i), ids)
             part = np.where(ids == ignore, 0, w[j][wide]) if ignore is not None else w[j][wide] + np.zeros(ids.shape)
             total += part
             for c in range(num_classes):
@@ -301,14 +326,14 @@ def soft_masks(seen: Seen, source: Host, axes: str, spatial: str, num_classes: i
 def blended_masks(seen: Seen, source: Host, axes: str, spatial: str) -> Host:
     """float64 shares of masks of shares, in their own layout."""
     x, back = moved(source.astype(float), axes, spatial)
-    size = x.shape[1 : 1 + len(seen.size)]
+    size = made(seen, x)
     weight, wide = to_size(seen, seen.weight, size, 2), (..., *[None] * (x.ndim - 1 - len(size)))
-    out = np.zeros((seen.index.shape[1], *x.shape[1:]))
+    out = np.zeros((seen.index.shape[1], *size, *x.shape[1 + len(size) :]))
     for i in range(len(out)):
         for j in range(seen.index.shape[0]):
             out[i] += weight[j, i][wide] * shown(seen, x, j, i)
         covered = (weight[:, i].sum(axis=0) <= 0)[wide]
-        out[i] = np.where(covered, x[seen.index[0, i]], out[i])
+        out[i] = np.where(covered, own(seen, x, i), out[i])
     return out.transpose(back)
 
 

@@ -541,10 +541,10 @@ def verify(case: Case, batch: Any, bank: Any, out: Any, mix: Any) -> None:
     seen = Seen.of(mix, values)
     seen.check()
     sources = {part.path: as_numpy(at(batch, part.path)) for part in case.parts}
-    if bank is not None:
-        sources = {path: both(x, as_numpy(at(bank, path))) for path, x in sources.items()}
     if case.door in (*STACKED, "grain"):  # samples are as many as the first field has
         sources = {path: each(x, lambda one: one[: len(Rows(batch))]) for path, x in sources.items()}
+    if bank is not None:
+        sources = {path: both(x, as_numpy(at(bank, path))) for path, x in sources.items()}
     odd = {part.path for part in case.parts if part.whole and not hasattr(sources[part.path], "dtype")}
     lengths = {len(one) for path, x in sources.items() if path not in odd
                for one in (x.values() if isinstance(x, dict) else [x])}  # fmt: skip

@@ -654,6 +654,53 @@ RECIPES: list[Row] = [
         lambda: ma.schedule({0: "mixup", 1.5: "cutmix"}),
         lambda: ma.schedule({0: "mixup", 2: "cutmix"}),
     ),
+    (
+        "images: expected 3 channels, as many as the recipe's fill or noise has numbers, got 1 in the layout 'nhw'; "
+        "give fill and noise one number each, which serves any channels",
+        lambda: images(M, ma.Images(layout="nhw"), ma.Cutout(fill=(1, 2, 3))),
+        lambda: images(M, ma.Images(layout="nhw"), ma.Cutout(fill=1)),
+    ),
+    (
+        "fill: expected as many numbers in each recipe, one for each channel of the images, got 2 and 3; give all",
+        lambda: mix((X, Y), ma.one_of(ma.Cutout(fill=(1, 2, 3)), ma.Cutout(fill=(1, 2)))),
+        lambda: mix((X, Y), ma.one_of(ma.Cutout(fill=(1, 2, 3)), ma.Cutout(fill=(1, 2, 0)))),
+    ),
+    (
+        "RandomErasing noise: expected 3 numbers, as many as fill has, got 2; give both one for each channel",
+        lambda: ma.RandomErasing(fill=(1, 2, 3), noise=(1, 2)),
+        lambda: ma.RandomErasing(fill=(1, 2, 3), noise=(1, 2, 3)),
+    ),
+    (
+        "BoxMix: expected area and aspect, or height and width, got area=0.2, height=0.5; leave out one kind",
+        lambda: ma.BoxMix(area=0.2, height=0.5),
+        lambda: ma.BoxMix(area=0.2),
+    ),
+    (
+        "BoxMix: expected height and width together, got height=0.5 alone; pass width too, width=1 for the whole of it",
+        lambda: ma.BoxMix(height=0.5),
+        lambda: ma.BoxMix(height=0.5, width=1),
+    ),
+    (
+        r"size: expected \(8, 8\), the size of the sources, for CutMix.*, which shows them as they are, got "
+        r"\(16, 16\); pass size=\(8, 8\), or a recipe that fits its sources to boxes, such as ma.Mosaic\(\)",
+        lambda: mix((X, Y), size=(16, 16)),
+        lambda: (mix((X, Y), size=(8, 8)), mix((X, Y), ma.Mosaic(), size=(16, 16))),
+    ),
+    (
+        r"size: expected at most \(8, 8\), the size of the sources, for RICAP, .*; pass a smaller size, or take",
+        lambda: mix((X, Y), ma.RICAP(), size=(16, 16)),
+        lambda: (mix((X, Y), ma.RICAP(), size=(7, 8)), mix((X, Y), ma.Mosaic(), size=(16, 16))),
+    ),
+    (
+        r"size: expected 2 lengths, as many as the sources have, \(8, 8\), got \(16,\); pass one for each",
+        lambda: mix((X, Y), ma.Mosaic(), size=(16,)),
+        lambda: mix((X, Y), ma.Mosaic(), size=(16, 16)),
+    ),
+    (
+        r"include_clean: expected outputs of the size of the images, \(8, 8\), beside it, got size=\(16, 16\); leave",
+        lambda: mix((X, Y), ma.Mosaic(), size=(16, 16), include_clean=True),
+        lambda: (mix((X, Y), ma.Mosaic(), size=(16, 16)), mix((X, Y), ma.Mosaic(), include_clean=True)),
+    ),
 ]
 
 

@@ -38,9 +38,9 @@ RECIPES = [
     ma.FMix(),
     ma.SmoothMix(),
     ma.Cutout(side=0.6, fill=77.5),
-    ma.RandomErasing(low=0.3, high=0.6, fill=120, noise=300),
-    ma.one_of(ma.RandomErasing(low=0.3, fill=-3), ma.HMix()),
-    ma.one_of(ma.RandomErasing(low=0.3, fill=9, noise=5), ma.SmoothMix()),
+    ma.RandomErasing(area=(0.3, 0.6), fill=120, noise=300),
+    ma.one_of(ma.RandomErasing(area=(0.3, 0.33), fill=-3), ma.HMix()),
+    ma.one_of(ma.RandomErasing(area=(0.3, 0.33), fill=9, noise=5), ma.SmoothMix()),
 ]
 SIZES = [(9, 7), (37,), (3, 5, 6), (4, 19), (1, 1), (5, 2)]
 CHANNELS = [("first", 3), ("last", 3), (None, 1), ("first", 8), ("last", 1)]

@@ -119,7 +119,7 @@ def test_even_boxes_are_clipped_boxes_of_cutmix():
 
 
 def test_boxmix_has_even_areas_and_log_aspects():
-    mix = ma.BoxMix(low=0.1, high=0.3, aspect=3.0).draw(N, LARGE, key=(0, 0))
+    mix = ma.BoxMix(area=(0.1, 0.3), aspect=3.0).draw(N, LARGE, key=(0, 0))
     box = mix.region.box[1]
     height, width = (sides(box) / LARGE).T
     assert lies_inside(box, LARGE)
@@ -130,19 +130,19 @@ def test_boxmix_has_even_areas_and_log_aspects():
 
 
 def test_boxmix_of_a_fixed_area_and_no_aspect():
-    assert (sides(box_of(ma.BoxMix(low=0.25, high=0.25, aspect=1), (40, 24), 99)) == (20, 12)).all()
-    assert (sides(box_of(ma.BoxMix(low=1, high=1, aspect=1), (5, 3), 99)) == (5, 3)).all()
+    assert (sides(box_of(ma.BoxMix(area=0.25, aspect=1), (40, 24), 99)) == (20, 12)).all()
+    assert (sides(box_of(ma.BoxMix(area=1, aspect=1), (5, 3), 99)) == (5, 3)).all()
 
 
 def test_boxmix_stretches_the_last_two_axes_and_cuts_what_is_too_long():
-    frames, height, width = sides(box_of(ma.BoxMix(low=0.125, high=0.125, aspect=4), (64, 512, 512), 2000)).T
+    frames, height, width = sides(box_of(ma.BoxMix(area=0.125, aspect=4), (64, 512, 512), 2000)).T
     assert (frames == 32).all()
     assert abs(np.log(height / width)).max() > 1.3
-    whole = box_of(ma.BoxMix(low=0.9, high=1, aspect=9), (40, 30))
+    whole = box_of(ma.BoxMix(area=(0.9, 1), aspect=9), (40, 30))
     assert lies_inside(whole, (40, 30))
     assert (sides(whole) == (40, 30)).any(axis=0).all()
-    assert (sides(box_of(ma.BoxMix(low=0.01, high=0.02), (1, 2), 99)) == 1).all()  # never less than a pixel
-    assert (sides(box_of(ma.BoxMix(low=0.5, high=0.5, aspect=9), (64,), 99)) == 32).all()  # a signal has no aspect
+    assert (sides(box_of(ma.BoxMix(area=(0.01, 0.02)), (1, 2), 99)) == 1).all()  # never less than a pixel
+    assert (sides(box_of(ma.BoxMix(area=0.5, aspect=9), (64,), 99)) == 32).all()  # a signal has no aspect
 
 
 @given(
@@ -242,8 +242,8 @@ def test_a_table_of_sides_is_the_root_of_what_lam_leaves():
             lambda: ma.CutMix(alpha=0),
             "CutMix alpha: expected a finite number of 1e-09 or more and at most 1e.06, got 0",
         ),
-        (lambda: ma.BoxMix(low=0), "BoxMix low: expected a finite number above 0 and at most 1, got 0"),
-        (lambda: ma.BoxMix(low=0.5, high=0.4), "BoxMix high: expected a finite number of 0.5 or more and at most 1"),
+        (lambda: ma.BoxMix(area=0), "BoxMix area: expected a finite number above 0 and at most 1, got 0"),
+        (lambda: ma.BoxMix(area=(0.5, 0.4)), "BoxMix area: expected a finite number of 0.5 or more and at most 1"),
         (lambda: ma.BoxMix(aspect=0.5), "BoxMix aspect: expected a finite number of 1 or more, got 0.5"),
         (
             lambda: ma.NWayCutMix(sources=1),

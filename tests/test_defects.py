@@ -60,7 +60,7 @@ def test_width_comes_from_the_width():
 
 
 WIDE = [
-    ma.CutMix(placement="inside"), ma.CutMix(placement="uniform"), ma.BoxMix(low=0.5, high=0.5, aspect=1),
+    ma.CutMix(placement="inside"), ma.CutMix(placement="uniform"), ma.BoxMix(area=0.5, aspect=1),
     ma.NWayCutMix(), ma.HMix(ratio=1),
     ma.ResizeMix(low=0.7, high=0.7), ma.CutMixMinMax(), ma.RICAP(beta=1.0), ma.Mosaic(),
 ]  # fmt: skip
@@ -75,7 +75,7 @@ def test_the_width_of_every_box_comes_from_the_width(recipe):
         assert height.max() <= 16
 
 
-@pytest.mark.parametrize("recipe", [ma.Cutout(), ma.RandomErasing(low=0.5, high=0.5, aspect=1)], ids=repr)
+@pytest.mark.parametrize("recipe", [ma.Cutout(), ma.RandomErasing(area=0.5, aspect=1)], ids=repr)
 def test_the_width_of_every_hole_comes_from_the_width(recipe):
     """Elsewhere: the box's width is computed from the height."""
     hole = recipe.draw(500, (16, 160), key=(0, 0)).region.hole
@@ -88,7 +88,7 @@ def test_a_box_of_a_length_has_sides_of_that_length(length):
     size, n = (100, 60), 400
     hole = ma.Cutout(side=length).draw(n, size, key=(0, 0)).region.hole
     whole = ((hole[..., 0] > 0) & (hole[..., 1] < size)).all(axis=1)
-    fixed = ma.BoxMix(low=length**2 + 1e-6, high=length**2 + 1e-6, aspect=1).draw(n, size, key=(0, 0)).region.box[1]
+    fixed = ma.BoxMix(area=length**2 + 1e-6, aspect=1).draw(n, size, key=(0, 0)).region.box[1]
     small = ma.ResizeMix(low=length + 1e-6, high=length + 1e-6).draw(n, size, key=(0, 0)).region.box[1]
     for boxes in (hole[whole], fixed, small):
         assert (boxes[..., 1] - boxes[..., 0] == np.rint(np.array(size) * length)).all()

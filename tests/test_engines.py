@@ -920,7 +920,7 @@ def test_channels_that_come_first_have_their_scale_in_one_run(size):
 
 
 def test_a_hole_without_a_filling_is_refused():
-    with pytest.raises(ValueError, match="fill: expected what is in the hole, got none"):
+    with pytest.raises(ValueError, match="fill: expected what is in the holes, got none"):
         ma.Paste(None, (None, None), hole=np.zeros((N, 2, 2), np.int32))
 
 

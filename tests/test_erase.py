@@ -82,14 +82,14 @@ def test_cutout_hides_as_much_as_integration_gives():
 
 def test_the_label_of_a_sample_with_a_hole_is_its_own():
     x, y = ways.own_class_everywhere(8, (9, 7)), np.arange(8)
-    for recipe in (ma.Cutout(), ma.RandomErasing(), ma.RandomErasing(low=1, high=1, aspect=1, fill=3)):
+    for recipe in (ma.Cutout(), ma.RandomErasing(), ma.RandomErasing(area=1, aspect=1, fill=3)):
         images, labels = ma.mix_batch(recipe, (x, y), key=(0, 0), num_classes=8)
         np.testing.assert_array_equal(labels, np.eye(8, dtype=np.float32))
         assert (images != x).any(axis=(1, 2, 3)).all()
 
 
 def test_a_hole_that_covers_everything_keeps_the_label():
-    recipe = ma.one_of(ma.RandomErasing(low=1, high=1, aspect=1, fill=4), ma.CutMix())
+    recipe = ma.one_of(ma.RandomErasing(area=1, aspect=1, fill=4), ma.CutMix())
     x, y = ways.own_class_everywhere(40, (6, 5)), np.arange(40)
     images, labels = ma.mix_batch(recipe, (x, y), key=(0, 0), num_classes=40)
     gone = (images == 4).all(axis=(1, 2, 3))
@@ -100,7 +100,7 @@ def test_a_hole_that_covers_everything_keeps_the_label():
 
 def test_random_erasing_has_even_areas_and_log_aspects():
     size = (32768, 30000)
-    hole = ma.RandomErasing(low=0.02, high=0.3, aspect=3.3).draw(N, size, key=(0, 0)).region.hole
+    hole = ma.RandomErasing(area=(0.02, 0.3), aspect=3.3).draw(N, size, key=(0, 0)).region.hole
     height, width = (sides(hole) / size).T
     assert stats.kstest(height * width, stats.uniform(0.02, 0.28).cdf).pvalue > 1e-3
     assert stats.kstest(np.log(height / width), stats.uniform(-np.log(3.3), 2 * np.log(3.3)).cdf).pvalue > 1e-3
@@ -114,7 +114,7 @@ def test_random_erasing_has_even_areas_and_log_aspects():
 
 def test_noise_is_normal_and_drawn_for_each_pixel():
     n, size = 60, (40, 30)
-    mix = ma.RandomErasing(low=0.3, high=0.3, fill=50, noise=20).draw(n, size, key=(0, 0))
+    mix = ma.RandomErasing(area=0.3, fill=50, noise=20).draw(n, size, key=(0, 0))
     out, hidden = mix.images(np.zeros((n, *size, 3), np.float32)), holes(mix, n, size)
     noise = out[hidden]
     assert (noise == noise[:, :1]).all()  # the same in all channels
@@ -138,7 +138,7 @@ def test_noise_of_a_batch_is_drawn_anew_at_each_key():
 
 def test_noise_in_uint8_is_rounded_and_clipped():
     n, size = 20, (16, 12)
-    mix = ma.RandomErasing(low=0.5, high=0.9, fill=127.3, noise=150).draw(n, size, key=(0, 0))
+    mix = ma.RandomErasing(area=(0.5, 0.9), fill=127.3, noise=150).draw(n, size, key=(0, 0))
     out, hidden = mix.images(np.full((n, *size), 9, np.uint8), "nhw"), holes(mix, n, size)
     np.testing.assert_array_equal(out[hidden], np.clip(np.rint(mix.region.fill[hidden]), 0, 255))
     assert (out == 0).any()
@@ -147,7 +147,7 @@ def test_noise_in_uint8_is_rounded_and_clipped():
 
 
 def test_each_row_has_the_fill_of_its_recipe():
-    recipe = ma.one_of(ma.Cutout(side=1, fill=30), ma.RandomErasing(fill=70, high=0.9), ma.MixUp(), ma.CutMix())
+    recipe = ma.one_of(ma.Cutout(side=1, fill=30), ma.RandomErasing(fill=70, area=(0.02, 0.9)), ma.MixUp(), ma.CutMix())
     mix = recipe.draw(60, (8, 8), key=(0, 0))
     out, hidden = mix.images(np.full((60, 8, 8), 200, np.uint8), "nhw"), holes(mix, 60, (8, 8))
     found = [set(out[i][hidden[i]].tolist()) for i in range(60) if hidden[i].any()]
@@ -162,7 +162,7 @@ def test_each_row_has_the_fill_of_its_recipe():
     "recipe",
     [
         ma.one_of(ma.Cutout(), ma.CutMix()),
-        ma.one_of(ma.RandomErasing(high=0.9), ma.HMix(), ma.RICAP()),
+        ma.one_of(ma.RandomErasing(area=(0.02, 0.9)), ma.HMix(), ma.RICAP()),
         ma.one_of(ma.Cutout(), ma.GridMix(), ma.Mosaic()),
         ma.sometimes(0.5, ma.Cutout()),
         ma.per_batch(ma.one_of(ma.Cutout(), ma.MixUp())),
@@ -187,8 +187,12 @@ def test_values_of_a_sample_with_a_hole_are_its_own():
         (lambda: ma.Cutout(side=1.5), "Cutout side: expected a finite number of 0 or more and at most 1, got 1.5"),
         (lambda: ma.Cutout(fill="0"), "Cutout fill: expected a finite number, got '0'"),
         (lambda: ma.Cutout(fill=float("nan")), "Cutout fill: expected a finite number, got nan"),
-        (lambda: ma.RandomErasing(low=0), "RandomErasing low: expected a finite number above 0 and at most 1, got 0"),
-        (lambda: ma.RandomErasing(high=0.01), "RandomErasing high: expected a finite number of 0.02 or more"),
+        (
+            lambda: ma.RandomErasing(area=(0, 0.33)),
+            "RandomErasing area: expected a finite number above 0 and at most 1, got 0",
+        ),
+        (lambda: ma.RandomErasing(area=0), "RandomErasing area: expected a finite number above 0 and at most 1, got 0"),
+        (lambda: ma.RandomErasing(area=(0.02, 0.01)), "RandomErasing area: expected a finite number of 0.02 or more"),
         (lambda: ma.RandomErasing(aspect=0.3), "RandomErasing aspect: expected a finite number of 1 or more, got 0.3"),
         (lambda: ma.RandomErasing(noise=-1), "RandomErasing noise: expected a finite number of 0 or more, got -1"),
     ],

@@ -703,7 +703,7 @@ def test_no_label_names_an_object_that_is_not_to_be_seen_as_ultralytics_has_them
     box = np.float32([[[1, 1, 3, 3]], [[5, 5, 7, 7]]])
     out = pasted(None, [[0, 4], [0, 4]]).boxes(box[:1], np.array([[1]]), source=box, labels_source=np.array([[1], [2]]))
     assert out.labels.tolist() == [[-1, -1]]
-    for recipe in (ma.CutMix(alpha=1.0), ma.GridMix(), ma.FMix(), ma.RandomErasing(high=0.9)):
+    for recipe in (ma.CutMix(alpha=1.0), ma.GridMix(), ma.FMix(), ma.RandomErasing(area=(0.02, 0.9))):
         mix = recipe.draw(32, (8, 8), key=KEY)
         got = mix.boxes(np.tile(box[:1], (32, 1, 1)), min_visibility=0)
         seen = weights_of(mix)[:, :, 1:3, 1:3].any(axis=(2, 3)).T

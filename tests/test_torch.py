@@ -563,7 +563,9 @@ def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever():
 def test_words_of_the_host_draw_the_same_weights_in_another_library(recipe):
     """As on a GPU, where weights of pixels are made from words that NumPy drew."""
     made = ma.keys.make((5, 1, 2))
-    got = recipe.draw_in(ma._xp.of(torch.zeros(1)), ma._xp.common(), N, (8, 6), made, None, None)
+    got = recipe.draw_in(
+        ma._xp.of(torch.zeros(1)), ma._xp.common(), N, ma.regions.Sizes((8, 6), (8, 6)), made, None, None
+    )
     want = recipe.draw(N, (8, 6), key=(5, 1, 2))
     for array, host in zip(got.flatten()[1], want.flatten()[1], strict=True):
         assert isinstance(array, torch.Tensor)

@@ -22,14 +22,14 @@ RECIPES = [
     "cutmixminmax(low=0.0, high=1.0)",
     "cutmix(alpha=1.0, placement='inside')",
     "cutmix(alpha=1.0, placement='uniform')",
-    "boxmix(low=0.1, high=0.5, aspect=3.0)",
+    "boxmix(area=(0.1, 0.5), aspect=3.0)",
     "nwaycutmix(alpha=1.0, sources=4)",
     "hmix(alpha=1.0, ratio=0.5)",
     "ricap(beta=0.3)",
     "mosaic(tiles=3, jitter=1.0)",
     "resizemix(low=0.1, high=0.8)",
     "cutout(side=0.5, fill=0.0)",
-    "randomerasing(low=0.02, high=0.33, aspect=3.3, fill=1.0, noise=0.5)",
+    "randomerasing(area=(0.02, 0.33), aspect=3.3, fill=1.0, noise=0.5)",
     "mixup(alpha=0.2)",
     "mixup(alpha=1.0, sources=4)",
     "gridmix(alpha=1.0, cells=3)",
@@ -43,6 +43,11 @@ RECIPES = [
     "one_of(mixup(alpha=1.0), cutmix(alpha=1.0), gridmix(alpha=1.0, cells=2), weights=(1, 2, 1))",
     "sometimes(0.5, cutmix(alpha=1.0))",
     "per_batch(one_of(cutmix(alpha=1.0), mixup(alpha=0.4, sources=3)))",
+    "one_of(cutout(side=0.6, count=(1, 4)), cutmix(alpha=1.0))",
+    "randomerasing(fill=(1.0, 2.0), noise=0.5)",
+    "randomerasing(height=(0.2, 0.6), width=0.5, count=2)",
+    "boxmix(area=0.3, aspect=(0.3, 1.5))",
+    "one_of(cutout(fill=(1.0, 2.0, 3.0)), randomerasing(noise=(0.5, 1.0, 0.0)), cutmix(alpha=1.0))",
 ]
 
 

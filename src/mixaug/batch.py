@@ -10,6 +10,7 @@ import numpy as np
 from . import _xp, keys, loss_advice, tree
 from ._xp import Array
 from .apply.rows import check_alike
+from .checks import check_size
 from .class_weights import NEW, ClassWeights, are_sample_weights, extended
 from .class_weights import resolve as resolve_weights
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, find, is_list, quoted, resolve
@@ -20,6 +21,7 @@ from .pairing import FromBank, Pairing
 from .plan import check_form, count_rows, plan
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_flag, check_whole
+from .scale import same
 
 Batch: TypeAlias = tree.Tree  #: a dict of named fields, (images, labels) or (images, labels, sample_weight), nested
 
@@ -38,6 +40,7 @@ class Options(TypedDict, total=False):
     copies: int
     return_mix: bool
     class_weights: ClassWeights | None
+    size: Sequence[int] | None
 
 
 @known_options(Options)
@@ -75,6 +78,9 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
             - class_weights: {class: weight}, or one weight a class. A sample weighs sum_k lam[k] * weight[class of
               source k]: its sample weight is multiplied by that; without one a tuple gains a last part, a dict
               "sample_weight", float32 (n,). With several fields of labels {"kind": {class: weight}} says which.
+            - size: the spatial size of the mixed images, where it is another than theirs, for recipes that fit their
+              sources to boxes: `ma.mix_batch(ma.Mosaic(), batch, size=(640, 640))`. Masks and other images keep their
+              ratio to the first images: a length h becomes floor(h * size / length), boxes and keypoints are moved.
 
     Returns:
         A new batch of the same form; nothing is written to.
@@ -121,6 +127,7 @@ def mix_from(
     copies: int = 1,
     return_mix: bool = False,
     class_weights: ClassWeights | None = None,
+    size: Sequence[int] | None = None,
     advises: bool = True,
 ) -> Batch:
     """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
@@ -135,6 +142,13 @@ def mix_from(
     kinds, xp, n = known.fields, known.library, known.rows
     held = tree.several(form, kinds)
     like = known.like(held)
+    found = known.size
+    made_size, source_size = (found, None) if size is None else (check_size(size), found)
+    if include_clean and not same(made_size, found):
+        raise ValueError(
+            f"include_clean: expected outputs of the size of the images, {found}, beside it, got size={made_size}; "
+            "leave include_clean or size out"
+        )
     weights = None if class_weights is None else resolve_weights(class_weights, kinds, form, num_classes)
     if advises and known.sums_to_one is not None:
         loss_advice.say(xp.name, known.sums_to_one)
@@ -159,7 +173,8 @@ def mix_from(
         chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
-        mix = widened(recipe.draw(n, known.size, key=key, like=near, index=chosen, rows=rows), slots)
+        drawn = recipe.draw(n, made_size, key=key, like=near, index=chosen, rows=rows, source_size=source_size)
+        mix = widened(drawn, slots)
         mixes.append(mix)
         mixed = {name: mixer(mix, *beside[name], beside) for name, mixer in known.mixers.items()}
         return mixed if weights is None else weights.applied(mix, mixed, beside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,11 +12,12 @@ import numpy as np
 from . import _xp
 from ._xp import Array, Dim, Library
 from .hints import short
-from .regions import Chosen, Dense, Drawn, Paste, Region, Size, inside
+from .regions import Chosen, Dense, Drawn, Paste, Region, Size, Sizes, covered, inside, shows_windows
 
 Host: TypeAlias = np.ndarray[Any, Any]
 
 MAX_LENGTH = 2**24  #: of an axis in pixels: positions are drawn by 24 bits
+MAX_HOLES = 64  #: of an output
 MAX_PIXELS = 2**31 - 1  #: of an image, and outputs of a draw: they are counted in int32
 
 _CLOSE = 1e-5  #: how far sums of float32 weights may be from 1
@@ -68,10 +69,42 @@ def check_region(xp: Library, region: Drawn, sources: int, n: Dim, size: Size) -
             check_region(xp, one, min(one.sources, sources), n, size)
         return
     views, rows, pixels = (n, len(size), 2), (n,), (n, *size)
-    forms = {"background": ((sources, n),), "weight": ((sources, *pixels),), "fill": (rows, pixels)}
+    channels = (*(n, *[1] * len(size)), None), (*pixels, None)
+    forms = {"background": ((sources, n),), "weight": ((sources, *pixels),), "fill": (rows, pixels, *channels)}
+    forms["hole"] = views, (n, _holes(region), len(size), 2)
     dtypes = {"background": ("float32",), "weight": ("float32", "bool"), "fill": ("float32",)}
     for name, array in region.arrays().items():
         check_array(xp, f"region: {name}", array, forms.get(name, (views,)), dtypes.get(name, ("int32",)))
+
+
+def _holes(region: Region) -> int:
+    """How many holes a region has on an axis of their own; 0 if it has no such axis."""
+    shape = tuple(getattr(getattr(region, "hole", None), "shape", ()))
+    if len(shape) == 4 and not (isinstance(shape[1], int) and 0 < shape[1] <= MAX_HOLES):
+        raise ValueError(f"region: hole: expected 1 to {MAX_HOLES} holes, got {shape[1]}; pass None if there is none")
+    return shape[1] if len(shape) == 4 else 0
+
+
+def check_sizes(size: Sequence[Dim], source_size: Sequence[Dim] | None) -> Sizes:
+    """The size of outputs and that of sources, by default the same; an error for what they cannot be."""
+    size = check_size(size)
+    source_size = size if source_size is None else check_size(source_size)
+    if len(source_size) != len(size):
+        raise ValueError(
+            f"size: expected {len(source_size)} lengths, as many as the sources have, {source_size}, got {size}; "
+            "pass one for each of their spatial axes"
+        )
+    return Sizes(size, source_size)
+
+
+def check_windows(region: Drawn, sizes: Sizes, what: object) -> None:
+    """Raise a ValueError unless sources of that size can be seen in outputs of another."""
+    size, source_size = sizes
+    if not shows_windows(region):
+        raise ValueError(
+            f"size: expected {source_size}, the size of the sources, for {what}, which shows them as they are, got "
+            f"{size}; pass size={source_size}, or a recipe that fits its sources to boxes, such as ma.Mosaic()"
+        )
 
 
 def check_array(
@@ -89,12 +122,12 @@ def check_array(
         raise ValueError(f"{name}: expected the shape {wanted}, got {_written(shape)}; make one row for each output")
 
 
-def check_values(region: Drawn, n: int, size: Size) -> None:
+def check_values(region: Drawn, n: int, size: Size, source_size: Size) -> None:
     """Raise a ValueError where the values of a region can be seen, and are not what `Paste` and `Dense` say."""
     if _xp.is_compiling():  # none can be seen
         return
     if not isinstance(region, Chosen):
-        _check_settled(region, n, size)
+        _check_settled(region, n, size, source_size)
         return
     choice = _seen(region.choice)
     if choice is not None and choice.size and not 0 <= choice.min() <= choice.max() < len(region.regions):
@@ -102,24 +135,30 @@ def check_values(region: Drawn, n: int, size: Size) -> None:
             f"region: expected a choice among 0 .. {len(region.regions) - 1}, got {choice.min()} .. {choice.max()}"
         )
     for one in region.regions:
-        check_values(one, n, size)
+        check_values(one, n, size, source_size)
 
 
-def _check_settled(region: Region, n: int, size: Size) -> None:
+def _check_settled(region: Region, n: int, size: Size, source_size: Size) -> None:
     arrays = {name: held for name, array in region.arrays().items() if (held := _seen(array)) is not None}
-    if len(arrays) < len(region.arrays()) or not all(isinstance(length, int) for length in size):
+    known = all(isinstance(length, int) for length in (*size, *source_size))
+    if len(arrays) < len(region.arrays()) or not known:
         return
     for name, array in arrays.items():
         if name == "fill":
             _expect(np.isfinite(array), "region: fill", "finite numbers", array)
         elif name not in ("background", "weight"):
-            _check_boxes(name, array, size)
+            _check_boxes(name, array, source_size if name.startswith("source_box") else size)
     for j in range(region.sources):
         _check_view(j, arrays.get(f"box_{j}"), arrays.get(f"source_box_{j}"))
     if isinstance(region, Paste):
         if region.background is not None:
             _check_weights("background", arrays["background"], np.ones(n, bool))
-        _check_disjoint({name: box for name, box in arrays.items() if name.startswith("box_") or name == "hole"})
+        boxes = {name: box for name, box in arrays.items() if name.startswith("box_")}
+        holes = type(region).of(arrays, region.sources).holes
+        _check_disjoint(boxes, holes)
+        if source_size != size:
+            bare = ~covered(_xp.common(), [*boxes.values(), *holes], size).reshape(n, -1).all(axis=1)
+            _expect(~bare, "region: box_0", f"boxes and holes that cover all of {size}", boxes["box_0"])
     else:
         _check_pixels(arrays, region, size)
 
@@ -127,7 +166,7 @@ def _check_settled(region: Region, n: int, size: Size) -> None:
 def _check_boxes(name: str, box: Host, size: Size) -> None:
     first, last = box[..., 0], box[..., 1]
     right = (first >= 0) & (first <= last) & (last <= np.array(size))
-    _expect(right.all(axis=1), f"region: {name}", f"0 <= first <= last <= {size}", box)
+    _expect(right.all(axis=-1), f"region: {name}", f"0 <= first <= last <= {size}", box)
 
 
 def _check_view(j: int, box: Host | None, source_box: Host | None) -> None:
@@ -138,9 +177,9 @@ def _check_view(j: int, box: Host | None, source_box: Host | None) -> None:
     _expect(right, f"region: source_box_{j}", "a pixel or more where its box has some", source_box)
 
 
-def _check_disjoint(boxes: dict[str, Host]) -> None:
-    for one, other in combinations(boxes, 2):
-        a, b = boxes[one], boxes[other]
+def _check_disjoint(boxes: dict[str, Host], holes: Sequence[Host]) -> None:
+    pairs = [*combinations(boxes.items(), 2), *product(boxes.items(), [("hole", hole) for hole in holes])]
+    for (one, a), (other, b) in pairs:
         common = np.minimum(a[..., 1], b[..., 1]) > np.maximum(a[..., 0], b[..., 0])
         _expect(~common.all(axis=1), f"region: {one}", f"no pixel in common with {other}", a)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
@@ -160,6 +160,7 @@ def sample(
     fields: Fields | None = None,
     return_mix: bool = False,
     class_weights: ClassWeights | None = None,
+    size: Sequence[int] | None = None,
 ) -> Batch:
     """Row `row` of a dataset mixed with its sources of this epoch: a pure function of (seed, epoch, row).
 
@@ -174,6 +175,7 @@ def sample(
         fields: as for `mix_batch`.
         return_mix: as there; the mix of one output, of rows of the dataset.
         class_weights: as there.
+        size: as there.
     """
     index = this.sources(row, row + 1, recipe.sources)
     rows, place = np.unique(index, return_inverse=True)
@@ -192,6 +194,7 @@ def sample(
         rows=np.array([row]),
         return_mix=return_mix,
         class_weights=class_weights,
+        size=size,
     )
     mixed, mix = without_mix(mixed, source) if return_mix else (mixed, None)
     mixed, weight = without_added(mixed, source)
@@ -320,7 +323,7 @@ def batches(
         sample_weight: NumPy weights of the samples, (n,) or (n, 1), or a dict of those of each target: mixed by lam, as
             the third part of each batch.
         options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), include_clean,
-            copies, class_weights: as for `mix_batch`.
+            copies, class_weights, size: as for `mix_batch`.
 
     Returns:
         An iterator of (images, labels) or (images, labels, sample_weight), the batches that `ma.keras.MixedDataset`
@@ -358,7 +361,7 @@ def mixed(
         iterable: batches of arrays of any supported library.
         epoch: which pass this is, counted from 0: every pass draws anew.
         seed: any int.
-        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `mix_batch`.
 
     Returns:
         An iterator of mixed batches.

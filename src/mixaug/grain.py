@@ -30,6 +30,7 @@ def mixed(
     fields: Fields | None = None,
     return_mix: bool = False,
     class_weights: ClassWeights | None = None,
+    size: Sequence[int] | None = None,
 ) -> grain.MapDataset:
     """Mix each element of a `MapDataset` with its sources of its epoch.
 
@@ -44,6 +45,7 @@ def mixed(
         fields: as for `ma.mix_batch`.
         return_mix: as there: the mix of each element, of rows of ds. `batch` needs `batch_fn=ma.grain.stacked` then.
         class_weights: as there.
+        size: as there.
 
     Returns:
         A `MapDataset` of NumPy samples, as long as ds.
@@ -78,6 +80,7 @@ def mixed(
     if num_classes is not None:
         loss_advice.say("jax")
     options = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix, "class_weights": class_weights}
+    options["size"] = size
     return _Mixed(ds, recipe, seed, options)
 
 
@@ -89,7 +92,7 @@ class MixBatches(grain.transforms.RandomMap):  # type: ignore[misc]
     Args:
         recipe: what to mix by.
         seed: any int.
-        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
 
     Grain seeds the generator by the sampler's seed and the index of the batch's last record, which counts on from epoch
     to epoch: every batch draws anew, in every worker and shard, and a restored loader goes on as it would have. Which

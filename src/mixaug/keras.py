@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -40,7 +40,7 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         num_classes: needed for class ids.
         sample_weight: NumPy weights of the samples, (n,) or (n, 1), or a dict of those of each target: mixed by lam, as
             the third part of each batch. A wrapped `PyDataset` has its own in the third part of its batches.
-        fields, include_clean, copies, class_weights, return_mix: as for `ma.mix_batch`. `fit` takes no mix: leave
+        fields, include_clean, copies, class_weights, size, return_mix: as for `ma.mix_batch`. `fit` takes no mix: leave
             return_mix out there.
         options: workers, use_multiprocessing, max_queue_size as for `PyDataset`; the batches do not depend on them.
 
@@ -80,13 +80,14 @@ class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
         copies: int = 1,
         return_mix: bool = False,
         class_weights: ClassWeights | None = None,
+        size: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         mixing = Options(
             num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
         )
-        mixing["class_weights"] = class_weights
+        mixing |= {"class_weights": class_weights, "size": size}
         recipe = check_recipe("recipe", recipe)
         self._passes = _Passes()
         self._source: Source | _Wrapped

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from . import _xp
 from ._xp import Array, Dim, Library
 from .hints import short
-from .regions import Dense, Paste, Region, Size, to
+from .regions import Dense, Paste, Region, Size, is_of_pixels, to
 
 LETTERS = "nchwdt"
 SPATIAL = {0: "", 1: "t", 2: "hw", 3: "dhw", 4: "tdhw"}  #: names for so many spatial axes
@@ -110,20 +110,20 @@ class Form(NamedTuple):
             if not isinstance(length, int):
                 region = to(xp, region)
             home = next((_xp.of(array) for array in region.arrays().values()), xp)
-            region, size = _spanning(home, region, at, length), (*size[:at], length, *size[at:])
+            region, size = _spanning(home, region, size, at, length), (*size[:at], length, *size[at:])
         return region, size
 
     def per_element(self, numbers: Array, shape: Size) -> Array:
-        """Numbers one a channel, (c,), as one for each plane or step, of an array of that shape before it is viewed."""
+        """Numbers (..., c), one a channel, as one for each plane or step of an array of that shape, before its view."""
         side = self.before or self.after
-        if len(side) < 2 or not len(numbers.shape) or numbers.shape[0] == 1:
+        if len(side) < 2 or not len(numbers.shape) or numbers.shape[-1] == 1:
             return numbers
         home = _xp.of(numbers)
         lengths = [shape[(self.order or range(len(shape)))[self.letters.index(letter)]] for letter in side]
-        numbers = home.reshape(
-            numbers, [length if letter == "c" else 1 for letter, length in zip(side, lengths, strict=True)]
-        )
-        return home.reshape(home.broadcast(numbers, lengths), (-1,))
+        rest = home.shape(numbers)[:-1]
+        own = [length if letter == "c" else 1 for letter, length in zip(side, lengths, strict=True)]
+        numbers = home.broadcast(home.reshape(numbers, (*rest, *own)), (*rest, *lengths))
+        return home.reshape(numbers, (*rest, prod(lengths)))
 
 
 def block_size(xp: Library, x: Array, place: str | None) -> Size:
@@ -202,10 +202,10 @@ def _formed(axes: str, spatial: str, fold: bool) -> str:
     return f"{order},{letters[1:start]},{block},{letters[stop:]},{shared}"
 
 
-def _spanning(xp: Library, region: Region, at: int, length: Dim) -> Region:
+def _spanning(xp: Library, region: Region, size: Size, at: int, length: Dim) -> Region:
     """A region with one more axis, at that place of its size, which every box spans."""
 
-    def of_pixels(x: Array, rows: int) -> Array:
+    def of_pixels(x: Array, rows: int, length: Dim = length) -> Array:
         where = (*[slice(None)] * (rows + at), None)
         shape = (*xp.shape(x)[: rows + at], length, *xp.shape(x)[rows + at :])
         return xp.broadcast(x[where], shape)
@@ -213,13 +213,13 @@ def _spanning(xp: Library, region: Region, at: int, length: Dim) -> Region:
     def of_box(box: Array | None) -> Array | None:
         if box is None:
             return None
-        zero = box[:, 0, 0] * 0
+        zero = box[..., 0, 0] * 0
         last = zero + (length if isinstance(length, int) else xp.cast(length, xp.dtype(box)))
-        return xp.concat([box[:, :at], xp.stack([zero, last], axis=1)[:, None], box[:, at:]], 1)
+        return xp.concat([box[..., :at, :], xp.stack([zero, last], axis=-1)[..., None, :], box[..., at:, :]], -2)
 
     fill = region.fill
     if fill is not None and len(fill.shape) > 1:
-        fill = of_pixels(fill, 1)
+        fill = of_pixels(fill, 1, length if is_of_pixels(fill, len(size)) else 1)
     box, source_box = (tuple(map(of_box, boxes)) for boxes in (region.box, region.source_box))
     if isinstance(region, Dense):
         return Dense(of_pixels(region.weight, 2), box, source_box, fill)

@@ -20,7 +20,7 @@ class MixCallback(Callback):  # type: ignore[misc]
     Args:
         recipe: what to mix by.
         seed: any int, the same on every rank.
-        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
             With class weights a batch has sample weights, which `training_step` has to multiply its losses by.
 
     Where there are several ranks the key is (seed, current_epoch, batch_idx, rank): their mixes differ. Batches are

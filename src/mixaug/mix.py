@@ -13,14 +13,16 @@ import numpy as np
 
 from . import _xp, archive, files, label_rules
 from ._xp import Array, Library
-from .apply import images, labels, masks, objects, rows, values
+from .apply import images, labels, masks, objects, rows, values, windows
 from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
 from .apply.visible import Visible, visible
-from .checks import check_array, check_lam, check_region, check_size, check_values
+from .checks import check_array, check_lam, check_region, check_size, check_sizes, check_values, check_windows
 from .keys import draw_version
 from .label_rules import Rule
 from .layout import of_images, of_masks, with_classes
-from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, joined_regions, settle
+from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
+from .scale import same
+from .units import unchanged
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
 
@@ -39,7 +41,9 @@ class Mix:
             Row 0 is the output's base sample. A source of share 0 is padding and points there too.
         lam: float32 (k, n), how much of the output each source is. Columns sum to 1; sources of share > 0 differ.
         region: how the pixels are combined, `Paste` or `Dense`.
-        size: the spatial size that the mix was drawn for, such as (height, width).
+        size: the spatial size of the outputs, such as (height, width).
+        source_size: the spatial size of the sources; None: `size`. Another one needs sources that are all seen through
+            source boxes, as those of `ma.Mosaic()`.
 
     Raises:
         TypeError, ValueError: if the shapes, dtypes or libraries of the parts do not agree, or `lam` is not the mean of
@@ -57,12 +61,17 @@ class Mix:
     lam: Array
     region: Region
     size: Size
+    source_size: Size | None = None
     _checked: InitVar[bool] = False  #: whether these are parts of a mix that was checked
 
     def __post_init__(self, _checked: bool) -> None:
         _xp.meet()
         if not _checked:
             _check(self)
+
+    @property
+    def _sizes(self) -> Sizes:
+        return Sizes(self.size, self.size if self.source_size is None else self.source_size)
 
     @property
     def _library(self) -> Library:
@@ -136,7 +145,11 @@ class Mix:
         xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
         axes = of_images(given, layout, spatial)
         units = images.in_units(xp, given, axes, dtype, scale, offset)
-        return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
+        if self.source_size is None:
+            return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
+        units = units or unchanged(xp.dtype(given))
+        images.check_given(xp, x, source, self.index, self.source_size, axes, units, None)
+        return windows.mix(xp, x, source, self.index, self.region, self._sizes, axes, units, out)
 
     @_xp.no_autograph
     def masks(
@@ -188,8 +201,17 @@ class Mix:
         box. Blends of masks have no ids: take `soft`, or that of the heavier image.
         """
         xp, mix = self._beside(masks=m, source=source)
-        given = xp, m, source, mix.index, mix.region, mix.size
+        index, region = mix.index, mix.region
         axes = of_masks(m, layout, spatial, len(mix.size), classes=num_classes if soft else None)
+        if mix.source_size is not None:
+            ids = None if soft and masks.is_soft(xp, m, axes, num_classes) else (num_classes, ignore_index)
+            masks.check_given(xp, m, source, index, mix.source_size, axes, ids)
+            made = None if soft else windows.mixed_ids(xp, m, source, index, region, mix._sizes, axes)
+            if made is not None:
+                return made
+            views, index, region = windows.apart(xp, m, source, index, region, mix._sizes, axes)
+            m, source = views[0], xp.concat(views)
+        given = xp, m, source, index, region, mix.size
         if not soft:
             return masks.mix(*given, axes, num_classes, ignore_index)
         out = with_classes((layout or axes.axes).lower(), xp.layout)
@@ -284,7 +306,7 @@ class Mix:
         arXiv 2606.04820 (2026), "OA-CutMix", weighs the labels of CutMix so; this does for every recipe.
         """
         xp, mix = self._beside(foreground=foreground, source=source)
-        return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix.size, layout, spatial)
+        return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix._sizes, layout, spatial)
 
     @_xp.no_autograph
     def values(self, y: Array, *, source: Array | None = None) -> Array:
@@ -378,7 +400,7 @@ class Mix:
         beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
         xp, mix = self._beside(**objects.named("boxes", boxes, beside))
         keep = objects.ObjectLimits(min_visibility, max_boxes)
-        return objects.boxes(xp, boxes, beside, mix.index, mix.region, mix.size, format, normalized, keep)
+        return objects.boxes(xp, boxes, beside, mix.index, mix.region, mix._sizes, format, normalized, keep)
 
     @_xp.no_autograph
     def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> KeypointsResult:
@@ -407,7 +429,7 @@ class Mix:
             array([1., 1., 1., 1.], dtype=float32)
         """
         xp, mix = self._beside(keypoints=points, source=source)
-        return objects.keypoints(xp, points, source, mix.index, mix.region, mix.size, normalized)
+        return objects.keypoints(xp, points, source, mix.index, mix.region, mix._sizes, normalized)
 
     @_xp.no_autograph
     def instances(
@@ -455,7 +477,7 @@ class Mix:
         beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
         xp, mix = self._beside(**objects.named("instances", masks, beside))
         keep = objects.ObjectLimits(min_visibility, max_instances)
-        return objects.instances(xp, masks, beside, mix.index, mix.region, mix.size, keep)
+        return objects.instances(xp, masks, beside, mix.index, mix.region, mix._sizes, keep)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mix to a NumPy .npz file, with `ma.draw_version`; nothing in it is pickled or compressed.
@@ -473,6 +495,8 @@ class Mix:
                 "mix.save: expected concrete arrays, got traced ones; return the mix from the function first"
             )
         meta = {"size": np.array(self.size, np.int64), "draw_version": np.array(draw_version, np.int64)}
+        if self.source_size is not None:
+            meta["source_size"] = np.array(self.source_size, np.int64)
 
         def fill(unfinished: Path) -> None:
             with unfinished.open("wb") as file:  # a file, so that NumPy adds no suffix to the name
@@ -496,11 +520,12 @@ class Mix:
             if missing := {"size", "index", "lam"} - held.keys():
                 raise ValueError(f"it has no {', '.join(sorted(missing))}")
             size = tuple(held.pop("size").tolist())
+            source_size = tuple(held.pop("source_size").tolist()) if "source_size" in held else None
             index, lam = held.pop("index"), held.pop("lam")
             region = (Dense if "weight" in held else Paste).of(held, index.shape[0])
             if held.keys() != region.arrays().keys():
                 raise ValueError(f"it holds {', '.join(sorted(held.keys() - region.arrays().keys()))}")
-            mix = cls(index, lam, region, size)
+            mix = cls(index, lam, region, size, source_size)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
         return mix if xp == mix._library else mix.to(xp)
@@ -518,29 +543,35 @@ class Mix:
     def held_as(self, other: Mix) -> Mix:
         """The same mix held in the arrays that another one is held in, whose values may be unknown: its form counts."""
         xp, room = self._library, other.index.shape[0]
-        mix, form = widened(self, room), Form.of(other._library, [other.region])
+        mix, form = widened(self, room), Form.of(other._library, [other.region], len(other.size))
         region = form.hold(xp, mix.region, xp.shape(mix.index)[1], mix.size)
-        pairs = zip(mix.size, other.size, strict=True)
-        size = tuple(length if isinstance(known, int) else xp.constant(np.int32(length)) for length, known in pairs)
-        return replace(mix, region=region, size=size)
+
+        def held(size: Size, like: Size) -> Size:
+            pairs = zip(size, like, strict=True)
+            return tuple(length if isinstance(known, int) else xp.constant(np.int32(length)) for length, known in pairs)
+
+        source_size = None if mix.source_size is None else held(mix.source_size, other.source_size or ())
+        return replace(mix, region=region, size=held(mix.size, other.size), source_size=source_size)
 
     def flatten(self) -> tuple[Any, tuple[Array, ...]]:
         """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""
-        known = tuple(length if isinstance(length, int) else None for length in self.size)
-        run_time = tuple(length for length in self.size if not isinstance(length, int))
+        sizes = [self.size] if self.source_size is None else [*self._sizes]
+        known = [tuple(length if isinstance(length, int) else None for length in size) for size in sizes]
+        run_time = [length for size in sizes for length in size if not isinstance(length, int)]
         held = self.region.arrays()
-        structure = (type(self.region).__name__, tuple(held), self.region.sources, known)
+        structure = (type(self.region).__name__, tuple(held), self.region.sources, *known)
         return structure, (self.index, self.lam, *held.values(), *run_time)
 
     @classmethod
     def unflatten(cls, structure: Any, arrays: tuple[Array, ...]) -> Mix:
         """The mix of that structure and those arrays."""
-        kind, names, sources, known = structure
+        kind, names, sources, *known = structure
         index, lam, *rest = arrays
         region = _REGIONS[kind].of(dict(zip(names, rest, strict=False)), sources)
         run_time = iter(rest[len(names) :])
-        size = tuple(_known(next(run_time)) if length is None else length for length in known)
-        return cls(index, lam, region, size, _checked=True)
+        sizes = [tuple(_known(next(run_time)) if length is None else length for length in size) for size in known]
+        size, source_size = (*sizes, None)[:2]
+        return cls(index, lam, region, size or (), source_size, _checked=True)
 
     __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # the names that TensorFlow looks for
 
@@ -566,10 +597,11 @@ def _check_guide(rule: Rule, guide: Array | None) -> None:
         raise ValueError(f"labels: expected no guide for {rule!r}, got one; leave guide= out, or pass rule='visible'")
 
 
-def assemble(xp: Library, index: Array, drawn: Drawn, size: Size) -> Mix:
+def assemble(xp: Library, index: Array, drawn: Drawn, size: Size, source_size: Size | None = None) -> Mix:
     """The mix of these sources, with padding pointing to the own row and equal sources counted once."""
-    n = xp.shape(index)[1]
-    return Mix(*_settled(xp, index, drawn.lam(xp, n, size)), settle(xp, drawn, n, size), size, _checked=True)
+    n, other = xp.shape(index)[1], None if source_size is None or same(size, source_size) else source_size
+    index, lam = _settled(xp, index, drawn.lam(xp, n, size))
+    return Mix(index, lam, settle(xp, drawn, n, size), size, other, _checked=True)
 
 
 def _check(mix: Mix) -> None:
@@ -582,9 +614,12 @@ def _check(mix: Mix) -> None:
     check_array(xp, "lam", mix.lam, ((sources, n),), ("float32",))
     object.__setattr__(mix, "size", check_size(mix.size))
     check_region(xp, region, sources, n, mix.size)
+    if mix.source_size is not None:
+        object.__setattr__(mix, "source_size", check_sizes(mix.size, mix.source_size).source)
+        check_windows(region, mix._sizes, "this region")
     seen = [xp.concrete(array) for array in (index, mix.lam, *region.arrays().values())]
     if all(array is not None for array in seen) and all(isinstance(length, int) for length in mix.size):
-        check_values(region, n, mix.size)
+        check_values(region, n, *mix._sizes)
         home, host = _xp.common(), type(region).of(dict(zip(region.arrays(), seen[2:], strict=True)), sources)
         wanted = rows.merge(home, seen[0], host.lam(home, n, mix.size))
         check_lam(seen[0], rows.merge(home, seen[0], seen[1]), wanted)
@@ -606,13 +641,14 @@ def widened(mix: Mix, sources: int) -> Mix:
         return mix
     own, none = xp.stack([mix.index[0]] * more), xp.stack([mix.lam[0] * 0.0] * more)
     region = mix.region.padded(xp, sources)
-    return Mix(xp.concat([mix.index, own]), xp.concat([mix.lam, none]), region, mix.size, _checked=True)
+    index, lam = xp.concat([mix.index, own]), xp.concat([mix.lam, none])
+    return Mix(index, lam, region, mix.size, mix.source_size, _checked=True)
 
 
 def by_row(mix: Mix) -> tuple[Callable[[Sequence[Array]], Mix], list[Array]]:
     """The arrays of a mix with the outputs on their first axis, and what makes the mix of one of these rows again."""
     xp = _xp.of(mix.index)
-    (kind, names, sources, known), arrays = mix.flatten()
+    (kind, names, sources, *known), arrays = mix.flatten()
     count = 2 + len(names)
     turned = [name in BY_SOURCE for name in ("lam", "index", *names)]
     swapped = [_swapped(xp, x) if by else x for x, by in zip(arrays, turned, strict=False)]
@@ -620,7 +656,7 @@ def by_row(mix: Mix) -> tuple[Callable[[Sequence[Array]], Mix], list[Array]]:
 
     def of(rows: Sequence[Array]) -> Mix:
         one = [row[:, None] if by else row[None] for row, by in zip(rows, turned, strict=False)]
-        return Mix.unflatten((kind, names, sources, known), (*one, *rows[count:]))
+        return Mix.unflatten((kind, names, sources, *known), (*one, *rows[count:]))
 
     return of, [*swapped, *lengths]
 
@@ -634,17 +670,21 @@ def joined(mixes: Sequence[Mix]) -> Mix:
     first, *others = mixes
     if not others:
         return first
-    if any(len(mix.size) != len(first.size) or not _same_size(mix.size, first.size) for mix in others):
+    if any(not _same_sizes(mix._sizes, first._sizes) for mix in others):
         raise ValueError(f"expected mixes of one size, got {', '.join(sorted({str(mix.size) for mix in mixes}))}")
     xp, sources = _xp.of(first.index), max(mix.index.shape[0] for mix in mixes)
     mixes = [widened(mix, sources) for mix in mixes]
     counts = [xp.shape(mix.index)[1] for mix in mixes]
     index, lam = (xp.concat(arrays, axis=1) for arrays in zip(*((mix.index, mix.lam) for mix in mixes), strict=True))
-    return Mix(index, lam, joined_regions(xp, [mix.region for mix in mixes], counts, first.size), first.size)
+    region = joined_regions(xp, [mix.region for mix in mixes], counts, first.size)
+    return Mix(index, lam, region, first.size, first.source_size)
 
 
-def _same_size(one: Size, other: Size) -> bool:
-    return all(a == b for a, b in zip(one, other, strict=True) if isinstance(a, int) and isinstance(b, int))
+def _same_sizes(one: Sizes, other: Sizes) -> bool:
+    if any(len(a) != len(b) for a, b in zip(one, other, strict=True)):
+        return False
+    pairs = [pair for sizes in zip(one, other, strict=True) for pair in zip(*sizes, strict=True)]
+    return all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
 def _known(length: Any) -> Any:

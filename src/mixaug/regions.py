@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import zip_longest
 from math import prod
 from operator import or_
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -27,7 +28,7 @@ BY_SOURCE = (
 class Paste:
     """A blend of whole sources, and per output and source at most one box pasted over it.
 
-        output = where(inside(box[j]), index[j], sum_k background[k] * index[k]), and fill inside the hole
+        output = where(inside(box[j]), index[j], sum_k background[k] * index[k]), and fill inside the holes
 
     Args:
         background: float32 (k, n), each column summing to 1; None: the base sample alone.
@@ -35,8 +36,10 @@ class Paste:
             spatial axes, or None where no output has a box of that source. The boxes of one output are disjoint.
         source_box: for each of the k sources int32 (n, d, 2), the part of the source that its box shows, made to fit
             it, or None where it is the same place.
-        hole: int32 (n, d, 2), a box where no source is to be seen, apart from the others; None where there is none.
-        fill: float32 (n,) or (n, *size), what is in the hole instead.
+        hole: int32 (n, d, 2), a box where no source is seen, or (n, h, d, 2), h of them; None if there is none. Holes
+            may overlap one another, but not the boxes.
+        fill: float32 (n,) or (n, *size), what is in the holes instead; or (n, *size, c), a number for each channel,
+            where the lengths of size may be 1.
     """
 
     background: Array | None
@@ -49,21 +52,31 @@ class Paste:
         object.__setattr__(self, "source_box", self.source_box or (None,) * len(self.box))
         _check_views(self.box, self.source_box)
         if self.hole is not None and self.fill is None:
-            raise ValueError("fill: expected what is in the hole, got none; pass zeros (n,) for black")
+            raise ValueError("fill: expected what is in the holes, got none; pass zeros (n,) for black")
 
     @property
     def sources(self) -> int:
         """k, the number of sources an output can have."""
         return len(self.box)
 
+    @property
+    def holes(self) -> tuple[Array, ...]:
+        """The holes, int32 (n, d, 2) each."""
+        if self.hole is None:
+            return ()
+        return (self.hole,) if len(self.hole.shape) == 3 else tuple(self.hole[:, h] for h in range(self.hole.shape[1]))
+
     def lam(self, xp: Library, n: Dim, size: Size) -> Array:
         """float32 (k, n): the area of each source's box, and of what the boxes leave free its background weight.
 
-        Areas are parts of what is not a hole.
+        Areas are parts of the pixels that no hole covers.
         """
+        if self.sources == 1:
+            return _with_rest(xp, [], n)
+        seen = self._seen(xp, size)
         if fused := xp.fused():
-            return self._share(fused, n, size)
-        pixels = _pixels(xp, size) if self.hole is None else xp.maximum(_pixels(xp, size) - _area(xp, self.hole), 1.0)
+            return self._share(fused, seen, n, size)
+        pixels = _pixels(xp, size) if seen is None else seen
         boxes = [None if box is None else _over(xp, _area(xp, box), pixels) for box in self.box]
         taken = [area for area in boxes if area is not None]
         if len(taken) > 1:  # whole numbers of 2^-24, rounded down: their sums are exact and leave the rest at least 0
@@ -79,12 +92,20 @@ class Paste:
             others.append(sum(terms[1:], terms[0]) if terms else xp.full((n,), 0.0, "float32"))
         return _with_rest(xp, others, n)
 
-    def _share(self, fused: Any, n: int, size: Size) -> Array:
+    def _seen(self, xp: Library, size: Size) -> Array | None:
+        """float32 (n,): how many pixels no hole covers, at least 1; None without holes."""
+        if not (holes := self.holes):
+            return None
+        axes = tuple(range(1, 1 + len(size)))
+        hidden = _area(xp, holes[0]) if len(holes) == 1 else xp.total(covered(xp, holes, size), axes)
+        return xp.maximum(_pixels(xp, size) - hidden, 1.0)
+
+    def _share(self, fused: Any, seen: Array | None, n: int, size: Size) -> Array:
         held = {j: box for j, box in enumerate(self.box) if box is not None}
         boxes = stacked([*held.values()], n, len(size))
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
-        hole = np.zeros((0, len(size), 2), np.int32) if self.hole is None else self.hole
-        return fused.lams(background, boxes, np.array([*held], np.int64), hole, prod(size), self.sources, n)
+        seen = np.full(n, prod(size), np.float32) if seen is None else seen
+        return fused.lams(background, boxes, np.array([*held], np.int64), seen, self.sources)
 
     def pixel_weights(self, xp: Library, n: Dim, size: Size) -> Array:
         """(k, n, *size): the weight of each source at each pixel; bool where nothing is blended, else float32."""
@@ -94,7 +115,7 @@ class Paste:
         else:
             pad = (slice(None), *[None] * len(size))
             weights = [xp.broadcast(self.background[j][pad], shape) for j in range(self.sources)]
-        for j, box in enumerate((*self.box, self.hole)):
+        for j, box in enumerate((*self.box, *self.holes)):
             if box is not None:
                 mask = inside(xp, box, size)
                 for i, weight in enumerate(weights):
@@ -134,7 +155,7 @@ class Dense:
             source is to be seen all are 0.
         box, source_box: for each of the k sources None, or int32 (n, d, 2): it is seen through a box that shows that
             part of it, as in `Paste`, and has no weight outside of it; where the two are the same it is seen as it is.
-        fill: float32 (n,) or (n, *size), what is where no source is to be seen; None where there is no such pixel.
+        fill: what is seen where no source is, as in `Paste`; None if there is no such pixel.
     """
 
     weight: Array
@@ -223,7 +244,7 @@ class Chosen:
         fill = _choose_fill(xp, self.choice, [region.fill for region in regions], n, size)
         if len(pastes) == len(regions):
             box, source_box = _choose_views(xp, self.choice, regions, None)
-            hole = _choose_box(xp, self.choice, [region.hole for region in pastes])
+            hole = _choose_holes(xp, self.choice, [region.holes for region in pastes])
             return Paste(_choose_background(xp, self.choice, pastes, n), box, source_box, hole, fill)
         box, source_box = _choose_views(xp, self.choice, regions, whole(xp, n, size))
         return Dense(
@@ -236,6 +257,22 @@ class Chosen:
 
 Region: TypeAlias = Paste | Dense
 Drawn: TypeAlias = Region | Chosen
+
+
+class Sizes(NamedTuple):
+    """The spatial size of outputs, and that of the sources."""
+
+    output: Size
+    source: Size
+
+
+def shows_windows(region: Drawn) -> bool:
+    """Whether sources are seen through source boxes alone, so that their size may be another than the outputs'."""
+    if isinstance(region, Chosen):
+        return all(map(shows_windows, region.regions))
+    pairs = [*zip(region.box, region.source_box, strict=True)]
+    windows = all(box is None or source_box is not None for box, source_box in pairs) and pairs[0][1] is not None
+    return isinstance(region, Paste) and region.background is None and windows
 
 
 def to(xp: Library, region: Region) -> Region:
@@ -251,17 +288,56 @@ def settle(xp: Library, region: Drawn, n: Dim, size: Size) -> Region:
     return region.settle(xp, n, size) if isinstance(region, Chosen) else region
 
 
+def is_of_pixels(fill: Array, axes: int) -> bool:
+    """Whether each pixel of so many spatial axes has a fill of its own."""
+    return len(fill.shape) == 1 + axes or any(length != 1 for length in fill.shape[1:-1])
+
+
+def is_of_channels(fill: Array | None, axes: int) -> bool:
+    """Whether each channel has a fill of its own."""
+    return fill is not None and len(fill.shape) == 2 + axes
+
+
+@dataclass(frozen=True)
+class FillForm:
+    """Which axes the fills of several regions have once they are held alike."""
+
+    pixels: bool = False
+    channels: int = 0  #: 0: no such axis
+
+    @classmethod
+    def of(cls, fills: Sequence[Array | None], axes: int) -> FillForm:
+        """The form that can hold each of these fills; a ValueError if they are for different numbers of channels."""
+        some = [fill for fill in fills if fill is not None]
+        channels = sorted({fill.shape[-1] for fill in some if is_of_channels(fill, axes)})
+        if len(channels) > 1:
+            raise ValueError(
+                f"fill: expected as many numbers in each recipe, one for each channel of the images, got {channels[0]} "
+                f"and {channels[1]}; give all recipes as many, or one number that serves any channels"
+            )
+        return cls(any(is_of_pixels(fill, axes) for fill in some), channels[0] if channels else 0)
+
+    def hold(self, xp: Library, fill: Array | None, n: Dim, size: Size) -> Array:
+        """float32: the fill in this form; zeros where there is none."""
+        spatial = size if self.pixels else (1,) * len(size) if self.channels else ()
+        shape = (n, *spatial, *((self.channels,) if self.channels else ()))
+        if fill is None:
+            return xp.full(shape, 0.0, "float32")
+        return xp.broadcast(fill[(..., *[None] * (len(shape) - len(fill.shape)))], shape)
+
+
 @dataclass(frozen=True)
 class Form:
     """Which arrays hold a region, and how: what several regions have in common once they are held alike."""
 
     names: tuple[str, ...]
-    fill_axes: int = 1
+    holes: int = 0  #: how many a Paste has on an axis of their own; 0: one, without that axis
+    fill: FillForm = FillForm()
     dtype: str = "float32"  #: of the weights of a Dense region
 
     @classmethod
-    def of(cls, xp: Library, regions: Sequence[Region]) -> Form:
-        """The form that can hold each of these regions, of as many sources each."""
+    def of(cls, xp: Library, regions: Sequence[Region], axes: int) -> Form:
+        """The form that can hold each of these regions, of as many sources and so many spatial axes each."""
         held = {name for region in regions for name in region.arrays()}
         blended = "background" in held or any(
             xp.dtype(one.weight) != "bool" for one in regions if isinstance(one, Dense)
@@ -269,8 +345,10 @@ class Form:
         if "weight" in held:  # its boxes are for source boxes alone
             boxes = {name.removeprefix("source_") for name in held if name.startswith("source_box")}
             held = {name for name in held if name.startswith(("weight", "fill", "source_box"))} | boxes
-        fill_axes = max((len(region.fill.shape) for region in regions if region.fill is not None), default=1)
-        return cls(tuple(sorted(held)), fill_axes, "float32" if blended else "bool")
+        fill = FillForm.of([region.fill for region in regions], axes)
+        holes = [region.hole for region in regions if isinstance(region, Paste) and region.hole is not None]
+        count = max((hole.shape[1] for hole in holes if len(hole.shape) > 3), default=0)
+        return cls(tuple(sorted(held)), count, fill, "float32" if blended else "bool")
 
     def hold(self, xp: Library, region: Region, n: Dim, size: Size) -> Region:
         """The same region in this form: an array that it lacks is what it is without it."""
@@ -287,17 +365,18 @@ class Form:
             box = empty if box is None else box
             wanted |= {f"box_{j}": box, f"source_box_{j}": box if source_box is None else source_box}
         if "hole" in self.names:
-            hole = region.hole if isinstance(region, Paste) else None
-            wanted["hole"] = empty if hole is None else hole
+            holes = region.holes if isinstance(region, Paste) else ()
+            holes = (*holes, *[empty] * (max(self.holes, 1) - len(holes)))
+            wanted["hole"] = xp.stack(holes, axis=1) if self.holes else holes[0]
         if "fill" in self.names:
-            wanted["fill"] = _full_fill(xp, region.fill, (n, *size)[: self.fill_axes])
+            wanted["fill"] = self.fill.hold(xp, region.fill, n, size)
         kind = Dense if dense else Paste
         return kind.of({name: wanted[name] for name in self.names}, region.sources)
 
 
 def joined_regions(xp: Library, regions: Sequence[Region], counts: Sequence[Dim], size: Size) -> Region:
     """The region of the outputs of several, one after another: of as many sources, and of so many outputs each."""
-    form = Form.of(xp, regions)
+    form = Form.of(xp, regions, len(size))
     held = [form.hold(xp, region, n, size).arrays() for region, n in zip(regions, counts, strict=True)]
     named = {name: xp.concat([one[name] for one in held], axis=int(name in BY_SOURCE)) for name in form.names}
     return (Dense if "weight" in named else Paste).of(named, regions[0].sources)
@@ -321,6 +400,11 @@ def inside(xp: Library, box: Array, size: Size) -> Array:
         along = along[(slice(None), *[slice(None) if a == axis else None for a in range(len(size))])]
         mask = along if mask is None else mask & along
     return mask
+
+
+def covered(xp: Library, boxes: Sequence[Array], size: Size) -> Array:
+    """Bool (n, *size): the pixels of an image of that size that lie in any of these boxes."""
+    return reduce(or_, [inside(xp, box, size) for box in boxes])
 
 
 def _choose_rows(xp: Library, choice: Array, options: Sequence[Array]) -> Array:
@@ -351,6 +435,12 @@ def _choose_box(xp: Library, choice: Array, boxes: Sequence[Array | None]) -> Ar
     return _choose_rows(xp, choice, [some * 0 if box is None else box for box in boxes])
 
 
+def _choose_holes(xp: Library, choice: Array, holes: Sequence[tuple[Array, ...]]) -> Array | None:
+    """The holes of the region chosen in each row, and empty ones where it has fewer than another."""
+    chosen = [_choose_box(xp, choice, list(boxes)) for boxes in zip_longest(*holes)]
+    return (xp.stack(chosen, axis=1) if len(chosen) > 1 else chosen[0]) if chosen else None
+
+
 def _choose_views(
     xp: Library, choice: Array, regions: Sequence[Region], whole: Array | None
 ) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
@@ -378,20 +468,11 @@ def _background(xp: Library, region: Region, n: Dim) -> Array:
     return xp.stack([xp.full((n,), float(j == 0), "float32") for j in range(region.sources)])
 
 
-def _full_fill(xp: Library, fill: Array | None, shape: Sequence[Dim]) -> Array:
-    """float32 of that shape: a fill, or none, at each pixel or in each row."""
-    if fill is None:
-        return xp.full(shape, 0.0, "float32")
-    return xp.broadcast(
-        fill if len(fill.shape) == len(shape) else fill[(slice(None), *[None] * (len(shape) - 1))], shape
-    )
-
-
 def _choose_fill(xp: Library, choice: Array, fills: Sequence[Array | None], n: Dim, size: Size) -> Array | None:
     if all(fill is None for fill in fills):
         return None
-    shape = (n, *size) if any(fill is not None and len(fill.shape) > 1 for fill in fills) else (n,)
-    return _choose_rows(xp, choice, [_full_fill(xp, fill, shape) for fill in fills])
+    form = FillForm.of(fills, len(size))
+    return _choose_rows(xp, choice, [form.hold(xp, fill, n, size) for fill in fills])
 
 
 def whole(xp: Library, n: Dim, size: Size) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _xp
 from ._xp import Array, Dim, Library
-from .regions import Dense, Region, Size
+from .regions import Dense, Region, Size, is_of_pixels
 
 
 def same(one: Size, other: Size) -> bool:
@@ -35,7 +35,7 @@ def scaled(xp: Library, region: Region, drawn_for: Size, size: Size) -> Region:
     if same(drawn_for, size):
         return region
     fill = region.fill
-    if fill is not None and len(fill.shape) > 1:
+    if fill is not None and is_of_pixels(fill, len(size)):
         fill = _at_home(xp, fill, 1, drawn_for, size)
     if isinstance(region, Dense):
         return replace(region, weight=_at_home(xp, region.weight, 2, drawn_for, size), fill=fill)
@@ -53,7 +53,7 @@ def _at_home(xp: Library, x: Array, first: int, drawn_for: Size, size: Size) -> 
 
 
 def _box(xp: Library, box: Array, edges: list[Array]) -> Array:
-    return xp.stack([xp.take(edge, box[:, axis]) for axis, edge in enumerate(edges)], axis=1)
+    return xp.stack([xp.take(edge, box[..., axis, :]) for axis, edge in enumerate(edges)], axis=-2)
 
 
 def _edges(xp: Library, length: Dim, of: Dim) -> Array:

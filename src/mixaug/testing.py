@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, NoReturn
@@ -17,6 +17,7 @@ from ._xp import Array
 from .layout import SPATIAL
 from .mix import Mix
 from .recipes import KNOWN, Recipe, check_recipe, read
+from .regions import Sizes, is_of_channels
 
 KEY = (2**65 + 7, -3, 11)
 SIZES: tuple[tuple[int, tuple[int, ...]], ...] = ((32, (9, 7)), (3, (32, 32)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2)))
@@ -115,6 +116,12 @@ class _Case:
         with self._failing("any number of rows of any size"):
             return self.recipe.draw(self.n, self.size, key=KEY)
 
+    @property
+    def channels(self) -> int | None:
+        """How many channels images need to have; None if any number will do."""
+        fill = self.mix.region.fill
+        return None if fill is None or not is_of_channels(fill, len(self.size)) else fill.shape[-1]
+
     @cached_property
     def dense(self) -> NDArray[np.float64]:
         """The weights of the sources at each pixel."""
@@ -149,7 +156,7 @@ class _Case:
             if boxes is not None:
                 first, last = boxes[..., 0], boxes[..., 1]
                 out = (first < 0) | (last > np.array(self.size)) | (first > last)
-                self._expect(not out.any(), law, f"one is {boxes[out.any(axis=1)][:1].tolist()}")
+                self._expect(not out.any(), law, f"one is {boxes[out.any(axis=-1)][:1].tolist()}")
 
     def _check_label(self) -> None:
         law, axes = "the label is the pixels that are seen", tuple(range(1, 1 + len(self.size)))
@@ -157,15 +164,17 @@ class _Case:
         some = count > 0  # a hole may be all there is
         of_weights = self.dense.sum(axis=tuple(a + 1 for a in axes))[:, some] / count[some]
         self._expect_close(law, "lam", self.mix.lam[:, some], "mean weight", of_weights)
-        images = _own_class_everywhere(self.n, self.size)
+        images, region = _own_class_everywhere(self.n, self.size), self.mix.region
         labels = self.mix.labels(np.arange(self.n), self.n)
-        visible = (self.mix.images(images, self.layout) * self.seen[..., None]).sum(axis=axes, dtype=np.float64)
+        any_fill = None if region.fill is None else np.zeros(self.n, np.float32)
+        mix = replace(self.mix, region=replace(region, fill=any_fill))
+        visible = (mix.images(images, self.layout) * self.seen[..., None]).sum(axis=axes, dtype=np.float64)
         self._expect_close(
             law, "weight of a class", labels[some], "part of the pixels", visible[some] / count[some, None]
         )
 
     def _check_definition(self) -> None:
-        x = np.random.default_rng(0).random((self.n, *self.size, 2), np.float32)
+        x = np.random.default_rng(0).random((self.n, *self.size, self.channels or 2), np.float32)
         before = x.copy()
         x.flags.writeable = False
         images, region = self.mix.images(x, self.layout), self.mix.region
@@ -193,11 +202,12 @@ class _Case:
         example = _xp.example(name)
         xp = _xp.of(example)
         law = f"the same key gives the same mix in {xp.display_name}{', compiled' if compiled else ''}"
-        x = xp.constant(_own_class_everywhere(self.n, self.size))
+        before = np.random.default_rng(0).random((self.n, *self.size, self.channels or 2), np.float32)
+        x, sizes = xp.constant(before), Sizes(self.size, self.size)
 
         @_xp.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
-            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, self.size, keys.make(KEY), None, None)
+            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, sizes, keys.make(KEY), None, None)
             return mix, mix.images(x, self.layout)
 
         with self._failing(law):
@@ -212,7 +222,7 @@ class _Case:
             off = abs(held.astype(np.float64) - want).max(initial=0)
             self._expect(off <= apart, law, f"{part} is {off:g} off")
         self._expect_close(law, "pixel", np.asarray(images), "NumPy's", self.mix.images(np.asarray(x), self.layout))
-        unwritten = (np.asarray(x) == _own_class_everywhere(self.n, self.size)).all()
+        unwritten = (np.asarray(x) == before).all()
         self._expect(unwritten, "inputs are not written to", f"they were, in {xp.display_name}")
 
     def _apart(self, part: str) -> float:

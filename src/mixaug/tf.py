@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
@@ -59,7 +59,7 @@ def mixed(
             of 4 axes, all fields of one length, are a batch unless their layout has 5: a single clip (t, h, w, c)
             beside frame masks (t, h, w) is refused only with `fields={"images": ma.Images(layout="nthwc")}`.
         num_parallel_calls: as for `Dataset.map`; the mixes do not depend on it.
-        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for
             `ma.mix_batch`.
 
     Returns:
@@ -156,6 +156,7 @@ def mixed_zip(
     epoch: int | tf.Variable | None = None,
     fields: Fields | None = None,
     class_weights: ClassWeights | None = None,
+    size: Sequence[int] | None = None,
     batched: bool | None = None,
     graph: bool = False,
     return_mix: bool = False,
@@ -175,6 +176,7 @@ def mixed_zip(
         epoch: as for `mixed`.
         fields: as for `ma.mix_batch`.
         class_weights: as there.
+        size: as there.
         batched: whether elements are batches. None: seen from their shapes where that is certain, else refused.
         graph: as for `mixed`; single samples of shapes that are not known are mixed so, one by one. Others are mixed
             side by side, up to 64 and 4 MiB at a time. `ma.per_batch` is refused, because single samples have no batch.
@@ -212,6 +214,7 @@ def mixed_zip(
 
     both = tf.data.Dataset.zip((ds_a, ds_b))
     said = Options(num_classes=num_classes, fields=fields, class_weights=class_weights, return_mix=return_mix)
+    said["size"] = size
 
     def of_two(a: Batch, b: Batch, **drawn: Any) -> Batch:
         return _of_two(recipe, a, b, **drawn, **said)

@@ -82,7 +82,7 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
     Args:
         recipe: what to mix by.
         seed: any int, the same on every rank.
-        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
             Images are (n, c, *size) unless a field says otherwise.
 
     `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
@@ -178,7 +178,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         recipe: what to mix by.
         seed: any int.
         num_classes: needed for class ids.
-        fields, class_weights: as for `ma.mix_batch`.
+        fields, class_weights, size: as for `ma.mix_batch`.
         return_mix: as there: the mix of each item, of rows of the dataset; PyTorch's default collate joins them.
 
     `epoch` is public and starts at 0: set it before each pass (`set_epoch` does the same), or every epoch has the same
@@ -208,6 +208,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         fields: Fields | None = None,
         return_mix: bool = False,
         class_weights: ClassWeights | None = None,
+        size: Sequence[int] | None = None,
     ) -> None:
         recipe = check_recipe("recipe", recipe)
         self.recipe = check_item_recipe(
@@ -216,7 +217,7 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         self.dataset = _checked_dataset(dataset)
         self.seed = seed
         self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix}
-        self.options["class_weights"] = class_weights
+        self.options |= {"class_weights": class_weights, "size": size}
         _say_loss(num_classes)
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -512,6 +513,7 @@ def loader(
     copies: int = 1,
     return_mix: bool = False,
     class_weights: ClassWeights | None = None,
+    size: Sequence[int] | None = None,
     partners: str = "batch",
     shuffle: bool | None = None,
     sampler: Iterable[Any] | None = None,
@@ -537,6 +539,7 @@ def loader(
         copies: as there.
         return_mix: as there: the mix of each batch, of rows of the dataset.
         class_weights: as there.
+        size: as there.
         partners: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
             that as many are read as the recipe has sources; the batches are then those of `ma.batches`.
         shuffle: whether each epoch has a random order; None: yes, unless a sampler gives it.
@@ -602,7 +605,7 @@ def loader(
     mixing = Options(
         num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
     )
-    mixing["class_weights"] = class_weights
+    mixing |= {"class_weights": class_weights, "size": size}
     _say_loss(num_classes)
     fetched = _Fetched(recipe, dataset, collate_fn, mixing)
     return Loader(fetched, batch_size=None, sampler=steps, collate_fn=_as_it_is, **options)
@@ -686,7 +689,7 @@ class MixingCollate:
         collate_fn: makes a batch of samples, before they are mixed.
         smoothing: label smoothing of the mixed labels, 0 to below 1, as `ma.losses.smooth`; towards 1/2 for labels that
             are binary or mixed by a rule whose rows do not sum to 1.
-        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, as for `ma.mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
 
     `enabled` is public: set it to False between epochs, and samples pass unmixed from the next one on, once each, with
     labels of the same form, smoothed all the same. It lies in shared memory, so workers that have started see it,

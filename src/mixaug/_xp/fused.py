@@ -86,10 +86,13 @@ def boxes(ratio: Any, bits: Any, size: Any, clipped: bool) -> Any:
     return box
 
 
-def lams(background: Any, box: Any, who: Any, hole: Any, pixels: int, sources: int, n: int) -> Any:
-    """regions.Paste.lam: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the sources `who`."""
-    lam = np.zeros((sources, n), np.float32)
-    _lams(background, box, who, hole, pixels, lam)
+def lams(background: Any, box: Any, who: Any, seen: Any, sources: int) -> Any:
+    """regions.Paste.lam: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the sources `who`.
+
+    `seen` is float32 (n,), how many pixels no hole covers.
+    """
+    lam = np.zeros((sources, len(seen)), np.float32)
+    _lams(background, box, who, seen, lam)
     return lam
 
 
@@ -187,16 +190,13 @@ def _boxes(ratio: Any, bits: Any, size: Any, clipped: bool, box: Any) -> None:
 
 
 @compiled
-def _lams(background: Any, box: Any, who: Any, hole: Any, pixels: int, lam: Any) -> None:
+def _lams(background: Any, box: Any, who: Any, seen: Any, lam: Any) -> None:
     sources, n = lam.shape
     for i in range(n):
-        total = np.float32(pixels)
-        if hole.shape[0]:
-            total = max(total - np.float32(_area(hole, i)), _ONE)
         taken = np.float32(0)
         for b in range(box.shape[0]):
             area = np.float32(_area(box[b], i))
-            part = area / max(area, total)
+            part = area / max(area, seen[i])
             if box.shape[0] > 1:
                 part = np.floor(part * _STEPS) * (_ONE / _STEPS)
             taken = part if b == 0 else taken + part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from .. import _xp, engines
 from .._xp import Array, Dim, Library
 from ..keys import ONE
 from ..layout import Layout, block_size, check_axes
-from ..regions import Dense, Paste, Region, Size, inside, to
+from ..regions import Dense, Paste, Region, Size, covered, inside, is_of_channels, to
 from ..scale import home, same, scaled
 from ..units import DTYPES, INTEGERS, Units, are_plain, check_integers, checked, plain, unchanged
 from . import rows
@@ -33,14 +34,18 @@ def mix(
 ) -> Array:
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
     given, form = source if x is None else x, layout.form
+    if is_of_channels(region.fill, len(drawn_for)):
+        _check_fill(region.fill, layout, given)
     units = units or unchanged(xp.dtype(given))
     if form.is_plain:
-        check = partial(_check, xp, x, source, index, drawn_for, layout, units, out)
+        check = partial(check_given, xp, x, source, index, drawn_for, layout, units, out)
         return _mixed(xp, x, source, index, region, drawn_for, form.size(xp, given), form.place, units, out, check)
-    _check(xp, x, source, index, drawn_for, layout, units, out)
+    check_given(xp, x, source, index, drawn_for, layout, units, out)
     x, source = (one if one is None else form.view(xp, one) for one in (x, source))
     viewed = source if x is None else x
     region, drawn_for = form.region(xp, region, drawn_for or (1,), viewed)
+    if is_of_channels(region.fill, len(drawn_for)):
+        region = replace(region, fill=form.per_element(region.fill, xp.shape(given)))
     mixed = _mixed(xp, x, source, index, region, drawn_for, form.size(xp, viewed), form.place, units, None, _nothing)
     mixed = form.restore(xp, mixed, given)
     return mixed if out is None else xp.write(mixed, out)
@@ -157,8 +162,8 @@ def _paste(
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(per_channel(inside(xp, box, spatial), place), pasted, out)
-    if here.hole is not None:
-        out = xp.where(per_channel(~inside(xp, here.hole, spatial), place), out, fill)
+    if holes := here.holes:
+        out = xp.where(per_channel(~covered(xp, holes, spatial), place), out, fill)
     return out
 
 
@@ -191,32 +196,39 @@ def look(xp: Library, x: Array, box: Array, source_box: Array, drawn_for: Size, 
         length = xp.shape(x)[at_axis]
         resized = not same((length,), (of,))
         at = home(xp, length, of) if resized else xp.cast(xp.arange(length), "int64")
-        shown = _shown(xp, at, box[:, axis], source_box[:, axis], of)
+        shown = shown_pixels(xp, at, box[:, axis], source_box[:, axis], of)
         if resized:
             centre = home(xp, of, length)
             off = xp.cast(xp.arange(length), "int64") - xp.take(centre, at)
-            shown = _within(xp, xp.take(centre, shown) + off[None, :], length)
+            shown = within(xp, xp.take(centre, shown) + off[None, :], length)
         x = xp.take_each(x, shown, at_axis)
     return x
 
 
-def _shown(xp: Library, at: Array, box: Array, source_box: Array, length: Dim) -> Array:
+def shown_pixels(xp: Library, at: Array, box: Array, source_box: Array, length: Dim) -> Array:
     """int64 (n, m): the pixels shown at these places (m,) of an axis, by boxes and source boxes int32 (n, 2)."""
     to, of = xp.cast(box, "int64"), xp.cast(source_box, "int64")
     whole, part = (xp.maximum(ends[:, 1:] - ends[:, :1], 1) for ends in (of, to))
     off = at[None, :] - to[:, :1]
     guess = xp.cast((xp.cast(off, "float32") + 0.5) * (xp.cast(whole, "float32") / xp.cast(part, "float32")), "int64")
-    return _within(xp, of[:, :1] + guess + ((2 * off + 1) * whole - guess * (2 * part)) // (2 * part), length)
+    return within(xp, of[:, :1] + guess + ((2 * off + 1) * whole - guess * (2 * part)) // (2 * part), length)
 
 
-def _within(xp: Library, index: Array, length: Dim) -> Array:
+def within(xp: Library, index: Array, length: Dim) -> Array:
+    """Pixels of an axis of that length: the nearest of those that are beyond its ends."""
     last = xp.cast(xp.constant(length - 1), "int64")
     return xp.minimum(xp.maximum(index, 0), last)
 
 
 def _filling(xp: Library, fill: Array, x: Array, place: str | None, precise: str | None) -> Array:
     """What is where nothing is seen, as a pixel of these images."""
-    value = per_channel(fill, place) if len(fill.shape) > 1 else rows.over(fill, x)
+    axes = len(x.shape) - (1 if place is None else 2)
+    if is_of_channels(fill, axes):
+        value = {"last": fill, "first": xp.transpose(fill, (0, 1 + axes, *range(1, 1 + axes))), None: fill[..., 0]}[
+            place
+        ]
+    else:
+        value = per_channel(fill, place) if len(fill.shape) > 1 else rows.over(fill, x)
     dtype = xp.dtype(x)
     if "float" not in dtype:
         value = xp.minimum(xp.maximum(xp.rint(value), float(np.iinfo(dtype).min)), float(np.iinfo(dtype).max))
@@ -265,7 +277,7 @@ def per_channel(weight: Array, place: str | None) -> Array:
     return {"last": weight[..., None], "first": weight[:, None], None: weight}[place]
 
 
-def _check(
+def check_given(
     xp: Library,
     x: Array | None,
     source: Array | None,
@@ -275,6 +287,7 @@ def _check(
     units: Units,
     out: Array | None,
 ) -> None:
+    """Raise for images, or memory, that do not fit the mix."""
     arrays = [array for array in (x, source) if array is not None]
     _check_dtype(xp.dtype(arrays[0]), units)
     for array in arrays:
@@ -290,6 +303,17 @@ def _check_dtype(dtype: str, units: Units) -> None:
     check_integers(dtype, units.dtype, units.scale is not None, "images", "{}")
     if dtype not in (*DTYPES, *INTEGERS):
         raise TypeError(f"images: expected {', '.join(DTYPES)}, got {dtype}; convert them first")
+
+
+def _check_fill(fill: Array, layout: Layout, x: Array) -> None:
+    """Refuse images of another number of channels than a fill has numbers."""
+    wanted, channels = fill.shape[-1], layout.channels(x)
+    if channels != wanted:
+        raise ValueError(
+            f"images: expected {wanted} channels, as many as the recipe's fill or noise has numbers, got "
+            f"{channels or 'an unknown number'} in the layout {layout.axes!r}; give fill and noise one number each, "
+            f"which serves any channels, or one for each channel"
+        )
 
 
 def check_size(xp: Library, x: Array, drawn_for: Size, layout: Layout, what: str = "images") -> None:

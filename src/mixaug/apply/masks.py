@@ -11,7 +11,7 @@ from .. import engines
 from .._xp import Array, Library
 from ..hints import short
 from ..layout import Layout, check_axes
-from ..regions import Dense, Paste, Region, Size, inside
+from ..regions import Dense, Paste, Region, Size, covered, inside
 from ..scale import same, scaled
 from ..units import FLOATS, Units
 from . import images, labels, rows
@@ -79,8 +79,8 @@ def _paste(
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(images.per_channel(inside(xp, box, spatial), place), pasted, out)
-    if here.hole is not None:
-        out = xp.where(images.per_channel(inside(xp, here.hole, spatial), place), own, out)
+    if holes := here.holes:
+        out = xp.where(images.per_channel(covered(xp, holes, spatial), place), own, out)
     return out
 
 
@@ -245,6 +245,22 @@ def _check(
     _check_place(xp, m, source, index, drawn_for, layout)
     if num_classes is not None:
         labels.check_ids(xp, m, labels.check_count(num_classes), ignore_index, "masks")
+
+
+def check_given(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    drawn_for: Size,
+    layout: Layout,
+    ids: tuple[int | None, int | None] | None,
+) -> None:
+    """Raise for masks of ids (num_classes, ignore_index), or else of shares, that do not fit the mix."""
+    if ids is None:
+        _check_place(xp, m, source, index, drawn_for, layout)
+    else:
+        _check(xp, m, source, index, drawn_for, layout, *ids)
 
 
 def _check_place(xp: Library, m: Array, source: Array | None, index: Array, drawn_for: Size, layout: Layout) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from .._xp import Array, Library
 from ..hints import short
 from ..keys import ONE
-from ..regions import Region, Size
+from ..regions import Region, Size, Sizes
 from . import rows
 from .labels import FLOATS
 from .sight import SEEN, SLACK, Edges, View, number, sides_of, views_of, weights_of, where
@@ -123,7 +123,7 @@ def boxes(
     beside: ObjectData,
     index: Array,
     region: Region,
-    size: Size,
+    sizes: Sizes,
     format: str,  # noqa: A002 - that is what it is called everywhere
     normalized: bool,
     keep: ObjectLimits,
@@ -132,22 +132,23 @@ def boxes(
     _check_format(format)
     _check_keep(keep, "boxes")
     if _is_ragged(x):
-        return _boxes_of_lists(xp, x, beside, index, region, size, format, normalized, keep)
-    _check_boxes(xp, x, size)
-    _check_beside(xp, "boxes", x, beside, index, size)
+        return _boxes_of_lists(xp, x, beside, index, region, sizes, format, normalized, keep)
+    _check_boxes(xp, x, sizes.source)
+    _check_beside(xp, "boxes", x, beside, index, sizes.source)
     real = _real(xp, x)
-    lengths = [number(xp, length, real) for length in size]
-    form = (format, [length if normalized else None for length in lengths])
-    views = views_of(xp, index, region, size, real)
+    lengths = [number(xp, length, real) for length in sizes.source]
+    made = [number(xp, length, real) for length in sizes.output]
+    forms = [(format, [length if normalized else None for length in one]) for one in (lengths, made)]
+    views = views_of(xp, index, region, sizes, real)
     there = [None] * len(views) if beside.valid is None else rows.gather(xp, beside.valid, beside.valid_source, index)
     sources = rows.gather(xp, x, beside.source, index)
     found = [
-        _box(xp, xp.cast(one, real), valid, view, lengths, form, keep.min_visibility)
+        _box(xp, xp.cast(one, real), valid, view, lengths, forms, keep.min_visibility)
         for one, valid, view in zip(sources, there, views, strict=True)
     ]
     mixed, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
     mixed = xp.cast(mixed, x.dtype if xp.dtype(x) in FLOATS else real)
-    slots = {"": mixed, **_gathered(xp, beside, index, region, size, views, normalized)}
+    slots = {"": mixed, **_gathered(xp, beside, index, region, sizes, views, normalized)}
     (out, *held), weight = _kept(xp, slots, weight, keep.most, {"": -1})
     return BoxesResult(out, _like(beside.labels, held), weight)
 
@@ -158,17 +159,17 @@ def _box(
     valid: Array | None,
     view: View,
     lengths: list[Array],
-    form: tuple[str, list[Array | None]],
+    forms: list[tuple[str, list[Array | None]]],
     min_visibility: float,
 ) -> tuple[Array, Array]:
     """Of one source's boxes (n, m, 2 * d) what is to be seen, and its weight (n, m); 0 for those that go."""
-    first, last, is_box = _clipped(xp, *_edges(x, *form), lengths, valid)
+    first, last, is_box = _clipped(xp, *_edges(x, *forms[0]), lengths, valid)
     first, last = view.through(first), view.through(last)
     area = reduce(mul, sides_of(first, last))
     first, last = view.within(first), view.within(last)
-    weight = view.seen.integral(first, last) / xp.where(is_box, area, xp.full((), 1.0, xp.dtype(area)))
+    weight = view.seen.integral(first, last) / xp.where(is_box & (area > 0), area, xp.full((), 1.0, xp.dtype(area)))
     first, last = view.seen.bounds(first, last)
-    return _written(xp, first, last, *form), _heavy(xp, weight, is_box, view.seen.peak(), min_visibility)
+    return _written(xp, first, last, *forms[1]), _heavy(xp, weight, is_box, view.seen.peak(), min_visibility)
 
 
 def _clipped(
@@ -228,37 +229,37 @@ def _in_parts(numbers: Edges, parts_of: list[Array | None]) -> Edges:
 
 
 def keypoints(
-    xp: Library, x: Array, source: Array | None, index: Array, region: Region, size: Size, normalized: bool
+    xp: Library, x: Array, source: Array | None, index: Array, region: Region, sizes: Sizes, normalized: bool
 ) -> KeypointsResult:
     """Where each point of each source has come to, and the weight that its source has there."""
-    _check_points(xp, x, size)
+    _check_points(xp, x, sizes.source)
     rows.check(xp, x, source, index, "keypoints")
-    return _points(xp, x, source, index, size, normalized, views_of(xp, index, region, size, _real(xp, x)))
+    return _points(xp, x, source, index, sizes, normalized, views_of(xp, index, region, sizes, _real(xp, x)))
 
 
 def _points(
-    xp: Library, x: Array, source: Array | None, index: Array, size: Size, normalized: bool, views: list[View]
+    xp: Library, x: Array, source: Array | None, index: Array, sizes: Sizes, normalized: bool, views: list[View]
 ) -> KeypointsResult:
     sources = rows.gather(xp, x, source, index)
-    found = [_point(xp, one, view, size, normalized) for one, view in zip(sources, views, strict=True)]
+    found = [_point(xp, one, view, sizes, normalized) for one, view in zip(sources, views, strict=True)]
     points, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
     return KeypointsResult(xp.cast(points, x.dtype if xp.dtype(x) in FLOATS else xp.dtype(points)), weight)
 
 
-def _point(xp: Library, x: Array, view: View, size: Size, normalized: bool) -> tuple[Array, Array]:
+def _point(xp: Library, x: Array, view: View, sizes: Sizes, normalized: bool) -> tuple[Array, Array]:
     """One source's points and their weights. What is no point stays where it is: a window moves no padding."""
-    axes, shape, real = len(size), xp.shape(x), _real(xp, x)
+    axes, shape, real = len(sizes.output), xp.shape(x), _real(xp, x)
     x = xp.cast(xp.reshape(x, (shape[0], prod(shape[1:-1]), shape[-1])), real)
-    lengths = [number(xp, length, real) for length in size]
-    parts_of = [length if normalized else None for length in lengths]
+    lengths, made = ([number(xp, length, real) for length in size] for size in (sizes.source, sizes.output))
+    parts_of, parts_made = ([length if normalized else None for length in one] for one in (lengths, made))
     order = _order("xyxy", axes)
     here = _in_pixels([x[..., a] for a in order], parts_of)
     is_point = reduce(and_, [(v >= 0) & (v < length) for v, length in zip(here, lengths, strict=True)])
     if shape[-1] > axes:
         is_point = is_point & (x[..., axes] > 0)
     place = view.through(here)
-    weight = where(xp, is_point, view.at(xp, place, size))
-    moved = [xp.where(is_point, _in_parts(place, parts_of)[a], x[..., order[a]]) for a in order]
+    weight = where(xp, is_point, view.at(xp, place, sizes.output))
+    moved = [xp.where(is_point, _in_parts(place, parts_made)[a], x[..., order[a]]) for a in order]
     if shape[-1] > axes:
         moved.append(where(xp, weight > 0, x[..., axes]))
     return xp.reshape(xp.stack(moved, axis=-1), shape), xp.reshape(xp.cast(weight, "float32"), shape[:-1])
@@ -268,38 +269,38 @@ def _point(xp: Library, x: Array, view: View, size: Size, normalized: bool) -> t
 
 
 def instances(
-    xp: Library, x: Array, beside: ObjectData, index: Array, region: Region, size: Size, keep: ObjectLimits
+    xp: Library, x: Array, beside: ObjectData, index: Array, region: Region, sizes: Sizes, keep: ObjectLimits
 ) -> InstancesResult:
     """Where each mask of each source is to be seen, and how much of it that is."""
     _check_keep(keep, "instances")
-    _check_masks(xp, x, size)
-    _check_beside(xp, "instances", x, beside, index, size)
-    views = views_of(xp, index, region, size, "float32")
-    weights = weights_of(xp, index, region, size)
+    _check_masks(xp, x, sizes.source)
+    _check_beside(xp, "instances", x, beside, index, sizes.source)
+    views = views_of(xp, index, region, sizes, "float32")
+    weights = weights_of(xp, index, region, sizes)
     sources = rows.gather(xp, x, beside.source, index)
     there = [None] * len(views) if beside.valid is None else rows.gather(xp, beside.valid, beside.valid_source, index)
     found = [
-        _instance(xp, one, valid, weight, view, size, keep.min_visibility)
+        _instance(xp, one, valid, weight, view, keep.min_visibility)
         for one, valid, weight, view in zip(sources, there, weights, views, strict=True)
     ]
     masks, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
-    slots = {"": masks, **_gathered(xp, beside, index, region, size, views, False)}
+    slots = {"": masks, **_gathered(xp, beside, index, region, sizes, views, False)}
     (out, *held), weight = _kept(xp, slots, weight, keep.most, {})
     return InstancesResult(out, _like(beside.labels, held), weight)
 
 
 def _instance(
-    xp: Library, x: Array, valid: Array | None, weight: Array, view: View, size: Size, min_visibility: float
+    xp: Library, x: Array, valid: Array | None, weight: Array, view: View, min_visibility: float
 ) -> tuple[Array, Array]:
     """Of one source's masks (n, m, *size) what is to be seen, and its weight: that of the pixels that are shown."""
-    axes = tuple(range(2, 2 + len(size)))
-    shown = view.shown(x, size)
+    axes = tuple(range(2, len(x.shape)))
+    shown = view.shown(x)
     seen = shown & (weight > 0)[:, None]
     heavy = xp.total(where(xp, seen, weight[:, None]), axes)
-    mean = heavy / xp.maximum(xp.total(shown, axes), 1.0) * view.part_shown(x, size)
+    mean = heavy / xp.maximum(xp.total(shown, axes), 1.0) * view.part_shown(x)
     there = xp.total(x, axes) > 0
     there = there if valid is None else there & xp.cast(valid, "bool")
-    peak = xp.highest(xp.reshape(weight, (xp.shape(x)[0], prod(size))))
+    peak = xp.highest(xp.reshape(weight, (xp.shape(weight)[0], prod(xp.shape(weight)[1:]))))
     return seen, _heavy(xp, mean, there, peak, min_visibility)
 
 
@@ -307,7 +308,7 @@ def _instance(
 
 
 def _gathered(
-    xp: Library, beside: ObjectData, index: Array, region: Region, size: Size, views: list[View], normalized: bool
+    xp: Library, beside: ObjectData, index: Array, region: Region, sizes: Sizes, views: list[View], normalized: bool
 ) -> dict[str, Array]:
     """The labels of all sources, slot by slot; masks and keypoints among them as they are to be seen."""
     by_name = isinstance(beside.labels, Mapping)
@@ -316,13 +317,13 @@ def _gathered(
     for name, x in _by_name(beside.labels).items():
         source = of_source.get(name)
         if by_name and name == "keypoints":
-            out[name] = _points(xp, x, source, index, size, normalized, views).points
+            out[name] = _points(xp, x, source, index, sizes, normalized, views).points
             continue
         sources = rows.gather(xp, x, source, index)
         if by_name and name == "masks":
-            weights = weights_of(xp, index, region, size)
+            weights = weights_of(xp, index, region, sizes)
             sources = [
-                view.shown(one, size) & (weight > 0)[:, None]
+                view.shown(one) & (weight > 0)[:, None]
                 for one, view, weight in zip(sources, views, weights, strict=True)
             ]
         out[name] = _slots(xp, sources)
@@ -398,7 +399,7 @@ def _boxes_of_lists(
     beside: ObjectData,
     index: Array,
     region: Region,
-    size: Size,
+    sizes: Sizes,
     format: str,  # noqa: A002
     normalized: bool,
     keep: ObjectLimits,
@@ -409,7 +410,7 @@ def _boxes_of_lists(
         return BoxesResult([], _like(beside.labels, [[] for _ in _by_name(beside.labels)]), [])
     most = max(one.shape[0] for one in [*x, *(beside.source or [])])
     padded = ObjectData(*(_padded(xp, given, most) for given in beside))
-    out = boxes(xp, _padded(xp, x, most), padded, index, region, size, format, normalized, keep)
+    out = boxes(xp, _padded(xp, x, most), padded, index, region, sizes, format, normalized, keep)
     slots = [xp.constant(np.flatnonzero(valid)) for valid in xp.concrete(out.valid)]
 
     def each(x: Array) -> list[Array]:

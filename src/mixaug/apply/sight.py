@@ -11,8 +11,10 @@ from typing import NamedTuple, TypeAlias
 
 from .._xp import Array, Dim, Library
 from ..keys import ONE
-from ..regions import Paste, Region, Size, inside
-from . import images, rows
+from ..regions import Paste, Region, Size, Sizes, inside
+from ..scale import same
+from . import rows
+from .windows import shown as see_through
 
 SEEN = 0.5 / ONE  #: what weighs less is not to be seen: it is none of the 1/65536 that images of uint8 are blended by
 SLACK = 1e-6  #: how far two libraries may be apart: thresholds are met within it
@@ -42,23 +44,24 @@ class View(NamedTuple):
         seen = reduce(and_, within) if self.window is None else reduce(and_, within) & self.window.holds(pixels)
         return where(xp, seen, self.seen.at([xp.where(seen, pixel, zero) for pixel in pixels]))
 
-    def shown(self, masks: Array, size: Size) -> Array:
+    def shown(self, masks: Array) -> Array:
         """What is shown of masks (n, m, *size), where it is in the output."""
-        return masks if self.window is None else self.window.shown(masks, size)
+        return masks if self.window is None else self.window.shown(masks)
 
-    def part_shown(self, masks: Array, size: Size) -> Array | float:
+    def part_shown(self, masks: Array) -> Array | float:
         """float32 (n, m): how much of each mask is in the part that is shown."""
-        return 1.0 if self.window is None else self.window.part_shown(masks, size)
+        return 1.0 if self.window is None else self.window.part_shown(masks)
 
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A box that shows a source box, int32 (n, d, 2), in the rows, bool (n, 1), where the two differ."""
+    """A box that shows a source box, int32 (n, d, 2), in the rows, bool (n, 1), where the two or the sizes differ."""
 
     xp: Library
     box: Array
     source_box: Array
     there: Array
+    sizes: Sizes
 
     def through(self, place: Edges) -> Edges:
         """box[0] + (place - source_box[0]) * side(box) / side(source_box) along each axis."""
@@ -84,15 +87,18 @@ class _Window:
         ends = [self._ends(self.box, axis, v) for axis, v in enumerate(pixels)]
         return ~self.there | reduce(and_, [(v >= a) & (v < b) for v, (a, b) in zip(pixels, ends, strict=True)])
 
-    def shown(self, masks: Array, size: Size) -> Array:
+    def shown(self, masks: Array) -> Array:
         """Masks (n, m, *size) as they are in the box."""
-        view = images.look(self.xp, masks, self.box, self.source_box, size, "first") & self._inside(self.box, size)
-        return self.xp.where(rows.over(self.there[:, 0], masks), view, masks)
+        axes = [2 + axis for axis in range(len(self.sizes.output))]
+        view = see_through(self.xp, masks, (self.box, self.source_box), self.sizes, axes)
+        view = view & self._inside(self.box, self.sizes.output)
+        return self.xp.where(rows.over(self.there[:, 0], masks), view, masks) if same(*self.sizes) else view
 
-    def part_shown(self, masks: Array, size: Size) -> Array:
+    def part_shown(self, masks: Array) -> Array:
         """float32 (n, m): how many of the pixels of each mask are in the source box."""
-        xp, axes = self.xp, tuple(range(2, 2 + len(size)))
-        part = xp.total(masks & self._inside(self.source_box, size), axes) / xp.maximum(xp.total(masks, axes), 1.0)
+        xp, axes = self.xp, tuple(range(2, 2 + len(self.sizes.source)))
+        inner = masks & self._inside(self.source_box, self.sizes.source)
+        part = xp.total(inner, axes) / xp.maximum(xp.total(masks, axes), 1.0)
         return self._if(part, xp.full((), 1.0, "float32"))
 
     def _inside(self, box: Array, size: Size) -> Array:
@@ -106,21 +112,28 @@ class _Window:
         return self.xp.where(self.there, through, plain)
 
 
-def views_of(xp: Library, index: Array, region: Region, size: Size, real: str) -> list[View]:
+def views_of(xp: Library, index: Array, region: Region, sizes: Sizes, real: str) -> list[View]:
     """How each source is seen."""
-    windows = _windows(xp, region)
-    if isinstance(region, Paste):
+    size, windows = sizes.output, _windows(xp, region, sizes)
+    if isinstance(region, Paste) and len(region.holes) < 2:  # several may overlap
         seen: Sequence[_Pasted | _Weighed] = _pasted(xp, index, region, windows, size, real)
     else:
-        seen = [_Weighed(xp, xp.cast(weight, real)) for weight in weights_of(xp, index, region, size)]
+        seen = [_Weighed(xp, xp.cast(weight, real)) for weight in weights_of(xp, index, region, sizes)]
     return [View(one, window) for one, window in zip(seen, windows, strict=True)]
 
 
-def _windows(xp: Library, region: Region) -> list[_Window | None]:
+def _windows(xp: Library, region: Region, sizes: Sizes) -> list[_Window | None]:
+    if not same(*sizes):  # all are windows, empty ones where a source has no box
+        first: Array = region.box[0]
+        empty = first * 0
+        always = xp.cast(empty[:, 0, :1] + 1, "bool")
+        pairs = zip(region.box, region.source_box, strict=True)
+        views = [(empty, empty) if box is None else (box, source_box) for box, source_box in pairs]
+        return [_Window(xp, box, source_box, always, sizes) for box, source_box in views]
     return [
         None
         if box is None or source_box is None
-        else _Window(xp, box, source_box, _is_window(box, source_box)[:, None])
+        else _Window(xp, box, source_box, _is_window(box, source_box)[:, None], sizes)
         for box, source_box in zip(region.box, region.source_box, strict=True)
     ]
 
@@ -143,9 +156,9 @@ def _shows(xp: Library, index: Array, windows: list[_Window | None]) -> Array:
     return xp.stack(shows)
 
 
-def weights_of(xp: Library, index: Array, region: Region, size: Size) -> list[Array]:
+def weights_of(xp: Library, index: Array, region: Region, sizes: Sizes) -> list[Array]:
     """float32 (n, *size) a source: its weight at each pixel; what shows through a window is seen there alone."""
-    windows = _windows(xp, region)
+    size, windows = sizes.output, _windows(xp, region, sizes)
     dense = region.pixel_weights(xp, xp.shape(index)[1], size)
     weights = []
     for j, window in enumerate(windows):
@@ -235,7 +248,7 @@ class _Pasted:
 
     Args:
         free: (n, 1), its weight where no box is, or None where it has none.
-        boxes: (n, 1, h, d, 2), all boxes and the hole. They are disjoint.
+        boxes: (n, 1, h, d, 2), all boxes and the one hole. They are disjoint.
         own: bool (n, 1, h), which of them show this source.
     """
 
@@ -308,8 +321,8 @@ def _pasted(
     shows, rows_ = _shows(xp, index, windows), xp.shape(index)[1]
     always, never = (xp.full((rows_,), value, "bool") for value in (True, False))
     held = [j for j, box in enumerate(region.box) if box is not None]
-    hiding = [region.box[j] for j in held] + ([] if region.hole is None else [region.hole])
-    nobody = [never] * (1 if region.hole is not None or not hiding else 0)
+    hiding = [*(region.box[j] for j in held), *region.holes]
+    nobody = [never] * (1 if region.holes or not hiding else 0)
     boxes = xp.stack(hiding or [xp.full((rows_, len(size), 2), 0, "int32")], axis=1)
     free = _free(xp, shows, region, windows, real)
     out = []

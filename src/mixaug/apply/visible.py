@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from .._xp import Array, Library
 from ..layout import of_masks
-from ..regions import Region, Size
-from ..scale import scaled
-from . import images, masks, rows
+from ..regions import Region, Sizes
+from ..scale import same, scaled
+from . import images, masks, rows, windows
 
 
 class Visible(NamedTuple):
@@ -32,7 +32,7 @@ def visible(
     index: Array,
     lam: Array,
     region: Region,
-    drawn_for: Size,
+    sizes: Sizes,
     layout: str | None = None,
     spatial: str | None = None,
 ) -> Visible:
@@ -42,22 +42,25 @@ def visible(
             f"foreground: expected bools, got {xp.dtype(foreground)}; compare ids with the background's, as in m != 0"
         )
     rows.check(xp, foreground, source, index, "foreground")
+    drawn_for = sizes.output
     axes = of_masks(foreground, layout, spatial, len(drawn_for), what="foreground")
-    images.check_size(xp, foreground, drawn_for, axes, "foreground")
+    images.check_size(xp, foreground, sizes.source, axes, "foreground")
     foreground, source = (x if x is None else masks.without_channel(x, axes) for x in (foreground, source))
-    form = axes._replace(axes=axes.axes.replace("c", "")).whole
-    foreground, source = (x if x is None else form.view(xp, x) for x in (foreground, source))
-    region, drawn_for = form.region(xp, region, drawn_for, foreground)
-    pixels = tuple(range(1, len(foreground.shape)))
-    here = scaled(xp, region, drawn_for, xp.shape(foreground)[1:])
+    axes = axes._replace(axes=axes.axes.replace("c", ""))
     sources = rows.gather(xp, foreground, source, index)
+    whole = xp.stack([xp.total(x, tuple(range(1, len(x.shape)))) for x in sources])
+    if not same(*sizes):
+        sources, _, region = windows.apart(xp, foreground, source, index, region, sizes, axes)
+    sources = [axes.whole.view(xp, x) for x in sources]
+    region, drawn_for = axes.whole.region(xp, region, drawn_for, sources[0])
+    pixels = tuple(range(1, len(sources[0].shape)))
+    here = scaled(xp, region, drawn_for, xp.shape(sources[0])[1:])
     shown = images.shown(xp, sources, region, here, drawn_for, None)
-    weights = masks.weights_of(xp, here, foreground)
+    weights = masks.weights_of(xp, here, sources[0])
     seen = [xp.total(weight * xp.cast(x, "float32"), pixels) for weight, x in zip(weights, shown, strict=True)]
     areas = rows.merge(xp, index, xp.stack(seen))
     total = xp.reshape(xp.total(areas, (0,)), (1, -1))
     nothing = total <= 0
-    whole = xp.stack([xp.total(x, pixels) for x in sources])
     return Visible(
         xp.where(nothing, lam, areas / xp.maximum(total, xp.maximum(areas, 1e-30))),
         (lam > 0) & (whole > 0) & (areas <= 0),

@@ -13,7 +13,7 @@ from math import prod
 
 from .. import _xp
 from .._xp import Array, Library
-from ..regions import Region, to
+from ..regions import Region, Size, to
 from ..units import Units
 from . import cpu, gpu
 
@@ -36,6 +36,22 @@ def images(
         return cpu.images(xp, x, source, index, region, place, units, out)
     check()
     return gpu.mixed(x, source, _xp.to(xp, index), to(xp, region), place, units, out)
+
+
+def windows(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    size: Size,
+    place: str | None,
+    units: Units,
+    out: Array | None,
+) -> Array | None:
+    """Images mixed to outputs of another size; None where no engine takes them. They have been checked."""
+    known = not _is_on_gpu(xp) and all(isinstance(length, int) for length in size)
+    return cpu.images(xp, x, source, index, region, place, units, out, size) if known else None
 
 
 def labels(

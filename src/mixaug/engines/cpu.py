@@ -7,7 +7,7 @@ are handled, and how, depends only on dtypes, shapes and strides; `_plan` caches
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import lcm, prod
 from typing import Any, NamedTuple, TypeAlias
@@ -17,7 +17,7 @@ import numpy as np
 from .. import _xp
 from .._xp import Array, Library
 from ..keys import ONE
-from ..regions import Region, stacked
+from ..regions import Region, Size, stacked
 from ..units import Units
 from .forms import Calls, Frame, Numbers, Pixels, RegionArrays, Sources, State
 from .memory import memory
@@ -64,6 +64,7 @@ class _Plan(NamedTuple):
     spans: int  #: the largest number of spans of a tile
     boxes: tuple[str, ...]  #: the names of the boxes; in a Dense, one for each source if any has a source box
     source_boxes: tuple[str, ...]  #: the names of their source boxes; empty if there are none
+    coloured: bool  #: whether each channel has a fill of its own
     who: Host  #: int64, the source of each box; -1 for a hole
     moved_boxes: Host  #: bool, whether the box has a source box
 
@@ -77,11 +78,12 @@ def images(
     place: str | None,
     units: Units,
     out: Array | None,
+    size: Size | None = None,
 ) -> Array | None:
     """The mixed images; None where they are traced, need a gradient, are wrong, or of a form that no kernel takes.
 
     x None: the base samples are the rows index[0] of the source. The region is of the images' size, its source boxes
-    too.
+    too; or its boxes are of another `size`, that of the outputs, and all sources are seen through them.
     """
     given: Array = source if x is None else x
     rows, into = xp.as_numpy(given), None if out is None else xp.as_numpy(out)
@@ -89,6 +91,7 @@ def images(
     if rows is None or others is None or (out is not None and into is None) or _xp.is_compiling():
         return None
     held = _on_host({"index": index} | region.arrays())
+    held = held and _apart(held)
     plan = held and _plan(
         region.sources,
         place,
@@ -98,6 +101,7 @@ def images(
         units.dtype,
         units.scale is None,
         x is None,
+        size,
         tuple([(name, array.dtype.char, array.shape) for name, array in held.items()]),
     )
     converted = plan and _converted(units, plan.frame, plan.spread, plan.computed)
@@ -139,7 +143,8 @@ def _run(
         buffer=_scratch(2 * frame.tile * frame.size_out) if plan.streamed else _NO_SCRATCH,
         pending=np.zeros(3, np.int64),
     )
-    sources = Sources(held["index"], *how, source.size // (frame.row * frame.size_in), _scratch((2, n), np.int64))
+    rows = source.size // (frame.source_row * frame.size_in)
+    sources = Sources(held["index"], *how, rows, _scratch((2, n), np.int64))
     numbers = Numbers(
         *converted,
         work=_scratch(frame.tile, plan.computed).view(np.uint8) if summed else _NO_SCRATCH,
@@ -252,6 +257,19 @@ def _on_host(arrays: Mapping[str, Array]) -> dict[str, Host] | None:
     return held
 
 
+def _apart(held: dict[str, Host]) -> dict[str, Host]:
+    """The same arrays, each of several holes by itself."""
+    hole = held.get("hole")
+    if hole is None or hole.ndim != 4:
+        return held
+    apart = {f"hole_{h}": hole[:, h] for h in range(hole.shape[1])}
+    return {name: array for name, array in held.items() if name != "hole"} | apart
+
+
+def _holes(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith("hole")]
+
+
 def _read_only(x: Host) -> Host:
     """A view that the kernels know as one that they must not write to."""
     view = x[:]
@@ -276,6 +294,7 @@ def _plan(
     wanted: str,
     plain: bool,
     gathered: bool,
+    resized: Size | None,
     arrays: tuple[tuple[str, str, Shape], ...],
 ) -> _Plan | None:
     """The plan for images of these forms, a source and an `out` if there are some; None where they do not fit.
@@ -289,16 +308,20 @@ def _plan(
         wanted: the dtype of the outputs.
         plain: whether they stay in their units.
         gathered: whether the base samples are rows of the source.
+        resized: the size of the outputs, where it is another than that of the images.
         arrays: name, dtype and shape of those that the region holds, and of the sources.
     """
     held = {name: (np.dtype(char), shape) for name, char, shape in arrays}
-    n, size = held["index"][1][-1], _spatial(own.shape, place)
-    made = (n, *own.shape[1:])
+    n, given_size = held["index"][1][-1], _spatial(own.shape, place)
+    size = given_size if resized is None else resized
+    made = (n, *_around(own.shape, place, size))
     if (
-        not _fits(held, sources, n, size)
+        not _fits(held, sources, n, size, {"first": own.shape[1], "last": own.shape[-1], None: 1}[place])
         or not (1 <= len(size) <= 3 and 0 not in made)
         or not (gathered or own.shape[0] == n)
-        or not all(_lies_like(form, own, place) for form in (own, source or own, out or own))
+        or not all(_lies_like(form, own, place) for form in (own, source or own))
+        or not (out is None or _lies_like(out._replace(shape=own.shape), own, place))
+        or not (resized is None or _is_windows(held, len(given_size), size))
         or not (source is None or source[:2] == own[:2])
         or not (out is None or (out.name, out.shape, out.writeable) == (wanted, made, True))
         or not (wanted in ("float32", "float64") if own.name == "float64" else wanted != "float64")
@@ -312,6 +335,7 @@ def _plan(
     planes = own.shape[1] if place == "first" and not moved else 1
     step = own.shape[1] if moved else own.shape[-1] if place == "last" else 1
     sides, row, spread = (*(1,) * (3 - len(size)), *size), prod(made[1:]), 1
+    sides_in = (*(1,) * (3 - len(size)), *given_size)
     if planes > 1 and held.keys() <= {"index", "background"} and row <= _SMALL:
         planes, sides, step, spread = 1, (1, 1, 1), row, prod(size)
     kind = "paste"
@@ -334,11 +358,16 @@ def _plan(
         tile=tile,
         size_in=given.itemsize,
         size_out=into.itemsize,
+        source_depth=sides_in[0],
+        source_height=sides_in[1],
+        source_width=sides_in[2],
+        source_row=prod(own.shape[1:]),
         whole=computed is np.int32,
+        resized=resized is not None,
     )
     shown = tuple(j for j in range(sources) if f"box_{j}" in held or kind != "paste")
-    windows, hole = [f"source_box_{j}" in held for j in shown], ("hole",) * ("hole" in held)
-    boxes = (*(f"box_{j}" for j in shown), *hole) if any(windows) or kind == "paste" else ()
+    windows, holes = [f"source_box_{j}" in held for j in shown], _holes(held)
+    boxes = (*(f"box_{j}" for j in shown), *holes) if any(windows) or kind == "paste" else ()
     source_boxes = tuple(
         source_box if (source_box := name.replace("box", "source_box")) in held else name for name in boxes
     )
@@ -359,8 +388,9 @@ def _plan(
         spans={"paste": len(boxes) * lines, "choose": tile // step, "weigh": lines}[kind],
         boxes=boxes,
         source_boxes=source_boxes if any(windows) else (),
-        who=np.array([*shown, *(-1 for _ in hole)], np.int64) if boxes else np.zeros(0, np.int64),
-        moved_boxes=np.array([*windows, *(False for _ in hole)], bool) if boxes else np.zeros(0, bool),
+        coloured="fill" in held and len(held["fill"][1]) == 2 + len(size),
+        who=np.array([*shown, *(-1 for _ in holes)], np.int64) if boxes else np.zeros(0, np.int64),
+        moved_boxes=np.array([*windows, *(False for _ in holes)], bool) if boxes else np.zeros(0, bool),
     )
 
 
@@ -381,20 +411,33 @@ def _lies_like(form: _Form, own: _Form, place: str | None) -> bool:
     return known and same and form.sound
 
 
+def _around(shape: Shape, place: str | None, size: Shape) -> Shape:
+    """The shape of one image of another size."""
+    return {"first": (shape[1], *size), "last": (*size, shape[-1]), None: size}[place]
+
+
+def _is_windows(held: Mapping[str, Any], axes: int, size: Shape) -> bool:
+    """Whether a region shows its sources through source boxes alone, the base sample among them."""
+    views = [name for name in held if name.startswith("box_")]
+    shown = all(f"source_{name}" in held for name in ["box_0", *views])
+    return shown and "box_0" in held and not held.keys() & {"background", "weight"} and len(size) == axes
+
+
 def _spatial(shape: Shape, place: str | None) -> Shape:
     return {"first": shape[2:], "last": shape[1:-1], None: shape[1:]}[place]
 
 
-def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Shape) -> bool:
+def _fits(held: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: Shape, channels: int) -> bool:
     """Whether arrays are of the shapes and dtypes that a region has: the kernels look no further."""
     each, box = ((sources, n),), ((n, len(size), 2),)
-    shapes = {"index": each, "background": each, "weight": ((sources, n, *size),), "fill": ((n,), (n, *size))}
+    fills = ((n, *spatial, c) for spatial in (size, (1,) * len(size)) for c in (1, channels))
+    shapes = {"index": each, "background": each, "weight": ((sources, n, *size),), "fill": ((n,), (n, *size), *fills)}
     known = {"background": "f", "weight": "fb", "fill": "f"}
-    views = {f"{part}_{j}" for part in ("box", "source_box") for j in range(sources)}
+    views, holes = {f"{part}_{j}" for part in ("box", "source_box") for j in range(sources)}, _holes(held)
     return (
         sources > 0
-        and held.keys() <= shapes.keys() | views | {"hole"}
-        and ("fill" in held or "hole" not in held)
+        and held.keys() <= shapes.keys() | views | {*holes}
+        and ("fill" in held or not holes)
         and all(
             shape in shapes.get(name, box) and dtype.itemsize in (4, 1) and dtype.kind in known.get(name, "i")
             for name, (dtype, shape) in held.items()
@@ -425,15 +468,29 @@ def _weights(background: Host, plan: _Plan) -> Host:
 
 
 def _filling(fill: Host, plan: _Plan) -> Host:
-    """Return the bytes of the fill: a line for each output, or a plane if it differs between pixels."""
+    """Return the bytes of the fill: a line for each output, a plane if it differs between pixels, or a whole image."""
     if plan.name == "bfloat16":
         word = fill.view(np.uint32)
         rounded = ((word + np.uint32(0x7FFF) + (word >> 16 & 1)) >> 16).astype(np.uint16)  # to nearest, ties to even
     else:
         rounded = (np.clip(np.rint(fill), 0, 255) if plan.name == "uint8" else fill).astype(plan.name)
     frame = plan.frame
+    if plan.coloured:
+        return _read_only(_coloured(rounded, frame).view(np.uint8))
     each = frame.width * frame.step if fill.ndim == 1 else frame.step
     return _read_only(np.repeat(rounded.reshape(-1), each).view(np.uint8))
+
+
+def _coloured(fill: Host, frame: Frame) -> Host:
+    """Return the elements of a fill (n, *size, c): a line for each output, or a whole image."""
+    n, *size = fill.shape[:-1]
+    if frame.planes == 1 and max(size) == 1:
+        shape: Shape = (n, *size[1:], frame.width, frame.step)
+    else:
+        sides = (frame.depth, frame.height, frame.width)[-len(size) :]
+        shape = (n, *sides, frame.step) if frame.planes == 1 else (n, frame.planes, *sides)
+        fill = fill if frame.planes == 1 else np.moveaxis(fill, -1, 1)
+    return np.ascontiguousarray(np.broadcast_to(fill, shape)).reshape(-1)
 
 
 def _converted(units: Units, frame: Frame, spread: int, dtype: Any) -> tuple[Host, Host] | None:

@@ -47,9 +47,10 @@ class RegionArrays(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The layout of an image in memory, in elements: planes x depth x height x width x step.
+    """The layout of an output in memory, in elements: planes x depth x height x width x step.
 
-    With channels first, a plane is a channel; with channels last, `step` is the number of channels.
+    With channels first, a plane is a channel; with channels last, `step` is the number of channels. The images that it
+    is made of may have another depth, height and width.
     """
 
     planes: int
@@ -64,7 +65,12 @@ class Frame(NamedTuple):
     tile: int  #: elements that are made at once
     size_in: int  #: bytes of an element
     size_out: int  #: bytes of an element of the outputs
+    source_depth: int
+    source_height: int
+    source_width: int
+    source_row: int  #: elements of one image that outputs are made of
     whole: bool  #: whether blends are computed in whole numbers of 2^-16
+    resized: bool  #: whether images have another size than outputs, and are seen through source boxes alone
 
 
 class Numbers(NamedTuple):

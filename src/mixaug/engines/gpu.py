@@ -178,6 +178,8 @@ def _known(like: Array, rows: Array, region: Region, place: str | None, dtype: A
         and like.dtype in dtypes
         and dtype in dtypes
         and all(source_box is None for source_box in region.source_box)
+        and (isinstance(region, Dense) or len(region.holes) < 2)
+        and (region.fill is None or region.fill.ndim <= like.ndim - (place is not None))
         and 1 <= like.ndim - (1 if place is None else 2) <= 3
         and prod(like.shape[1:]) <= _MOST
         and not (torch.is_grad_enabled() and any(y.requires_grad for y in (like, rows, *region.arrays().values())))
@@ -223,7 +225,7 @@ def _launch(
     if isinstance(region, Dense):
         weight = region.weight.view(torch.uint8) if region.weight.dtype == torch.bool else region.weight
     else:
-        boxes, background = (*region.box, region.hole), region.background
+        boxes, background = (*region.box, *(region.holes or (None,))), region.background
     plain = own.dtype == out.dtype and scale is None and offset is None
     blended = background is not None or (weight is not None and weight.dtype != torch.uint8)
     kernel[(n * groups * blocks,)](

@@ -43,7 +43,7 @@ def pick(dtype_in: Any) -> Compiled:
         for y in range(window.lines):
             o = _part(out, window.at + y * line, window.length, size).view(dtype_in)
             start = window.start + line_shown(window.first + y * line, box, source_box, frame)
-            s = _part(x, start, line, size).view(dtype_in)
+            s = _part(x, start, frame.source_width * frame.step, size).view(dtype_in)
             if step == u(3):  # a constant, so that the loop is unrolled: a third of the time
                 for pixel in range(u(window.length // 3)):
                     at = u(column[u(left) + pixel])

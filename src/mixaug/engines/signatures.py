@@ -39,7 +39,7 @@ REGION_ARRAYS = _tuple(
         _array(_int, 2, True),
     ],
 )
-FRAME = _tuple(Frame, [*[_int] * 12, _flag])
+FRAME = _tuple(Frame, [*[_int] * 16, _flag, _flag])
 NUMBERS = _tuple(
     Numbers,
     [

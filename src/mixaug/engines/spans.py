@@ -32,7 +32,9 @@ def of_boxes(tile: Any, state: Any) -> int:
         front, back = _ends(box, 0, frame.depth)
         if left >= right or top >= bottom or (plain and not (top * line < tile.last and tile.first < bottom * line)):
             continue
-        resized, shift = _shift(region.box[b, tile.i], region.source_box[b, tile.i], frame)
+        resized, shift = True, 0
+        if region.who[b] < 0 or not frame.resized:
+            resized, shift = _shift(region.box[b, tile.i], region.source_box[b, tile.i], frame)
         line_number = tile.first // line
         slab = line_number // frame.height
         y = line_number - slab * frame.height
@@ -104,7 +106,7 @@ def _write(count: int, who: int, b: int, first: int, last: int, tile: Any, state
         filling = state.pixels.filling.shape[0] // state.frame.size_in // sources.index.shape[1]
         start = tile.i * filling + first % filling
     else:
-        start = tile.own if who == 0 else sources.index[who, tile.i] * state.frame.row
+        start = tile.own if who == 0 else sources.index[who, tile.i] * state.frame.source_row
         start += first if b < 0 else 0
     span = region.span[count]
     span[0], span[1], span[2], span[3], span[4], span[5] = first - tile.first, who, start, last - first, b, 1
@@ -132,11 +134,12 @@ def line_shown(first: int, box: Any, source_box: Any, frame: Any) -> int:
     """Return where the line of a source begins that is shown by the line that begins at element `first`."""
     axes, line = box.shape[0], frame.width * frame.step
     slab, y = first // line // frame.height, first // line % frame.height
+    plane, z = slab // frame.depth, slab % frame.depth
     if axes > 2:
-        slab += shown(slab % frame.depth, box[0], source_box[0], frame.depth) - slab % frame.depth
+        z = shown(z, box[0], source_box[0], frame.source_depth)
     if axes > 1:
-        y = shown(y, box[axes - 2], source_box[axes - 2], frame.height)
-    return (slab * frame.height + y) * line
+        y = shown(y, box[axes - 2], source_box[axes - 2], frame.source_height)
+    return ((plane * frame.source_depth + z) * frame.source_height + y) * frame.source_width * frame.step
 
 
 @inlined
@@ -158,7 +161,7 @@ def look(i: int, b: int, region: Any, frame: Any) -> None:
         over = (2 * -box[0] + 1) * (whole // 2)
         pixel, over = source_box[0] + over // part, over % part
         for x in range(frame.width):
-            column[x] = min(max(pixel, 0), frame.width - 1) * frame.step
+            column[x] = min(max(pixel, 0), frame.source_width - 1) * frame.step
             over += whole
             while over >= part:
                 pixel, over = pixel + 1, over - part

@@ -39,10 +39,10 @@ def mix(state: Any) -> bool:
         bottom = min(frame.row, top + frame.band)
         for turn in range(n):
             i, after = sources.order[0, turn], sources.order[0, min(turn + 1, n - 1)]
-            own = (sources.index[0, i] if sources.gathered else i) * frame.row
+            own = (sources.index[0, i] if sources.gathered else i) * frame.source_row
             if sources.gathered and not pixels.buffer.shape[0]:
                 _fetch_rows(pixels, sources, frame, after, top, bottom - top)
-            ahead = sources.index[partner, after] * frame.row  # along a chain, the other sources are cached by then
+            ahead = sources.index[partner, after] * frame.source_row  # along a chain, the others are cached
             _make(state.calls.make, (Band(i, top, bottom, own, ahead), ptr))
     if pixels.buffer.shape[0]:
         _store(state.calls.store, (0, ptr))
@@ -90,7 +90,7 @@ def store(ahead: int, ptr: int) -> None:
 def _fetch_rows(pixels: Any, sources: Any, frame: Any, i: int, first: int, length: int) -> None:
     """Prefetch the sources of output i, which are anywhere in the dataset."""
     for j in range(sources.index.shape[0]):
-        at = (sources.index[j, i] * frame.row + first) * frame.size_in
+        at = (sources.index[j, i] * frame.source_row + first) * frame.size_in
         fetch(pixels.source, at, length * frame.size_in)
 
 
@@ -128,19 +128,21 @@ def paste(band: Any, ptr: int) -> None:
     while first < band.last:
         tile = _tile(first, band, state)
         length, own, run = tile.last - tile.first, tile.own + tile.first, _run(tile, frame)
-        count = spans.of_boxes(tile, state)
         gathered, to = (out, tile.at) if direct else (pixels.tile, 0)
+        if frame.resized:  # behind the boxes, in case they overlap
+            _gather(gathered, to, spans.of_source(0, tile, ptr), tile, state, ptr)
+        count = spans.of_boxes(tile, state)
         if blended:
             _place(tile, state)
             _blend(state.calls.blend, (out, run, ptr))
-        elif direct or count:
+        elif (direct or count) and not frame.resized:
             move(gathered, to * frame.size_in, pixels.own, own * frame.size_in, length * frame.size_in)
         _gather(gathered, to, count, tile, state, ptr)
         if blended:
             for s in range(count):
                 _convert_span(out, run, state.region.span[s], state, ptr)
         elif not direct:
-            x, start = (pixels.tile, 0) if count else (pixels.own, own)
+            x, start = (pixels.tile, 0) if count or frame.resized else (pixels.own, own)
             _convert(convert, (out, x, start, run, ptr))
         _complete(tile, band, state, ptr)
         first = tile.last

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, ClassVar
+from math import inf
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from ..hints import short
 from ..keys import ONE, below, floor, look_up
 from ..regions import Paste, Region
 from .blend import stick_betas, sticks
-from .lam import Alpha, LamRecipe, Law, checked_alpha, lam_quantiles, lam_table
+from .lam import Alpha, LamRecipe, Law, checked_alpha, lam_quantiles, lam_table, options_repr
 from .recipe import Draw, Recipe, check_number, check_sources, keep
+
+Range: TypeAlias = float | tuple[float, float]
 
 PLACEMENTS = ("clipped", "inside", "uniform")
 
@@ -127,24 +130,84 @@ class CutMixMinMax(Recipe):
         return inside(draw, axis, least + below(xp, xp.maximum(above - least, 1), side_word), start_word)
 
 
-@dataclass(frozen=True)
-class BoxMix(Recipe):
-    """Paste a box of bounded area and aspect, wholly inside.
+@dataclass(frozen=True, repr=False)
+class BoundedBox(Recipe):
+    """A recipe of boxes whose area and aspect, or height and width, are drawn between bounds."""
 
-        side[a] = floor(size[a] * area^(1/d)), times sqrt(ratio) and 1 / sqrt(ratio) on the last two axes
-        area ~ U(low, high),  log ratio ~ U(-log aspect, log aspect)
+    area: Range | None = None
+    aspect: Range | None = None
+    height: Range | None = field(default=None, kw_only=True)
+    width: Range | None = field(default=None, kw_only=True)
+    usual: ClassVar[tuple[Range, Range]]  #: area and aspect where nothing is given
+
+    def __repr__(self) -> str:
+        return options_repr(self)
+
+    def check_bounds(self) -> None:
+        """Keep the bounds in their checked form; a ValueError for anything else."""
+        name = type(self).__name__
+        sides = {side: getattr(self, side) for side in ("height", "width") if getattr(self, side) is not None}
+        others = {option: getattr(self, option) for option in ("area", "aspect") if getattr(self, option) is not None}
+        if sides and others:
+            came = ", ".join(f"{option}={short(value)}" for option, value in {**others, **sides}.items())
+            raise ValueError(f"{name}: expected area and aspect, or height and width, got {came}; leave out one kind")
+        if len(sides) == 1:
+            (side, value), other = *sides.items(), "width" if "height" in sides else "height"
+            raise ValueError(
+                f"{name}: expected height and width together, got {side}={short(value)} alone; pass {other} too, "
+                f"{other}=1 for the whole of it"
+            )
+        if sides:
+            keep(self, **{side: _checked_range(f"{name} {side}", value) for side, value in sides.items()})
+            return
+        area, aspect = self.usual
+        keep(self, area=_checked_range(f"{name} area", others.get("area", area)))
+        keep(self, aspect=_checked_aspect(f"{name} aspect", others.get("aspect", aspect)))
+
+    def bounded(self, draw: Draw, bits: Array) -> Array:
+        """int32 (n, d, 2): a box within the bounds, wholly inside; takes 2 + d words."""
+        xp, box = draw.xp, []
+        for a, side in enumerate(self._sides(draw, bits)):
+            whole = xp.minimum(xp.maximum(floor(xp, side), 1), draw.size[a])
+            box.append(inside(draw, a, whole, bits[2 + a]))
+        return xp.stack(box, axis=1)
+
+    def _sides(self, draw: Draw, bits: Array) -> list[Array]:
+        """float32 (n,) along each axis."""
+        xp, axes = draw.xp, len(draw.size)
+        if self.area is None:
+            sides = [draw.length(a) * xp.full((draw.n,), 1.0, "float32") for a in range(axes)]
+            both = (self.width, bits[1]), (self.height, bits[0])
+            for a, (bounds, word) in zip(reversed(range(axes)), both, strict=False):
+                sides[a] = sides[a] * look_up(xp, even(*ends(bounds), 1.0), word)
+            return sides
+        ratio = look_up(xp, even(*ends(self.area), 1 / axes), bits[0])
+        sides = [ratio * draw.length(a) for a in range(axes)]
+        for a in range(axes)[-2:] if axes > 1 else ():
+            sides[a] = sides[a] * look_up(xp, _stretches(self.aspect, a == axes - 1), bits[1])
+        return sides
+
+
+@dataclass(frozen=True, repr=False)
+class BoxMix(BoundedBox):
+    """Paste a box of bounded area and aspect, or of bounded height and width, wholly inside.
+
+        side[a] = floor(size[a] * area^(1/d)), times sqrt(aspect) and 1 / sqrt(aspect) on the last two axes
+        area ~ U(low, high),  log aspect ~ U(log low, log high);  or side[a] = floor(size[a] * U(low, high))
 
     Args:
-        low: least area in parts of the image, above 0.
-        high: largest area, low to 1; low = high for a box of fixed area.
-        aspect: largest ratio of the sides, in parts of the image's own, 1 or more.
+        area: (low, high) in parts of the image, above 0, or a number for a fixed area; by default (0.1, 0.5).
+        aspect: (low, high) of height over width, in parts of the image's own; a number of 1 or more for
+            (1 / aspect, aspect). By default 3.
+        height: instead of area and aspect, (low, high) in parts of the image's height, or a number.
+        width: likewise. A signal has a width alone; axes before the last two are covered from end to end.
 
     Raises:
-        ValueError: options that are none.
+        ValueError: if an option is out of its range, or area and height are both given.
 
     Example:
         >>> import mixaug as ma
-        >>> ma.BoxMix(low=0.25, high=0.25, aspect=1).draw(2, size=(8, 8), key=(0, 0)).lam[1]
+        >>> ma.BoxMix(area=0.25, aspect=1).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
     Good for segmentation and for consistency between a student and a teacher: every box is large enough to matter.
@@ -153,19 +216,15 @@ class BoxMix(Recipe):
     1/2 and any aspect. Sides longer than the image are cut to it.
     """
 
-    low: float = 0.1
-    high: float = 0.5
-    aspect: float = 3.0
+    usual: ClassVar[tuple[Range, Range]] = (0.1, 0.5), 3.0
     sources: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        keep(self, **checked_bounds("BoxMix", self.low, self.high, self.aspect))
+        self.check_bounds()
 
     def region(self, draw: Draw) -> Region:
         """A box of the second source over the base sample."""
-        return Paste(
-            None, (None, bounded(draw, draw.random_bits(2 + len(draw.size)), self.low, self.high, self.aspect))
-        )
+        return Paste(None, (None, self.bounded(draw, draw.random_bits(2 + len(draw.size)))))
 
 
 @dataclass(frozen=True)
@@ -327,27 +386,27 @@ def inside(draw: Draw, axis: int, side: Array, word: Array) -> Array:
     return draw.xp.stack([start, start + side], axis=1)
 
 
-def bounded(draw: Draw, bits: Array, low: float, high: float, aspect: float) -> Array:
-    """int32 (n, d, 2): a box of area U(low, high) and log-uniform aspect, wholly inside; takes 2 + d words."""
-    xp, axes = draw.xp, len(draw.size)
-    ratio = look_up(xp, even(low, high, 1 / axes), bits[0])
-    box = []
-    for a in range(axes):
-        side = ratio * draw.length(a)
-        if axes > 1 and a >= axes - 2:
-            side = side * look_up(xp, _stretches(aspect, a == axes - 1), bits[1])
-        whole = xp.minimum(xp.maximum(floor(xp, side), 1), draw.size[a])
-        box.append(inside(draw, a, whole, bits[2 + a]))
-    return xp.stack(box, axis=1)
+def ends(bounds: Any) -> tuple[float, float]:
+    """The two ends of a range; of a number twice that."""
+    return bounds if isinstance(bounds, tuple) else (bounds, bounds)
 
 
-def checked_bounds(name: str, low: float, high: float, aspect: float) -> dict[str, int | float]:
-    """The bounds of area and aspect; a ValueError for what is none."""
-    return {
-        "low": check_number(f"{name} low", low, 0, 1),
-        "high": check_number(f"{name} high", high, low, 1, open_low=False),
-        "aspect": check_number(f"{name} aspect", aspect, 1, open_low=False),
-    }
+def _checked_range(name: str, value: Any, most: float = 1) -> Range:
+    """A number above 0 and at most `most`, or (low, high) of such; a ValueError for anything else."""
+    if not isinstance(value, (tuple, list)):
+        return check_number(name, value, 0, most)
+    if len(value) != 2:
+        raise ValueError(
+            f"{name}: expected a number or a range (low, high), got {short(tuple(value))}; give one or two"
+        )
+    low = check_number(name, value[0], 0, most)
+    return low, check_number(name, value[1], low, most, open_low=False)
+
+
+def _checked_aspect(name: str, aspect: Any) -> Range:
+    if isinstance(aspect, (tuple, list)):
+        return _checked_range(name, aspect, inf)
+    return check_number(name, aspect, 1, open_low=False)
 
 
 @_xp.trace_constant
@@ -359,9 +418,14 @@ def even(low: float, high: float, power: float) -> np.ndarray[Any, Any]:
 
 @_xp.trace_constant
 @lru_cache(maxsize=64)
-def _stretches(aspect: float, shrink: bool) -> np.ndarray[Any, Any]:
-    """sqrt(ratio), or one over it, for log ratio even in (-log aspect, log aspect): float32 (ONE,)."""
-    logs = np.log(aspect) * (2 * (np.arange(ONE) + 0.5) / ONE - 1)
+def _stretches(aspect: Range, shrink: bool) -> np.ndarray[Any, Any]:
+    """sqrt(aspect), or one over it, for log aspect even in its range: float32 (ONE,)."""
+    place = (np.arange(ONE) + 0.5) / ONE
+    if isinstance(aspect, tuple):
+        low, high = np.log(aspect)
+        logs = low + (high - low) * place
+    else:
+        logs = np.log(aspect) * (2 * place - 1)
     return np.asarray(np.exp((-0.5 if shrink else 0.5) * logs), np.float32)
 
 

@@ -14,11 +14,12 @@ import numpy as np
 
 from .. import _xp, keys
 from .._xp import Array, Dim, Library
-from ..checks import MAX_PIXELS, check_region, check_size, check_values
+from ..checks import MAX_PIXELS, check_region, check_sizes, check_values, check_windows
 from ..hints import known_options, short
 from ..keys import Key, KeyLike
 from ..mix import Mix, assemble
-from ..regions import Dense, Drawn, Size
+from ..regions import Dense, Drawn, Size, Sizes
+from ..scale import same
 
 _OURS = __name__.partition(".")[0]
 
@@ -34,6 +35,10 @@ class Draw:
     key: Key
     rows: Array  #: uint32 (n,), the counter of each output; of NumPy where the host draws the words
     size: Size
+    source_size: Size = ()  #: that of the sources; by default `size`
+
+    def __post_init__(self) -> None:
+        keep(self, source_size=self.source_size or self.size)
 
     @property
     def n(self) -> Dim:
@@ -62,7 +67,7 @@ class Draw:
         if type(recipe).__module__.partition(".")[0] != _OURS:
             check_region(self.xp, region, _checked_sources(recipe), self.n, self.size)
             if isinstance(self.n, int):
-                check_values(region, self.n, self.size)
+                check_values(region, self.n, self.size, self.source_size)
         return region
 
     def shared(self) -> Draw:
@@ -141,6 +146,7 @@ class Recipe(ABC):
         like: Array | None = None,
         index: Array | None = None,
         rows: Array | None = None,
+        source_size: Sequence[Dim] | None = None,
     ) -> Mix:
         """Draw what n outputs are made of.
 
@@ -160,10 +166,12 @@ class Recipe(ABC):
             rows: integers (n,) of 0 or more, the row number of each output; by default 0..n-1. Row r draws what
                 row r of a batch draws that has it, so that parts of a batch can be drawn by themselves. `index` has to
                 be given beside it, because partners may be in another part.
+            source_size: the spatial size of the sources, where it is another than that of the outputs. Only recipes
+                that fit their sources to boxes can have it, such as `ma.Mosaic()`.
 
         Raises:
             TypeError: if `key`, `size` or `rows` is not of the type above.
-            ValueError: if `n`, `size`, `index` or `rows` does not fit.
+            ValueError: if `n`, `size`, `index`, `rows` or `source_size` does not fit.
 
         Example:
             >>> import mixaug as ma
@@ -174,19 +182,19 @@ class Recipe(ABC):
         made = keys.make(key)
         home = _xp.common(n, index, rows, *made[:2]) if like is None else _xp.of(like, "like")
         _check_traced(home, made)
-        size, xp, source = check_size(size), home, home
+        sizes, xp, source = check_sizes(size, source_size), home, home
         if _on_host(home, made, (n, index, rows), like):
             source = _xp.common()  # NumPy's draws are the quickest
             far = like is not None and home.on_accelerator(like)
-            xp = home if far and _has_weights(self, len(size) or 1, made.epoch) else source
-        mix = self.draw_in(xp, source, n, size, made, index, rows)
+            xp = home if far and _has_weights(self, len(sizes.output) or 1, made.epoch) else source
+        mix = self.draw_in(xp, source, n, sizes, made, index, rows)
         return mix if xp is home else mix.to(home)
 
     def draw_in(
-        self, xp: Library, source: Library, n: Dim, size: Size, made: Key, index: Array | None, rows: Array | None
+        self, xp: Library, source: Library, n: Dim, sizes: Sizes, made: Key, index: Array | None, rows: Array | None
     ) -> Mix:
         """Draw by the functions of one library, from words of another or the same."""
-        n = _checked_count(n)
+        n, (size, source_size) = _checked_count(n), sizes
         if rows is None:
             numbers = source.arange(n)
         elif index is None:
@@ -194,14 +202,19 @@ class Recipe(ABC):
         else:
             _xp.of(rows, "rows")
             numbers = _checked_rows(source, _xp.to(source, rows), n)
-        draw, sources = Draw(xp, made, source.cast(numbers, "uint32"), size or (1,)), _checked_sources(self)
+        draw, sources = (
+            Draw(xp, made, source.cast(numbers, "uint32"), size or (1,), source_size),
+            _checked_sources(self),
+        )
         if index is None:
             index = ring(source, made, draw.n, sources)
         else:
             index = _checked_parent(source, _xp.to(source, index), n, sources)
         index = index if source is xp else _xp.to(xp, index)
         region = draw.region_of(self)
-        mix = assemble(xp, index, region, draw.size)
+        if not same(size, source_size):
+            check_windows(region, sizes, self)
+        mix = assemble(xp, index, region, draw.size, draw.source_size)
         if not size:
             _check_blend(self, mix)
         return mix if size else replace(mix, size=())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Any, ClassVar
 
@@ -49,7 +49,8 @@ class RICAP(Recipe):
 
     def region(self, draw: Draw) -> Region:
         """Four tiles, and for each a crop of its size."""
-        xp, axes = draw.xp, len(draw.size)
+        xp, axes, of_sources = draw.xp, len(draw.size), replace(draw, size=draw.source_size)
+        _check_larger(draw)
         bits = draw.random_bits(2 + self.sources * axes)
         table = beta_table(*pair(self.beta))
 
@@ -60,9 +61,20 @@ class RICAP(Recipe):
         source_boxes = []
         for j, box in enumerate(boxes):
             places = bits[2 + j * axes :]
-            source_box = [inside(draw, a, box[:, a, 1] - box[:, a, 0], places[a]) for a in range(axes)]
+            sides = [xp.minimum(box[:, a, 1] - box[:, a, 0], draw.source_size[a]) for a in range(axes)]
+            source_box = [inside(of_sources, a, sides[a], places[a]) for a in range(axes)]
             source_boxes.append(xp.stack(source_box, axis=1))
         return Paste(None, boxes, tuple(source_boxes))
+
+
+def _check_larger(draw: Draw) -> None:
+    """Refuse sources that a crop of an output's size may not fit in."""
+    pairs = zip(draw.size, draw.source_size, strict=False)
+    if any(isinstance(a, int) and isinstance(b, int) and a > b for a, b in pairs):
+        raise ValueError(
+            f"size: expected at most {draw.source_size}, the size of the sources, for RICAP, which crops them, got "
+            f"{draw.size}; pass a smaller size, or take ma.Mosaic(), which resizes them"
+        )
 
 
 @dataclass(frozen=True)
@@ -82,9 +94,12 @@ class Mosaic(Recipe):
         ValueError: if an option is out of its range.
 
     Example:
-        >>> import mixaug as ma
+        >>> import mixaug as ma, numpy as np
         >>> ma.Mosaic(tiles=(2, 3)).draw(12, size=(32, 32), key=(0, 0)).lam.shape
         (6, 12)
+        >>> x, y = np.zeros((4, 32, 32, 3), np.uint8), np.arange(4)
+        >>> ma.mix_batch(ma.Mosaic(), (x, y), key=0, num_classes=4, size=(64, 48))[0].shape
+        (4, 64, 48, 3)
 
     Good for small things among many others: every sample is seen whole, at a smaller scale. That scale may be one that
     a classifier never meets in a test.
@@ -121,7 +136,7 @@ class Mosaic(Recipe):
             words = bits[axis % 2 * first :]
             return [self._line(draw, axis, (t, counts[axis]), words[t - 1]) for t in range(1, counts[axis])]
 
-        return Paste(None, _tiles(draw, self.grid, cuts), (whole(xp, draw.n, draw.size),) * self.sources)
+        return Paste(None, _tiles(draw, self.grid, cuts), (whole(xp, draw.n, draw.source_size),) * self.sources)
 
     def _line(self, draw: Draw, axis: int, place: tuple[int, int], word: Array) -> Array:
         """int32 (n,): where line t of so many tiles lies."""
