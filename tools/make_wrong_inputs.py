@@ -22,9 +22,11 @@ from unittest.mock import patch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import wrong_inputs
-from wrong_inputs import HELPERS, SETUP, Row
+from wrong_inputs import HELPERS, SETUP, TRAINING, Row
 
+import conftest  # noqa: F401 - settings of the frameworks
 from mixaug import cli
 
 PAGE = Path(__file__).parents[1] / "docs" / "wrong-inputs.md"
@@ -38,10 +40,11 @@ What happens to inputs that are wrong, or that could mean two things. Each row w
 raised, and the code in the last column was run too. Rows without a last column are accepted, and say what comes out.
 The page is made by `make wrong-inputs`; a test checks that it is what the code does now.
 
-The rows use these names:
+The rows use these names, those from the second import on if they train:
 
 ```python
-{SETUP}```
+{SETUP}
+{TRAINING}```
 
 """
 TABLE = "| | you write | what happens | what works |\n|---|---|---|---|\n"
@@ -83,6 +86,8 @@ def outcome(code: str, check: str = "") -> str | None:
 def _python(code: str, check: str) -> str | None:
     names: dict[str, Any] = {}
     exec(SETUP + HELPERS, names)  # noqa: S102 - our own rows
+    if "MixTrainer" in code or "MixCallback" in code:
+        exec(TRAINING, names)  # noqa: S102
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

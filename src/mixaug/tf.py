@@ -25,7 +25,7 @@ from .mix import Mix, by_row
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
 
-_UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
+_UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets, got {}; batch them alike"
 _BLOCK, _BYTES = 64, 4 << 20  # single samples that are mixed in one go: so many, or of so many bytes
 _FLOATS = (tf.float16, tf.float32, tf.float64)
 _as_is = tf.autograph.experimental.do_not_convert
@@ -88,6 +88,7 @@ def mixed(
             raise TypeError(
                 "mixed: expected a dataset, got elements of one; write ds.apply(ma.tf.mixed(...)), not ds.map"
             )
+        _check_tensors("mixed", ds)
         if not batched:
             _check_batched(ds, options.get("fields"))
 
@@ -204,6 +205,8 @@ def mixed_zip(
             f"mixed_zip: expected a recipe of two sources, one a dataset, got {recipe!r} of {recipe.sources}; "
             "mix more with ds_a.batch(n).apply(ma.tf.mixed(recipe))"
         )
+    for ds in (ds_a, ds_b):
+        _check_tensors("mixed_zip", ds)
     if not _alike(ds_a, ds_b):
         raise TypeError(
             f"mixed_zip: expected elements of the same form, got {ds_a.element_spec} and {ds_b.element_spec}; "
@@ -274,9 +277,9 @@ def _of_two(recipe: Recipe, a: Batch, b: Batch, first: Any = None, **options: An
     xp = _xp.of(own)
     n, other = xp.shape(own)[0], xp.shape(others)[0]
     if not (isinstance(n, int) and isinstance(other, int)):
-        tf.debugging.assert_equal(n, other, _UNEQUAL)
+        tf.debugging.assert_equal(n, other, _UNEQUAL.format("two lengths"))
     elif n != other:
-        raise ValueError(f"{_UNEQUAL}, got {n} and {other}")
+        raise ValueError(_UNEQUAL.format(f"{n} and {other}"))
     joined = tf.nest.map_structure(lambda x, y: xp.concat([x, y]), a, b)
     index = xp.stack([xp.arange(n) + j * n for j in range(recipe.sources)])
     rows = None if first is None else xp.cast(xp.arange(n), "int64") + xp.cast(xp.constant(first), "int64")
@@ -296,13 +299,13 @@ def _keyed(
     """
     read = _epoch_reader(epoch)
 
-    def keyed(state: Any, element: tuple[Any, Batch]) -> tuple[Any, Any]:
-        begun, key = state
-        key = tf.cond(begun, lambda: key, lambda: _of_epoch(seed, read()))  # read once a pass
-        return (tf.constant(True), key), (key, element)
+    def keyed(state: tuple[tf.Tensor, keys.Key], element: Batch) -> tuple[Any, Any]:
+        at, key = state
+        key = tf.cond(at > 0, lambda: key, lambda: _of_epoch(seed, read()))  # read once a pass
+        return (at + 1, key), (key, (at, element))
 
     nothing = keys.Key(tf.constant(0, tf.uint32), tf.constant(0, tf.uint32), tf.constant(0, tf.int64))
-    elements = ds.enumerate().scan((tf.constant(False), nothing), _as_is(keyed))
+    elements = ds.scan((tf.constant(0, tf.int64), nothing), _as_is(keyed))
     return elements.map(_as_is(function), num_parallel_calls)
 
 
@@ -383,6 +386,13 @@ def _is_single(shape: tf.TensorShape, kind: Images) -> bool:
     """Whether images have the axes of a single sample, as far as their layout says, and a known length."""
     rank = shape.rank
     return rank is not None and rank < (len(kind.layout) if kind.layout else 4) and bool(rank) and shape[0] is not None
+
+
+def _check_tensors(door: str, ds: tf.data.Dataset) -> None:
+    """Refuse elements with None in them."""
+    for name, spec in tree.leaves(ds.element_spec).items():
+        if not hasattr(spec, "shape"):
+            raise TypeError(f"{door}: expected elements of tensors, got None as {name!r}; leave it out of the elements")
 
 
 def _are_batched(ds: tf.data.Dataset) -> bool:
