@@ -1,12 +1,18 @@
-"""Settings of every test."""
+"""Settings of every test, and which tests `make test` leaves to `make test-all`: those that are marked `full`."""
+
+from __future__ import annotations
 
 import os
+from collections import defaultdict
 from importlib.metadata import version
+from itertools import combinations
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import pytest
 import torch
 from hypothesis import settings
 
@@ -19,3 +25,48 @@ if version("torch").endswith("+cpu"):
     TORCHVISION = torch.library.Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
         TORCHVISION.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+GRAPHS = ("tf_graph", "tf_xla", "torch_compiled", "jax_jit")  # the ways that trace a graph, which may take seconds
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark those variants `full` that a test which is marked `pairs` or `graphs` leaves to `make test-all`."""
+    for marker, needed in (("pairs", pairwise), ("graphs", one_a_graph)):
+        tests: dict[str, list[pytest.Item]] = defaultdict(list)
+        for item in items:
+            if item.get_closest_marker(marker):
+                tests[item.nodeid.partition("[")[0]].append(item)
+        for variants in tests.values():
+            chosen = needed([item.callspec for item in variants])
+            for number, item in enumerate(variants):
+                if number not in chosen:
+                    item.add_marker("full")
+
+
+def pairwise(variants: list[Any]) -> set[int]:
+    """Variants that hold each value of each parameter with each value of each other one.
+
+    Greedy: always the variant that adds the most pairs, the first of several.
+    """
+    missing = {}
+    for number, variant in enumerate(variants):
+        values = sorted(variant.indices.items())
+        missing[number] = set(combinations(values, min(2, len(values))))
+    chosen = set()
+    while missing:
+        best = max(missing, key=lambda number: len(missing[number]))
+        chosen.add(best)
+        held = missing.pop(best)
+        missing = {number: left for number, pairs in missing.items() if (left := pairs - held)}
+    return chosen
+
+
+def one_a_graph(variants: list[Any]) -> set[int]:
+    """All variants of the ways without a graph, and of each way with one a single variant, another one for each."""
+    by_way: dict[str, list[int]] = defaultdict(list)
+    for number, variant in enumerate(variants):
+        by_way[variant.params["way"].__name__].append(number)
+    chosen = {number for name, numbers in by_way.items() if name not in GRAPHS for number in numbers}
+    return chosen | {numbers[-1 - GRAPHS.index(name) % len(numbers)] for name, numbers in by_way.items() if name in GRAPHS}

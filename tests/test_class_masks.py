@@ -62,6 +62,7 @@ AGREE = [(recipe, way, shape) for way, shape in CASES for recipe in ways.RECIPE_
 AGREE += [(recipe, way, ways.SIZES[0]) for way in ways.WAYS for recipe in FORMS if way not in QUICK]
 
 
+@pytest.mark.graphs
 @pytest.mark.parametrize(("recipe", "way", "shape"), AGREE, ids=[f"{r}-{w.__name__}-{s}" for r, w, s in AGREE])
 def test_image_and_mask_agree(recipe, way, shape):
     """Image i is i everywhere, and so is its mask: after any mix the mask says which image is heaviest there."""
@@ -355,6 +356,7 @@ def test_foreground_everywhere_gives_the_plain_labels(recipe):
     assert not seen.unseen.any()
 
 
+@pytest.mark.graphs
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.one_of(ma.RICAP(), ma.Cutout(), ma.MixUp()), ma.FMix()], ids=repr)
 def test_visible_is_the_same_in_every_library(recipe, way):

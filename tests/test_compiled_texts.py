@@ -36,7 +36,7 @@ def assert_as_eager(text) -> None:
             torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", [TEXTS[0], *(pytest.param(text, marks=pytest.mark.full) for text in TEXTS[1:])])
 def test_a_text_is_read_in_compiled_code(text):
     assert_as_eager(text)
 

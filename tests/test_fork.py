@@ -24,6 +24,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_child_of_a_process_that_compiles_does_not_hang(tmp_path):
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

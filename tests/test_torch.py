@@ -172,6 +172,7 @@ print(mix(torch.zeros(3, 1, 8, 8), torch.arange(3))[1].shape)
     assert in_a_fresh_process(code).strip() == "torch.Size([3, 3])"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.SmoothMix()], ids=["Paste", "Dense"])
 def test_inductor_makes_the_same_mix(recipe):
     torch._dynamo.reset()
