@@ -24,10 +24,10 @@ demo: setup  ## mix real images, train with and without mixing, name the files t
 	@printf '\nOpen these:\n  %s\n  %s\n' "$(DEMO_OUT)/preview.png" "$(DEMO_OUT)/compare/report.html"
 
 test: setup  ## run the tests, the examples in docstrings among them (five minutes on two cores)
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 test-all: test  ## and those that it leaves out: all combinations, long runs (twenty minutes more)
-	$(BIN)/python -m pytest -n 2 -q -m full
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m full
 
 verify: setup  ## what takes hours: fuzzing, mistakes made on purpose, long distributions; write docs/verification.md
 	$(BIN)/python tools/verify.py $(VERIFY_ARGS)

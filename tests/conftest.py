@@ -30,9 +30,24 @@ if version("torch").endswith("+cpu"):
 GRAPHS = ("tf_graph", "tf_xla", "torch_compiled", "jax_jit")  # the ways that trace a graph, which may take seconds
 
 
+LIBRARIES = ("torch", "", "jax", "tf")
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark those variants `full` that a test which is marked `pairs` or `graphs` leaves to `make test-all`."""
+    """Leave variants to `make test-all`, and put tests of a library side by side: workers then load few of them."""
+    mark_variants(items)
+    items.sort(key=library)
+
+
+def library(item: pytest.Item) -> int:
+    """The place of the library whose arrays a test mixes, as far as its name says."""
+    name = item.name.replace("tensorflow", "tf")
+    return next((place for place, library in enumerate(LIBRARIES) if library and library in name), LIBRARIES.index(""))
+
+
+def mark_variants(items: list[pytest.Item]) -> None:
+    """Mark those variants `full` that a test which is marked `pairs` or `graphs` does without."""
     for marker, needed in (("pairs", pairwise), ("graphs", one_a_graph)):
         tests: dict[str, list[pytest.Item]] = defaultdict(list)
         for item in items:
@@ -69,4 +84,6 @@ def one_a_graph(variants: list[Any]) -> set[int]:
     for number, variant in enumerate(variants):
         by_way[variant.params["way"].__name__].append(number)
     chosen = {number for name, numbers in by_way.items() if name not in GRAPHS for number in numbers}
-    return chosen | {numbers[-1 - GRAPHS.index(name) % len(numbers)] for name, numbers in by_way.items() if name in GRAPHS}
+    return chosen | {
+        numbers[-1 - GRAPHS.index(name) % len(numbers)] for name, numbers in by_way.items() if name in GRAPHS
+    }

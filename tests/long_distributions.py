@@ -2,9 +2,9 @@
 
 python tests/long_distributions.py --seeds 400
 
-`test_distributions.py` draws under one key. Here each hypothesis is tested under many, with a p-value each. If the draws
-are right these are uniform, which one test more says of each hypothesis. With right draws, one of them fails by chance in
-one of 10,000 runs of this program with other seeds.
+`test_distributions.py` draws under one key. Here each hypothesis is tested under many, with a p-value each. If the
+draws are right these are uniform, which is tested last. One such test fails by chance in one of 10,000 runs of this
+program with other seeds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def beta(alpha: float) -> Callable[[int], float]:
     """Weights of MixUp are Beta(alpha, alpha), rounded to 1/65536: each is any of the quantiles that round to it."""
 
     def p_value(seed: int) -> float:
-        lam, law = ma.MixUp(alpha=alpha).draw(N, (1,), key=(seed, 0)).lam[0].astype(np.float64), stats.beta(alpha, alpha)
+        lam, law = (
+            ma.MixUp(alpha=alpha).draw(N, (1,), key=(seed, 0)).lam[0].astype(np.float64),
+            stats.beta(alpha, alpha),
+        )
         low, high = law.cdf(lam - 0.5 / 65536), law.cdf(lam + 0.5 / 65536)
         return float(stats.kstest(np.random.default_rng(seed).uniform(low, high), "uniform").pvalue)
 

@@ -39,7 +39,9 @@ def here(monkeypatch, capsys):
             main()
         out, error = capsys.readouterr()
         code = ended.value.code
-        return subprocess.CompletedProcess(arguments, *((1, out, f"{error}{code}\n") if isinstance(code, str) else (code or 0, out, error)))
+        return subprocess.CompletedProcess(
+            arguments, *((1, out, f"{error}{code}\n") if isinstance(code, str) else (code or 0, out, error))
+        )
 
     return run
 

@@ -11,6 +11,7 @@ import pytest
 from numba import types
 
 from mixaug._xp.kernel_cache import Compiled
+from test_warmup import SAID
 
 CODE = """
 import numpy as np
@@ -76,6 +77,12 @@ def test_a_kernel_that_was_compiled_with_other_code_of_the_package_is_compiled_a
     patch = "" if stamp is None else f"from mixaug._xp import kernel_cache\nkernel_cache._stamp = lambda: {stamp!r}\n"
     done = run(folder, folder / "cache", patch + CODE + "print(sum(kernel.double.stats.cache_hits.values()))")
     assert done.stdout == f"[0.0, 2.0, 4.0]\n{int(stamp is None)}\n", done.stderr
+
+
+def test_compilation_is_announced_once_and_only_where_it_is_needed(folder):
+    patient = "from mixaug._xp import kernel_cache\nkernel_cache._PATIENCE = 0.0\n"
+    assert run(folder, folder / "cache", patient + CODE).stderr == SAID
+    assert run(folder, folder / "cache", patient + CODE).stderr == ""
 
 
 def test_a_kernel_that_threads_ask_for_at_once_is_compiled_once():

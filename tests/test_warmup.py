@@ -6,6 +6,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.full
+
 CODE = """
 import mixaug as ma, numpy as np
 x, y = np.zeros((4, 8, 8, 3), np.uint8), np.arange(4)

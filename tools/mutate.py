@@ -25,7 +25,7 @@ from mutations import MUTATIONS, Mutation
 ROOT = Path(__file__).parent.parent
 LIMIT = 3600  # seconds, for a mistake that makes something endless
 KERNELS = ("engines/", "_xp/")  # every kernel is compiled anew when one of these files changes
-ALL = ["-n", "2"]  # as `make test` runs
+ALL = ["-n", "2", "--dist", "worksteal"]  # as `make test` runs
 
 
 class Copy:

@@ -3,7 +3,7 @@
 python tools/verify.py                            all of it; hours
 python tools/verify.py fuzz mutations             these; the other sections of the page stay as they are
 python tools/verify.py fuzz --log 0.log 1.log --ran "tests/fuzz_doors.py --cases 10000 --seed 0 and 10000"
-                                                  the section of what has been run already, of which these are the outputs
+                                                  the section of what has been run already, of these outputs
 """
 
 from __future__ import annotations
@@ -121,7 +121,11 @@ def machine() -> str:
     """The processor, as it calls itself, and how many there are."""
     path = Path("/proc/cpuinfo")
     text = path.read_text() if path.exists() else ""
-    named = [found[1] for key in ("model name", "cpu family") if (found := re.search(rf"^{key}\s*: (.*)$", text, re.MULTILINE))]
+    named = [
+        found[1]
+        for key in ("model name", "cpu family")
+        if (found := re.search(rf"^{key}\s*: (.*)$", text, re.MULTILINE))
+    ]
     return f"{os.cpu_count()} processors, {' family '.join(named) or platform.processor()}"
 
 
