@@ -34,10 +34,11 @@ LIBRARIES = ("torch", "", "jax", "tf")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave variants to `make test-all`, and put tests of a library side by side: workers then load few of them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave variants to `make test-all`; put tests of a library side by side, so that a worker starts few of them."""
     mark_variants(items)
-    items.sort(key=library)
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        items.sort(key=library)
 
 
 def library(item: pytest.Item) -> int:
