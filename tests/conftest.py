@@ -27,10 +27,8 @@ if version("torch").endswith("+cpu"):
         TORCHVISION.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-GRAPHS = ("tf_graph", "tf_xla", "torch_compiled", "jax_jit")  # the ways that trace a graph, which may take seconds
-
-
-LIBRARIES = ("torch", "", "jax", "tf")
+SLOW = ("tf_graph", "tf_xla", "torch_compiled", "jax_eager", "jax_jit")  # ways that may take seconds: they compile
+LIBRARIES = ("torch", "", "jax", "tf")  # in the order in which workers meet their tests; "" is NumPy and the others
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
@@ -48,8 +46,8 @@ def library(item: pytest.Item) -> int:
 
 
 def mark_variants(items: list[pytest.Item]) -> None:
-    """Mark those variants `full` that a test which is marked `pairs` or `graphs` does without."""
-    for marker, needed in (("pairs", pairwise), ("graphs", one_a_graph)):
+    """Mark those variants `full` that a test which is marked `pairs` or `slow_ways` does without."""
+    for marker, needed in (("pairs", pairwise), ("slow_ways", one_a_way)):
         tests: dict[str, list[pytest.Item]] = defaultdict(list)
         for item in items:
             if item.get_closest_marker(marker):
@@ -68,7 +66,7 @@ def pairwise(variants: list[Any]) -> set[int]:
     """
     missing = {}
     for number, variant in enumerate(variants):
-        values = sorted(variant.indices.items())
+        values = [(name, id(value)) for name, value in sorted(variant.params.items())]
         missing[number] = set(combinations(values, min(2, len(values))))
     chosen = set()
     while missing:
@@ -79,12 +77,10 @@ def pairwise(variants: list[Any]) -> set[int]:
     return chosen
 
 
-def one_a_graph(variants: list[Any]) -> set[int]:
-    """All variants of the ways without a graph, and of each way with one a single variant, another one for each."""
+def one_a_way(variants: list[Any]) -> set[int]:
+    """All variants of the quick ways, and of each slow way a single one, another one for each."""
     by_way: dict[str, list[int]] = defaultdict(list)
     for number, variant in enumerate(variants):
         by_way[variant.params["way"].__name__].append(number)
-    chosen = {number for name, numbers in by_way.items() if name not in GRAPHS for number in numbers}
-    return chosen | {
-        numbers[-1 - GRAPHS.index(name) % len(numbers)] for name, numbers in by_way.items() if name in GRAPHS
-    }
+    chosen = {number for name, numbers in by_way.items() if name not in SLOW for number in numbers}
+    return chosen | {numbers[-1 - SLOW.index(name) % len(numbers)] for name, numbers in by_way.items() if name in SLOW}

@@ -162,6 +162,14 @@ def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
     assert ran == [form]
 
 
+@pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
+def test_a_half_of_uint8_is_rounded_up(make, generic):
+    x = np.repeat(np.uint8([0, 1, 0, 255, 254, 255]).reshape(3, 2, 1, 1), 64, axis=3).transpose(1, 2, 3, 0).copy()
+    mix, given = ma.MixUp(lam=0.5).draw(2, (1, 64), key=(0, 0)), make(x)
+    for images in (mix.images(given, "nhwc"), generic(mix.images, given, "nhwc")):
+        np.testing.assert_array_equal(ways.values(images), np.broadcast_to(np.uint8([1, 128, 255]), x.shape))
+
+
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     x = pixels((9, 7), pair[0])

@@ -48,7 +48,7 @@ def by_hand(mix: ma.Mix, rule: str, ids: np.ndarray, shown: np.ndarray) -> np.nd
     return out
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("rule", TEXTS)
 def test_each_rule_is_its_formula_in_every_library(rule, way):
@@ -192,7 +192,7 @@ def test_a_rule_without_its_guide_is_refused_and_the_way_out_works():
 FLOATS = ["float16", "float32", "float64"]
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("column", [False, True], ids=["(n,)", "(n, 1)"])
 @pytest.mark.parametrize("way", ways.WAYS)
 def test_whole_floats_are_class_ids_where_num_classes_is_said(way, column):
@@ -275,7 +275,7 @@ def test_floats_without_num_classes_are_refused_and_each_way_out_works():
 # --- several classes, each a fraction ---
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("rule", ["area", "maximum", "heaviest"])
 def test_fractional_rows_of_several_classes_mix(rule, way):
@@ -314,7 +314,7 @@ FORMS = {
 }  # fmt: skip
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("form", FORMS)
 def test_binary_labels_become_one_column(form, way):

@@ -75,7 +75,7 @@ def test_scales_sources_and_memory_of_every_layout(letters, spatial):
     assert got.shape == want.shape
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("letters", ["ntchw", "nthwc", "nhw", "nct"])
 def test_the_label_is_the_pixels_of_every_frame_and_channel(letters, way):

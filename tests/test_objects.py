@@ -470,7 +470,7 @@ SLOW = {ways.tf_xla: FEW, ways.torch_compiled: FEW, ways.jax_jit: FEW, ways.tf_g
 WAYS = [(way, recipe) for way in ways.WAYS[1:] for recipe in SLOW.get(way, ways.RECIPE_ROWS)]
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize(("way", "recipe"), WAYS, ids=[f"{way.__name__}-{r!r}" for way, r in WAYS])
 def test_every_library_gives_the_same(way, recipe):
     n, size, rng = 5, (9, 7), np.random.default_rng(3)

@@ -217,7 +217,7 @@ def test_a_key_holds_the_epoch_that_is_given():
 # --- any rows
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.GridMix(), ma.per_batch(ma.RICAP())], ids=repr)
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
 def test_any_rows_are_drawn_what_they_are_in_the_whole(recipe, way):

@@ -183,7 +183,7 @@ def test_the_mix_of_timm_is_that_of_its_recipe():
         assert_mix_makes_the_batch(*mixup(T_X, T_Y))
 
 
-@pytest.mark.graphs
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", RECIPE_ROWS)
 def test_the_mix_is_that_of_draw_in_the_batchs_library(way, recipe):

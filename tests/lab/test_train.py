@@ -306,8 +306,8 @@ def interrupt_writing(monkeypatch, suffix, times):
     monkeypatch.setattr(train, "write", interrupted)
 
 
-MOMENTS = ["before the second", "before the logits"]
-MORE = ["before the first line", "before the first checkpoint", "after it"]
+MOMENTS = ["before the second"]
+MORE = ["before the logits", "before the first line", "before the first checkpoint", "after it"]
 
 
 @pytest.mark.parametrize("moment", [*MOMENTS, *(pytest.param(moment, marks=pytest.mark.full) for moment in MORE)])
