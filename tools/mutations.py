@@ -121,6 +121,11 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("engines/spans.py", _KERNELS): [
         (
+            "lines = max(1, min(end - y, (tile.last - last) // line + 1))",
+            "lines = max(1, min(end - y + 1, (tile.last - last) // line + 1))",
+            "boxes are a line too high",
+        ),
+        (
             "if front <= slab % frame.depth < back:",
             "if front <= slab < back:",
             "boxes are pasted into the first channel alone",
@@ -148,6 +153,11 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("engines/tiles.py", _KERNELS): [
+        (
+            "move(out, (to + at) * size + y * line, x, start * size + y * line, length * size)",
+            "move(out, (to + at) * size + y * line, x, start * size, length * size)",
+            "all lines of a box are its first one",
+        ),
         (
             "blended = state.region.blended[band.i]",
             "blended = state.region.blended[0]",
@@ -431,6 +441,18 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "slots = recipe.sources if include_clean else 0",
             "slots = 0",
             "clean and mixed samples have room for other numbers of objects",
+        ),
+    ],
+    ("plan.py", "test_plan.py test_batch.py"): [
+        (
+            "key = _form(batch), _said(fields), type(num_classes), num_classes",
+            "key = _form(batch), _said(fields)",
+            "batches of another number of classes have the first one's plan",
+        ),
+        (
+            "return type(fields), options, *map(type, options)",
+            "return type(fields), options",
+            "True is taken for 1 once it has been",
         ),
     ],
     ("epoch.py", "test_epoch.py test_ranks_and_rows.py"): [
