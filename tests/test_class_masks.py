@@ -53,7 +53,7 @@ def values_of(x):
 
 
 FORMS = [
-    ma.CutMix(), ma.MixUp(sources=3), ma.RICAP(), ma.SmoothMix(),
+    ma.RICAP(), ma.MixUp(sources=3), ma.CutMix(), ma.SmoothMix(),
     ma.one_of(ma.RICAP(), ma.Cutout(), ma.MixUp()), ma.one_of(ma.ResizeMix(), ma.GridMix(), ma.Cutout()),
 ]  # fmt: skip
 QUICK = (ways.numpy, ways.numpy_read_only, ways.tf_eager, ways.torch_eager)

@@ -47,6 +47,7 @@ def test_the_step_of_a_layer_moves_in_training_alone():
     assert int(layer.step) == 12
 
 
+@pytest.mark.full
 def test_replicas_of_a_strategy_draw_different_mixes():
     code = """
 import numpy as np, tensorflow as tf

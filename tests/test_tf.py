@@ -270,7 +270,10 @@ def test_datasets_that_are_refused(make, error, sentence):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"include_clean": True}, {"bank": True}, {"pairing": ma.pairing.OtherClass()}], ids=str
+    "options",
+    [{"bank": True}, {"include_clean": True}]
+    + [pytest.param(more, marks=pytest.mark.full) for more in ({}, {"pairing": ma.pairing.OtherClass()})],
+    ids=str,
 )
 def test_on_the_host_and_in_a_graph_it_is_the_same(options):
     x, y = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8), np.arange(10) % 4

@@ -160,6 +160,7 @@ def test_compiles_once_for_all_steps(given):
     assert counter.frame_count == 1
 
 
+@pytest.mark.full
 def test_a_first_use_inside_a_compiled_function():
     """A program that has called nothing of ours before: the library is loaded while its function is traced."""
     code = """

@@ -66,15 +66,10 @@ def of_fuzz(outputs: list[str]) -> list[str]:
     ]
 
 
-def last_lines(count: int) -> Callable[[list[str]], list[str]]:
-    """The last lines of each output."""
-    return lambda outputs: [line for output in outputs for line in output.strip().splitlines()[-count:]]
-
-
-def of_mutations(outputs: list[str]) -> list[str]:
-    """The mistakes that no test noticed, and how many did."""
-    lines = [line for output in outputs for line in output.splitlines()]
-    return [line for line in lines if line.endswith(": missed") or "mistakes are caught" in line]
+def lines_with(*patterns: str) -> Callable[[list[str]], list[str]]:
+    """The lines that hold one of these patterns."""
+    found = re.compile("|".join(patterns))
+    return lambda outputs: [line for output in outputs for line in output.splitlines() if found.search(line)]
 
 
 CHECKS = {
@@ -88,17 +83,17 @@ CHECKS = {
     "workers": Check(
         "The same with workers, forks, threads and damaged caches of kernels, 300 cases.",
         ["tests/fuzz_workers.py", "--seed", "1"],
-        last_lines(1),
+        lines_with(r"cases in \d+ s"),
     ),
     "mutations": Check(
         "Mistakes made on purpose, one at a time (`tools/mutations.py`), and whether `make test` notices.",
         ["tools/mutate.py"],
-        of_mutations,
+        lines_with(": missed$", "mistakes are caught"),
     ),
     "distributions": Check(
         "Draws under many keys follow the distributions that their papers name (`tests/long_distributions.py`).",
         ["tests/long_distributions.py", "--seeds", "400"],
-        last_lines(10),
+        lines_with("p-values", "hypotheses hold"),
     ),
 }
 
@@ -129,14 +124,14 @@ def machine() -> str:
     return f"{os.cpu_count()} processors, {' family '.join(named) or platform.processor()}"
 
 
-def section(name: str, outputs: list[str], command: str, minutes: str = "") -> str:
+def section(name: str, outputs: list[str], command: str, took: str = "") -> str:
     """The section of a check."""
     check = CHECKS[name]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     versions = ", ".join(f"{library} {found}" for library in LIBRARIES if (found := _version(library)))
     return "\n".join([
         f"## {name}", "", check.what, "",
-        f"- command: `python {command}`{minutes}",
+        f"- command: `python {command}`{took}",
         f"- code: {commit.strip()}",
         f"- machine: {machine()}",
         f"- versions: Python {platform.python_version()}, {versions}",
@@ -175,7 +170,7 @@ def main() -> None:
         if asked.log:
             text = section(name, [path.read_text() for path in asked.log], asked.ran)
         else:
-            text = section(name, [printed(command)], " ".join(command), f", {(time.time() - begun) / 60:.0f} minutes")
+            text = section(name, [printed(command)], " ".join(command), f", {time.time() - begun:.0f} s")
         held = sections() | {name: text}
         PAGE.write_text("\n".join([HEAD, *(held[name] for name in CHECKS if name in held)]))
     print(f"wrote {PAGE}")
