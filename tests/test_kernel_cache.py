@@ -48,7 +48,8 @@ def files(cache):
 @pytest.mark.parametrize("damage", [
     lambda data: data[:-20] + bytes(20),
     *(pytest.param(damage, marks=pytest.mark.full) for damage in (
-        lambda data: data[: len(data) // 3], lambda data: b"", lambda data: bytes(len(data)), lambda data: b"cos\nsystem\n.",
+        lambda data: data[: len(data) // 3], lambda data: b"", lambda data: bytes(len(data)),
+        lambda data: b"cos\nsystem\n.",
     )),
 ], ids=["other bytes at the end", "cut off", "empty", "zeros", "no pickle of ours"])  # fmt: skip
 def test_a_damaged_cache_costs_a_compilation_and_one_warning(folder, damage):
