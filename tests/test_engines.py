@@ -152,7 +152,7 @@ def test_images_are_those_of_the_definition(recipe, size, ran):
 
 
 @pytest.mark.parametrize("form", ["paste", "dense"])
-def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
+def test_the_own_sample_has_what_whole_numbers_leave(form, generic, ran):
     size, mix = (64, 64), drawn(ma.MixUp(sources=5), (64, 64))
     lam = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # no whole ones of 2^-16
     weight = np.ascontiguousarray(np.broadcast_to(lam[:, :, None, None], (5, N, *size)))
@@ -160,6 +160,7 @@ def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
     by_hand, x = ma.Mix(mix.index, lam, region, size), pixels(size)
     assert_rounded_once(by_hand.images(x), defined(by_hand, x, MAIN[0]), MAIN[0])
     assert ran == [form]
+    np.testing.assert_array_equal(generic(by_hand.images, x), by_hand.images(x))
 
 
 @pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)

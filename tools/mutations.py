@@ -347,7 +347,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "soft masks beside ignored pixels do not sum to 1",
         ),
     ],
-    ("apply/rows.py", "test_apply.py test_defects.py"): [
+    ("apply/rows.py", "test_apply.py test_engines.py"): [
         ("int(held.max()) >= available", "int(held.max()) > available", "a source of one row too few is taken"),
         (
             "equal = over(index[i] == index[j], rest[j])",
@@ -355,7 +355,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "weights of equal partners are added to a wrong source",
         ),
     ],
-    ("apply/images.py", "test_apply.py test_erase.py"): [
+    ("apply/images.py", "test_erase.py test_engines.py"): [
         (
             "weights = [ONE - sum(whole[1:], whole[0]), *whole] if whole",
             'weights = [xp.cast(xp.rint(weights[0] * float(ONE)), "int32"), *whole] if whole',
