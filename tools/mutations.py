@@ -136,13 +136,13 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("who = -1 if holes and not mask[0, i, pixel] else 0", "who = 0", "holes of masks are not filled"),
         ("alike &= bytes_ ==", "alike = bytes_ ==", "runs of a mask look at the last source alone"),
         (
-            "if region.column[b, frame.width] == tile.i:",
-            "if region.column[b, frame.width] >= 0:",
+            "if column[frame.width] != i:",
+            "if column[frame.width] < 0:",
             "the columns of a window are those of the first output",
         ),
         (
-            "same = source_box[1] - source_box[0] == box[1] - box[0]",
-            "same = source_box[1] - source_box[0] >= box[1] - box[0]",
+            "same = source_box[axis, 1] - source_box[axis, 0] == box[axis, 1] - box[axis, 0]",
+            "same = source_box[axis, 1] - source_box[axis, 0] >= box[axis, 1] - box[axis, 0]",
             "windows that shrink are cropped",
         ),
         ("% filling\n", "% filling * 0\n", "fills that differ by pixel begin anew in every span"),
