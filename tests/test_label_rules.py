@@ -187,6 +187,13 @@ def test_a_rule_without_its_guide_is_refused_and_the_way_out_works():
         mix.labels(IDS, C, guide=foreground())
 
 
+def test_a_source_of_no_weight_is_not_named():
+    index, lam = np.int32([[0, 1], [1, 0]]), np.float32([[1, 1], [0, 0]])
+    mix = ma.Mix(index, lam, ma.Paste(lam, (None, None)), (4, 4))
+    for rule in ("area", "maximum", "heaviest"):
+        np.testing.assert_array_equal(mix.labels(np.arange(2), 2, rule=rule), np.eye(2))
+
+
 # --- class ids that came as floats ---
 
 FLOATS = ["float16", "float32", "float64"]
