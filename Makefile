@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_OUT ?= out/demo
 DEMO_ARGS ?= --epochs 3
 
-.PHONY: help setup demo test fuzz fuzz-workers lint format check golden recipes wrong-inputs bench bench-short
+.PHONY: help setup demo test test-all verify mutate fuzz fuzz-workers lint format check golden recipes wrong-inputs bench bench-short
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -23,8 +23,17 @@ demo: setup  ## mix real images, train with and without mixing, name the files t
 	else set -x; $(BIN)/mixaug compare --model small --seeds 2 $(DEMO_ARGS) --out $(DEMO_OUT)/compare; fi
 	@printf '\nOpen these:\n  %s\n  %s\n' "$(DEMO_OUT)/preview.png" "$(DEMO_OUT)/compare/report.html"
 
-test: setup  ## run the tests, the examples in docstrings among them
-	$(BIN)/python -m pytest -n 2 -q
+test: setup  ## run the tests, the examples in docstrings among them (five minutes on two cores)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+test-all: test  ## and those that it leaves out: all combinations, long runs (twenty minutes more)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m full
+
+verify: setup  ## what takes hours: fuzzing, mistakes made on purpose, long distributions; write docs/verification.md
+	$(BIN)/python tools/verify.py $(VERIFY_ARGS)
+
+mutate: setup  # make mistakes on purpose, and say which of them make test notices: make mutate MUTATE_ARGS="engines epoch"
+	$(BIN)/python tools/mutate.py $(MUTATE_ARGS)
 
 fuzz: setup  ## random batches through every door: make fuzz FUZZ_ARGS="--cases 100000 --seed 1"
 	$(BIN)/python tests/fuzz_doors.py $(FUZZ_ARGS)

@@ -1,12 +1,18 @@
-"""Settings of every test."""
+"""Settings of every test, and which tests `make test` leaves to `make test-all`: those that are marked `full`."""
+
+from __future__ import annotations
 
 import os
+from collections import defaultdict
 from importlib.metadata import version
+from itertools import combinations
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import pytest
 import torch
 from hypothesis import settings
 
@@ -19,3 +25,62 @@ if version("torch").endswith("+cpu"):
     TORCHVISION = torch.library.Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
         TORCHVISION.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+SLOW = ("tf_graph", "tf_xla", "torch_compiled", "jax_eager", "jax_jit")  # ways that may take seconds: they compile
+LIBRARIES = ("torch", "", "jax", "tf")  # in the order in which workers meet their tests; "" is NumPy and the others
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave variants to `make test-all`; put tests of a library side by side, so that a worker starts few of them."""
+    mark_variants(items)
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        items.sort(key=library)
+
+
+def library(item: pytest.Item) -> int:
+    """The place of the library whose arrays a test mixes, as far as its name says."""
+    name = item.name.replace("tensorflow", "tf")
+    return next((place for place, library in enumerate(LIBRARIES) if library and library in name), LIBRARIES.index(""))
+
+
+def mark_variants(items: list[pytest.Item]) -> None:
+    """Mark those variants `full` that a test which is marked `pairs` or `slow_ways` does without."""
+    for marker, needed in (("pairs", pairwise), ("slow_ways", one_a_way)):
+        tests: dict[str, list[pytest.Item]] = defaultdict(list)
+        for item in items:
+            if item.get_closest_marker(marker):
+                tests[item.nodeid.partition("[")[0]].append(item)
+        for variants in tests.values():
+            chosen = needed([item.callspec for item in variants])
+            for number, item in enumerate(variants):
+                if number not in chosen:
+                    item.add_marker("full")
+
+
+def pairwise(variants: list[Any]) -> set[int]:
+    """Variants that hold each value of each parameter with each value of each other one.
+
+    Greedy: always the variant that adds the most pairs, the first of several.
+    """
+    missing = {}
+    for number, variant in enumerate(variants):
+        values = [(name, id(value)) for name, value in sorted(variant.params.items())]
+        missing[number] = set(combinations(values, min(2, len(values))))
+    chosen = set()
+    while missing:
+        best = max(missing, key=lambda number: len(missing[number]))
+        chosen.add(best)
+        held = missing.pop(best)
+        missing = {number: left for number, pairs in missing.items() if (left := pairs - held)}
+    return chosen
+
+
+def one_a_way(variants: list[Any]) -> set[int]:
+    """All variants of the quick ways, and of each slow way a single one, another one for each."""
+    by_way: dict[str, list[int]] = defaultdict(list)
+    for number, variant in enumerate(variants):
+        by_way[variant.params["way"].__name__].append(number)
+    chosen = {number for name, numbers in by_way.items() if name not in SLOW for number in numbers}
+    return chosen | {numbers[-1 - SLOW.index(name) % len(numbers)] for name, numbers in by_way.items() if name in SLOW}

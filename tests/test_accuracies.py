@@ -277,6 +277,12 @@ logits = model.predict(x, verbose=0)
 for function in (ma.metrics.mixed_accuracy, ma.metrics.heaviest_accuracy):
     np.testing.assert_allclose(logs[function.__name__], function(logits, y).mean(), rtol=1e-6)
 np.testing.assert_allclose(logs["loss"], ma.losses.cross_entropy(logits, y).mean(), rtol=1e-5)
+x = np.ascontiguousarray(np.broadcast_to(np.eye(5, dtype="float32")[:, None, None], (5, 9, 7, 5)))
+recipe, fields = ma.one_of(ma.CutMix(), ma.MixUp(sources=3)), {"images": ma.Images("nhwc")}
+out = ma.keras.MixLayer(recipe, num_classes=5, seed=3, fields=fields)({"images": x, "labels": np.arange(5)})
+want = ma.mix_batch(recipe, (x, np.arange(5)), key=(3, 0), num_classes=5, fields=fields)
+for name, array in zip(("images", "labels"), want):
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(out[name]), array, atol=1e-6)
 """
 
 

@@ -272,6 +272,7 @@ def test_a_traced_mix_cannot_be_saved(tmp_path):
 SERVED = [ma.MixUp(sources=3), ma.CutMix(), ma.Mosaic(), ma.RandomErasing(), ma.SmoothMix(), ma.GridMix()]
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", SERVED, ids=repr)
 def test_a_mix_of_numpy_serves_arrays_of_every_library(way, recipe):

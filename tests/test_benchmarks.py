@@ -27,11 +27,13 @@ def rows_of_ours(page):
     return [line for line in page.splitlines() if line.startswith("|") and "**mixaug" in line]
 
 
+@pytest.mark.full
 def test_every_process_has_rows_of_ours(page):
     for process in PROCESSES:
         assert [row for row in rows_of_ours(page) if row.startswith(f"| {process} |")]
 
 
+@pytest.mark.full
 def test_every_row_of_ours_has_numbers_and_none_fails(page):
     for row in rows_of_ours(page):
         cells = [cell.strip() for cell in row.strip("|").split("|")][2:-1]
@@ -39,6 +41,7 @@ def test_every_row_of_ours_has_numbers_and_none_fails(page):
         assert all(not cell or re.match(r"[\d.,e]+", cell) for cell in cells), row
 
 
+@pytest.mark.full
 def test_the_page_opens_with_ratios_beside_the_others(page):
     first = page.partition("\n## ")[2]
     assert first.startswith("mixaug beside the others\n")
@@ -47,12 +50,14 @@ def test_the_page_opens_with_ratios_beside_the_others(page):
     assert all(re.search(r"\| [\d.e+]+x \|", row) for row in rows), rows
 
 
+@pytest.mark.full
 def test_every_goal_of_these_processes_is_measured(page):
     goals = page.partition("## Goals")[2].partition("\n## ")[0]
     missing = [line for line in goals.splitlines() if "not measured" in line]
     assert all(re.search("ResNet-20|GPU|import mixaug|first mix|empty cache", line) for line in missing), missing
 
 
+@pytest.mark.full
 def test_the_page_names_the_machine_and_says_what_p90_is(page):
     assert "- processor: " in page
     assert re.search(r"- versions: .*numpy \d.*torch \d", page)

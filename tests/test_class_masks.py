@@ -53,7 +53,7 @@ def values_of(x):
 
 
 FORMS = [
-    ma.CutMix(), ma.MixUp(sources=3), ma.RICAP(), ma.SmoothMix(),
+    ma.RICAP(), ma.MixUp(sources=3), ma.CutMix(), ma.SmoothMix(),
     ma.one_of(ma.RICAP(), ma.Cutout(), ma.MixUp()), ma.one_of(ma.ResizeMix(), ma.GridMix(), ma.Cutout()),
 ]  # fmt: skip
 QUICK = (ways.numpy, ways.numpy_read_only, ways.tf_eager, ways.torch_eager)
@@ -62,6 +62,7 @@ AGREE = [(recipe, way, shape) for way, shape in CASES for recipe in ways.RECIPE_
 AGREE += [(recipe, way, ways.SIZES[0]) for way in ways.WAYS for recipe in FORMS if way not in QUICK]
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize(("recipe", "way", "shape"), AGREE, ids=[f"{r}-{w.__name__}-{s}" for r, w, s in AGREE])
 def test_image_and_mask_agree(recipe, way, shape):
     """Image i is i everywhere, and so is its mask: after any mix the mask says which image is heaviest there."""
@@ -355,6 +356,7 @@ def test_foreground_everywhere_gives_the_plain_labels(recipe):
     assert not seen.unseen.any()
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.one_of(ma.RICAP(), ma.Cutout(), ma.MixUp()), ma.FMix()], ids=repr)
 def test_visible_is_the_same_in_every_library(recipe, way):
@@ -392,7 +394,9 @@ def test_what_is_refused(run, error, sentence):
         run(ma.CutMix().draw(2, (4, 4), key=(0, 0)))
 
 
-@pytest.mark.parametrize("recipe", FORMS, ids=repr)
+@pytest.mark.parametrize(
+    "recipe", [*(pytest.param(form, marks=pytest.mark.full) for form in FORMS[:4]), *FORMS[4:]], ids=repr
+)
 def test_sizes_that_a_graph_does_not_know(recipe):
     """Neither of the images nor of a smaller mask: both are scaled by what they are at run time."""
     x = ways.own_class_everywhere(4, (9, 7))

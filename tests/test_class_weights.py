@@ -36,6 +36,7 @@ def weights_of(images, ids=IDS) -> np.ndarray:
     return seen(images) @ np.array(TABLE)[ids]
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("rule", ["area", "maximum", "heaviest"])
 def test_an_output_weighs_what_its_pixels_are_made_of_in_every_library(rule, way):

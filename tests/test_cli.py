@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mixaug.cli import main
 from mixaug.recipes import RECIPES, entry
 
 MIXAUG = [sys.executable, "-c", "from mixaug.cli import main; main()"]
@@ -24,6 +25,31 @@ QUICK = ["--model", "small", "--train-size", "300", "--arm", "none", "--arm", "c
 def mixaug(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment}
     return subprocess.run([*MIXAUG, *map(str, arguments)], capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """The command line in this process: another one takes seconds to start."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        for name, value in {"COLUMNS": "100", "NO_COLOR": "1"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["mixaug", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, error = capsys.readouterr()
+        code = ended.value.code
+        return subprocess.CompletedProcess(
+            arguments, *((1, out, f"{error}{code}\n") if isinstance(code, str) else (code or 0, out, error))
+        )
+
+    return run
+
+
+@pytest.fixture(params=["here", pytest.param("in a process of its own", marks=pytest.mark.full)])
+def run(request, here):
+    """The command line, both ways."""
+    return here if request.param == "here" else mixaug
 
 
 def lines(folder: Path) -> list[dict]:
@@ -127,7 +153,7 @@ def pairs(tmp_path: Path, *ids: int) -> str:
     return f"folders:{tmp_path}/x,{tmp_path}/y"
 
 
-def test_preview_of_masks_boxes_and_target_images(tmp_path):
+def test_preview_of_masks_boxes_and_target_images(run, tmp_path):
     spec = pairs(tmp_path, 0, 1, 255)
     sheets = {}
     for name, given in {
@@ -138,7 +164,7 @@ def test_preview_of_masks_boxes_and_target_images(tmp_path):
         "named": ("--data", spec, "--ignore-index", 255, "--classes", "cell, wall", "--image-size", 16),
         "images": ("--data", spec, "--task", "image2image"),
     }.items():
-        done = mixaug("preview", *given, "--out", tmp_path / f"{name}.png")
+        done = run("preview", *given, "--out", tmp_path / f"{name}.png")
         assert (done.returncode, done.stderr) == (0, "")
         with Image.open(tmp_path / f"{name}.png") as sheet:
             sheets[name] = sheet.convert("RGB").tobytes()
@@ -157,23 +183,37 @@ def test_preview_of_masks_boxes_and_target_images(tmp_path):
         ),
     ],
 )
-def test_preview_of_pairs_that_are_none(tmp_path, ids, given, sentence):
-    done = mixaug("preview", "--data", pairs(tmp_path, *ids), *given, "--out", tmp_path / "new.png")
+def test_preview_of_pairs_that_are_none(run, tmp_path, ids, given, sentence):
+    done = run("preview", "--data", pairs(tmp_path, *ids), *given, "--out", tmp_path / "new.png")
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "new.png").exists()
 
 
-def test_preview_is_drawn_from_its_seed(tmp_path):
+def test_preview_is_drawn_from_its_seed(run, tmp_path):
     sheets = [tmp_path / f"{i}.png" for i in range(3)]
     for sheet, seed in zip(sheets, (1, 1, 2), strict=True):
-        mixaug("preview", "--seed", seed, "--out", sheet)
+        run("preview", "--seed", seed, "--out", sheet)
     one, again, other = (sheet.read_bytes() for sheet in sheets)
     assert one == again
     assert one != other
 
 
+def test_compare_writes_a_report_and_leaves_a_finished_run_as_it_is(here, tmp_path):
+    quick = ("--model", "small", "--train-size", 20, "--batch-size", 10, "--epochs", 1, "--seeds", "3,")
+    done = here("compare", *quick, "--arm", "none", "--arm", "cutmix", "--out", tmp_path / "run")
+    assert (done.returncode, done.stdout) == (0, f"wrote {tmp_path / 'run' / 'report.html'}\n")
+    assert "cutmix, seed 3, epoch 1: test accuracy" in done.stderr
+    report, trained = tmp_path / "run" / "report.html", lines(tmp_path / "run")
+    assert [(line["arm"], line["seed"], line["epoch"]) for line in trained] == [("none", 3, 1), ("cutmix", 3, 1)]
+    assert "cutmix" in report.read_text()
+    resumed = here("compare", "--resume", tmp_path / "run")
+    assert (resumed.returncode, resumed.stdout) == (0, f"wrote {report}\n")
+    assert lines(tmp_path / "run") == trained
+
+
+@pytest.mark.full
 def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
     """Pressed in the second epoch: it stops with a sentence, goes on with --resume, and ends as if nothing had been."""
     whole = mixaug("compare", *QUICK, "--epochs", 3, "--out", tmp_path / "whole")
@@ -204,6 +244,7 @@ def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
     assert plain[0] == plain[1]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("given", "said", "configured"),
     [
@@ -272,9 +313,9 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["compare", "--resume", "{}"], "expected a run folder, got {}, which has no config.json"),
     ],
 )
-def test_errors_are_one_sentence(arguments, sentence, tmp_path):
+def test_errors_are_one_sentence(run, arguments, sentence, tmp_path):
     (tmp_path / "mine.txt").write_text("not to be lost")
-    done = mixaug(*(argument.format(tmp_path) for argument in arguments))
+    done = run(*(argument.format(tmp_path) for argument in arguments))
     assert done.returncode == 1
     assert done.stderr.startswith("mixaug: ")
     assert sentence.format(tmp_path) in done.stderr
@@ -291,9 +332,9 @@ def test_a_backend_that_is_not_there_is_one_sentence(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_resumed_run_of_another_configuration_is_refused(tmp_path):
+def test_a_resumed_run_of_another_configuration_is_refused(run, tmp_path):
     from mixaug.lab.config import Config
 
     (tmp_path / "config.json").write_text(Config(epochs=2).to_json())
-    done = mixaug("compare", "--resume", tmp_path, "--epochs", 3)
+    done = run("compare", "--resume", tmp_path, "--epochs", 3)
     assert "got --epochs 3 instead of 2: leave it as it was, or choose another --out" in done.stderr

@@ -155,7 +155,7 @@ def test_images_are_those_of_the_definition(recipe, size, ran):
 
 
 @pytest.mark.parametrize("form", ["paste", "dense"])
-def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
+def test_the_own_sample_has_what_whole_numbers_leave(form, generic, ran):
     size, mix = (64, 64), drawn(ma.MixUp(sources=5), (64, 64))
     lam = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # no whole ones of 2^-16
     weight = np.ascontiguousarray(np.broadcast_to(lam[:, :, None, None], (5, N, *size)))
@@ -163,6 +163,15 @@ def test_the_own_sample_has_what_whole_numbers_leave(form, ran):
     by_hand, x = ma.Mix(mix.index, lam, region, size), pixels(size)
     assert_rounded_once(by_hand.images(x), defined(by_hand, x, MAIN[0]), MAIN[0])
     assert ran == [form]
+    np.testing.assert_array_equal(generic(by_hand.images, x), by_hand.images(x))
+
+
+@pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
+def test_a_half_of_uint8_is_rounded_up(make, generic):
+    x = np.repeat(np.uint8([0, 1, 0, 255, 254, 255]).reshape(3, 2, 1, 1), 64, axis=3).transpose(1, 2, 3, 0).copy()
+    mix, given = ma.MixUp(lam=0.5).draw(2, (1, 64), key=(0, 0)), make(x)
+    for images in (mix.images(given, "nhwc"), generic(mix.images, given, "nhwc")):
+        np.testing.assert_array_equal(ways.values(images), np.broadcast_to(np.uint8([1, 128, 255]), x.shape))
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=str)

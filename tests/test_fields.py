@@ -393,3 +393,11 @@ def test_grain():
     for element in ds:
         assert_agree(element["image"], element["more"]["mask"])
         ways.assert_label_is_the_pixels(element["image"], element["more"]["label"])
+
+
+def test_boxes_that_are_mixed_twice_weigh_the_product():
+    batch, options = {"images": IMAGES, "targets": {"boxes": WHOLE}}, {"fields": {"targets": "boxes"}}
+    once = ma.mix_batch(ma.MixUp(lam=0.5), batch, key=(0, 1), **options)
+    again = ma.mix_batch(ma.MixUp(lam=0.25), once, key=(0, 2), **options)
+    np.testing.assert_array_equal(once["targets"]["weight"], np.full((N, 2), 0.5))
+    np.testing.assert_array_equal(again["targets"]["weight"], [[0.125, 0.125, 0.375, 0.375]] * N)

@@ -42,6 +42,7 @@ def images_for(way):
 # A recipe is called
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", [RECIPE, ma.MixUp(sources=3), ma.FMix()], ids=str)
 def test_a_call_is_mix_batch_in_every_library(way, recipe):

@@ -57,7 +57,7 @@ def shuffled(length):
     [
         (sequence, False, 0),
         (sequence, False, 1),
-        (sequence, False, 3),
+        pytest.param(sequence, False, 3, marks=pytest.mark.full),
         (sequence, True, 0),
         (shuffled, False, 0),
         (shuffled, True, 2),
@@ -84,7 +84,7 @@ def batches(workers: int = 0, shard=None, **options):
     return loader(SAMPLES, sampler, operations, workers, shard)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.full)])
 def test_batches_draw_anew_in_each_epoch_worker_and_shard(workers):
     shards = [grain.sharding.ShardOptions(shard, 2) for shard in (0, 1)]
     drawn = [elements(batches(workers, shard)) for shard in shards]

@@ -169,7 +169,7 @@ def soft_loss(logits, labels):
     return -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-BOTH = pytest.mark.parametrize("make", [vit, resnet])
+BOTH = pytest.mark.parametrize("make", [vit, pytest.param(resnet, marks=pytest.mark.full)])
 
 
 @BOTH
@@ -236,7 +236,7 @@ def test_evaluation_while_training_sees_plain_batches(tmp_path):
     assert len({labels.numpy().tobytes() for labels in trainer.mixed}) == 6
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.full), 2])
 def test_a_resumed_run_sees_what_the_first_would_have_seen(accumulate, tmp_path):
     options = {"gradient_accumulation_steps": accumulate, "num_train_epochs": 2, "save_strategy": "steps"}
     options = {**options, "save_steps": 4 // accumulate, "learning_rate": 0.01}
@@ -378,6 +378,7 @@ this.torch.save(held, f"{sys.argv[1]}/{trainer.args.process_index}.pt")
 """
 
 
+@pytest.mark.full
 def test_processes_draw_different_mixes_and_their_gradients_are_of_all_rows(tmp_path):
     """Two processes, as torchrun starts them, two micro batches each."""
     there = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}

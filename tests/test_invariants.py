@@ -28,11 +28,13 @@ COMPILED = (ways.tf_xla, ways.torch_compiled, ways.jax_jit)  # these take second
 CASES = [(way, shape) for way in ways.WAYS for shape in (ways.SIZES[:1] if way in COMPILED else ways.SIZES)]
 
 
+@pytest.mark.slow_ways  # all recipes are in test_graphs.py
 @pytest.mark.parametrize(("way", "shape"), CASES, ids=[f"{way.__name__}-{shape}" for way, shape in CASES])
 def test_all_invariants(recipe, way, shape):
     check_invariants(recipe, way, *shape)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("shape", ways.SIZES[1:], ids=str)
 @pytest.mark.parametrize("way", COMPILED, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", [ma.one_of(ma.CutMix(), ma.MixUp(sources=3)), ma.GridMix(), ma.Mosaic()], ids=repr)

@@ -55,6 +55,7 @@ def joined(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
+@pytest.mark.full
 def test_the_package_of_the_docs_joins(tmp_path):
     """Installed as an installer does, in a process of its own: every command of the page does what it says."""
     code, project = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("python", "toml"))

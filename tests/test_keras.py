@@ -76,7 +76,9 @@ def assert_epochs(got, epochs) -> None:
 
 
 @pytest.mark.parametrize(
-    "workers", [{"workers": 0}, {"workers": 4}, {"workers": 4, "use_multiprocessing": True}], ids=str
+    "workers",
+    [{"workers": 0}, {"workers": 4}, pytest.param({"workers": 4, "use_multiprocessing": True}, marks=pytest.mark.full)],
+    ids=str,
 )
 def test_fit_sees_the_batches_of_ma_batches_whatever_the_workers(workers):
     """The first epoch is epoch 0, though Keras calls on_epoch_end once before it."""

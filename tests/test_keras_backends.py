@@ -12,9 +12,10 @@ import pytest
 HERE = Path(__file__).parent
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_keras_on(backend):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "test_keras.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider", str(HERE / "test_keras.py")]
     environment = {**os.environ, "KERAS_BACKEND": backend}
     environment.pop("PYTEST_XDIST_WORKER", None)
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=HERE.parent)

@@ -129,6 +129,7 @@ print(len(list(ds.apply(ma.tf.mixed(ma.CutMix(), num_classes=2, num_parallel_cal
 """
 
 
+@pytest.mark.full
 def test_the_first_batches_of_processes_are_mixed_by_many_threads_at_once():
     command = [sys.executable, "-W", "ignore", "-c", FIRST]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]

@@ -48,6 +48,7 @@ def by_hand(mix: ma.Mix, rule: str, ids: np.ndarray, shown: np.ndarray) -> np.nd
     return out
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("rule", TEXTS)
 def test_each_rule_is_its_formula_in_every_library(rule, way):
@@ -186,11 +187,19 @@ def test_a_rule_without_its_guide_is_refused_and_the_way_out_works():
         mix.labels(IDS, C, guide=foreground())
 
 
+def test_a_source_of_no_weight_is_not_named():
+    index, lam = np.int32([[0, 1], [1, 0]]), np.float32([[1, 1], [0, 0]])
+    mix = ma.Mix(index, lam, ma.Paste(lam, (None, None)), (4, 4))
+    for rule in ("area", "maximum", "heaviest"):
+        np.testing.assert_array_equal(mix.labels(np.arange(2), 2, rule=rule), np.eye(2))
+
+
 # --- class ids that came as floats ---
 
 FLOATS = ["float16", "float32", "float64"]
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("column", [False, True], ids=["(n,)", "(n, 1)"])
 @pytest.mark.parametrize("way", ways.WAYS)
 def test_whole_floats_are_class_ids_where_num_classes_is_said(way, column):
@@ -273,6 +282,7 @@ def test_floats_without_num_classes_are_refused_and_each_way_out_works():
 # --- several classes, each a fraction ---
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("rule", ["area", "maximum", "heaviest"])
 def test_fractional_rows_of_several_classes_mix(rule, way):
@@ -311,6 +321,7 @@ FORMS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("form", FORMS)
 def test_binary_labels_become_one_column(form, way):

@@ -15,7 +15,7 @@ N, LENGTHS = 5, {"n": 5, "c": 3, "h": 8, "w": 6, "d": 5, "t": 4}
 LAYOUTS = [
     ("nhwc", None), ("nchw", None), ("nhw", None), ("ntchw", None), ("nthwc", None), ("ncthw", None), ("ntc", None),
     ("nct", None), ("nt", None), ("ndhwc", None), ("ncdhw", None), ("nthw", None), ("NTCHW", "thw"), ("nthwc", "tw"),
-    ("nhcw", None), ("nwhc", None), ("nchwt", None), ("ntdhwc", None), ("ndhw", "hw"), ("ntchwd", "hw"),
+    ("nhcw", None), ("nwhc", None), ("nwch", None), ("nchwt", None), ("ntdhwc", None), ("ndhw", "hw"), ("ntchwd", "hw"),
 ]  # fmt: skip
 RECIPES = [
     ma.CutMix(),
@@ -75,6 +75,7 @@ def test_scales_sources_and_memory_of_every_layout(letters, spatial):
     assert got.shape == want.shape
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("letters", ["ntchw", "nthwc", "nhw", "nct"])
 def test_the_label_is_the_pixels_of_every_frame_and_channel(letters, way):

@@ -244,6 +244,7 @@ this.torch.save(net.fed, f"{sys.argv[1]}/{fit.global_rank}.pt")
 """
 
 
+@pytest.mark.full
 def test_ranks_draw_different_mixes(tmp_path):
     """Two processes, as the Trainer launches them."""
     script = tmp_path / "ranks.py"

@@ -252,7 +252,7 @@ def test_cowmix_borders_are_as_far_apart_as_sigma_says(part):
     assert abs(borders(mask).mean() * np.pi * np.sqrt(2) * sigma - 1) < 0.05
 
 
-@pytest.mark.parametrize("sigma", [4, 8, 16])
+@pytest.mark.parametrize("sigma", [4, 8, pytest.param(16, marks=pytest.mark.full)])
 def test_cowmix_masks_look_as_smoothed_noise(sigma):
     """At the paper's sigmas and size, borders of the image and all."""
     n, size = 400, (32, 32)

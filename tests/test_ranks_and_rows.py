@@ -47,6 +47,7 @@ def test_the_step_of_a_layer_moves_in_training_alone():
     assert int(layer.step) == 12
 
 
+@pytest.mark.full
 def test_replicas_of_a_strategy_draw_different_mixes():
     code = """
 import numpy as np, tensorflow as tf
@@ -193,6 +194,7 @@ def as_a_rank(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.full
 def test_workers_of_ranks_of_one_seed_draw_different_mixes(tmp_path):
     """Spawned workers are in no process group: they are told the rank."""
     one, two = ways.on_two_ranks("spawn", as_a_rank, tmp_path)
@@ -216,6 +218,7 @@ def test_a_key_holds_the_epoch_that_is_given():
 # --- any rows
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.GridMix(), ma.per_batch(ma.RICAP())], ids=repr)
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
 def test_any_rows_are_drawn_what_they_are_in_the_whole(recipe, way):

@@ -216,6 +216,7 @@ def test_recipes_are_frozen_values_that_travel_to_workers(recipe):
         setattr(recipe, field, None)
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.FMix()], ids=repr)
 def test_a_part_of_a_batch_is_drawn_what_it_is_in_the_whole(recipe, way):

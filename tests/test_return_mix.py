@@ -154,6 +154,7 @@ def parts_of(batch, form):
     return batch
 
 
+@pytest.mark.pairs
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("recipe", RECIPE_ROWS)
 @pytest.mark.parametrize("form", [tuple_of, named], ids=["pairs", "dicts"])
@@ -182,6 +183,7 @@ def test_the_mix_of_timm_is_that_of_its_recipe():
         assert_mix_makes_the_batch(*mixup(T_X, T_Y))
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", RECIPE_ROWS)
 def test_the_mix_is_that_of_draw_in_the_batchs_library(way, recipe):
@@ -247,6 +249,7 @@ ZIPS = [
 ]
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("options", ZIPS, ids=str)
 @pytest.mark.parametrize("form", [tuple_of, named], ids=["pairs", "dicts"])
 @pytest.mark.parametrize("recipe", ["holes", "a dense region"])

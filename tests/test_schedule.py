@@ -74,7 +74,8 @@ WAYS = {
     "torch": lambda run: torch.compile(run, fullgraph=True, backend="aot_eager"),
     "jax": jax.jit,
 }
-TRACED = [("jax", BOXES), ("torch", ma.schedule({0: ma.identity(), 10: ma.CutMix()}))]
+TRACED = [("jax", BOXES)]
+TRACED += [pytest.param("torch", ma.schedule({0: ma.identity(), 10: ma.CutMix()}), marks=pytest.mark.full)]
 TRACED += [("tensorflow", THREE), ("tensorflow", ma.schedule({0: ma.RICAP(), 10: ma.GridMix(), 20: ma.Cutout()}))]
 
 

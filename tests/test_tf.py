@@ -83,21 +83,25 @@ def test_static_shapes_and_length_survive(remainder):
     )
 
 
-def test_images_of_unknown_size():
+QUICK = ways.RECIPE_ROWS[::6]
+SLOW = [pytest.param(recipe, marks=pytest.mark.full) for recipe in ways.RECIPE_ROWS if recipe not in QUICK]
+
+
+@pytest.mark.parametrize("recipe", [*QUICK, *SLOW], ids=repr)
+def test_images_of_unknown_size(recipe):
     def ragged():
         for i in range(3):
             yield np.full((2, 5 + i, 4, 1), i, np.uint8), np.arange(2)
 
     spec = (tf.TensorSpec((None, None, None, 1), tf.uint8), tf.TensorSpec((None,), tf.int64))
     ds = tf.data.Dataset.from_generator(ragged, output_signature=spec)
-    for recipe in ways.RECIPE_ROWS:
-        out = ds.apply(ma.tf.mixed(recipe, num_classes=2, epoch=0))
-        assert out.element_spec[0].shape.as_list() == [None, None, None, 1]
-        for step, (images, labels) in enumerate(out):
-            x = np.full((2, 5 + step, 4, 1), step, np.uint8)
-            expected = ma.mix_batch(recipe, (x, np.arange(2)), key=(0, 0, step), num_classes=2)
-            np.testing.assert_array_equal(images, expected[0])
-            np.testing.assert_allclose(labels, expected[1], atol=1e-6)
+    out = ds.apply(ma.tf.mixed(recipe, num_classes=2, epoch=0))
+    assert out.element_spec[0].shape.as_list() == [None, None, None, 1]
+    for step, (images, labels) in enumerate(out):
+        x = np.full((2, 5 + step, 4, 1), step, np.uint8)
+        expected = ma.mix_batch(recipe, (x, np.arange(2)), key=(0, 0, step), num_classes=2)
+        np.testing.assert_array_equal(images, expected[0])
+        np.testing.assert_allclose(labels, expected[1], atol=1e-6)
 
 
 def test_triples_and_dicts():
@@ -266,7 +270,10 @@ def test_datasets_that_are_refused(make, error, sentence):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"include_clean": True}, {"bank": True}, {"pairing": ma.pairing.OtherClass()}], ids=str
+    "options",
+    [{"bank": True}, {"include_clean": True}]
+    + [pytest.param(more, marks=pytest.mark.full) for more in ({}, {"pairing": ma.pairing.OtherClass()})],
+    ids=str,
 )
 def test_on_the_host_and_in_a_graph_it_is_the_same(options):
     x, y = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8), np.arange(10) % 4

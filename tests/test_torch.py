@@ -148,7 +148,7 @@ def test_other_types_of_the_module_leave_the_count_whole():
     assert mixed.step.dtype == torch.int64
 
 
-@pytest.mark.parametrize("given", [{}, {"step": True}], ids=["counted", "said"])
+@pytest.mark.parametrize("given", [{}, pytest.param({"step": True}, marks=pytest.mark.full)], ids=["counted", "said"])
 def test_compiles_once_for_all_steps(given):
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
@@ -160,6 +160,7 @@ def test_compiles_once_for_all_steps(given):
     assert counter.frame_count == 1
 
 
+@pytest.mark.full
 def test_a_first_use_inside_a_compiled_function():
     """A program that has called nothing of ours before: the library is loaded while its function is traced."""
     code = """
@@ -172,6 +173,7 @@ print(mix(torch.zeros(3, 1, 8, 8), torch.arange(3))[1].shape)
     assert in_a_fresh_process(code).strip() == "torch.Size([3, 3])"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.SmoothMix()], ids=["Paste", "Dense"])
 def test_inductor_makes_the_same_mix(recipe):
     torch._dynamo.reset()
@@ -286,7 +288,7 @@ WORKERS = [
 
 
 @pytest.mark.parametrize("workers", WORKERS, ids=lambda options: "-".join(map(str, options.values())))
-@pytest.mark.parametrize("partners", ["batch", "dataset"])
+@pytest.mark.parametrize("partners", [pytest.param("batch", marks=pytest.mark.full), "dataset"])
 def test_batches_do_not_depend_on_the_workers(workers, partners):
     loader = make(partners=partners, **workers)
     for epoch in range(2):
@@ -478,7 +480,7 @@ def test_items_and_the_draw_of_a_whole_batch_agree():
     np.testing.assert_allclose(torch.stack([ds[row][1] for row in range(N)]), mix.labels(LABELS.numpy(), N), atol=1e-7)
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.full)])
 def test_workers_that_have_started_see_the_epoch(context):
     ds = ma.torch.MixedDataset(RECIPE, PAIRS, seed=7, num_classes=N)
     loader = DataLoader(ds, 5, num_workers=2, persistent_workers=True, multiprocessing_context=context)
@@ -543,12 +545,14 @@ def test_a_dataset_in_memory_is_mixed_as_it_lies(partners):
         assert torch.equal(one[1], other[1])
 
 
-def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever():
+def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypatch):
     """The "device" that is here beside the host holds no values, but keeps count of what is brought to it."""
     from mixaug._xp import torch as xp
 
+    monkeypatch.setattr(xp, "_MOST_KEPT", 16)
+    xp._KEPT.clear()
     like = torch.zeros(1, device="meta")
-    for alpha in range(1, 300):
+    for alpha in range(1, 30):
         ma.CutMix(alpha=alpha / 7).draw(
             4, (8, 6), key=(0, torch.zeros((), dtype=torch.int64, device="meta")), like=like
         )

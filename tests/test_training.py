@@ -17,6 +17,7 @@ from mixaug.lab import data
 WAYS = {"tf_data": "tensorflow", "mixed_dataset": "jax", "torch_loop": "torch", "jax_loop": "jax"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", WAYS)
 def test_training_through(way, tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": WAYS[way]}

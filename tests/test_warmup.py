@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import ways
 
-pytestmark = ways.of_kernels
+pytestmark = [ways.of_kernels, pytest.mark.full]
+
 CODE = """
 import mixaug as ma, numpy as np
 x, y = np.zeros((4, 8, 8, 3), np.uint8), np.arange(4)

