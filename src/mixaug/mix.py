@@ -19,7 +19,7 @@ from .apply.visible import Visible, visible
 from .checks import check_array, check_lam, check_region, check_size, check_sizes, check_values, check_windows
 from .keys import draw_version
 from .label_rules import Rule
-from .layout import of_images, of_masks, with_classes
+from .layout import Layout, of_images, of_masks, with_classes
 from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
 from .scale import same
 from .units import unchanged
@@ -145,9 +145,15 @@ class Mix:
         xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
         axes = of_images(given, layout, spatial)
         units = images.in_units(xp, given, axes, dtype, scale, offset)
+        return self.images_of(xp, x, source, axes, units, out)
+
+    def images_of(
+        self, xp: Library, x: Array | None, source: Array | None, axes: Layout, units: Units | None, out: Array | None
+    ) -> Array:
+        """Mixed images of a library and a layout that are known to be right."""
         if self.source_size is None:
             return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
-        units = units or unchanged(xp.dtype(given))
+        units = units or unchanged(xp.dtype(source if x is None else x))
         images.check_given(xp, x, source, self.index, self.source_size, axes, units, None)
         return windows.mix(xp, x, source, self.index, self.region, self._sizes, axes, units, out)
 

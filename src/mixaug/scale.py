@@ -17,6 +17,8 @@ from .regions import Dense, Region, Size, is_of_pixels
 
 def same(one: Size, other: Size) -> bool:
     """Whether two sizes are known to be the same."""
+    if one is other:
+        return True
     return len(one) == len(other) and all(
         a is b or (isinstance(a, int) and isinstance(b, int) and a == b) for a, b in zip(one, other, strict=True)
     )

@@ -49,7 +49,7 @@ class _Form(NamedTuple):
 class _Plan(NamedTuple):
     """How images of these forms are mixed."""
 
-    kind: str  #: which kernel makes a band: "paste", "choose" or "weigh"
+    kind: str  #: which kernel makes a band: "paste", "windows", "choose" or "weigh"
     out: Shape  #: the shape of the outputs
     frame: Frame
     spread: int  #: consecutive elements that belong to one channel
@@ -373,7 +373,7 @@ def _plan(
     )
     lines = tile // (sides[2] * step) + 2
     return _Plan(
-        kind=kind,
+        kind="windows" if resized is not None and kind == "paste" else kind,
         out=made,
         frame=frame,
         spread=spread,

@@ -88,7 +88,7 @@ class Numbers(NamedTuple):
 class Calls(NamedTuple):
     """Addresses of kernels; 0 if a kernel is not needed. `convert` is 0 if elements are copied unchanged."""
 
-    make: int  #: `paste`, `choose` or `weigh`
+    make: int  #: `paste`, `windows`, `choose` or `weigh`
     store: int
     pick: int
     convert: int

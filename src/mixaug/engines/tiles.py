@@ -129,21 +129,37 @@ def paste(band: Any, ptr: int) -> None:
         tile = _tile(first, band, state)
         length, own, run = tile.last - tile.first, tile.own + tile.first, _run(tile, frame)
         gathered, to = (out, tile.at) if direct else (pixels.tile, 0)
-        if frame.resized:  # behind the boxes, in case they overlap
-            _gather(gathered, to, spans.of_source(0, tile, ptr), tile, state, ptr)
         count = spans.of_boxes(tile, state)
         if blended:
             _place(tile, state)
             _blend(state.calls.blend, (out, run, ptr))
-        elif (direct or count) and not frame.resized:
+        elif direct or count:
             move(gathered, to * frame.size_in, pixels.own, own * frame.size_in, length * frame.size_in)
         _gather(gathered, to, count, tile, state, ptr)
         if blended:
             for s in range(count):
                 _convert_span(out, run, state.region.span[s], state, ptr)
         elif not direct:
-            x, start = (pixels.tile, 0) if count or frame.resized else (pixels.own, own)
+            x, start = (pixels.tile, 0) if count else (pixels.own, own)
             _convert(convert, (out, x, start, run, ptr))
+        _complete(tile, band, state, ptr)
+        first = tile.last
+
+
+@at_address(signatures.MAKE)
+def windows(band: Any, ptr: int) -> None:
+    """Make a band of a Paste whose images have another size than the outputs, and are seen through source boxes."""
+    state = load(ptr)
+    pixels, convert = state.pixels, state.calls.convert
+    out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
+    first = band.first
+    while first < band.last:
+        tile = _tile(first, band, state)
+        gathered, to = (pixels.tile, 0) if convert else (out, tile.at)
+        _gather(gathered, to, spans.of_source(0, tile, ptr), tile, state, ptr)  # in case the boxes leave a gap
+        _gather(gathered, to, spans.of_boxes(tile, state), tile, state, ptr)
+        if convert:
+            _convert(convert, (out, gathered, 0, _run(tile, state.frame), ptr))
         _complete(tile, band, state, ptr)
         first = tile.last
 
