@@ -398,8 +398,8 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "boxes that are mixed twice forget their first weight",
         ),
         (
-            "return mix.images(x, self.layout, spatial=self.spatial, source=source, **units)",
-            "return mix.images(x, self.layout, source=source, **units)",
+            'xp, axes = _xp.of(x), layout.parse(self.layout or "", self.spatial)',
+            'xp, axes = _xp.of(x), layout.parse(self.layout or "")',
             "the axes to mix over are ignored",
         ),
         (
