@@ -283,7 +283,11 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "weight >= min_visibility - SLACK",
             "boxes of a light source always go",
         ),
-        ("is_box = reduce(and_, [b > a for", "is_box = reduce(and_, [b >= a for", "boxes without area stay"),
+        (
+            "last = [xp.minimum(xp.maximum(edge, 0.0), length) for",
+            "last = [xp.maximum(edge, 0.0) for",
+            "what lies beyond the image counts as hidden",
+        ),
         ("one = [centre - side * 0.5 for", "one = [centre - side for", "boxes of centre and sides are moved"),
         (
             "return -1 if has_one and len(x.shape) == 2 else 0",
