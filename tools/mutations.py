@@ -84,8 +84,8 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("& (at < box[:, axis, 1:])", "& (at <= box[:, axis, 1:])", "boxes are a pixel too long in the definition"),
         (
-            "_pixels(xp, size) if self.hole is None else xp.maximum(_pixels(xp, size) - _area(xp, self.hole), 1.0)",
-            "_pixels(xp, size)",
+            "hidden = _area(xp, holes[0]) if len(holes) == 1 else",
+            "hidden = _area(xp, holes[0]) * 0 if len(holes) == 1 else",
             "lam counts the pixels of a hole",
         ),
         (
@@ -104,7 +104,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "joined batches forget source boxes",
         ),
         (
-            "hole = _choose_box(xp, self.choice, [region.hole for region in pastes])",
+            "hole = _choose_holes(xp, self.choice, [region.holes for region in pastes])",
             "hole = pastes[-1].hole",
             "a choice among recipes gives every row the same holes",
         ),
@@ -267,9 +267,9 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "an epoch's order is no permutation",
         ),
         (
-            "total = max(total - np.float32(_area(hole, i)), _ONE)",
-            "total = total - np.float32(_area(hole, i))",
-            "lam beside a hole that is the image divides by 0",
+            "part = np.floor(part * _STEPS) * (_ONE / _STEPS)",
+            "part = part * _ONE",
+            "areas of several boxes are not rounded",
         ),
         (
             "order[place] = np.int32(ordered[place] & np.uint64(0xFFFFFFFF))",
@@ -283,7 +283,11 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "weight >= min_visibility - SLACK",
             "boxes of a light source always go",
         ),
-        ("is_box = reduce(and_, [b > a for", "is_box = reduce(and_, [b >= a for", "boxes without area stay"),
+        (
+            "last = [xp.minimum(xp.maximum(edge, 0.0), length) for",
+            "last = [xp.maximum(edge, 0.0) for",
+            "what lies beyond the image counts as hidden",
+        ),
         ("one = [centre - side * 0.5 for", "one = [centre - side for", "boxes of centre and sides are moved"),
         (
             "return -1 if has_one and len(x.shape) == 2 else 0",
@@ -306,7 +310,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "masks of padding are taken for objects",
         ),
         (
-            "mean = heavy / xp.maximum(xp.total(shown, axes), 1.0) * view.part_shown(x, size)",
+            "mean = heavy / xp.maximum(xp.total(shown, axes), 1.0) * view.part_shown(x)",
             "mean = heavy / xp.maximum(xp.total(shown, axes), 1.0)",
             "masks cut off by a window weigh as much as whole ones",
         ),
@@ -362,8 +366,8 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "whole weights of the library do not sum to 2^16",
         ),
         (
-            "xp.where(per_channel(~inside(xp, here.hole, spatial), place), out, fill)",
-            "out",
+            "out = xp.where(per_channel(~covered(xp, holes, spatial), place), out, fill)",
+            "out = out",
             "holes are not filled by the library",
         ),
         (
@@ -379,8 +383,8 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "axes are not put back where they were",
         ),
         (
-            'numbers, [length if letter == "c" else 1 for',
-            'numbers, [1 if letter == "c" else length for',
+            'own = [length if letter == "c" else 1 for',
+            'own = [1 if letter == "c" else length for',
             "scales of channels are those of frames",
         ),
         ("FEW = 4  #", "FEW = 5  #", "five channels are taken for few"),
@@ -389,7 +393,11 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             'for letter in "hwd" if letter in axes',
             "volumes are mixed with their axes exchanged",
         ),
-        ("fill = of_pixels(fill, 1)", "fill = of_pixels(fill, 0)", "noise in holes of videos has the wrong axes"),
+        (
+            "fill = of_pixels(fill, 1, length if is_of_pixels(fill, len(size)) else 1)",
+            "fill = of_pixels(fill, 1, 1)",
+            "noise in holes of videos is in the first frame alone",
+        ),
     ],
     ("fields.py", "test_fields.py test_objects.py"): [
         (
@@ -398,8 +406,8 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "boxes that are mixed twice forget their first weight",
         ),
         (
-            "return mix.images(x, self.layout, spatial=self.spatial, source=source, **units)",
-            "return mix.images(x, self.layout, source=source, **units)",
+            'xp, axes = _xp.of(x), layout.parse(self.layout or "", self.spatial)',
+            'xp, axes = _xp.of(x), layout.parse(self.layout or "")',
             "the axes to mix over are ignored",
         ),
         (
