@@ -355,7 +355,7 @@ def _once(case: Case, rng: random.Random) -> Case:
         text = rng.choice(OTHERS)
         of = part.text if part.kind != "boxes" else "np.zeros((3, 2, 4))"
         case = replace(case, is_verified=case.is_verified and not text.startswith(("[{", "({", "{{", "MAKERS")))
-        return _with(case, part, replace(part, text=text.format(*[of] * 2), whole=True), text)
+        return _with(case, part, replace(part, text=text.format(*[of] * 2), whole=True, is_list=False), text)
     if what < 0.85:
         name = rng.choice([name for name in OPTIONS if name != "key" or case.door in ("mix_batch", "recipe")])
         text = rng.choice(OPTIONS[name])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 Host = np.ndarray[Any, Any]
+SEEN = 0.5 / 65536  #: what weighs less is not seen
 
 
 class Nonsense(Exception):  # noqa: N818 - it is no error of ours
@@ -306,7 +307,7 @@ def blended_masks(seen: Seen, source: Host, axes: str, spatial: str) -> Host:
     out = np.zeros((seen.index.shape[1], *x.shape[1:]))
     for i in range(len(out)):
         for j in range(seen.index.shape[0]):
-            out[i] += weight[j, i][wide] * shown(seen, x, j, i)
+            out[i] += np.where(weight[j, i][wide] > 0, weight[j, i][wide] * shown(seen, x, j, i), 0)
         covered = (weight[:, i].sum(axis=0) <= 0)[wide]
         out[i] = np.where(covered, x[seen.index[0, i]], out[i])
     return out.transpose(back)
@@ -328,8 +329,9 @@ def boxes(seen: Seen, source: Host, min_visibility: float) -> tuple[Host, Host, 
         w, part, slot = of_rows[j, i], of_rows[j, i, top:bottom, left:right], j * m + b
         share, peak = part.mean(), w.max()
         certain[i, slot] = abs(share - min_visibility * peak) > 1e-4 and not 0 < share < 1e-4
-        if share >= min_visibility * peak and share > 1e-5:
-            ys, xs = np.nonzero(part > 1e-5)
+        certain[i, slot] &= not (abs(part - SEEN) < 1e-6).any()
+        if share >= min_visibility * peak and share > SEEN:
+            ys, xs = np.nonzero(part > SEEN)
             out[i, slot] = top + ys.min(), left + xs.min(), top + ys.max() + 1, left + xs.max() + 1
             weight[i, slot] = share
     return out, weight, certain

@@ -336,7 +336,7 @@ def check_images(part: Part, seen: Seen, source: Any, got: Any) -> None:
     at_channel = [-1 if one == "c" else 1 for one in part.axes]
     scale, offset = (_channels(said.get(name, plain), at_channel) for name, plain in (("scale", 1.0), ("offset", 0.0)))
     size = abs(want * scale) + abs(offset)
-    most = float(np.abs(np.where(np.isfinite(source.astype(float)), source.astype(float), 0)).max(initial=0))
+    most = largest(source)
     size = size + most * abs(scale)
     plain = made == given and "scale" not in said and "offset" not in said
     want = want * scale + offset
@@ -350,6 +350,12 @@ def check_images(part: Part, seen: Seen, source: Any, got: Any) -> None:
         if plain:
             atol = np.where(copied, 0, atol)
     assert_close(values(got), want, atol, certain)
+
+
+def largest(x: Any) -> float:
+    """The largest magnitude of an array's finite numbers."""
+    x = x.astype(float)
+    return float(np.abs(x[np.isfinite(x)]).max(initial=0))
 
 
 def _ends(dtype: str) -> tuple[int, int]:
@@ -408,7 +414,7 @@ def check_part(case: Case, part: Part, seen: Seen, sources: Mapping[Any, Any], g
         made = kind if "float" in kind else "float32"
         assert dtype_of(got) == made, f"expected {made}, got {dtype_of(got)}"
         if not table:
-            assert_close(values(got), want, 4 * EPS[made] * (1 + np.abs(source.astype(float)).max(initial=0)))
+            assert_close(values(got), want, 4 * EPS[made] * (1 + largest(source)))
     elif part.kind == "keep":
         assert dtype_of(got) == kind, f"expected {kind}, got {dtype_of(got)}"
         np.testing.assert_array_equal(values(got), source[rows])
@@ -427,6 +433,14 @@ def check_masks(case: Case, part: Part, seen: Seen, source: Any, got: Any) -> No
     said = part.options
     if said.get("shares") and source.dtype == bool and source.ndim == len(part.axes) - 1:
         return  # ids 0 and 1
+    if said.get("shares") and source.dtype.kind in "iu":  # whole numbers are ids, here in an axis of one channel
+        said = {**said, "shares": False}
+    if said["soft"] and source.dtype.kind in "fV" and said["num_classes"] == 1:
+        said = {**said, "shares": True}  # of one class
+        axes = part.axes if "c" in part.axes else part.axes + "c" if case.like == "nhwc" else "nc" + part.axes[1:]
+        part = replace(part, axes=axes)
+        source = np.expand_dims(source, axes.index("c")) if source.ndim == len(axes) - 1 else source
+    where = part.axes.index("c") if "c" in part.axes else 1 if case.like == "nchw" else -1
     if not said.get("shares") and "c" in part.axes and source.ndim == len(part.axes) - 1:
         part = replace(part, axes=part.axes.replace("c", ""))
     elif "c" not in part.axes and source.ndim == len(part.axes) + 1:
@@ -436,7 +450,7 @@ def check_masks(case: Case, part: Part, seen: Seen, source: Any, got: Any) -> No
         of_values(source.shape[part.axes.index("c")] == said["num_classes"], "classes")
         want = definition.blended_masks(seen, source, part.axes, part.spatial)
         assert dtype_of(got) == ("float64" if source.dtype.name == "float64" else "float32")
-        assert_close(values(got), want, 3e-6)
+        assert_close(values(got), want, 3e-6 * (1 + largest(source)))
         return
     of_values(source.dtype.kind in "biu", "ids")
     if not said["soft"]:
@@ -448,7 +462,6 @@ def check_masks(case: Case, part: Part, seen: Seen, source: Any, got: Any) -> No
         of_values(source.shape[axes.index("c")] == 1, "channel")
         plain, axes = source.take(0, axes.index("c")), axes.replace("c", "")
     want = definition.soft_masks(seen, plain, axes, part.spatial, said["num_classes"], said["ignore"])
-    where = part.axes.index("c") if "c" in part.axes else 1 if case.like == "nchw" else -1
     assert dtype_of(got) == "float32"
     assert_close(np.moveaxis(values(got), where, -1), want, 3e-6)
 
@@ -489,7 +502,8 @@ def check_boxes(case: Case, seen: Seen, source: Any, got: Any) -> None:
 def check_form(case: Case, batch: Any, out: Any, kinds: Mapping[Any, Part], path: tuple[Any, ...] = ()) -> None:
     """Assert that the containers are what they were, and the arrays of the same library."""
     if path in kinds:
-        if kinds[path].is_list or (isinstance(batch, np.ndarray) and batch.dtype.kind in "OSU"):
+        is_odd = isinstance(batch, list) or (isinstance(batch, np.ndarray) and batch.dtype.kind in "OSU")
+        if kinds[path].is_list or is_odd:
             return
         found: list[Any] = []
         each(out, found.append)
@@ -541,18 +555,19 @@ def verify(case: Case, batch: Any, bank: Any, out: Any, mix: Any) -> None:
     seen = Seen.of(mix, values)
     seen.check()
     sources = {part.path: as_numpy(at(batch, part.path)) for part in case.parts}
+    by_rows = case.door in (*STACKED, "grain")
+    if by_rows:  # samples are as many as the first field has
+        sources = {path: each(x, lambda one: stacked(one, len(Rows(batch)))) for path, x in sources.items()}
     if bank is not None:
         sources = {path: both(x, as_numpy(at(bank, path))) for path, x in sources.items()}
-    if case.door in (*STACKED, "grain"):  # samples are as many as the first field has
-        sources = {path: each(x, lambda one: one[: len(Rows(batch))]) for path, x in sources.items()}
-    odd = {part.path for part in case.parts if part.whole and not hasattr(sources[part.path], "dtype")}
+    odd = {part.path for part in case.parts if part.whole and not getattr(sources[part.path], "shape", ())}
     lengths = {len(one) for path, x in sources.items() if path not in odd
                for one in (x.values() if isinstance(x, dict) else [x])}  # fmt: skip
-    of_values(len(lengths) == 1, "different numbers of rows")
+    of_values(len(lengths) == 1 or by_rows, "different numbers of rows")  # a dataset gives what it is asked for
     assert seen.index.min(initial=0) >= 0
-    of_values(seen.index.max(initial=-1) < lengths.pop(), "rows that are not there")
+    of_values(seen.index.max(initial=-1) < min(lengths), "rows that are not there")
     if case.door in ITEMS:
-        out = each(out, lambda x: x[None])
+        out = each(out, lambda x: [x] if isinstance(x, str) else x[None])
         assert seen.index[0].tolist() == [case.item], "the base sample is not the item"
     for part in case.parts:
         got = at(out, part.path)
@@ -589,6 +604,13 @@ def check_weights(case: Case, seen: Seen, sources: Mapping[Any, Any], out: Any) 
 def as_numpy(x: Any) -> Any:
     """A field in NumPy, in its own form."""
     return each(x, lambda one: one if isinstance(one, list) else values(one))
+
+
+def stacked(x: Any, count: int) -> Any:
+    """The first rows of a field as the samples of a dataset are stacked: things of Python become numbers."""
+    if not getattr(x, "shape", ()):
+        return x
+    return np.array(x[:count].tolist()) if x.dtype == object else x[:count]
 
 
 def both(x: Any, y: Any) -> Any:
@@ -631,13 +653,18 @@ def is_users(case: Case, error: BaseException) -> bool:
     """Whether what is wrong shows in the user's own dataset or collate function, or before Keras calls a layer."""
     where = innermost(error)
     by_items = case.door in (*STACKED, "grain") and OURS not in where.parents
+    by_items = by_items or (case.door == "tf.mixed" and not any(OURS in path.parents for path in files(error)))
     return by_items or where == Path(__file__).resolve() or "In a nested call() argument" in str(error)
 
 
 def innermost(error: BaseException) -> Path:
     """The file that an error was raised in."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return Path(frames[-1].filename).resolve()
+    return files(error)[-1]
+
+
+def files(error: BaseException) -> list[Path]:
+    """The files of the frames that an error came through, the innermost last."""
+    return [Path(frame.filename).resolve() for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def pattern(sentence: str) -> str:
@@ -729,7 +756,9 @@ def _frozen(batch: Any) -> list[bytes]:
     def add(x: Any) -> None:
         try:
             found.append(
-                repr(x).encode() if isinstance(x, list) or not hasattr(x, "dtype") else np.asarray(values(x)).tobytes()
+                repr(x).encode()
+                if isinstance(x, list) or not hasattr(x, "dtype") or np.asarray(values(x)).dtype == object
+                else np.asarray(values(x)).tobytes()
             )
         except Exception:
             found.append(b"")
@@ -747,7 +776,10 @@ def _assert_equal(one: Any, other: Any) -> None:
         if isinstance(x, list) or values(x).dtype.kind in "SU":
             same = np.array_equal(x, y)
         else:
-            same = np.array_equal(values(x).astype(float), values(y).astype(float), equal_nan=True)
+            x, y = values(x), values(y)
+            same = np.array_equal(
+                *((one if one.dtype.kind == "c" else one.astype(float)) for one in (x, y)), equal_nan=True
+            )
         assert same, "two calls with one key differ"
 
 

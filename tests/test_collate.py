@@ -227,3 +227,14 @@ def test_smoothing_without_labels_is_refused_and_the_way_out_works():
     assert ma.torch.MixingCollate(ma.CutMix(), **options)(samples)[1].shape == (4, SIDE, SIDE)
     with pytest.raises(ValueError, match="smoothing: expected a number from 0 to below 1, got -1"):
         ma.torch.MixingCollate(ma.CutMix(), smoothing=-1)
+
+
+@pytest.mark.parametrize("collate", [
+    ma.torch.MixingCollate("mixup", num_classes=4), ma.timm.FastCollateMixup(mixup_alpha=0.8, num_classes=4),
+], ids=["MixingCollate", "FastCollateMixup"])  # fmt: skip
+def test_a_batch_of_no_samples_is_refused(collate):
+    with pytest.raises(ValueError, match="samples: expected a list of one sample or more, got none; leave empty batch"):
+        collate([])
+    samples = torch.utils.data.TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4))
+    loader = torch.utils.data.DataLoader(samples, batch_sampler=[[0, 1], [2]], collate_fn=collate)
+    assert [len(labels) for _, labels in loader] == [2, 1]

@@ -209,3 +209,30 @@ def test_a_pairing_uses_labels_before_labels_of_each_source_and_refuses_complex_
     ):
         ma.mix_batch("mixup", (X, beside["label"].astype("complex64")), **options)
     ma.mix_batch("mixup", (X, beside["label"].astype("complex64").real.astype("int64")), **options)
+
+
+@pytest.mark.parametrize("library", fuzz_doors.MAKERS)
+def test_boxes_of_samples_that_have_none_are_arrays_too(library):
+    make = fuzz_doors.MAKERS[library]
+    x, box = make(np.zeros((2, 8, 8, 3), np.float32)), make(np.array([[0, 0, 8, 8]], np.float32))
+    fields = {"images": ma.Images("nhwc"), "labels": "boxes"}
+    with pytest.raises(TypeError, match="boxes: expected a list of arrays, one a sample, got NoneType among them; "
+                       "pass an array of no rows for a sample that has none"):  # fmt: skip
+        ma.mix_batch("cutmix", (x, [box, None]), key=0, fields=fields)
+    _, boxes = ma.mix_batch("identity", (x, [box, make(np.zeros((0, 4), np.float32))]), key=0, fields=fields)
+    assert [fuzz_doors.values(one).tolist() for one in boxes] == [[[0, 0, 8, 8]], []]
+
+
+def test_fields_with_arrays_in_them_are_named_on_one_line():
+    images = ma.Images(dtype="float32", offset=np.ones((2, 2)))
+    with pytest.raises(ValueError, match="expected an array to be Images.*, got 'images/a'; say what each") as raised:
+        ma.mix_batch("cutmix", ({"a": X}, Y), key=0, num_classes=N, fields={"images": images})
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["per_source", "values", "keep", "images", "labels"])
+def test_matrices_of_numpy_whose_rows_are_matrices_are_refused(kind):
+    y = np.matrix(np.eye(N))
+    with pytest.raises(TypeError, match=r"expected an array of any number of axes, got a NumPy matrix; pass np.asarra"):
+        ma.mix_batch("mixup", (X, y), key=0, fields={"labels": kind})
+    ma.mix_batch("mixup", (X, np.asarray(y)), key=0, fields={"labels": "per_source"})

@@ -195,3 +195,24 @@ def test_torch_layers_and_compiled_code_take_layouts():
     torch._dynamo.reset()
     got = torch.compile(mixed, fullgraph=True, backend="aot_eager")(clips, y, step=torch.tensor(3))
     torch.testing.assert_close(got[0], want[0])
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "NCHW", None])
+def test_soft_masks_of_ids_have_their_classes_where_the_layout_of_the_field_says(layout):
+    ids = torch.arange(2).reshape(2, 1, 1).expand(2, 4, 6)
+    fields = {"image": "images", "mask": ma.Masks(num_classes=3, soft=True, layout=layout)}
+    out = ma.mix_batch("identity", {"image": torch.zeros(2, 3, 4, 6), "mask": ids}, key=0, fields=fields)
+    want = np.eye(3)[ids.numpy()]
+    np.testing.assert_array_equal(out["mask"], want if layout == "nhwc" else np.moveaxis(want, -1, 1))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_soft_masks_have_nothing_of_pixels_that_are_not_seen(number):
+    shares = np.zeros((4, 6, 6, 2), np.float32)
+    shares[2] = number
+    fields = {"image": "images", "mask": ma.Masks(soft=True)}
+    out = ma.mix_batch("cutmix(lam=0.5)", {"image": np.zeros((4, 6, 6, 3), np.float32), "mask": shares}, key=1,
+                       fields=fields, return_mix=True)  # fmt: skip
+    from_2 = ((out["mix"].index == 2)[..., None, None] & (out["mix"].pixel_weights() > 0)).any(axis=0)
+    assert 0 < from_2.sum() < from_2.size
+    np.testing.assert_array_equal(out["mask"], np.where(from_2, number, 0)[..., None].repeat(2, -1).astype(np.float32))

@@ -96,7 +96,7 @@ class Labels:
         object.__setattr__(self, "rule", label_rules.rule(self.rule))
         if self.binary and self.num_classes not in (None, 1, 2):
             raise ValueError(
-                f"Labels: expected no num_classes beside binary=True, got {self.num_classes!r}; leave out one of them, "
+                f"Labels: expected no num_classes beside binary=True, got {short(self.num_classes)}; leave out one of them, "
                 "and say num_classes in the field that it is for, as in ma.Labels(10)"
             )
 
@@ -173,7 +173,9 @@ class Masks:
         )
         if not self.soft:
             check_ids(xp.dtype(x), name, f"pass fields={{{name!r}: ma.Masks(soft=True, layout={found.axes!r})}}")
-        return replace(self, layout=layout.with_classes(found.axes, like or xp.layout) if self.soft else found.axes)
+        if not self.soft:
+            return replace(self, layout=found.axes)
+        return replace(self, layout=layout.with_classes((self.layout or found.axes).lower(), like or xp.layout))
 
     def size(self, x: Array) -> Size:
         """The spatial size of settled masks."""
@@ -421,7 +423,7 @@ def _written(what: Any) -> Any:
         return what
     if isinstance(what, Rule) and type(what) not in RULES.values():
         raise TypeError(
-            f"rule: expected one of ma.label_rules to be saved, got {what!r}; make the layer with fields= anew instead"
+            f"rule: expected one of ma.label_rules to be saved, got {short(what)}; make the layer with fields= anew instead"
         )
     return {"kind": type(what).__name__, **{one.name: _written(getattr(what, one.name)) for one in fields_of(what)}}
 
@@ -505,7 +507,7 @@ def _kinds(
         )
     if what is not None and isinstance(batch, Mapping):
         raise ValueError(
-            f"field {name!r}: expected an array to be {what!r}, got {quoted(held)}; say what each of these is"
+            f"field {name!r}: expected an array to be {short(what)}, got {quoted(held)}; say what each of these is"
         )
     in_order = not isinstance(batch, Mapping)
     kinds: dict[str, Any] = {}
@@ -647,7 +649,7 @@ def _field(name: str, what: Any, num_classes: int | None, x: Any) -> Any:
         if known is None:
             expected = f"one of {', '.join(_SAID)}" if what else "a known name, or what it is in fields="
             raise ValueError(
-                f"field {name!r}: expected {expected}, got {repr(what) if what else 'neither'}; {_ways(name, x)}"
+                f"field {name!r}: expected {expected}, got {short(what) if what else 'neither'}; {_ways(name, x)}"
             )
         kind = known()
     if isinstance(kind, Labels) and kind.num_classes is None:

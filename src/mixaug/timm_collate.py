@@ -11,7 +11,7 @@ from torch import Tensor
 from .fields import Fields, Images, Labels
 from .losses import smooth
 from .timm import Mixup
-from .torch import MixingCollate
+from .torch import MixingCollate, check_samples
 
 
 class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its PrefetchLoader hands `mixup_enabled` to no other class
@@ -76,6 +76,7 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
 
     def __call__(self, batch: Sequence[tuple[Any, Any]], _: Any = None) -> tuple[Tensor, Tensor]:
         """The mixed samples uint8 (n, c, h, w), and rows float32 (n, num_classes)."""
+        check_samples(batch)
         dtype = str(getattr(batch[0][0], "dtype", type(batch[0][0]).__name__)).removeprefix("torch.")
         if dtype != "uint8":
             raise TypeError(

@@ -694,7 +694,8 @@ class MixingCollate:
 
     Raises:
         TypeError: if `recipe` is no recipe.
-        ValueError: if `recipe` has a `ma.schedule`, `smoothing` is not in [0, 1), or there are no labels to smooth.
+        ValueError: if `recipe` has a `ma.schedule`, `smoothing` is not in [0, 1), or there are no labels to smooth;
+            when called, if there are no samples.
 
     Example:
         >>> import mixaug as ma, torch
@@ -734,6 +735,7 @@ class MixingCollate:
 
     def __call__(self, samples: Sequence[Any]) -> Batch:
         """The mixed batch of these samples."""
+        check_samples(samples)
         at = self._calls.in_worker() or (0, self._counted())
         batch = _collate(samples, self.options.get("fields"), self.collate_fn)
         recipe, options = self.recipe, self.options
@@ -747,6 +749,14 @@ class MixingCollate:
     def _counted(self) -> int:
         self.calls += 1
         return self.calls - 1
+
+
+def check_samples(samples: Sequence[Any]) -> None:
+    """Refuse a batch of no samples, which has no form."""
+    if not len(samples):
+        raise ValueError(
+            "samples: expected a list of one sample or more, got none; leave empty batches out of the batch_sampler"
+        )
 
 
 def _smoothed(mixed: Batch, kinds: Mapping[str, Field], smoothing: float) -> Batch:

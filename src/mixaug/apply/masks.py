@@ -185,7 +185,10 @@ def _blended(
     here = scaled(xp, region, drawn_for, xp.shape(m)[1:-1])
     seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, "last")
     weights = targets(xp, here, m[..., 0])
-    terms = [xp.cast(weight, dtype)[..., None] * xp.cast(x, dtype) for weight, x in zip(weights, seen, strict=True)]
+    weights, zero = [xp.cast(weight, dtype)[..., None] for weight in weights], xp.full((), 0.0, dtype)
+    terms = [  # pixels that are not seen may be inf or nan
+        weight * xp.where(weight > 0, xp.cast(x, dtype), zero) for weight, x in zip(weights, seen, strict=True)
+    ]
     return _in_order(xp, sum(terms[1:], terms[0]), form.letters, layout.axes)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from .. import _xp
 from .._xp import Array, Library
 from ..hints import short
 from ..keys import ONE
@@ -467,6 +468,11 @@ def _check_lists(xp: Library, x: list[Array], beside: ObjectData, index: Array) 
 def _check_alike(xp: Library, own: list[Array], name: str) -> None:
     """Refuse arrays of a list that cannot be padded to one."""
     for one in own:
+        if _xp.find(one) is None:
+            raise TypeError(
+                f"{name}: expected a list of arrays, one a sample, got {type(one).__name__} among them; pass an array "
+                "of no rows for a sample that has none"
+            )
         _check_kind(xp, one, name)
     kinds = sorted({f"{xp.dtype(one)} (m_i{''.join(f', {length}' for length in one.shape[1:])})" for one in own})
     if len(kinds) > 1 or not all(len(one.shape) for one in own):
