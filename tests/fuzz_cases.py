@@ -204,8 +204,6 @@ def images(rng: Draws, path: Path, case: Case, known: bool, axes: str, spatial: 
         dtype = rng.one("int16", "uint16")
         options |= {"dtype": rng.one("float32", "float64", "float16"), "scale": 1 / 65535}
     said |= {name: repr(value) for name, value in options.items()}
-    if not first and "layout" not in said:  # of another size than the first ones, which they may have in another layout
-        case.may_refuse.append("that the mix was drawn for, .* they have it in the layout '.*': pass layout=")
     say = f"ma.Images({', '.join(f'{name}={text}' for name, text in said.items())})" if said else None
     if say is None and not known:
         say = rng.one("'images'", "ma.Images()")
@@ -373,6 +371,8 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
     if rng.chance(0.8):
         case.options["num_classes"] = str(classes)
     _contain(rng, case, axes, spatial, classes)
+    if len(case.parts) > 1:  # fields of another size, which may have that of the first one in another layout
+        case.may_refuse.append("that the mix was drawn for, .* they have it in the layout '.*': pass layout=")
     _options(rng, case, classes)
     return case
 

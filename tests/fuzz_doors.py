@@ -557,7 +557,8 @@ def verify(case: Case, batch: Any, bank: Any, out: Any, mix: Any) -> None:
     sources = {part.path: as_numpy(at(batch, part.path)) for part in case.parts}
     by_rows = case.door in (*STACKED, "grain")
     if by_rows:  # samples are as many as the first field has
-        sources = {path: each(x, lambda one: stacked(one, len(Rows(batch)))) for path, x in sources.items()}
+        count = len([*Rows(batch)]) if case.door == "collate" else len(Rows(batch))  # up to the first that is missing
+        sources = {path: each(x, lambda one: stacked(one, count)) for path, x in sources.items()}
     if bank is not None:
         sources = {path: both(x, as_numpy(at(bank, path))) for path, x in sources.items()}
     odd = {part.path for part in case.parts if part.whole and not getattr(sources[part.path], "shape", ())}
@@ -582,11 +583,11 @@ def check_weights(case: Case, seen: Seen, sources: Mapping[Any, Any], out: Any) 
     """Assert that sample weights are multiplied by the weights of the classes."""
     if "class_weights" not in case.options:
         return
-    part = next(part for part in case.parts if part.kind == "labels")
+    part = next(part for kind in ("labels", "per_source") for part in case.parts if part.kind == kind)
     table = eval(case.options["class_weights"], {"np": np})  # noqa: S307 - of our own making
     table = table.get(part.name, table) if isinstance(table, dict) else table
     table = np.array([table[i] for i in range(len(table))], float)
-    said = part.options
+    said = part.options if part.kind == "labels" else {"num_classes": len(table), "binary": False}
     source = sources[part.path].copy()
     if len(source) and seen.index.size:  # no other rows are looked at
         source[~np.isin(np.arange(len(source)), seen.index)] = source[seen.index[0, 0]]

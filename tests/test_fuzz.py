@@ -225,7 +225,7 @@ def test_boxes_of_samples_that_have_none_are_arrays_too(library):
 
 def test_fields_with_arrays_in_them_are_named_on_one_line():
     images = ma.Images(dtype="float32", offset=np.ones((2, 2)))
-    with pytest.raises(ValueError, match="expected an array to be Images.*, got 'images/a'; say what each") as raised:
+    with pytest.raises(ValueError, match=r"expected an array to be Images.*, got 'images/a'; say what each") as raised:
         ma.mix_batch("cutmix", ({"a": X}, Y), key=0, num_classes=N, fields={"images": images})
     assert "\n" not in str(raised.value)
 

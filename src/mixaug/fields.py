@@ -96,8 +96,8 @@ class Labels:
         object.__setattr__(self, "rule", label_rules.rule(self.rule))
         if self.binary and self.num_classes not in (None, 1, 2):
             raise ValueError(
-                f"Labels: expected no num_classes beside binary=True, got {short(self.num_classes)}; leave out one of them, "
-                "and say num_classes in the field that it is for, as in ma.Labels(10)"
+                f"Labels: expected no num_classes beside binary=True, got {short(self.num_classes)}; leave out one of "
+                "them, and say num_classes in the field that it is for, as in ma.Labels(10)"
             )
 
     def check(self, name: str, x: Any) -> None:
@@ -423,7 +423,8 @@ def _written(what: Any) -> Any:
         return what
     if isinstance(what, Rule) and type(what) not in RULES.values():
         raise TypeError(
-            f"rule: expected one of ma.label_rules to be saved, got {short(what)}; make the layer with fields= anew instead"
+            f"rule: expected one of ma.label_rules to be saved, got {short(what)}; make the layer with fields= anew "
+            "instead"
         )
     return {"kind": type(what).__name__, **{one.name: _written(getattr(what, one.name)) for one in fields_of(what)}}
 
