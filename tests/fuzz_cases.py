@@ -319,14 +319,16 @@ NUMPY_DOORS = ("batches", "keras.MixedDataset", "grain")
 DOORS: dict[str, list[tuple[str, float]]] = {
     "numpy": [("mix_batch", 50), ("recipe", 12), ("mixed", 6), ("batches", 6), ("keras.MixedDataset", 2), ("grain", 2),
               ("layer", 0.5)],
-    "tensorflow": [("mix_batch", 20), ("recipe", 5), ("mixed", 3), ("layer", 5), ("tf.mixed", 1), ("tf.function", 0.5)],
+    "tensorflow": [("mix_batch", 20), ("recipe", 5), ("mixed", 3), ("layer", 5), ("tf.mixed", 1), ("tf.function", 0.5),
+                   ("tf.mixed_zip", 1)],
     "torch": [("mix_batch", 20), ("recipe", 6), ("mixed", 3), ("layer", 1), ("torch.Mixed", 8), ("collate", 5),
-              ("torch.MixedDataset", 4), ("loader", 4), ("torch.compile", 0.02)],
+              ("torch.MixedDataset", 4), ("loader", 4), ("torch.compile", 0.02), ("timm.Mixup", 2),
+              ("timm.FastCollateMixup", 1)],
     "jax": [("mix_batch", 20), ("recipe", 5), ("mixed", 3), ("jax.jit", 0.4), ("layer", 0.3)],
 }  # fmt: skip
 LIBRARIES = {"numpy": 86.0, "torch": 9.0, "tensorflow": 4.6, "jax": 0.4}
 ITEMS = ("torch.MixedDataset", "grain")
-STACKED = ("collate", "torch.MixedDataset", "loader")
+STACKED = ("collate", "torch.MixedDataset", "loader", "timm.FastCollateMixup")
 KEYED = ("mix_batch", "recipe", "tf.function", "jax.jit", "torch.compile")
 
 
@@ -341,7 +343,8 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
     rng = Draws(seed)
     library = pick(rng, {name: weight for name, weight in LIBRARIES.items() if not libraries or name in libraries})
     door = pick(rng, [one for one in DOORS[library] if not doors or one[0] in doors] or DOORS[library])
-    is_torch = library == "torch" and door != "layer"
+    apart = Draws(seed * 31 + 7)  # for what was added later: the other choices stay what they were
+    is_first = apart.chance(0.4) if door == "layer" else library == "torch"
     rng.few = library == "jax"
     case = Case(
         seed,
@@ -353,9 +356,12 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
         {},
         4 if rng.few else rng.one(1, 2, 3, 4, 5, 6),
         (),
-        "nchw" if is_torch else "nhwc",
+        "nchw" if is_first else "nhwc",
     )
-    epochs = door in ("mixed", "batches", "keras.MixedDataset", "grain", "loader", "torch.MixedDataset", "tf.mixed")
+    if door.startswith("timm."):
+        return _timm(rng, case)
+    epochs = door in ("mixed", "batches", "keras.MixedDataset", "grain", "loader", "torch.MixedDataset", "tf.mixed",
+              "tf.mixed_zip")  # fmt: skip
     case.recipe = composed(rng, epochs, door in ITEMS)
     case.epoch = rng.randint(0, 3)
     axes, spatial = case.like, None
@@ -370,11 +376,75 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
     classes = rng.one(1, 2, 3, 3, 5, 10)
     if rng.chance(0.8):
         case.options["num_classes"] = str(classes)
+    if door == "tf.mixed_zip":
+        case.may_refuse.append("^mixed_zip: expected a recipe of two sources, one a dataset")
     _contain(rng, case, axes, spatial, classes)
+    _guide(apart, case)
     if len(case.parts) > 1:  # fields of another size, which may have that of the first one in another layout
         case.may_refuse.append("that the mix was drawn for, .* they have it in the layout '.*': pass layout=")
     _options(rng, case, classes)
+    if door in KEYED and "key" not in case.options:
+        _key(apart, case)
     return case
+
+
+def _timm(rng: Draws, case: Case) -> Case:
+    """A case of timm's doors, which have options of their own."""
+    is_fast, classes, n, size = case.door == "timm.FastCollateMixup", rng.randint(2, 6), case.n, size_of(rng, "hw")
+    dtype = "uint8" if is_fast else rng.one(*IMAGES)
+    ids = f"np.random.default_rng({rng.randrange(10**6)}).integers(0, {classes}, {n})"
+    text = ids if is_fast or rng.chance(0.7) else f"np.eye({classes}, dtype='float32')[{ids}]"
+    options = {"rule": "area", "binary": False, "num_classes": classes}
+    case.parts = [
+        Part(("images",), "images", numbers(rng, (n, 3, *size), dtype), None, "nchw", "hw"),
+        Part(("labels",), "labels", text, None, options=options),
+    ]
+    case.size, case.container = size, "tuple"
+    case.options = {
+        "mixup_alpha": rng.one("0.0", "0.8", "1.0"),
+        "cutmix_alpha": rng.one("0.3", "1.0"),
+        "prob": rng.one("0", "0.5", "1"),
+        "switch_prob": rng.one("0.0", "0.5", "1.0"),
+        "mode": rng.one("'batch'", "'elem'", "'pair'"),
+        "label_smoothing": "0.0",
+        "num_classes": str(classes),
+        "return_mix": "True",
+    }
+    if rng.chance(0.3):
+        case.options["cutmix_minmax"] = "(0.2, 0.8)"
+    return case
+
+
+def _guide(rng: Draws, case: Case) -> None:
+    """Let labels of a dict follow a foreground, in some cases."""
+    named = [part for part in case.parts if part.kind == "labels" and part.options["rule"] == "area"]
+    fits = case.container in ("dict", "nested") and 0 < len(case.size) < 4 and not case.may_refuse
+    if not named or not fits or not rng.chance(0.15) or any(part.path[-1] == "foreground" for part in case.parts):
+        return
+    letters, part = {1: "t", 2: "hw", 3: "dhw"}[len(case.size)], named[0]
+    size = case.size if rng.chance(0.7) else size_of(rng, letters)
+    say = f"ma.Masks(layout={'n' + letters!r})" if len(size) != 2 or rng.chance(0.3) else "'masks'"
+    options = {"num_classes": None, "ignore": None, "soft": False}
+    text = numbers(rng, (case.n, *size), "bool")
+    case.parts.append(Part((*part.path[:-1], "foreground"), "masks", text, say, "n" + letters, letters, options))
+    part.options["rule"] = "visible"
+    rule = rng.one("'visible'", "ma.label_rules.Visible()")
+    before = [] if part.say is None or "(" not in part.say else [part.say[len("ma.Labels(") : -1].partition("rule=")[0]]
+    said = [one.rstrip(", ") for one in before if one]
+    part.say = f"ma.Labels({', '.join([*said, f'rule={rule}'])})"
+
+
+def _key(rng: Draws, case: Case) -> None:
+    """A key of another form than (seed, epoch, step)."""
+    s, step = rng.randint(-3, 10**6), rng.randint(0, 9)
+    keys = [f"({s}, {step})", str(s), f"np.int64({s})", f"(np.int32({s}), {step})", f"[{s}, {case.epoch}, {step}]"]
+    of_library = {
+        "jax": [f"jax.random.key({abs(s)})", f"jax.random.PRNGKey({abs(s)})", f"(jax.random.key(3), {step})"],
+        "tensorflow": [f"({s}, tf.constant({step}))", f"({s}, {case.epoch}, tf.constant({step}, tf.int64))"],
+        "torch": [f"({s}, torch.tensor({step}))"],
+    }
+    if rng.chance(0.6):
+        case.options["key"] = rng.one(*keys, *of_library.get(case.library, []))
 
 
 def _contain(rng: Draws, case: Case, axes: str, spatial: str | None, classes: int) -> None:
@@ -389,7 +459,7 @@ def _contain(rng: Draws, case: Case, axes: str, spatial: str | None, classes: in
     shape = rng.one("pair", "pair", "triple", "dict", "dict", "nested", "inputs", "alone", "any")
     if case.door in ("batches", "keras.MixedDataset"):
         shape = rng.one("pair", "pair", "triple", "dicts") if case.door == "batches" else rng.one("pair", "dicts")
-    list_form = rng.chance(0.2) and case.door != "tf.mixed"
+    list_form = rng.chance(0.2) and not case.door.startswith("tf.mixed")
     image = lambda path, known, first=True: images(rng, path, case, known, axes, spatial, first)  # noqa: E731
     if shape == "alone":
         case.container = "alone"

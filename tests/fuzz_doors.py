@@ -132,6 +132,17 @@ def with_number(x: Any, number: float) -> Any:
     return x
 
 
+def channels_first(function: Callable[[], Any]) -> Any:
+    """The function's value where Keras is configured for channels first."""
+    import keras
+
+    keras.config.set_image_data_format("channels_first")
+    try:
+        return function()
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def values(x: Any) -> Any:
     """An array of any library as NumPy's."""
     module = type(x).__module__.partition(".")[0]
@@ -186,7 +197,7 @@ def names(library: str) -> Names:
     return Names(
         np=np, ma=ma, ml_dtypes=ml_dtypes, array=MAKERS[library], boxes_of=boxes_of, points_of=points_of, picked=picked,
         Rows=Rows, MAKERS=MAKERS, Sub=Sub, read_only=read_only, swapped_bytes=swapped_bytes, unaligned=unaligned,
-        with_gradient=with_gradient, with_number=with_number,
+        with_gradient=with_gradient, with_number=with_number, channels_first=channels_first,
     )  # fmt: skip
 
 
@@ -220,6 +231,8 @@ def batch_text(case: Case, parts: list[Part]) -> str:
 
 def call_text(case: Case, options: Mapping[str, str]) -> str:
     """The call of a case."""
+    if case.door == "tf.mixed_zip":
+        options = {name: text for name, text in options.items() if (name, text) != ("bank", "bank")}
     rest = "".join(f", {name}={text}" for name, text in options.items())
     recipe, seed, epoch = case.recipe, case.seed % 7, case.epoch
     key = options.get("key", f"({seed}, {epoch}, 5)")
@@ -230,12 +243,13 @@ def call_text(case: Case, options: Mapping[str, str]) -> str:
         if len({part.path[0] for part in case.parts if part.path}) > 2
         else rest
     }
+    layer = f"ma.keras.MixLayer({recipe}, seed={seed}{rest})(batch)"
     size = case.batch_size or max(1, case.n - 1)
     return {
         "mix_batch": f"ma.mix_batch({recipe}, batch{keyed})",
         "recipe": f"({recipe})({by_place}{keyed})",
         "mixed": f"next(ma.mixed({recipe}, [batch], epoch={epoch}, seed={seed}{rest}))",
-        "layer": f"ma.keras.MixLayer({recipe}, seed={seed}{rest})(batch)",
+        "layer": layer if case.like == "nhwc" else f"channels_first(lambda: {layer})",
         "torch.Mixed": f"ma.torch.Mixed({recipe}, seed={seed}{rest})({by_place}, epoch={epoch})",
         "collate": f"ma.torch.MixingCollate({recipe}, seed={seed}{rest})([*Rows(batch)])",
         "torch.MixedDataset": f"ma.torch.MixedDataset({recipe}, Rows(batch), {seed}{rest})[{case.item}]",
@@ -244,6 +258,10 @@ def call_text(case: Case, options: Mapping[str, str]) -> str:
         "keras.MixedDataset": f"ma.keras.MixedDataset({recipe}, batch[0], batch[1], {size}, {seed}{rest})[0]",
         "grain": f"ma.grain.mixed({recipe}, grain.MapDataset.source(Rows(batch)), seed={seed}{rest})[{case.item}]",
         "tf.mixed": f"next(iter(tf.data.Dataset.from_tensors(batch).apply(ma.tf.mixed({recipe}, seed={seed}{rest}))))",
+        "tf.mixed_zip": f"next(iter(ma.tf.mixed_zip({recipe}, *map(tf.data.Dataset.from_tensors, (batch, bank)), "
+        f"seed={seed}, batched=True{rest})))",
+        "timm.Mixup": f"ma.timm.Mixup(seed={seed}{rest})(*batch)",
+        "timm.FastCollateMixup": f"ma.timm.FastCollateMixup(seed={seed}{rest})([*Rows(batch)])",
         "tf.function": f"tf.function(lambda batch: ma.mix_batch({recipe}, batch{keyed}))(batch)",
         "jax.jit": f"jax.jit(lambda batch: ma.mix_batch({recipe}, batch{keyed}))(batch)",
         "torch.compile": f"torch.compile(lambda batch: ma.mix_batch({recipe}, batch{keyed}), backend='eager')(batch)",
@@ -253,10 +271,10 @@ def call_text(case: Case, options: Mapping[str, str]) -> str:
 def lines(case: Case) -> list[str]:
     """The lines that make the batch, and the call."""
     made = [f"batch = {batch_text(case, case.parts)}"]
-    if case.bank:
+    if case.bank or case.door == "tf.mixed_zip":
         other = batch_text(case, case.parts).replace("default_rng(", "default_rng(1 + ")
         other = re.sub(r"(boxes|points)_of\(", r"\1_of(1 + ", other)
-        made.append(f"bank = picked({other}, list(range({min(case.bank, case.n)})))")
+        made.append(f"bank = picked({other}, list(range({min(case.bank or case.n, case.n)})))")
     return made
 
 
@@ -404,7 +422,8 @@ def check_part(case: Case, part: Part, seen: Seen, sources: Mapping[Any, Any], g
     kind = source.dtype.name
     if part.kind == "labels":
         classes = said["num_classes"]
-        want = definition.labels(seen, source, classes, said["rule"], said["binary"], None)
+        guide = sources.get((*part.path[:-1], "foreground"))
+        want = definition.labels(seen, source, classes, said["rule"], said["binary"], guide)
         is_row = source.ndim == 2 and not said["binary"] and not (source.shape[1] == 1 and classes not in (None, 1))
         assert dtype_of(got) == ("float64" if kind == "float64" and is_row else "float32"), dtype_of(got)
         assert_close(values(got), want, 1e-6 if kind != "float16" else 1e-5)
@@ -517,7 +536,8 @@ def check_form(case: Case, batch: Any, out: Any, kinds: Mapping[Any, Part], path
         for x in found:
             assert library_of(x) == want, f"{path}: expected an array of {want}, got {type(x)}"
         return
-    wanted: type = list if case.door in STACKED and isinstance(batch, tuple) else type(batch)
+    is_list = case.door in STACKED and isinstance(batch, tuple) and not case.door.startswith("timm.")
+    wanted: type = list if is_list else type(batch)
     by_place = case.door == "recipe" and case.seed % 2
     by_place = by_place or (case.door == "torch.Mixed" and case.seed % 2)
     if not path and wanted is list and (by_place or case.door in ("batches", "keras.MixedDataset")):
@@ -554,10 +574,12 @@ def verify(case: Case, batch: Any, bank: Any, out: Any, mix: Any) -> None:
     check_form(case, batch, out, kinds)
     seen = Seen.of(mix, values)
     seen.check()
+    if case.seed % 3 == 0:
+        check_one_hot(seen, mix)
     sources = {part.path: as_numpy(at(batch, part.path)) for part in case.parts}
     by_rows = case.door in (*STACKED, "grain")
     if by_rows:  # samples are as many as the first field has
-        count = len([*Rows(batch)]) if case.door == "collate" else len(Rows(batch))  # up to the first that is missing
+        count = len([*Rows(batch)]) if "ollate" in case.door else len(Rows(batch))  # up to the first that is missing
         sources = {path: each(x, lambda one: stacked(one, count)) for path, x in sources.items()}
     if bank is not None:
         sources = {path: both(x, as_numpy(at(bank, path))) for path, x in sources.items()}
@@ -577,6 +599,25 @@ def verify(case: Case, batch: Any, bank: Any, out: Any, mix: Any) -> None:
         except AssertionError as error:
             raise AssertionError(f"{part.name or 'the batch'} ({part.kind}): {error}") from None
     check_weights(case, seen, sources, out)
+
+
+def check_one_hot(seen: Seen, mix: Any) -> None:
+    """Assert that the mean over the pixels of each output is its label, where the pixels of image i are one-hot i."""
+    letters = {0: "", 1: "t", 2: "hw", 3: "dhw"}[len(seen.size)]
+    if not seen.index.size:
+        return
+    make, count = MAKERS[library_of(mix.index)], int(seen.index.max()) + 1
+    ids = np.arange(count)
+    pixels = np.broadcast_to(np.eye(count, dtype=np.float32).reshape(count, *[1] * len(letters), count),
+                             (count, *seen.size, count)).copy() if letters else np.eye(count, dtype=np.float32)  # fmt: skip
+    own = seen.index[0]
+    out = values(mix.images(make(pixels[own]), f"n{letters}c", source=make(pixels)))
+    labels = values(mix.labels(make(ids[own]), count, source=make(ids)))
+    is_seen = ~seen.covered[..., None] if letters else np.ones((len(own), 1), bool)
+    axes = tuple(range(1, out.ndim - 1))
+    shown = is_seen.sum(axis=axes)
+    mean = (out * is_seen).sum(axis=axes) / np.maximum(shown, 1)
+    np.testing.assert_allclose(mean, np.where(shown > 0, labels, mean), atol=1e-5, err_msg="one-hot images")
 
 
 def check_weights(case: Case, seen: Seen, sources: Mapping[Any, Any], out: Any) -> None:
@@ -643,7 +684,7 @@ def check_refusal(case: Case, error: BaseException) -> str:
     ):
         text = found[1].replace("\x1b[1m", "").replace("\x1b[0m", "")  # Keras frames what its layers raise
     where = innermost(error)
-    assert OURS in where.parents or case.door in ("layer", "tf.function", "tf.mixed"), (
+    assert OURS in where.parents or case.door in ("layer", "tf.function", "tf.mixed", "tf.mixed_zip"), (
         f"raised in {where}: {type(error).__name__}: {text[:300]}"
     )
     assert "\n" not in text.strip(), f"more than a line: {text[:300]}"
@@ -654,7 +695,7 @@ def is_users(case: Case, error: BaseException) -> bool:
     """Whether what is wrong shows in the user's own dataset or collate function, or before Keras calls a layer."""
     where = innermost(error)
     by_items = case.door in (*STACKED, "grain") and OURS not in where.parents
-    by_items = by_items or (case.door == "tf.mixed" and not any(OURS in path.parents for path in files(error)))
+    by_items = by_items or (case.door.startswith("tf.mixed") and not any(OURS in path.parents for path in files(error)))
     return by_items or where == Path(__file__).resolve() or "In a nested call() argument" in str(error)
 
 
@@ -700,6 +741,8 @@ def run(case: Case) -> Result:
         return Result("void" if case.damage else "wrong", f"no batch: {type(error).__name__}: {error}")
     batch, bank = space["batch"], space.get("bank")
     before = _frozen(batch)
+    if "Fast" in case.door:
+        import conftest  # noqa: F401 - lets torchvision load, which timm imports
     call = call_text(case, options_of(case))
     try:
         with warnings.catch_warnings():

@@ -238,3 +238,12 @@ def test_a_batch_of_no_samples_is_refused(collate):
     samples = torch.utils.data.TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4))
     loader = torch.utils.data.DataLoader(samples, batch_sampler=[[0, 1], [2]], collate_fn=collate)
     assert [len(labels) for _, labels in loader] == [2, 1]
+
+
+def test_timms_collate_function_hands_out_the_mix():
+    eye = (255 * np.eye(4, dtype=np.uint8))[:, :, None, None].repeat(8, 2).repeat(8, 3)
+    collate = ma.timm.FastCollateMixup(cutmix_alpha=1.0, mixup_alpha=0.0, num_classes=4, label_smoothing=0.0,
+                                       return_mix=True)  # fmt: skip
+    x, y, mix = collate([(image, i) for i, image in enumerate(eye)])
+    np.testing.assert_allclose(y, x.float().mean((2, 3)) / 255, atol=1e-6)
+    np.testing.assert_array_equal(y, mix.labels(torch.arange(4), 4))

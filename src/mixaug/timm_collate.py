@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from timm.data import mixup as theirs
-from torch import Tensor
 
 from .fields import Fields, Images, Labels
 from .losses import smooth
@@ -54,7 +53,7 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
         self.num_classes, self.multi_label = mixup.num_classes, mixup.multi_label
         self.label_smoothing, self.recipe = mixup.label_smoothing, mixup.recipe
         fields: Fields = {"images": Images("nchw"), "labels": Labels(mixup.num_classes)}
-        self._collate = MixingCollate(mixup.recipe, seed=mixup.seed, fields=fields)
+        self._collate = MixingCollate(mixup.recipe, seed=mixup.seed, fields=fields, return_mix=mixup.return_mix)
 
     @property
     def seed(self) -> int:
@@ -74,8 +73,8 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
     def mixup_enabled(self, enabled: bool) -> None:
         self._collate.enabled = enabled
 
-    def __call__(self, batch: Sequence[tuple[Any, Any]], _: Any = None) -> tuple[Tensor, Tensor]:
-        """The mixed samples uint8 (n, c, h, w), and rows float32 (n, num_classes)."""
+    def __call__(self, batch: Sequence[tuple[Any, Any]], _: Any = None) -> tuple[Any, ...]:
+        """The mixed samples uint8 (n, c, h, w), and rows float32 (n, num_classes); with `return_mix` the mix too."""
         check_samples(batch)
         dtype = str(getattr(batch[0][0], "dtype", type(batch[0][0]).__name__)).removeprefix("torch.")
         if dtype != "uint8":
@@ -83,5 +82,5 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
                 f"FastCollateMixup: expected uint8 samples, as timm's loader with its prefetcher makes, got {dtype}; "
                 "mix the batches of another one with ma.timm.Mixup"
             )
-        samples, labels = self._collate([(image, target) for image, target in batch])
-        return samples, smooth(labels, self.label_smoothing, self.multi_label)
+        samples, labels, *mix = self._collate([(image, target) for image, target in batch])
+        return samples, smooth(labels, self.label_smoothing, self.multi_label), *mix
