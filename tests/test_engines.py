@@ -21,8 +21,10 @@ import mixaug as ma
 import ways
 from mixaug import _xp, engines, keys
 from mixaug._xp import numpy as host
-from mixaug.engines import classes, memory, tiles
+from mixaug.engines import memory
 from mixaug.epoch import Permutation
+
+classes, tiles = (_xp.kernels(f"mixaug.engines.{name}") for name in ("classes", "tiles"))
 
 N = 7
 SIZES = [(37,), (13, 11), (3, 5, 4)]
@@ -120,6 +122,8 @@ def generic(monkeypatch):
 @pytest.fixture
 def ran(monkeypatch):
     """The kinds of mixes that kernels have made, in turn: "paste", "dense" or "labels"."""
+    if tiles is None:
+        pytest.skip(ways.NO_KERNELS)
     names = []
 
     def mix(*given, real=tiles.mix):
@@ -743,39 +747,6 @@ def test_the_fused_order_of_a_dataset_is_its_order(n, plain):
             ways.assert_same(got, want, np.ndarray)
 
 
-# --- without Numba ---
-
-
-WITHOUT = """
-import hashlib, sys, warnings
-import numpy as np
-{block}
-import mixaug as ma
-x, made = np.arange(6 * 9 * 7 * 3, dtype=np.uint8).reshape(6, 9, 7, 3), []
-with warnings.catch_warnings(record=True) as said:
-    warnings.simplefilter("always")
-    for step, recipe in enumerate([ma.CutMix(), ma.MixUp(sources=3), ma.HMix(), ma.RICAP(), ma.FMix(), ma.Cutout()]):
-        mix = recipe.draw(6, (9, 7), key=(0, step))
-        made += [mix.images(x), mix.images(x, dtype="float32", scale=0.5, offset=1.0), mix.labels(np.arange(6), 6)]
-        made += [mix.index, mix.lam]
-    made += [labels for _, labels in ma.batches(ma.CutMix(), x, np.arange(6), 4, epochs=2, num_classes=6)]
-print([str(one.message) for one in said if issubclass(one.category, RuntimeWarning)])
-print(hashlib.sha256(b"".join(array.tobytes() for array in made)).hexdigest(), "numba" in sys.modules)
-"""
-
-
-def test_without_numba_mixes_are_the_same_and_it_is_said_once():
-    said, digests = [], []
-    for block in ("", "sys.modules['numba'] = None"):
-        command = [sys.executable, "-c", WITHOUT.format(block=block)]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        said.append(lines[0])
-        digests.append(lines[1].split()[0])
-    assert digests[0] == digests[1] != hashlib.sha256(b"").hexdigest()
-    assert said[0] == "[]"
-    assert said[1].count("mixaug: Numba is not installed") == 1 == said[1].count("pip install numba")
-
-
 # --- what does not hold yet ---
 
 
@@ -842,6 +813,7 @@ def test_arrays_of_jax_stay_on_their_device():
 # --- what is not for the kernels, and where they lie ---
 
 
+@ways.of_kernels
 def test_the_kernels_are_in_the_cache_on_disk():
     assert tiles.mix.stats.cache_path
 
@@ -968,6 +940,7 @@ def test_without_a_folder_for_the_cache_kernels_are_compiled_all_the_same():
     assert out.strip() == str(ma.CutMix().draw(4, (8, 8), key=(0, 1)).lam.tolist())
 
 
+@ways.of_kernels
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(), ma.FMix(), ma.SmoothMix()], ids=repr)
 @pytest.mark.parametrize("wrong", [-1, N, 2**31 - 1])
 def test_the_kernels_themselves_read_no_row_that_is_not_there(recipe, wrong, monkeypatch):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from multiprocessing.pool import ThreadPool
 
 import pytest
-from numba import types
 
-from mixaug._xp.kernel_cache import Compiled
+types = pytest.importorskip("numba.types", reason="a test of the cache of Numba's kernels, without Numba")
 
 CODE = """
 import numpy as np
@@ -79,7 +79,9 @@ def test_a_kernel_that_was_compiled_with_other_code_of_the_package_is_compiled_a
 
 def test_a_kernel_that_threads_ask_for_at_once_is_compiled_once():
     """Its machine code is freed with the compiled function, so there must not be a second one in its place."""
-    kernel = Compiled(lambda run, address: None, types.void(types.int64, types.int64))
+    kernel = import_module("mixaug._xp.kernel_cache").Compiled(
+        lambda run, address: None, types.void(types.int64, types.int64)
+    )
     with ThreadPool(4) as pool:
         found = pool.map(lambda _: (kernel.address, id(kernel.kernel)), range(8))
     assert len(set(found)) == 1

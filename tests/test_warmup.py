@@ -6,6 +6,9 @@ import os
 import subprocess
 import sys
 
+import ways
+
+pytestmark = ways.of_kernels
 CODE = """
 import mixaug as ma, numpy as np
 x, y = np.zeros((4, 8, 8, 3), np.uint8), np.arange(4)

@@ -13,12 +13,17 @@ import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
+import pytest
 import tensorflow as tf
 import torch
 
 import mixaug as ma
+from mixaug._xp.compiler import MISSING
 from mixaug.layout import SPATIAL
 from mixaug.recipes import RECIPES
+
+NO_KERNELS = f"a test of the kernels themselves: {MISSING}"
+of_kernels = pytest.mark.skipif(bool(MISSING), reason=NO_KERNELS)
 
 ALONE = [make() for make in RECIPES]
 

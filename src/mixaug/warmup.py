@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter
 
 import numpy as np
 
+from . import _xp
 from .batch import mix_batch
 from .fields import Images
 from .recipes import CutMix, FMix, MixUp, Recipe, ResizeMix, SmoothMix
@@ -33,6 +35,8 @@ def warmup() -> None:
 
 
 if __name__ == "__main__":
+    if _xp.kernels("mixaug.engines.tiles") is None:
+        sys.exit("mixaug.warmup: expected Numba, which compiles the kernels, got none; see the line above")
     start = perf_counter()
     warmup()
     print(f"mixaug: the kernels are compiled and on disk, after {perf_counter() - start:.1f} s")

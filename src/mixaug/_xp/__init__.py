@@ -7,7 +7,6 @@ and none is imported before an array of it has been handed in.
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, wraps
 from importlib import import_module
@@ -178,25 +177,15 @@ def ranks() -> tuple[int, ...]:
 
 @cache
 def kernels(module: str) -> Any:
-    """A module of kernels that Numba compiles; None where there is no Numba, which is said once."""
-    try:
-        return _KERNELS.setdefault(module, import_module(module))
-    except ModuleNotFoundError as error:
-        if error.name not in ("numba", "llvmlite"):
-            raise
-        _say_slow()
+    """A module of kernels that Numba compiles; None where it cannot, which `compiler` says once."""
+    if import_module("mixaug._xp.compiler").MISSING:
         return None
+    return _KERNELS.setdefault(module, import_module(module))
 
 
 def loaded_kernels(module: str) -> Any:
     """A module of kernels that `kernels` has imported; None where it has not, or while another thread imports it."""
     return _KERNELS.get(module)
-
-
-@cache
-def _say_slow() -> None:
-    message = "mixaug: Numba is not installed, so mixes on the CPU take several times as long; pip install numba"
-    warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 def display_name(x: object) -> str:
