@@ -83,6 +83,21 @@ def test_a_pass_with_records_that_cannot_be_read_loses_nothing_else(bad, graph):
     assert batches.cardinality() == 5
 
 
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("first", [False, True], ids=["errors ignored at the end", "errors ignored first"])
+def test_batches_are_numbered_as_they_arrive(graph, first):
+    def read(i):
+        tf.debugging.assert_none_equal(i, tf.constant(5, tf.int64))
+        return tf.zeros([4, 4, 3]), i
+
+    batches, mixed = tf.data.Dataset.range(N).map(read).batch(4), ma.tf.mixed(ma.MixUp(), num_classes=N, graph=graph)
+    arrived = batches.ignore_errors().apply(mixed) if first else batches.apply(mixed).ignore_errors()
+    rows = [np.arange(start, start + 4) for start in (0, 8, 12, 16, 20)]
+    for step, ((_, labels), ids) in enumerate(zip(arrived, rows, strict=True)):
+        want = ma.mix_batch(ma.MixUp(), (np.zeros((4, 4, 4, 3), np.float32), ids), key=(0, 0, step), num_classes=N)
+        np.testing.assert_allclose(labels, want[1], atol=1e-6)
+
+
 def test_zipped_samples_with_records_that_cannot_be_read_end():
     zipped = ma.tf.mixed_zip(ma.CutMix(), fails_at(3), fails_at(-1), num_classes=2, batched=False)
     assert 1 <= len(list(zipped.ignore_errors())) < 10

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "_xp/tensorflow.py": {"tensorflow"},
     "_xp/torch.py": {"torch"},
     "_xp/jax.py": {"jax"},
-    "_xp/kernel_cache.py": {"numba"},
+    "_xp/kernel_cache.py": {"numba", "llvmlite"},
     "engines/machine.py": {"numba", "llvmlite"},
     "engines/numbers.py": {"numba"},
     "engines/signatures.py": {"numba"},

@@ -21,9 +21,10 @@ from unittest.mock import patch
 
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
+import conftest  # noqa: F401 - settings of the frameworks
 import wrong_inputs
-from wrong_inputs import HELPERS, SETUP, Row
+from wrong_inputs import HELPERS, SETUP, TRAINING, Row
 
 from mixaug import cli
 
@@ -42,6 +43,11 @@ The rows use these names:
 
 ```python
 {SETUP}```
+
+And those that train these:
+
+```python
+{TRAINING}```
 
 """
 TABLE = "| | you write | what happens | what works |\n|---|---|---|---|\n"
@@ -83,6 +89,8 @@ def outcome(code: str, check: str = "") -> str | None:
 def _python(code: str, check: str) -> str | None:
     names: dict[str, Any] = {}
     exec(SETUP + HELPERS, names)  # noqa: S102 - our own rows
+    if "MixTrainer" in code or "MixCallback" in code:
+        exec(TRAINING, names)  # noqa: S102
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

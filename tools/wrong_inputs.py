@@ -19,6 +19,35 @@ ds = tf.data.Dataset.from_tensor_slices((x, y))  # single samples
 cutmix, mixup = ma.CutMix(), ma.MixUp()
 """
 
+#: Further names, of the rows that train.
+TRAINING = """\
+import lightning, transformers
+
+class Net(lightning.LightningModule):  # what both trainers take
+    def __init__(self, num_labels=3, **options):
+        super().__init__()
+        self.config = transformers.PretrainedConfig(num_labels=num_labels, **options)
+        self.layer = torch.nn.Linear(192, num_labels)
+
+    def forward(self, pixel_values, labels=None):
+        return {"logits": self.layer(pixel_values.flatten(1))}
+
+    def training_step(self, batch, index):
+        return torch.nn.functional.cross_entropy(self(batch[0])["logits"], batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+quiet = {"report_to": "none", "use_cpu": True, "save_strategy": "no", "disable_tqdm": True, "logging_strategy": "no"}
+args = transformers.TrainingArguments("out", max_steps=1, **quiet)
+samples = [{"pixel_values": image, "labels": label} for image, label in pairs]
+
+def fit(callback, **options):
+    off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = lightning.Trainer(max_steps=1, accelerator="cpu", callbacks=[callback], **off)
+    trainer.fit(Net(), torch.utils.data.DataLoader(pairs, 3, **options))
+"""
+
 #: What a way out is checked by: labels follow the pixels.
 HELPERS = """
 def right(images, labels, axes=(1, 2)):
@@ -945,6 +974,106 @@ ADAPTERS = [
     ),
 ]
 
+TRAINERS = [
+    Row(
+        "Hugging Face: no recipe",
+        "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=None)",
+        "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix).train()",
+    ),
+    Row(
+        "Hugging Face: a model that does not say how many classes it has",
+        "net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3))\n"
+        "ma.huggingface.MixTrainer(net, args, train_dataset=samples, recipe=cutmix)",
+        "net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3))\n"
+        "net.config = transformers.PretrainedConfig(num_labels=3)\n"
+        "ma.huggingface.MixTrainer(net, args, train_dataset=samples, recipe=cutmix)",
+    ),
+    Row(
+        "Hugging Face: a model for regression",
+        "ma.huggingface.MixTrainer(Net(num_labels=1), args, train_dataset=samples, recipe=cutmix)",
+        "def squared(outputs, labels, **_):\n"
+        '    return (outputs["logits"][:, 0] - labels).square().mean()\n'
+        "ma.huggingface.MixTrainer(Net(num_labels=1), args, train_dataset=samples, recipe=cutmix, "
+        'fields={"labels": "values"}, compute_loss_func=squared).train()',
+    ),
+    Row(
+        "Hugging Face: labels of another name",
+        'samples = [{"pixel_values": image, "target": label} for image, label in pairs]\n'
+        "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix).train()",
+        'samples = [{"pixel_values": image, "labels": label} for image, label in pairs]\n'
+        "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix).train()",
+    ),
+    Row(
+        "Hugging Face: a model whose `forward` takes no labels, so that the Trainer removes them",
+        "class Plain(Net):\n    def forward(self, pixel_values):\n        return super().forward(pixel_values)\n"
+        "ma.huggingface.MixTrainer(Plain(), args, train_dataset=samples, recipe=cutmix).train()",
+        "class Plain(Net):\n    def forward(self, pixel_values):\n        return super().forward(pixel_values)\n"
+        'args = transformers.TrainingArguments("out", max_steps=1, remove_unused_columns=False, **quiet)\n'
+        "ma.huggingface.MixTrainer(Plain(), args, train_dataset=samples, recipe=cutmix).train()",
+    ),
+    Row(
+        "Hugging Face: rows of labels, of one class a sample or of several",
+        'samples = [{"pixel_values": image, "labels": torch.eye(3)[label]} for image, label in pairs]\n'
+        "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix).train()",
+        'samples = [{"pixel_values": image, "labels": torch.eye(3)[label]} for image, label in pairs]\n'
+        'net = Net(problem_type="single_label_classification")\n'
+        "ma.huggingface.MixTrainer(net, args, train_dataset=samples, recipe=cutmix).train()",
+    ),
+    Row(
+        "Hugging Face: videos, (n, t, c, h, w)",
+        'samples = [{"pixel_values": torch.stack([image[:, :4, :4]] * 4), "labels": label} for image, label in pairs]\n'
+        "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix).train()",
+        'samples = [{"pixel_values": torch.stack([image[:, :4, :4]] * 4), "labels": label} for image, label in pairs]\n'
+        "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix, "
+        'fields={"pixel_values": ma.Images(layout="ntchw")}).train()',
+    ),
+    Row(
+        "Hugging Face: smoothing of multi-label labels",
+        'args = transformers.TrainingArguments("out", max_steps=1, label_smoothing_factor=0.1, **quiet)\n'
+        'net = Net(problem_type="multi_label_classification")\n'
+        "ma.huggingface.MixTrainer(net, args, train_dataset=samples, recipe=cutmix)",
+        'args = transformers.TrainingArguments("out", max_steps=1, **quiet)\n'
+        'net = Net(problem_type="multi_label_classification")\n'
+        "ma.huggingface.MixTrainer(net, args, train_dataset=samples, recipe=cutmix)",
+    ),
+    Row(
+        "Lightning: class ids without `num_classes`",
+        "fit(ma.lightning.MixCallback(cutmix))",
+        "fit(ma.lightning.MixCallback(cutmix, num_classes=3))",
+    ),
+    Row(
+        "Lightning: a misspelled option",
+        "ma.lightning.MixCallback(cutmix, num_class=3)",
+        "ma.lightning.MixCallback(cutmix, num_classes=3)",
+    ),
+    Row(
+        "Lightning: batches that are tuples, which nothing can be put into",
+        "def collate(rows):\n"
+        "    return tuple(torch.utils.data.default_collate(rows))\n"
+        "fit(ma.lightning.MixCallback(cutmix, num_classes=3), collate_fn=collate)",
+        "def collate(rows):\n"
+        "    return torch.utils.data.default_collate(rows)\n"
+        "fit(ma.lightning.MixCallback(cutmix, num_classes=3), collate_fn=collate)",
+    ),
+    Row(
+        "`torch.compile` without a key",
+        "@torch.compile\ndef step(images, labels):\n"
+        "    return ma.mix_batch(cutmix, (images, labels), num_classes=3)\nstep(xt, yt)",
+        '@torch.compile(backend="eager")\ndef step(images, labels, at):\n'
+        "    return ma.mix_batch(cutmix, (images, labels), key=(0, at), num_classes=3)\n"
+        "out = step(xt, yt, torch.tensor(0))",
+        check="right(*out, axes=(2, 3))",
+    ),
+    Row(
+        "`torch.compile` without a key, by the module that counts its steps",
+        "@torch.compile\ndef step(images, labels):\n    return cutmix(images, labels, num_classes=3)\nstep(xt, yt)",
+        "mixed = ma.torch.Mixed(cutmix, num_classes=3)\n"
+        '@torch.compile(backend="eager")\ndef step(images, labels):\n    return mixed(images, labels)\n'
+        "out = step(xt, yt)",
+        check="right(*out, axes=(2, 3)); assert int(mixed.step) == 1",
+    ),
+]
+
 FILES = [
     Row(
         "A file that is no mix",
@@ -1028,6 +1157,7 @@ SECTIONS = {
     "Keys": KEYS,
     "Near misses": NEAR_MISSES,
     "Adapters": ADAPTERS,
+    "Trainers and compiled code": TRAINERS,
     "Files": FILES,
     "The command line": COMMANDS,
 }

@@ -176,7 +176,8 @@ def _check_labels(inputs: Mapping[str, Any], problem: str | None) -> None:
     if "labels" not in inputs:
         raise ValueError(
             f"expected a batch with 'labels', got {', '.join(map(repr, inputs))}; "
-            "name them so, or pass a compute_loss_func"
+            "name them so, with TrainingArguments(remove_unused_columns=False) if forward takes no labels, or pass a "
+            "compute_loss_func"
         )
     shape = tuple(inputs["labels"].shape)
     rows = len(shape) == 2 and shape[1] > 1

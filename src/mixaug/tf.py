@@ -293,13 +293,13 @@ def _keyed(
     """
     read = _epoch_reader(epoch)
 
-    def keyed(state: Any, element: tuple[Any, Batch]) -> tuple[Any, Any]:
-        begun, key = state
-        key = tf.cond(begun, lambda: key, lambda: _of_epoch(seed, read()))  # read once a pass
-        return (tf.constant(True), key), (key, element)
+    def keyed(state: tuple[tf.Tensor, keys.Key], element: Batch) -> tuple[Any, Any]:
+        at, key = state
+        key = tf.cond(at > 0, lambda: key, lambda: _of_epoch(seed, read()))  # read once a pass
+        return (at + 1, key), (key, (at, element))
 
     nothing = keys.Key(tf.constant(0, tf.uint32), tf.constant(0, tf.uint32), tf.constant(0, tf.int64))
-    elements = ds.enumerate().scan((tf.constant(False), nothing), _as_is(keyed))
+    elements = ds.scan((tf.constant(0, tf.int64), nothing), _as_is(keyed))
     return elements.map(_as_is(function), num_parallel_calls)
 
 

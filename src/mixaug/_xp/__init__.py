@@ -6,7 +6,10 @@ and none is imported before an array of it has been handed in.
 
 from __future__ import annotations
 
+import logging  # noqa: F401 - Numba imports it, and what it does at forks must be known before one waits for that
+import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, wraps
 from importlib import import_module
@@ -23,6 +26,26 @@ TREES: list[Any] = []  #: classes whose values pass through the functions of a l
 
 _LOADED: dict[str, Any] = {}
 _KERNELS: dict[str, Any] = {}
+
+_IMPORTS = threading.RLock()
+FORK_LOCKS: list[Any] = [_IMPORTS]  #: a process holds these while it forks: those of imports, then of compilation
+_held_for_fork: list[Any] = []
+
+
+def _before_fork() -> None:
+    """Wait for other threads that import or compile: their locks would stay locked in the child for ever."""
+    for lock in FORK_LOCKS:
+        lock.__enter__()
+        _held_for_fork.append(lock)
+
+
+def _after_fork() -> None:
+    while _held_for_fork:
+        _held_for_fork.pop().__exit__(None, None, None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 class Library(Protocol):
@@ -137,7 +160,8 @@ def meet() -> None:
 
 def _load(root: str) -> str:
     if root not in _LOADED:
-        _LOADED[root] = import_module(f"{__name__}.{root}")
+        with _IMPORTS:
+            _LOADED[root] = import_module(f"{__name__}.{root}")
     return root
 
 
@@ -178,9 +202,10 @@ def ranks() -> tuple[int, ...]:
 @cache
 def kernels(module: str) -> Any:
     """A module of kernels that Numba compiles; None where it cannot, which `compiler` says once."""
-    if import_module("mixaug._xp.compiler").MISSING:
-        return None
-    return _KERNELS.setdefault(module, import_module(module))
+    with _IMPORTS:
+        if import_module("mixaug._xp.compiler").MISSING:
+            return None
+        return _KERNELS.setdefault(module, import_module(module))
 
 
 def loaded_kernels(module: str) -> Any:

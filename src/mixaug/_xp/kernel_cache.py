@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 import threading
@@ -14,18 +13,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from llvmlite.binding import ffi
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
 
-if hasattr(os, "register_at_fork"):  # a child of a process that compiles would wait for its lock for ever
-    os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=global_compiler_lock.release,
-    )
+from . import FORK_LOCKS
 
+FORK_LOCKS.append(global_compiler_lock)
+if (llvm_lock := getattr(ffi.lib, "_lock", None)) is not None:  # that of each call, which is made without the other too
+    FORK_LOCKS.append(llvm_lock)
 
 _PATIENCE = 0.5  # seconds of compilation before a message is printed
 
