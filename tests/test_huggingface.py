@@ -494,7 +494,9 @@ def test_floats_are_refused_even_where_evaluation_has_called_them_multi_label(tm
 
 def test_batches_without_labels_are_refused(tmp_path):
     trainer, _ = made(vit(), tmp_path)
-    with pytest.raises(ValueError, match="expected a batch with 'labels', got 'pixel_values'; name them so, with Train"):
+    with pytest.raises(
+        ValueError, match="expected a batch with 'labels', got 'pixel_values'; name them so, with Train"
+    ):
         trainer.training_step(trainer.model, {"pixel_values": X[:4]})
 
 

@@ -21,11 +21,12 @@ from unittest.mock import patch
 
 from PIL import Image
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
-import conftest  # noqa: F401 - settings of the frameworks
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import wrong_inputs
 from wrong_inputs import HELPERS, SETUP, TRAINING, Row
 
+import conftest  # noqa: F401 - settings of the frameworks
 from mixaug import cli
 
 PAGE = Path(__file__).parents[1] / "docs" / "wrong-inputs.md"
@@ -39,14 +40,10 @@ What happens to inputs that are wrong, or that could mean two things. Each row w
 raised, and the code in the last column was run too. Rows without a last column are accepted, and say what comes out.
 The page is made by `make wrong-inputs`; a test checks that it is what the code does now.
 
-The rows use these names:
+The rows use these names, those from the second import on if they train:
 
 ```python
-{SETUP}```
-
-And those that train these:
-
-```python
+{SETUP}
 {TRAINING}```
 
 """

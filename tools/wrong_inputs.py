@@ -23,6 +23,7 @@ cutmix, mixup = ma.CutMix(), ma.MixUp()
 TRAINING = """\
 import lightning, transformers
 
+
 class Net(lightning.LightningModule):  # what both trainers take
     def __init__(self, num_labels=3, **options):
         super().__init__()
@@ -38,9 +39,11 @@ class Net(lightning.LightningModule):  # what both trainers take
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.1)
 
+
 quiet = {"report_to": "none", "use_cpu": True, "save_strategy": "no", "disable_tqdm": True, "logging_strategy": "no"}
 args = transformers.TrainingArguments("out", max_steps=1, **quiet)
 samples = [{"pixel_values": image, "labels": label} for image, label in pairs]
+
 
 def fit(callback, **options):
     off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}

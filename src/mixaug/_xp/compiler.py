@@ -1,7 +1,7 @@
 """Whether kernels can be compiled: found out once in a process, when this module is first imported.
 
-Without Numba, or with the environment variable MIXAUG_NUMBA=0, NumPy does all that the kernels do, to the same bits: one
-line on stderr says so.
+Without Numba, or with the environment variable MIXAUG_NUMBA=0, NumPy does all that the kernels do, to the same bits:
+one line on stderr says so.
 """
 
 from __future__ import annotations
