@@ -294,3 +294,10 @@ def test_what_numpy_does_not_hold_stays_in_the_graph():
     ds = tf.data.Dataset.from_tensor_slices({"images": tf.zeros([4, 8, 8, 1]), "caption": texts}).batch(2)
     mixed = ds.apply(ma.tf.mixed(ma.CutMix(), fields={"caption": "keep"}))
     assert [row for batch in mixed for row in batch["caption"].numpy().tolist()] == [b"a", b"b", b"c", b"d"]
+
+
+def test_batches_of_two_lengths_are_refused_in_one_sentence_and_the_way_out_works():
+    ds = tf.data.Dataset.from_tensor_slices((tf.zeros([8, 4, 4, 3]), tf.range(8)))
+    with pytest.raises(ValueError, match="batches of as many rows in both datasets, got 4 and 2; batch them alike$"):
+        ma.tf.mixed_zip("mixup", ds.batch(4, True), ds.batch(2, True), num_classes=8, batched=True)
+    assert len(list(ma.tf.mixed_zip("mixup", ds.batch(4, True), ds.batch(4, True), num_classes=8, batched=True))) == 2

@@ -25,7 +25,7 @@ from .mix import Mix, by_row
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
 
-_UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets; batch them alike"
+_UNEQUAL = "mixed_zip: expected batches of as many rows in both datasets, got {}; batch them alike"
 _BLOCK, _BYTES = 64, 4 << 20  # single samples that are mixed in one go: so many, or of so many bytes
 _FLOATS = (tf.float16, tf.float32, tf.float64)
 _as_is = tf.autograph.experimental.do_not_convert
@@ -271,9 +271,9 @@ def _of_two(recipe: Recipe, a: Batch, b: Batch, first: Any = None, **options: An
     xp = _xp.of(own)
     n, other = xp.shape(own)[0], xp.shape(others)[0]
     if not (isinstance(n, int) and isinstance(other, int)):
-        tf.debugging.assert_equal(n, other, _UNEQUAL)
+        tf.debugging.assert_equal(n, other, _UNEQUAL.format("two lengths"))
     elif n != other:
-        raise ValueError(f"{_UNEQUAL}, got {n} and {other}")
+        raise ValueError(_UNEQUAL.format(f"{n} and {other}"))
     joined = tf.nest.map_structure(lambda x, y: xp.concat([x, y]), a, b)
     index = xp.stack([xp.arange(n) + j * n for j in range(recipe.sources)])
     rows = None if first is None else xp.cast(xp.arange(n), "int64") + xp.cast(xp.constant(first), "int64")
