@@ -454,7 +454,8 @@ def check_masks(case: Case, part: Part, seen: Seen, source: Any, got: Any) -> No
         return  # ids 0 and 1
     if said.get("shares") and source.dtype.kind in "iu":  # whole numbers are ids, here in an axis of one channel
         said = {**said, "shares": False}
-    if said["soft"] and source.dtype.kind in "fV" and said["num_classes"] == 1:
+    is_float, has_channel = source.dtype.kind in "fV", source.ndim == len("n" + part.spatial) + 1
+    if said["soft"] and said["num_classes"] == 1 and (is_float or (source.dtype == bool and has_channel)):
         said = {**said, "shares": True}  # of one class
         axes = part.axes if "c" in part.axes else part.axes + "c" if case.like == "nhwc" else "nc" + part.axes[1:]
         part = replace(part, axes=axes)

@@ -298,6 +298,21 @@ def test_what_numpy_does_not_hold_stays_in_the_graph():
 
 def test_batches_of_two_lengths_are_refused_in_one_sentence_and_the_way_out_works():
     ds = tf.data.Dataset.from_tensor_slices((tf.zeros([8, 4, 4, 3]), tf.range(8)))
-    with pytest.raises(ValueError, match="batches of as many rows in both datasets, got 4 and 2; batch them alike$"):
+    with pytest.raises(ValueError, match=r"rows in both datasets, got 4 and 2; batch them alike$"):
         ma.tf.mixed_zip("mixup", ds.batch(4, True), ds.batch(2, True), num_classes=8, batched=True)
     assert len(list(ma.tf.mixed_zip("mixup", ds.batch(4, True), ds.batch(4, True), num_classes=8, batched=True))) == 2
+
+
+@pytest.mark.parametrize("door", ["mixed", "mixed_zip"])
+def test_elements_with_none_in_them_are_refused(door):
+    def run(ds):
+        if door == "mixed":
+            return next(iter(ds.apply(ma.tf.mixed("mixup", num_classes=4))))
+        return next(iter(ma.tf.mixed_zip("mixup", ds, ds, num_classes=4, batched=True)))
+
+    batch = {"image": tf.zeros([4, 8, 8, 3]), "label": tf.range(4)}
+    with pytest.raises(
+        TypeError, match=f"{door}: expected elements of tensors, got None as 'mask'; leave it out of the"
+    ):
+        run(tf.data.Dataset.from_tensors(batch | {"mask": None}))
+    assert run(tf.data.Dataset.from_tensors(batch))["label"].shape == (4, 4)

@@ -88,6 +88,7 @@ def mixed(
             raise TypeError(
                 "mixed: expected a dataset, got elements of one; write ds.apply(ma.tf.mixed(...)), not ds.map"
             )
+        _check_tensors("mixed", ds)
         if not batched:
             _check_batched(ds, options.get("fields"))
 
@@ -202,6 +203,8 @@ def mixed_zip(
             f"mixed_zip: expected a recipe of two sources, one a dataset, got {recipe!r} of {recipe.sources}; "
             "mix more with ds_a.batch(n).apply(ma.tf.mixed(recipe))"
         )
+    for ds in (ds_a, ds_b):
+        _check_tensors("mixed_zip", ds)
     if not _alike(ds_a, ds_b):
         raise TypeError(
             f"mixed_zip: expected elements of the same form, got {ds_a.element_spec} and {ds_b.element_spec}; "
@@ -380,6 +383,13 @@ def _is_single(shape: tf.TensorShape, kind: Images) -> bool:
     """Whether images have the axes of a single sample, as far as their layout says, and a known length."""
     rank = shape.rank
     return rank is not None and rank < (len(kind.layout) if kind.layout else 4) and bool(rank) and shape[0] is not None
+
+
+def _check_tensors(door: str, ds: tf.data.Dataset) -> None:
+    """Refuse elements with None in them."""
+    for name, spec in tree.leaves(ds.element_spec).items():
+        if not hasattr(spec, "shape"):
+            raise TypeError(f"{door}: expected elements of tensors, got None as {name!r}; leave it out of the elements")
 
 
 def _are_batched(ds: tf.data.Dataset) -> bool:
