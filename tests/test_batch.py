@@ -381,3 +381,17 @@ def test_the_others_take_copies(door, options):
     assert all((copies[i] != copies[j]).any() for i in range(len(copies)) for j in range(i))
     if "include_clean" in options:
         np.testing.assert_array_equal(copies[0][copies[0].argmax(axis=1).argsort()], np.eye(N, CLASSES))
+
+
+def test_fields_of_two_lengths_are_refused_in_one_sentence():
+    x, y = np.zeros((4, 6, 6, 3), np.float32), np.arange(4)
+    with pytest.raises(
+        ValueError, match=r"expected as many rows in every field, got 3 in 'labels' and 4 in 'images'; pa"
+    ):
+        ma.mix_batch(ma.identity(), (x, y[:3]), key=0, num_classes=4)
+    with pytest.raises(
+        ValueError, match=r"expected as many rows in every field, got 3 in 'extra' and 4 in 'label'; pass"
+    ):
+        ma.mix_batch(
+            ma.CutMix(), {"image": x, "label": y, "extra": y[:3]}, key=0, num_classes=4, fields={"extra": "keep"}
+        )

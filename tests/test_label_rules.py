@@ -392,3 +392,19 @@ def test_bools_say_how_they_can_be_taken():
         mix.labels(BITS.astype(bool), 2)
     with pytest.raises(ValueError, match=r"\(n, 1\), which may be either; .* say ma.Labels\(binary=True\)"):
         mix.labels(BITS[:, None])
+
+
+@pytest.mark.parametrize("rule", ["maximum", ma.label_rules.Maximum()], ids=repr)
+def test_maximum_has_no_class_of_a_source_that_the_output_has_nothing_of(rule):
+    index, lam = np.array([[0, 1, 2], [1, 2, 0]], np.int32), np.array([[1, 0.5, 1], [0, 0.5, 0]], np.float32)
+    mix = ma.Mix(index, lam, ma.Paste(lam, (None, None)), (6, 6))
+    np.testing.assert_array_equal(mix.labels(np.arange(3), 3, rule=rule), [[1, 0, 0], [0, 1, 1], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_where_no_foreground_is_seen_labels_follow_the_area(make):
+    x = make(np.zeros((4, 6, 6, 3), np.float32))
+    batch = {"image": x, "label": make(np.arange(4)), "foreground": make(np.zeros((4, 6, 6), bool))}
+    fields = {"image": ma.Images("nhwc"), "label": ma.Labels(4, rule="visible")}
+    out = ma.mix_batch("mixup", batch, key=0, fields=fields, return_mix=True)
+    np.testing.assert_array_equal(out["label"], out["mix"].labels(batch["label"], 4))
