@@ -75,7 +75,11 @@ def test_there_is_nothing_to_compile_ahead(tmp_path):
     assert "mixaug.warmup: expected Numba, which compiles the kernels, got none; see the line above" in done.stderr
 
 
-@pytest.mark.parametrize("part", [["test_invariants.py", "-k", "numpy"], ["test_golden.py"]], ids=lambda part: part[0])
+@pytest.mark.parametrize(
+    "part",
+    [["test_invariants.py", "-k", "numpy"], ["test_golden.py"], ["test_tf.py", "-k", "on_the_host or unequal"]],
+    ids=lambda part: part[0],
+)
 def test_the_suite_holds_without_numba(part):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(TESTS / part[0]), *part[1:]]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "MIXAUG_NUMBA": "0"})

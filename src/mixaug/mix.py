@@ -22,7 +22,7 @@ from .label_rules import Rule
 from .layout import Layout, of_images, of_masks, with_classes
 from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
 from .scale import same
-from .units import unchanged
+from .units import Units, unchanged
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
 

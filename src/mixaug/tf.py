@@ -106,9 +106,9 @@ def mixed(
 
 
 def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -> Callable[..., Batch]:
-    """The same function of NumPy's arrays, in one operation; itself where NumPy has no such arrays, or no kernels."""
+    """The same function of NumPy's arrays, in one operation; itself where NumPy has no such arrays."""
     specs = tf.nest.flatten(spec)
-    if _xp.kernels("mixaug.engines.tiles") is None or not all(map(_is_numeric, specs)):
+    if not all(map(_is_numeric, specs)):
         return mix
     scalars = [tf.TensorSpec([], dtype) for dtype in (tf.uint32, tf.uint32, tf.int64, tf.int64)]
 
