@@ -69,7 +69,7 @@ class Images:
         units = images.in_units(xp, x, axes, self.dtype, self.scale, self.offset)
 
         def mix(mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG001 - of every field
-            return images.mix(xp, x, source, mix.index, mix.region, mix.size, axes, units)
+            return mix.mixed_images(xp, x, source, axes, units)
 
         return mix
 

@@ -19,10 +19,10 @@ from .apply.visible import Visible, visible
 from .checks import check_array, check_lam, check_region, check_size, check_sizes, check_values, check_windows
 from .keys import draw_version
 from .label_rules import Rule
-from .layout import of_images, of_masks, with_classes
+from .layout import Layout, of_images, of_masks, with_classes
 from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
 from .scale import same
-from .units import unchanged
+from .units import Units, unchanged
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
 
@@ -145,9 +145,15 @@ class Mix:
         xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
         axes = of_images(given, layout, spatial)
         units = images.in_units(xp, given, axes, dtype, scale, offset)
+        return self.mixed_images(xp, x, source, axes, units, out)
+
+    def mixed_images(
+        self, xp: Library, x: Array | None, source: Array | None, axes: Layout, units: Units | None, out: Any = None
+    ) -> Array:
+        """The mixed images, of a library, a layout and units that are known."""
         if self.source_size is None:
             return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
-        units = units or unchanged(xp.dtype(given))
+        units = units or unchanged(xp.dtype(source if x is None else x))
         images.check_given(xp, x, source, self.index, self.source_size, axes, units, None)
         return windows.mix(xp, x, source, self.index, self.region, self._sizes, axes, units, out)
 
