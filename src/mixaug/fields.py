@@ -69,7 +69,7 @@ class Images:
         units = images.in_units(xp, x, axes, self.dtype, self.scale, self.offset)
 
         def mix(mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG001 - of every field
-            return mix.images_of(xp, x, source, axes, units, None)
+            return mix.mixed_images(xp, x, source, axes, units)
 
         return mix
 

@@ -145,12 +145,12 @@ class Mix:
         xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
         axes = of_images(given, layout, spatial)
         units = images.in_units(xp, given, axes, dtype, scale, offset)
-        return self.images_of(xp, x, source, axes, units, out)
+        return self.mixed_images(xp, x, source, axes, units, out)
 
-    def images_of(
-        self, xp: Library, x: Array | None, source: Array | None, axes: Layout, units: Units | None, out: Array | None
+    def mixed_images(
+        self, xp: Library, x: Array | None, source: Array | None, axes: Layout, units: Units | None, out: Any = None
     ) -> Array:
-        """Mixed images of a library and a layout that are known to be right."""
+        """The mixed images, of a library, a layout and units that are known."""
         if self.source_size is None:
             return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
         units = units or unchanged(xp.dtype(source if x is None else x))
