@@ -50,7 +50,8 @@ def with_process(run: Results, process: str, path: Path) -> Results:
     versions = ", ".join(f"{name} {number}" for name, number in held["versions"].items())
     device = next((row.remark for row in rows if row.process == process and row.name == COPY), "none")
     command = f"`python -m benchmarks.contenders.{process} --out FILE`"
-    return replace(run, rows=rows, about={**run.about, process: f"{device}, another machine, {command}, {versions}"})
+    where = f"{device}, another machine" + (f" on {held['date']}" if "date" in held else "")
+    return replace(run, rows=rows, about={**run.about, process: f"{where}, {command}, {versions}"})
 
 
 def made(row: dict[str, Any]) -> Row:

@@ -610,7 +610,8 @@ def check_one_hot(seen: Seen, mix: Any) -> None:
     make, count = MAKERS[library_of(mix.index)], int(seen.index.max()) + 1
     ids = np.arange(count)
     one_hot = np.eye(count, dtype=np.float32).reshape(count, *[1] * len(letters), count)
-    pixels = np.broadcast_to(one_hot, (count, *(seen.size if letters else ()), count)).copy()
+    size = mix.source_size or seen.size
+    pixels = np.broadcast_to(one_hot, (count, *(size if letters else ()), count)).copy()
     own = seen.index[0]
     out = values(mix.images(make(pixels[own]), f"n{letters}c", source=make(pixels)))
     labels = values(mix.labels(make(ids[own]), count, source=make(ids)))

@@ -42,7 +42,7 @@ RECIPE_ROWS = [
     ma.one_of(ma.Mosaic(tiles=3), ma.GridMix(), ma.RandomErasing(area=(0.02, 0.9))),
     ma.NWayCutMix(sources=5),
     ma.one_of(ma.Cutout(side=0.6, count=(1, 4)), ma.HMix(), ma.RICAP()),
-    ma.one_of(ma.RandomErasing(area=(0.02, 0.5), count=3, noise=2), ma.SmoothMix()),
+    ma.one_of(ma.RandomErasing(area=(0.02, 0.5), count=3), ma.SmoothMix()),
 ]
 
 ITEM_ROWS = [recipe for recipe in RECIPE_ROWS if "per_batch" not in repr(recipe)]  # of single samples
