@@ -253,8 +253,7 @@ def labels(seen: Seen, y: Host, num_classes: int | None, rule: str, binary: bool
 
 def guided(seen: Seen, foreground: Host) -> Host:
     """(k, n): how much of the foreground of each source is seen."""
-    size = foreground.shape[1:]
-    weight = to_size(seen, seen.weight, size, 2)
+    weight = to_size(seen, seen.weight, made(seen, foreground), 2)
     return np.array([
         [(weight[j, i] * shown(seen, foreground.astype(float), j, i)).sum() for i in range(seen.index.shape[1])]
         for j in range(seen.index.shape[0])
