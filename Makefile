@@ -23,7 +23,7 @@ demo: setup  ## mix real images, train with and without mixing, name the files t
 	else set -x; $(BIN)/mixaug compare --model small --seeds 2 $(DEMO_ARGS) --out $(DEMO_OUT)/compare; fi
 	@printf '\nOpen these:\n  %s\n  %s\n' "$(DEMO_OUT)/preview.png" "$(DEMO_OUT)/compare/report.html"
 
-test: setup  ## run the tests, the examples in docstrings among them (seven minutes on two cores)
+test: setup  ## run the tests, the examples in docstrings among them (nine minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 test-all: test  ## and those that it leaves out: all combinations, long runs (eight minutes more)
