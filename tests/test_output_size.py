@@ -434,3 +434,10 @@ def test_a_batch_with_everything():
 def test_assembled_mixes_of_one_size_have_no_size_of_sources():
     region = Paste(None, (WHOLE,), (WHOLE,))
     assert assemble(ma._xp.common(), np.int32([[0]]), region, (6, 8), (6, 8)).source_size is None
+
+
+def test_copies_of_no_rows_have_the_size_that_was_asked_for():
+    batch = np.zeros((0, 2, 4, 2, 2), np.float32), np.zeros(0, np.uint8)
+    options = {"num_classes": 2, "fields": (ma.Images(layout="ndhwc"), None), "copies": 3, "return_mix": True}
+    images, _, mix = ma.mix_batch(ma.Mosaic(), batch, key=0, size=(2, 7, 8), **options)
+    assert (images.shape, mix.size) == ((0, 2, 7, 8, 2), (2, 7, 8))

@@ -157,7 +157,7 @@ def _check_settled(region: Region, n: int, size: Size, source_size: Size) -> Non
         holes = type(region).of(arrays, region.sources).holes
         _check_disjoint(boxes, holes)
         if source_size != size:
-            bare = ~covered(_xp.common(), [*boxes.values(), *holes], size).reshape(n, -1).all(axis=1)
+            bare = ~covered(_xp.common(), [*boxes.values(), *holes], size).all(axis=tuple(range(1, 1 + len(size))))
             _expect(~bare, "region: box_0", f"boxes and holes that cover all of {size}", boxes["box_0"])
     else:
         _check_pixels(arrays, region, size)
