@@ -441,3 +441,16 @@ def test_copies_of_no_rows_have_the_size_that_was_asked_for():
     options = {"num_classes": 2, "fields": (ma.Images(layout="ndhwc"), None), "copies": 3, "return_mix": True}
     images, _, mix = ma.mix_batch(ma.Mosaic(), batch, key=0, size=(2, 7, 8), **options)
     assert (images.shape, mix.size) == ((0, 2, 7, 8, 2), (2, 7, 8))
+
+
+@pytest.mark.parametrize("array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_outputs_of_another_size_are_not_written_over_the_images(array):
+    pixels = np.random.default_rng(0).integers(0, 256, 4 * 8 * 8 * 3).astype(np.uint8)
+    memory = array(pixels.copy())
+    x, out = memory.reshape(4, 8, 8, 3), memory[: 4 * 4 * 4 * 3].reshape(4, 4, 4, 3)
+    mix = ma.Mosaic().draw(4, (4, 4), key=0, source_size=(8, 8))
+    for own, source in ((x, None), (None, x), (x * 1, x)):
+        with pytest.raises(ValueError, match="out: expected memory of its own, got that of the images"):
+            mix.images(own, "nhwc", source=source, out=out)
+        np.testing.assert_array_equal(ways.values(memory), pixels)
+    np.testing.assert_array_equal(ways.values(mix.images(x, "nhwc", out=out * 0)), ways.values(mix.images(x, "nhwc")))

@@ -21,6 +21,7 @@ from .pairing import FromBank, Pairing
 from .plan import check_form, count_rows, plan
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_flag, check_whole
+from .regions import Size
 from .scale import same
 
 Batch: TypeAlias = tree.Tree  #: a dict of named fields, (images, labels) or (images, labels, sample_weight), nested
@@ -142,13 +143,7 @@ def mix_from(
     kinds, xp, n = known.fields, known.library, known.rows
     held = tree.several(form, kinds)
     like = known.like(held)
-    found = known.size
-    made_size, source_size = (found, None) if size is None else (check_size(size), found)
-    if include_clean and not same(made_size, found):
-        raise ValueError(
-            f"include_clean: expected outputs of the size of the images, {found}, beside it, got size={made_size}; "
-            "leave include_clean or size out"
-        )
+    size, source_size = _checked_sizes(size, known.size, include_clean)
     weights = None if class_weights is None else resolve_weights(class_weights, kinds, form, num_classes)
     if advises and known.sums_to_one is not None:
         loss_advice.say(xp.name, known.sums_to_one)
@@ -163,8 +158,8 @@ def mix_from(
     seen = None if pairing is None else _seen(xp, pairing, held, kinds)
     beside = {name: (x, sources.get(name)) for name, x in held.items()}
 
-    apart = known.per_source or return_mix or xp.as_numpy(like) is None
-    near = like if apart else None  # a mix of NumPy serves what lies on the host
+    needs_library = known.per_source or return_mix or xp.as_numpy(like) is None
+    mix_like = like if needs_library else None  # otherwise a mix of NumPy serves, which is drawn sooner
     slots = recipe.sources if include_clean else 0  # clean and mixed samples have room for as many objects
 
     mixes: list[Mix] = []
@@ -173,7 +168,7 @@ def mix_from(
         chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
-        drawn = recipe.draw(n, made_size, key=key, like=near, index=chosen, rows=rows, source_size=source_size)
+        drawn = recipe.draw(n, size, key=key, like=mix_like, index=chosen, rows=rows, source_size=source_size)
         mix = widened(drawn, slots)
         mixes.append(mix)
         mixed = {name: mixer(mix, *beside[name], beside) for name, mixer in known.mixers.items()}
@@ -190,6 +185,19 @@ def mix_from(
     if len(columns) > len(kinds):
         out = extended(out, columns[NEW])
     return with_mix(out, joined(mixes)) if return_mix else out
+
+
+def _checked_sizes(size: Sequence[int] | None, of_images: Size, include_clean: bool) -> tuple[Size, Size | None]:
+    """Return the size of outputs, and that of the images if an output size is given."""
+    if size is None:
+        return of_images, None
+    size = check_size(size)
+    if include_clean and not same(size, of_images):
+        raise ValueError(
+            f"include_clean: expected outputs of the size of the images, {of_images}, beside it, got size={size}; "
+            "leave include_clean or size out"
+        )
+    return size, of_images
 
 
 def with_mix(batch: Batch, mix: Any) -> Batch:

@@ -155,6 +155,8 @@ class Mix:
             return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
         units = units or unchanged(xp.dtype(source if x is None else x))
         images.check_given(xp, x, source, self.index, self.source_size, axes, units, None)
+        if out is not None:
+            images.check_apart(xp, out, [one for one in (x, source) if one is not None])
         return windows.mix(xp, x, source, self.index, self.region, self._sizes, axes, units, out)
 
     @_xp.no_autograph

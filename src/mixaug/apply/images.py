@@ -347,6 +347,11 @@ def _check_out(xp: Library, out: Array, shape: tuple[Dim, ...], dtype: str, othe
         raise ValueError(
             f"out: expected {dtype} of the shape {shape}, got {xp.dtype(out)} of {tuple(out.shape)}; leave out= out"
         )
+    check_apart(xp, out, others)
+
+
+def check_apart(xp: Library, out: Array, others: Sequence[Array]) -> None:
+    """Refuse memory for outputs that holds pixels of the inputs too."""
     if any(other is out or _overlap(xp.memory_span(out), xp.memory_span(other)) for other in others):
         raise ValueError("out: expected memory of its own, got that of the images; nothing mixed is made in place")
 

@@ -202,10 +202,8 @@ class Recipe(ABC):
         else:
             _xp.of(rows, "rows")
             numbers = _checked_rows(source, _xp.to(source, rows), n)
-        draw, sources = (
-            Draw(xp, made, source.cast(numbers, "uint32"), size or (1,), source_size),
-            _checked_sources(self),
-        )
+        draw = Draw(xp, made, source.cast(numbers, "uint32"), size or (1,), source_size)
+        sources = _checked_sources(self)
         if index is None:
             index = ring(source, made, draw.n, sources)
         else:
