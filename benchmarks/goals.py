@@ -190,8 +190,8 @@ OURS = {
 
 def beside_unmixed(run: Results, name: str, unmixed: str = "tf.data, not mixed") -> Found | None:
     """Images a second of a pipeline, as a part of those of the one that does not mix."""
-    found = gain(run.find("pipelines", "", name), run.find("pipelines", "", unmixed))
-    return None if found is None else Found(found.value)
+    speed = gain(run.find("pipelines", "", name), run.find("pipelines", "", unmixed))
+    return None if speed is None else Found(speed.value)
 
 
 def added(row: Row | None) -> Found | None:

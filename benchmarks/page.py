@@ -54,13 +54,13 @@ def text_for_developers(run: Results) -> str:
 
 def beside(run: Results) -> str:
     """How many times as fast ours is as each of the others, by case."""
-    found = [row for name in ("A", "B") for row in run.of(name) if row.case in COMPARED]
-    others = [row for row in found if not row.ours and row.name not in LIMITS]
-    if not others:
+    compared = [row for name in ("A", "B") for row in run.of(name) if row.case in COMPARED]
+    peers = [row for row in compared if not row.ours and row.name not in LIMITS]
+    if not peers:
         return ""
     columns = [(table, case) for table in ("A", "B") for case in COMPARED]
     lines = []
-    for process, name, rows in contenders(others):
+    for process, name, rows in contenders(peers):
         ratios = [ratio(run, next((row for row in rows if (row.table, row.case) == at), None)) for at in columns]
         if any(ratios):
             lines.append([process, name, *ratios, remarks(rows)])

@@ -216,7 +216,7 @@ def test_a_file_with_another_lam_is_refused(tmp_path):
             r"region: hole: expected 0 <= first <= last <= \(8, 6\), got \[\[0, 9\], \[0, 1\]\]",
         ),
         (np.zeros((2, 65, 2, 2), np.int32), "region: hole: expected 1 to 64 holes, got 65; "),
-        (np.zeros((2, 0, 2, 2), np.int32), "region: hole: expected 1 to 64 holes, got 0; pass None if there is none"),
+        (np.zeros((2, 0, 2, 2), np.int32), "region: hole: expected 1 to 64 holes, got 0; pass hole=None for no hole"),
         (np.zeros((2, 2, 3, 2), np.int32), r"region: hole: expected the shape \(2, 2, 2\) or \(2, 2, 2, 2\), got"),
         (np.zeros((2, 2, 2, 2), np.int64), "region: hole: expected int32, got int64"),
     ],

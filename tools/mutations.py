@@ -10,9 +10,9 @@ class Mutation(NamedTuple):
 
     Args:
         file: below src/mixaug.
-        old: what is in the file once.
-        new: what is there instead.
-        why: what is wrong then.
+        old: the text that is replaced; it occurs once in the file.
+        new: the text that replaces it.
+        why: what the mistake is.
         tests: the files in tests/ that run first.
     """
 

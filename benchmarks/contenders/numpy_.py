@@ -31,10 +31,10 @@ def rows(short: bool) -> Iterator[Row]:
 def contenders(work: Work, case: Case) -> list[Contender]:
     """Those that mix a batch."""
     limits = [filled(work, case), *([cast(work, case)] if case.normalises else [])]
-    found = [*limits, *ours.contenders(work, case, np.asarray)]
+    beside = [*limits, *ours.contenders(work, case, np.asarray)]
     if work.with_masks:
-        return [*found, Contender(LOOP, lambda: looped_masks(work, case), remark="on copies")]
-    return found + [
+        return [*beside, Contender(LOOP, lambda: looped_masks(work, case), remark="on copies")]
+    return beside + [
         Contender(name, lambda mixer=mixer: by_hand(work, case, mixer), remark=remark)
         for name, (mixer, remark) in mixers(case.method).items()
     ]

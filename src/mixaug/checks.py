@@ -81,7 +81,7 @@ def _holes(region: Region) -> int:
     """How many holes a region has on an axis of their own; 0 if it has no such axis."""
     shape = tuple(getattr(getattr(region, "hole", None), "shape", ()))
     if len(shape) == 4 and not (isinstance(shape[1], int) and 0 < shape[1] <= MAX_HOLES):
-        raise ValueError(f"region: hole: expected 1 to {MAX_HOLES} holes, got {shape[1]}; pass None if there is none")
+        raise ValueError(f"region: hole: expected 1 to {MAX_HOLES} holes, got {shape[1]}; pass hole=None for no hole")
     return shape[1] if len(shape) == 4 else 0
 
 

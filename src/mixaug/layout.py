@@ -114,7 +114,7 @@ class Form(NamedTuple):
         return region, size
 
     def per_element(self, numbers: Array, shape: Size) -> Array:
-        """Numbers (..., c), one a channel, as one for each plane or step of an array of that shape, before its view."""
+        """Repeat numbers (..., c) so that there is one for each plane or step of the view of an array of that shape."""
         side = self.before or self.after
         if len(side) < 2 or not len(numbers.shape) or numbers.shape[-1] == 1:
             return numbers

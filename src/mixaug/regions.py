@@ -36,7 +36,7 @@ class Paste:
             spatial axes, or None where no output has a box of that source. The boxes of one output are disjoint.
         source_box: for each of the k sources int32 (n, d, 2), the part of the source that its box shows, made to fit
             it, or None where it is the same place.
-        hole: int32 (n, d, 2), a box where no source is seen, or (n, h, d, 2), h of them; None if there is none. Holes
+        hole: int32 (n, d, 2), a box where no source is seen, or (n, h, d, 2) for h such boxes; None for no hole. Holes
             may overlap one another, but not the boxes.
         fill: float32 (n,) or (n, *size), what is in the holes instead; or (n, *size, c), a number for each channel,
             where the lengths of size may be 1.
@@ -318,7 +318,7 @@ class FillForm:
         return cls(any(is_of_pixels(fill, axes) for fill in some), channels[0] if channels else 0)
 
     def hold(self, xp: Library, fill: Array | None, n: Dim, size: Size) -> Array:
-        """float32: the fill in this form; zeros where there is none."""
+        """Return the fill in this form, float32; zeros if `fill` is None."""
         spatial = size if self.pixels else (1,) * len(size) if self.channels else ()
         shape = (n, *spatial, *((self.channels,) if self.channels else ()))
         if fill is None:

@@ -6,7 +6,7 @@ and none is imported before an array of it has been handed in.
 
 from __future__ import annotations
 
-import logging  # noqa: F401 - Numba imports it, and what it does at forks must be known before one waits for that
+import logging  # noqa: F401 - Numba imports it, and its handlers at forks have to be registered before ours
 import os
 import sys
 import threading

@@ -22,7 +22,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from . import FORK_LOCKS
 
 FORK_LOCKS.append(global_compiler_lock)
-if (llvm_lock := getattr(ffi.lib, "_lock", None)) is not None:  # that of each call, which is made without the other too
+if (llvm_lock := getattr(ffi.lib, "_lock", None)) is not None:  # some calls into LLVM hold this lock alone
     FORK_LOCKS.append(llvm_lock)
 
 _PATIENCE = 0.5  # seconds of compilation before a message is printed

@@ -23,7 +23,7 @@ _this = typed(Library, sys.modules[__name__])
 def at(x: object) -> Library | None:
     if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
         raise TypeError("expected an array without a mask, got a NumPy masked array; pass x.filled(value)")
-    if isinstance(x, np.matrix):  # its rows are matrices again
+    if isinstance(x, np.matrix):  # a row of a matrix is a matrix, not an array of one axis
         raise TypeError("expected an array of any number of axes, got a NumPy matrix; pass np.asarray(x)")
     return _this if isinstance(x, (np.ndarray, np.generic)) else None
 

@@ -137,17 +137,16 @@ def boxes(
     _check_boxes(xp, x, sizes.source)
     _check_beside(xp, "boxes", x, beside, index, sizes.source)
     real = _real(xp, x)
-    lengths = [number(xp, length, real) for length in sizes.source]
-    made = [number(xp, length, real) for length in sizes.output]
-    forms = [(format, [length if normalized else None for length in one]) for one in (lengths, made)]
+    out_lengths, lengths = ([number(xp, length, real) for length in size] for size in sizes)
+    forms = [(format, [length if normalized else None for length in one]) for one in (lengths, out_lengths)]
     views = views_of(xp, index, region, sizes, real)
     there = [None] * len(views) if beside.valid is None else rows.gather(xp, beside.valid, beside.valid_source, index)
     sources = rows.gather(xp, x, beside.source, index)
-    found = [
+    parts_of_sources = [
         _box(xp, xp.cast(one, real), valid, view, lengths, forms, keep.min_visibility)
         for one, valid, view in zip(sources, there, views, strict=True)
     ]
-    mixed, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
+    mixed, weight = (_slots(xp, list(parts)) for parts in zip(*parts_of_sources, strict=True))
     mixed = xp.cast(mixed, x.dtype if xp.dtype(x) in FLOATS else real)
     slots = {"": mixed, **_gathered(xp, beside, index, region, sizes, views, normalized)}
     (out, *held), weight = _kept(xp, slots, weight, keep.most, {"": -1})
@@ -242,8 +241,8 @@ def _points(
     xp: Library, x: Array, source: Array | None, index: Array, sizes: Sizes, normalized: bool, views: list[View]
 ) -> KeypointsResult:
     sources = rows.gather(xp, x, source, index)
-    found = [_point(xp, one, view, sizes, normalized) for one, view in zip(sources, views, strict=True)]
-    points, weight = (_slots(xp, list(parts)) for parts in zip(*found, strict=True))
+    moved = [_point(xp, one, view, sizes, normalized) for one, view in zip(sources, views, strict=True)]
+    points, weight = (_slots(xp, list(parts)) for parts in zip(*moved, strict=True))
     return KeypointsResult(xp.cast(points, x.dtype if xp.dtype(x) in FLOATS else xp.dtype(points)), weight)
 
 

@@ -63,7 +63,7 @@ class _Plan(NamedTuple):
     streamed: bool  #: whether outputs are stored past the caches
     spans: int  #: the largest number of spans of a tile
     boxes: tuple[str, ...]  #: the names of the boxes; in a Dense, one for each source if any has a source box
-    source_boxes: tuple[str, ...]  #: the names of their source boxes; empty if there are none
+    source_boxes: tuple[str, ...]  #: the names of their source boxes; empty if no box has one
     coloured: bool  #: whether each channel has a fill of its own
     who: Host  #: int64, the source of each box; -1 for a hole
     moved_boxes: Host  #: bool, whether the box has a source box

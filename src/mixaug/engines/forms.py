@@ -129,7 +129,7 @@ class Tile(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Pixels of output i, `lines` lines of `length` elements, that box b shows of a source."""
+    """A part of output i in which box b shows a source: `lines` lines of `length` elements."""
 
     i: int
     b: int

@@ -29,7 +29,7 @@ def _part(x, start, length, size):
 
 @cache
 def pick(dtype_in: Any) -> Compiled:
-    """Copy pixels that a box moves or resizes."""
+    """Copy pixels of a source that a box resizes."""
     size = dtype_in().itemsize
 
     def pick(out, x, window, ptr):

@@ -22,7 +22,7 @@ _ONES = u(0x0101010101010101)  # a word of True
 
 @inlined
 def of_boxes(tile: Any, state: Any) -> int:
-    """Write the spans of the boxes over a tile, line by line; return their number."""
+    """Write the spans of the boxes over a tile, a block of lines each; return their number."""
     region, frame = state.region, state.frame
     count, line, plain = 0, frame.width * frame.step, frame.row == frame.height * frame.width * frame.step
     for b in range(region.box.shape[0]):
