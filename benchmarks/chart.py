@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from .results import Results
 from .timing import COPY, LIMITS, Row
@@ -78,6 +79,7 @@ def draw_pipelines(axes: Any, rows: Sequence[Row]) -> None:
 def finish(axes: Any, title: str) -> None:
     """What both panels have."""
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())  # these labels overlap where an axis has few decades
     axes.set_title(title, fontsize=9)
     axes.grid(axis="x", which="both", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
