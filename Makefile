@@ -32,7 +32,7 @@ test-all: test  ## and those that it leaves out: all combinations, long runs (ei
 verify: setup  ## what takes hours: fuzzing, mistakes made on purpose, long distributions; write docs/verification.md
 	$(BIN)/python tools/verify.py $(VERIFY_ARGS)
 
-mutate: setup  # make mistakes on purpose, and say which of them make test notices: make mutate MUTATE_ARGS="engines epoch"
+mutate: setup  # make mistakes on purpose, and say which of them make test notices: make mutate MUTATE_ARGS="kernels epoch"
 	$(BIN)/python tools/mutate.py $(MUTATE_ARGS)
 
 fuzz: setup  ## random batches through every door: make fuzz FUZZ_ARGS="--cases 100000 --seed 1"

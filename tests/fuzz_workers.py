@@ -198,12 +198,11 @@ def copy_of_caches(folder: Path) -> list[Path]:
     """The files of compiled kernels, as a process with `NUMBA_CACHE_DIR` looks for them."""
     from numba.core.caching import UserProvidedCacheLocator as Locator
 
-    for source in ("engines", "_xp"):
-        own = fuzz_doors.OURS / source
-        there = folder / Locator.get_suitable_cache_subpath(str(own / "any.py"))
-        there.mkdir(parents=True)
-        for path in (own / "__pycache__").glob("*.nb[ic]"):
-            shutil.copy2(path, there)
+    kernels = fuzz_doors.OURS / "kernels"
+    copied = folder / Locator.get_suitable_cache_subpath(str(kernels / "any.py"))
+    copied.mkdir(parents=True)
+    for path in (kernels / "__pycache__").glob("*.nb[ic]"):
+        shutil.copy2(path, copied)
     return sorted(folder.rglob("*.nb[ic]"))
 
 
@@ -222,7 +221,7 @@ def damaged_cache(case: Case) -> None:
         loops = [path for path in files if "loops" not in path.name]  # those of the draw compile in a second
         if kind == "no folder":
             for path in folder.iterdir():
-                if path.name.startswith("_xp"):
+                if path.name.startswith("kernels"):
                     shutil.rmtree(path)
                     path.write_text("a file")
         elif kind == "full":

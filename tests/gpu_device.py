@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mixaug as ma
-from mixaug import _xp
+from mixaug import backends
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="these are for a GPU")
 
@@ -239,6 +239,6 @@ def test_jax_draws_the_same_mix_there(recipe):
 
 def test_the_library_of_an_array_there_is_far():
     x = torch.zeros(1, device="cuda")
-    xp = _xp.of(x)
+    xp = backends.of(x)
     assert xp.on_accelerator(x)
-    assert not _xp.of(x.cpu()).on_accelerator(x.cpu())
+    assert not backends.of(x.cpu()).on_accelerator(x.cpu())

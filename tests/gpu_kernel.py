@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import mixaug as ma
-from mixaug.engines import gpu
+from mixaug.kernels import gpu
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
 
@@ -325,7 +325,7 @@ def test_a_row_that_is_not_there_is_taken_for_the_nearest():
 def test_labels_are_those_of_the_library(recipe, dtype, classes):
     y = torch.arange(7, device=DEVICE).mul(3).remainder(min(classes, 200)).to(dtype)
     mix, source = drawn(recipe, 7, (8, 8)), y.flip(0)
-    want = mix.to(ma._xp.common()) if DEVICE == "cpu" else None
+    want = mix.to(ma.backends.common()) if DEVICE == "cpu" else None
     for other in (None, source):
         got = gpu.labels(y, other, mix.index, mix.lam, classes)
         parts = [y, *((y if other is None else other)[rows.long()] for rows in mix.index[1:])]
@@ -376,7 +376,7 @@ COMPILED = r"""
 import re, torch, triton
 from triton.backends.compiler import GPUTarget
 import mixaug as ma
-from mixaug.engines import gpu
+from mixaug.kernels import gpu
 
 class Driver:
     get_current_device = get_current_stream = staticmethod(lambda *_: 0)
@@ -460,7 +460,7 @@ def test_without_triton_all_is_for_others(monkeypatch):
 
 
 def test_the_module_is_imported_without_triton():
-    code = "import sys, mixaug.engines.gpu; print('triton' in sys.modules, 'torch' in sys.modules)"
+    code = "import sys, mixaug.kernels.gpu; print('triton' in sys.modules, 'torch' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "False False\n"

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 import mixaug as ma
-from mixaug import keys
+from mixaug.core import keys
 from mixaug.epoch import Epoch
 
 N = 20_000
@@ -59,7 +59,7 @@ def choices(seed: int) -> float:
 
 def bits(seed: int) -> float:
     """Bytes of the random bits are uniform."""
-    words = keys.random_bits(ma._xp.common(), keys.make((seed, 0)), np.arange(N, dtype=np.uint32), 4)
+    words = keys.random_bits(ma.backends.common(), keys.make((seed, 0)), np.arange(N, dtype=np.uint32), 4)
     return float(stats.chisquare(np.bincount(np.ravel(words).view(np.uint8), minlength=256)).pvalue)
 
 

@@ -8,8 +8,8 @@ import torch
 
 import mixaug as ma
 import ways
+from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from mixaug.regions import Dense, Paste
 
 tf = ways.tf
 
@@ -19,14 +19,14 @@ def blend(*columns: tuple[float, ...], index=None) -> ma.Mix:
     background = np.array(columns, np.float32).T
     k, n = background.shape
     index = np.stack([(np.arange(n) + j) % n for j in range(k)]).astype(np.int32) if index is None else np.int32(index)
-    return assemble(ma._xp.common(), index, Paste(background, (None,) * k), (2, 2))
+    return assemble(ma.backends.common(), index, Paste(background, (None,) * k), (2, 2))
 
 
 def boxes(*rows: list[list[int]], size=(4, 4)) -> ma.Mix:
     """A CutMix of known boxes: [[top, bottom], [left, right]] an output."""
     box, n = np.array(rows, np.int32), len(rows)
     index = np.stack([np.arange(n), (np.arange(n) + 1) % n]).astype(np.int32)
-    return assemble(ma._xp.common(), index, Paste(None, (None, box)), size)
+    return assemble(ma.backends.common(), index, Paste(None, (None, box)), size)
 
 
 def test_a_box_by_hand():
@@ -347,9 +347,9 @@ def test_a_foreground_is_of_the_library_of_the_labels():
 
 
 def test_what_is_traced_cannot_go_to_another_library():
-    xp = ma._xp.common()
+    xp = ma.backends.common()
     with pytest.raises(TypeError, match="expected an array of NumPy, or one on the host, got a traced or distant one"):
-        tf.function(lambda x: ma._xp.to(xp, x))(tf.zeros(2))
+        tf.function(lambda x: ma.backends.to(xp, x))(tf.zeros(2))
 
 
 def test_memory_that_begins_where_the_images_are_is_refused_whatever_its_strides():

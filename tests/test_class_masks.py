@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import mixaug as ma
 import ways
+from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from mixaug.regions import Dense, Paste
 from test_apply import blend, boxes
 from test_invariants import CASES, KEY, is_soft
 
@@ -147,7 +147,7 @@ def test_masks_of_any_size_follow_the_formula(recipe, size, data, n, step):
 def test_windows_of_a_finer_field_keep_its_detail():
     """A crop of the same size as its box moves by whole image pixels: a field twice as fine moves by twice as many."""
     box, source_box = np.int32([[[0, 2], [0, 4]]]), np.int32([[[2, 4], [0, 4]]])
-    mix = assemble(ma._xp.common(), np.int32([[0], [0]]), Paste(None, (None, box), (None, source_box)), (4, 4))
+    mix = assemble(ma.backends.common(), np.int32([[0], [0]]), Paste(None, (None, box), (None, source_box)), (4, 4))
     fine = np.arange(64).reshape(1, 8, 8)
     expected = fine.copy()
     expected[0, :4] = fine[0, 4:]
@@ -248,7 +248,7 @@ def test_masks_are_fresh_memory():
 def test_parents_from_a_source():
     source = np.arange(5, dtype=np.int16)[:, None, None] * np.ones((1, 4, 4), np.int16)
     index = np.int32([[3, 1], [4, 0]])
-    mix = assemble(ma._xp.common(), index, Paste(None, (None, np.int32([[[0, 2], [0, 4]]] * 2))), (4, 4))
+    mix = assemble(ma.backends.common(), index, Paste(None, (None, np.int32([[[0, 2], [0, 4]]] * 2))), (4, 4))
     mixed = mix.masks(source[[3, 1]], source=source)
     np.testing.assert_array_equal(mixed[:, 0, 0], [4, 0])
     np.testing.assert_array_equal(mixed[:, 3, 0], [3, 1])

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import mixaug as ma
-from mixaug import _xp, keys
+from mixaug import backends
+from mixaug.core import keys
+from mixaug.core.regions import inside
 from mixaug.recipes.cut import side_ratios
-from mixaug.regions import inside
 
 N, LARGE = 20_000, (32768, 30000)  # where a floor is not to be seen
-NUMPY = _xp.common()
+NUMPY = backends.common()
 
 
 def box_of(recipe: ma.Recipe, size: tuple[int, ...], n: int = N) -> np.ndarray:

@@ -18,12 +18,14 @@ import torch
 
 import mixaug as ma
 import ways
-from mixaug import _xp, engines, keys
-from mixaug._xp import numpy as host
-from mixaug.engines import memory
+from mixaug import backends
+from mixaug import kernels as engines
+from mixaug.backends import numpy as host
+from mixaug.core import keys
 from mixaug.epoch import Permutation
+from mixaug.kernels import pool as memory
 
-classes, tiles = (_xp.kernels(f"mixaug.engines.{name}") for name in ("classes", "tiles"))
+classes, tiles = (backends.kernels(f"mixaug.kernels.{name}") for name in ("classes", "tiles"))
 
 N = 7
 SIZES = [(37,), (13, 11), (3, 5, 4)]
@@ -58,7 +60,7 @@ def pixels(size, dtype="uint8", n=N):
 
 def drawn(recipe=ma.MixUp(), size=(8, 8), n=N, step=1, like=None):  # noqa: B008 - a frozen value
     mix = recipe.draw(n, size, key=(0, step))
-    return mix if like is None else mix.to(_xp.of(like))
+    return mix if like is None else mix.to(backends.of(like))
 
 
 def put(x, place):
@@ -281,14 +283,14 @@ def test_gradients_go_through_the_library(recipe, ran):
     ran.clear()
     c = c.astype(np.float32)
 
-    of_torch = mix.to(_xp.of(torch.zeros(1)))
+    of_torch = mix.to(backends.of(torch.zeros(1)))
     followed = torch.tensor(x, requires_grad=True)
     mixed = of_torch.images(followed, ways.layout_of(followed))
     (mixed * torch.tensor(c)).sum().backward()
     np.testing.assert_allclose(mixed.detach(), images, rtol=1e-6)
     np.testing.assert_allclose(followed.grad, want, rtol=1e-5, atol=1e-6)
 
-    of_tf, watched = mix.to(_xp.of(tf.zeros(1))), tf.constant(x)
+    of_tf, watched = mix.to(backends.of(tf.zeros(1))), tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(watched)
         total = tf.reduce_sum(of_tf.images(watched) * c)
@@ -297,7 +299,7 @@ def test_gradients_go_through_the_library(recipe, ran):
         total = of_tf.images(watched)
     np.testing.assert_allclose(forward.jvp(total), mix.images(c), rtol=1e-5, atol=1e-6)
 
-    of_jax = mix.to(_xp.of(jnp.zeros(1)))
+    of_jax = mix.to(backends.of(jnp.zeros(1)))
     for wrapped in (lambda f: f, jax.jit):
         found = wrapped(jax.grad(lambda x: (of_jax.images(x) * c).sum()))(jnp.asarray(x))
         np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
@@ -320,7 +322,7 @@ def test_under_vmap_it_is_done_by_the_library(ran):
     mix = drawn()
     want = np.stack([mix.images(np.ascontiguousarray(one)) for one in x])
     ran.clear()
-    of_torch, of_jax = (mix.to(_xp.of(like)) for like in (torch.zeros(1), jnp.zeros(1)))
+    of_torch, of_jax = (mix.to(backends.of(like)) for like in (torch.zeros(1), jnp.zeros(1)))
     by_torch = torch.func.vmap(lambda x: of_torch.images(x, ways.layout_of(x)))(torch.tensor(x))
     np.testing.assert_allclose(by_torch, want, rtol=1e-6)
     np.testing.assert_allclose(jax.vmap(of_jax.images)(jnp.asarray(x)), want, rtol=1e-6)
@@ -376,7 +378,9 @@ def test_few_rows_and_few_pixels(n, size, generic):
         want = generic(mix.images, x, ways.layout_of(x), **UNITS)
         for make in ways.MAKE.values():
             given = make(x)
-            ways.assert_same(mix.to(_xp.of(given)).images(given, ways.layout_of(given), **UNITS), want, type(given))
+            ways.assert_same(
+                mix.to(backends.of(given)).images(given, ways.layout_of(given), **UNITS), want, type(given)
+            )
 
 
 @pytest.mark.parametrize("x", [np.zeros(N, np.float32), np.float32(1), torch.zeros(N)], ids=["rows", "one", "torch"])
@@ -403,7 +407,7 @@ def test_out_is_written_to_and_given_back(ran):
                 assert len(ran) == taken
                 np.testing.assert_array_equal(out, want)
             assert not spaced[1::2].any()
-            given, like = torch.tensor(x), mix.to(_xp.of(torch.zeros(1)))
+            given, like = torch.tensor(x), mix.to(backends.of(torch.zeros(1)))
             for out in (
                 torch.tensor(want * 0),
                 torch.tensor(spaced * 0)[::2],
@@ -468,7 +472,7 @@ def test_rows_are_taken_from_a_whole_dataset(recipe, generic):
     index = np.random.default_rng(1).permutation(50)[: recipe.sources * N].reshape(recipe.sources, N)
     mix = recipe.draw(N, (8, 8), key=(0, 1), index=index)
     for make in ways.MAKE.values():
-        of, source = mix.to(_xp.of(make(data))), make(data)
+        of, source = mix.to(backends.of(make(data))), make(data)
         for options in ({}, UNITS):
             want = mix.images(data[mix.index[0]], source=data, **options)
             ways.assert_same(of.images(None, "nhwc", source=source, **options), want, type(source))
@@ -485,7 +489,7 @@ def test_a_source_that_lies_otherwise_than_the_images(recipe, ran):
     for source in (np.asfortranarray(data), np.repeat(data, 2, axis=2)[:, :, ::2]):
         np.testing.assert_array_equal(mix.images(x, source=source), want)
     planes, points = torch.from_numpy(put(x, "first")), torch.from_numpy(data).movedim(-1, 1)
-    like = mix.to(_xp.of(planes))
+    like = mix.to(backends.of(planes))
     for images, source in ((planes, points), (points[mix.index[0]], points.contiguous())):
         np.testing.assert_array_equal(like.images(images, source=source).movedim(1, -1), want)
     assert ran == []
@@ -514,7 +518,7 @@ def test_parents_that_are_no_rows_are_refused():
         index = mix.index.copy()
         index[place, 3] = row
         for make in ways.MAKE.values():
-            wrong = ma.Mix(index, mix.lam, mix.region, mix.size).to(_xp.of(make(x)))
+            wrong = ma.Mix(index, mix.lam, mix.region, mix.size).to(backends.of(make(x)))
             with pytest.raises(ValueError, match=f"expected rows up to {row}, .* got {N} rows"):
                 wrong.images(make(x), "nhwc")
             with pytest.raises(ValueError, match=f"expected rows up to {row}, .* got {N} rows"):
@@ -586,7 +590,7 @@ def test_outputs_that_are_kept_stay_what_they_are(make, generic):
     memory._free.clear()
     for step in range(12):
         mix = drawn(ma.MixUp(), (128, 128), 4, step)
-        made = mix.to(_xp.of(given)).images(given, ways.layout_of(given), **UNITS)
+        made = mix.to(backends.of(given)).images(given, ways.layout_of(given), **UNITS)
         if step % 3:  # some go, so that their memory comes back
             kept.append((made, generic(mix.images, x, **UNITS)))
         del made
@@ -598,7 +602,7 @@ def test_outputs_that_are_kept_stay_what_they_are(make, generic):
 
 @pytest.mark.parametrize("like", [jnp.zeros(1), tf.zeros(1), torch.zeros(1)], ids=["jax", "tensorflow", "torch"])
 def test_nothing_is_copied_between_a_library_and_the_kernels(like):
-    xp, lent = _xp.of(like), memory.memory(1 << 20).view(np.float32)
+    xp, lent = backends.of(like), memory.memory(1 << 20).view(np.float32)
     lent[:] = 3
     given = xp.from_numpy(lent, "float32")
     for seen in (xp.as_numpy(given), xp.concrete(given)):
@@ -612,7 +616,7 @@ def test_what_jax_has_yet_to_compute_keeps_the_memory_that_it_reads():
         return sum(jnp.tanh(rows.T @ rows * scale).sum() for scale in np.linspace(1e-4, 1e-3, 20)) + x.sum()
 
     x = jnp.asarray(pixels((64, 64), "float32", n=16))
-    mixes = [drawn(ma.CutMix(), (64, 64), 16, step).to(_xp.of(x)) for step in range(6)]
+    mixes = [drawn(ma.CutMix(), (64, 64), 16, step).to(backends.of(x)) for step in range(6)]
     want = [slow(jnp.array(np.array(mix.images(x)))) for mix in mixes]
     waiting = [(turn % 6, slow(mixes[turn % 6].images(x))) for turn in range(60)]  # each is let go at once
     assert all(np.array_equal(got, want[which]) for which, got in waiting)
@@ -623,9 +627,9 @@ def test_what_jax_has_yet_to_compute_keeps_the_memory_that_it_reads():
 
 
 ENDING = """
-from mixaug.engines import memory
-lent = memory.memory(1 << 20)
-vars(memory).update(dict.fromkeys(set(vars(memory)) - {'__builtins__'}))  # so are names when Python ends
+from mixaug.kernels import pool
+lent = pool.memory(1 << 20)
+vars(pool).update(dict.fromkeys(set(vars(pool)) - {'__builtins__'}))  # so are names when Python ends
 del lent
 """
 
@@ -713,7 +717,7 @@ def plain(monkeypatch):
     def run(function, *args):
         with monkeypatch.context() as patch:
             patch.setattr(host, "fused", lambda: None)
-            patch.setitem(sys.modules, "mixaug._xp.fused", None)
+            patch.setitem(sys.modules, "mixaug.kernels.draw", None)
             keys._folded.cache_clear()
             made = function(*args)
         keys._folded.cache_clear()
@@ -779,11 +783,11 @@ def test_a_scale_may_be_followed_by_a_gradient(library):
     want = mix.images(x).sum(axis=(0, 1, 2))
     if library == "torch":
         followed, given = torch.tensor(scale, requires_grad=True), torch.tensor(x)
-        mix.to(_xp.of(given)).images(given, ways.layout_of(given), scale=followed).sum().backward()
+        mix.to(backends.of(given)).images(given, ways.layout_of(given), scale=followed).sum().backward()
         found = followed.grad
     else:
         given = jnp.asarray(x)
-        found = jax.grad(lambda scale: mix.to(_xp.of(given)).images(given, scale=scale).sum())(jnp.asarray(scale))
+        found = jax.grad(lambda scale: mix.to(backends.of(given)).images(given, scale=scale).sum())(jnp.asarray(scale))
     np.testing.assert_allclose(found, want, rtol=1e-5)
 
 
@@ -915,7 +919,7 @@ def test_autograd_sees_that_out_was_written_to():
 def test_labels_of_other_byte_orders_and_shares_of_other_dtypes():
     mix, ids = ma.MixUp().draw(N, (8, 8), key=(0, 1)), np.arange(N)
     np.testing.assert_array_equal(mix.labels(ids.astype(">i4"), N), mix.labels(ids, N))
-    tensor = mix.to(_xp.of(torch.zeros(1)))
+    tensor = mix.to(backends.of(torch.zeros(1)))
     for dtype in (torch.bfloat16, torch.float16):
         with pytest.raises(TypeError, match="lam: expected float32, got"):
             ma.Mix(tensor.index, tensor.lam.to(dtype), tensor.region, tensor.size)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import mixaug as ma
-from mixaug import keys
+from mixaug.core import keys
 from mixaug.epoch import Epoch, Permutation
 
 

@@ -8,12 +8,13 @@ from scipy import stats
 
 import mixaug as ma
 import ways
-from mixaug import _xp, keys
+from mixaug import backends
+from mixaug.core import keys
+from mixaug.core.regions import Paste
 from mixaug.mix import assemble
-from mixaug.regions import Paste
 
 N = 20_000
-NUMPY = _xp.common()
+NUMPY = backends.common()
 
 
 def sides(box: np.ndarray) -> np.ndarray:
@@ -22,7 +23,7 @@ def sides(box: np.ndarray) -> np.ndarray:
 
 def holes(mix: ma.Mix, n: int, size: tuple[int, ...]) -> np.ndarray:
     """Bool (n, *size): the pixels of each output's hole."""
-    return ma.regions.inside(NUMPY, mix.region.hole, size)[:n]
+    return ma.core.regions.inside(NUMPY, mix.region.hole, size)[:n]
 
 
 def test_a_hole_by_hand():

@@ -12,8 +12,7 @@ import pytest
 
 import mixaug as ma
 import ways
-from mixaug import tree
-from mixaug.fields import read, written
+from mixaug.fields import read, tree, written
 
 tf, torch, jnp = ways.tf, ways.torch, ways.jnp
 N, SIZE = 6, (8, 6)

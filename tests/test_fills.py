@@ -10,10 +10,10 @@ from scipy import stats
 
 import mixaug as ma
 import ways
-from mixaug import _xp
-from mixaug.regions import inside
+from mixaug import backends
+from mixaug.core.regions import inside
 
-NUMPY = _xp.common()
+NUMPY = backends.common()
 FILL, NOISE = (300.0, -7.25, 40.0), (3.0, 0.0, 90.0)
 RECIPES = [
     ma.Cutout(side=0.6, fill=FILL),

@@ -42,7 +42,7 @@ def test_elements_are_made_of_their_parents(recipe):
         assert (element["image"].dtype, element["label"].dtype) == (np.float32, np.float32)
         ways.assert_label_is_the_pixels(element["image"], element["label"])
         index = Epoch(N, 4, epoch, shuffle=False).sources(row, row + 1, recipe.sources)
-        mix = recipe.draw(1, (5, 6), key=ma.keys.make((4, epoch)), index=index, rows=np.array([row]))
+        mix = recipe.draw(1, (5, 6), key=ma.core.keys.make((4, epoch)), index=index, rows=np.array([row]))
         np.testing.assert_allclose(element["label"], mix.labels(Y[[row]], N, source=Y)[0], atol=1e-7)
 
 

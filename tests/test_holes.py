@@ -8,11 +8,11 @@ from scipy import stats
 
 import mixaug as ma
 import ways
-from mixaug import _xp
+from mixaug import backends
+from mixaug.core.regions import Paste
 from mixaug.mix import assemble
-from mixaug.regions import Paste
 
-NUMPY = _xp.common()
+NUMPY = backends.common()
 SIZE = (8, 6)
 TWO = np.int32([[[[0, 4], [0, 3]], [[2, 6], [1, 4]]], [[[0, 0], [0, 0]], [[5, 8], [0, 6]]]])  #: (n, holes, d, 2)
 BOX = np.int32([[[6, 8], [0, 6]], [[0, 2], [2, 5]]])
@@ -59,9 +59,9 @@ def test_lam_is_the_mean_over_the_pixels_that_no_hole_covers():
 
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 def test_lam_has_the_same_bits_in_every_library(way):
-    @_xp.no_autograph
+    @backends.no_autograph
     def both(weight, box, hole, own, other):
-        xp = _xp.of(own)
+        xp = backends.of(own)
         blend, fill = xp.stack([1 - weight, weight]), xp.cast(own, "float32")
         regions = (Paste(background, (None, box), hole=hole, fill=fill) for background in (None, blend))
         return [assemble(xp, xp.stack([own, other]), region, SIZE).lam for region in regions]

@@ -90,7 +90,7 @@ def check_invariants(recipe, way, n, size) -> None:
         over_a_blend = 3 * 2**-24 if name == "lam" and "HMix" in repr(recipe) else 0  # a product and a sum
         ways.assert_same(got, want, array, atol=max(within, over_a_blend))
     # 8: what is applied is the dense definition: the weights of what each source shows, and the fill in holes
-    weights = expected.region.pixel_weights(ma._xp.common(), n, size)
+    weights = expected.region.pixel_weights(ma.backends.common(), n, size)
     applied = (weights[..., None] * ways.seen_through(mix, x[index])).sum(axis=0)
     applied = np.where(seen[..., None], applied, fill_of(expected, x.shape))
     np.testing.assert_allclose(images, applied, atol=1e-6, rtol=0)
@@ -117,7 +117,7 @@ def test_every_dtype_and_layout(recipe, place, dtype):
     assert not np.shares_memory(out, x)
     last = {"last": x, "first": np.moveaxis(x, 1, -1), None: x[..., None]}[place]
     got = {"last": out, "first": np.moveaxis(out, 1, -1), None: out[..., None]}[place]
-    weights = mix.region.pixel_weights(ma._xp.common(), n, size)[
+    weights = mix.region.pixel_weights(ma.backends.common(), n, size)[
         ..., None
     ]  # of each source, also where two are the same row
     shown = ways.seen_through(mix, last[mix.index])

@@ -30,9 +30,9 @@ def test_a_prng_key_is_taken_by_its_words():
     for key in (jax.random.key(5), jax.random.PRNGKey(5)):
         words = [int(word) for word in (jax.random.key_data(key) if key.shape == () else key)]
         got = mix_under(key, jnp.zeros(1))
-        assert_mixes_equal(got, mix_under(ma.keys.Key(*words)))
+        assert_mixes_equal(got, mix_under(ma.core.keys.Key(*words)))
         assert isinstance(got.lam, jax.Array)
-        assert_mixes_equal(mix_under((key, 3)), mix_under(ma.keys.fold_in(ma.keys.Key(*words), 3)))
+        assert_mixes_equal(mix_under((key, 3)), mix_under(ma.core.keys.fold_in(ma.core.keys.Key(*words), 3)))
     assert (mix_under(jax.random.key(5)).lam != mix_under(jax.random.key(6)).lam).any()
 
 
@@ -150,7 +150,7 @@ def test_the_streams_take_jax_arrays():
 @pytest.mark.parametrize("total", [3, 1024, 224 * 224, 2**21 + 1, 512**3 // 3])
 def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
     """XLA's GPUs divide so; shares are to be the same bits there."""
-    from mixaug._xp import jax as xp
+    from mixaug.backends import jax as xp
 
     part = np.random.default_rng(0).integers(0, total + 1, 10_000).astype(np.float32)
     y = np.full_like(part, total)
@@ -164,7 +164,7 @@ def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
 def test_weights_of_64_bits_have_shares_too():
     with jax.enable_x64(True):
         weight = jnp.stack([jnp.full((4, 5, 6), 0.25, jnp.float64), jnp.full((4, 5, 6), 0.75, jnp.float64)])
-        lam = ma.Dense(weight).lam(ma._xp.of(weight), 4, (5, 6))
+        lam = ma.Dense(weight).lam(ma.backends.of(weight), 4, (5, 6))
     assert lam.dtype == jnp.float32
     np.testing.assert_array_equal(lam[1], [0.75] * 4)
 

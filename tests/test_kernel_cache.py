@@ -16,14 +16,14 @@ types = pytest.importorskip("numba.types", reason="a test of the cache of Numba'
 
 CODE = """
 import numpy as np
-from mixaug._xp.kernel_cache import compiled
+from mixaug.kernels.cache import compiled
 import kernel
 x = np.arange(3.0)
 kernel.double(x)
 print(x.tolist())
 """
 KERNEL = """
-from mixaug._xp.kernel_cache import compiled
+from mixaug.kernels.cache import compiled
 @compiled
 def double(x):
     for i in range(x.shape[0]):
@@ -76,20 +76,20 @@ def test_a_cache_that_cannot_be_written_costs_a_compilation_and_one_warning(fold
 def test_a_kernel_that_was_compiled_with_other_code_of_the_package_is_compiled_again(folder, stamp):
     """Kernels are compiled into one another, and share the layout of the tuples that they hand on."""
     run(folder, folder / "cache")
-    patch = "" if stamp is None else f"from mixaug._xp import kernel_cache\nkernel_cache._stamp = lambda: {stamp!r}\n"
+    patch = "" if stamp is None else f"from mixaug.kernels import cache\ncache._stamp = lambda: {stamp!r}\n"
     done = run(folder, folder / "cache", patch + CODE + "print(sum(kernel.double.stats.cache_hits.values()))")
     assert done.stdout == f"[0.0, 2.0, 4.0]\n{int(stamp is None)}\n", done.stderr
 
 
 def test_compilation_is_announced_once_and_only_where_it_is_needed(folder):
-    patient = "from mixaug._xp import kernel_cache\nkernel_cache._PATIENCE = 0.0\n"
+    patient = "from mixaug.kernels import cache\ncache._PATIENCE = 0.0\n"
     assert run(folder, folder / "cache", patient + CODE).stderr == SAID
     assert run(folder, folder / "cache", patient + CODE).stderr == ""
 
 
 def test_a_kernel_that_threads_ask_for_at_once_is_compiled_once():
     """Its machine code is freed with the compiled function, so there must not be a second one in its place."""
-    kernel = import_module("mixaug._xp.kernel_cache").Compiled(
+    kernel = import_module("mixaug.kernels.cache").Compiled(
         lambda run, address: None, types.void(types.int64, types.int64)
     )
     with ThreadPool(4) as pool:

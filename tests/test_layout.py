@@ -9,7 +9,7 @@ import torch
 
 import mixaug as ma
 import ways
-from mixaug.layout import parse
+from mixaug.core.layout import parse
 
 N, LENGTHS = 5, {"n": 5, "c": 3, "h": 8, "w": 6, "d": 5, "t": 4}
 LAYOUTS = [

@@ -10,7 +10,7 @@ import tensorflow as tf
 import torch
 
 import mixaug as ma
-from mixaug.checks import MAX_LENGTH, MAX_PIXELS
+from mixaug.core.checks import MAX_LENGTH, MAX_PIXELS
 from ways import own_class_everywhere
 
 N = 6

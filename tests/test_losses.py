@@ -110,7 +110,7 @@ def test_every_library_gives_the_loss_on_parts_and_smooths(way):
     parts, lam = mix.per_source(np.eye(4, dtype=np.float32)[[0, 1, 1, 2, 3]])
 
     def run(logits, first, second, third, lam):
-        xp = ma._xp.of(logits)
+        xp = ma.backends.of(logits)
         parts = losses.smooth(xp.stack([first, second, third]), 0.1)
         return losses.mixed_criterion(losses.cross_entropy, logits, parts, xp.transpose(lam))
 
@@ -247,7 +247,7 @@ def test_other_losses_of_class_ids_on_parts():
         (tf.constant(LOGITS), lambda x, y: keras.losses.sparse_categorical_crossentropy(y, x, from_logits=True)),
     ):
         mix = ma.MixUp(alpha=1.0).draw(5, (2, 2), key=(0, 0), like=like)
-        ids = ma._xp.of(like).constant(np.array([0, 1, 1, 2, 3]))
+        ids = ma.backends.of(like).constant(np.array([0, 1, 1, 2, 3]))
         got = losses.mixed_criterion(loss, like, *mix.per_source(ids))
         np.testing.assert_allclose(got, losses.cross_entropy(like, mix.labels(ids, 4)), atol=4e-6)
 

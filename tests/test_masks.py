@@ -10,7 +10,8 @@ from scipy import ndimage, stats
 
 import mixaug as ma
 import ways
-from mixaug import _xp, keys
+from mixaug import backends
+from mixaug.core import keys
 from mixaug.recipes import noise
 from mixaug.recipes.masks import lowest
 from mixaug.recipes.recipe import Draw
@@ -22,7 +23,7 @@ NOISE = [ma.FMix(), ma.CowMix(), ma.TokenMix(token=3)]
 
 
 def draw_of(n: int, size: tuple[int, ...], key: tuple[int, ...] = KEY) -> Draw:
-    return Draw(_xp.common(), keys.make(key), np.arange(n, dtype=np.uint32), size)
+    return Draw(backends.common(), keys.make(key), np.arange(n, dtype=np.uint32), size)
 
 
 def landscapes(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:
@@ -388,7 +389,7 @@ def test_products_of_whole_numbers_are_exact(way):
     y = rng.integers(-(2**17), 2**17, (5, 3, 17, 9)).astype(np.int32)
     expected = (x.astype(np.int64) @ y).astype(np.int32)
     assert abs(expected).max() > 2**26
-    ways.assert_same(way(lambda x, y: _xp.of(x).matmul(x, y), x, y), expected, ways.array_of(way))
+    ways.assert_same(way(lambda x, y: backends.of(x).matmul(x, y), x, y), expected, ways.array_of(way))
 
 
 @pytest.mark.parametrize("recipe", [*NOISE, ma.FMix(alpha=0.3, decay=0.0)], ids=repr)

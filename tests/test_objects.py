@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import mixaug as ma
 import ways
-from mixaug.apply.objects import FORMATS, SEEN
+from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from mixaug.regions import Dense, Paste
+from mixaug.ops.objects import FORMATS, SEEN
 from test_invariants import KEY
 
 jax, tf, torch = ways.jax, ways.tf, ways.torch
-NUMPY = ma._xp.common()
+NUMPY = ma.backends.common()
 PASTES = [recipe for recipe in ways.RECIPE_ROWS if isinstance(recipe.draw(6, (8, 8), key=KEY).region, Paste)]
 
 

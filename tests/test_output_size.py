@@ -12,8 +12,8 @@ import torch
 
 import mixaug as ma
 import ways
+from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from mixaug.regions import Dense, Paste
 
 N = 6
 RECIPES = [
@@ -433,7 +433,7 @@ def test_a_batch_with_everything():
 
 def test_assembled_mixes_of_one_size_have_no_size_of_sources():
     region = Paste(None, (WHOLE,), (WHOLE,))
-    assert assemble(ma._xp.common(), np.int32([[0]]), region, (6, 8), (6, 8)).source_size is None
+    assert assemble(ma.backends.common(), np.int32([[0]]), region, (6, 8), (6, 8)).source_size is None
 
 
 def test_copies_of_no_rows_have_the_size_that_was_asked_for():

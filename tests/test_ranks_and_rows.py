@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset, WeightedRandomS
 
 import mixaug as ma
 import ways
-from mixaug import keys
+from mixaug.core import keys
 from mixaug.epoch import Epoch
 
 N = 24

@@ -39,7 +39,7 @@ GOOD = {("labels", "class ids"), ("labels", "rows of floats"), ("labels", "texts
 
 def mix(batch, fields=None):
     layout = {"images": ma.Images(layout="nhwc"), "image": ma.Images(layout="nhwc"), "images/0": ma.Images("nhwc")}
-    names = {name: kind for name, kind in layout.items() if name in ma.tree.leaves(batch)}
+    names = {name: kind for name, kind in layout.items() if name in ma.fields.tree.leaves(batch)}
     return ma.mix_batch(ma.CutMix(), batch, key=(0, 0), num_classes=N, fields={**names, **(fields or {})})
 
 
@@ -61,7 +61,7 @@ CASES = [
 @pytest.mark.parametrize(("library", "place", "part"), CASES)
 def test_the_likely_reading_comes_first_and_every_way_out_works(library, place, part):
     x, likely = PARTS[part]
-    batch = ma.tree.each(PLACES[place](x), lambda _, leaf: ways.MAKE[library](leaf))
+    batch = ma.fields.tree.each(PLACES[place](x), lambda _, leaf: ways.MAKE[library](leaf))
     with pytest.raises(
         ValueError, match=r"say what it is|a known name, or what it is in fields=, got neither"
     ) as raised:

@@ -10,7 +10,6 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 import mixaug as ma
-from mixaug import _xp
 
 N = 24
 DATA = TensorDataset(torch.zeros(N, 1, 8, 8), torch.arange(N))
@@ -43,7 +42,7 @@ def test_a_collate_function_draws_anew_in_persistent_workers():
 def test_ranks_draw_different_mixes_with_one_seed(make, monkeypatch):
     drawn = []
     for rank in range(3):
-        monkeypatch.setattr(_xp, "ranks", lambda rank=rank: (rank,))
+        monkeypatch.setattr(ma.backends, "ranks", lambda rank=rank: (rank,))
         made = make()
         batch = [DATA[i] for i in range(6)]
         labels = made(batch)[1] if isinstance(made, ma.torch.MixingCollate) else made(*default_collate(batch))[1]

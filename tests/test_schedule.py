@@ -9,7 +9,7 @@ import pytest
 
 import mixaug as ma
 import ways
-from mixaug import keys
+from mixaug.core import keys
 
 tf, jnp, torch = ways.tf, ways.jnp, ways.torch
 N = 6

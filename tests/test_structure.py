@@ -11,10 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "hints", "_xp", "loss_advice", "files", "keys", "regions", "checks", "archive", "scale", "units", "layout",
-    "engines", "apply", "label_rules", "mix", "recipes", "testing", "pairing", "tree", "fields", "plan",
-    "class_weights",
-    "batch", "warmup", "epoch", "drawing", "sheets",
+    "backends", "files", "archive", "core", "kernels", "ops", "label_rules", "loss_advice", "mix", "recipes", "testing",
+    "pairing", "fields", "batch", "warmup", "epoch", "drawing", "sheets",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "timm_collate",
     "lab", "cli",
 ]  # fmt: skip
@@ -32,14 +30,14 @@ FRAMEWORKS = {
     "triton",
 }
 MAY_IMPORT = {
-    "_xp/tensorflow.py": {"tensorflow"},
-    "_xp/torch.py": {"torch"},
-    "_xp/jax.py": {"jax"},
-    "_xp/kernel_cache.py": {"numba", "llvmlite"},
-    "engines/machine.py": {"numba", "llvmlite"},
-    "engines/numbers.py": {"numba"},
-    "engines/signatures.py": {"numba"},
-    "engines/gpu.py": {"torch", "triton"},
+    "backends/tensorflow.py": {"tensorflow"},
+    "backends/torch.py": {"torch"},
+    "backends/jax.py": {"jax"},
+    "kernels/cache.py": {"numba", "llvmlite"},
+    "kernels/machine.py": {"numba", "llvmlite"},
+    "kernels/numbers.py": {"numba"},
+    "kernels/signatures.py": {"numba"},
+    "kernels/gpu.py": {"torch", "triton"},
     "tf.py": {"tensorflow"},
     "torch.py": {"torch"},
     "grain.py": {"grain"},

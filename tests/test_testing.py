@@ -11,7 +11,7 @@ import pytest
 
 import mixaug as ma
 import ways
-from mixaug.regions import whole
+from mixaug.core.regions import whole
 
 QUICK = {"libraries": ["numpy"]}
 
@@ -119,7 +119,7 @@ WAYS = [
 @pytest.mark.parametrize("way", range(len(WAYS)), ids=[f"{i}: {law}" for i, (law, _, _) in enumerate(WAYS)])
 def test_what_is_broken_is_named(way):
     law, _, came = WAYS[way]
-    library = next((name for name, title in ma._xp.DISPLAY_NAMES.items() if title in law + came), "numpy")
+    library = next((name for name, title in ma.backends.DISPLAY_NAMES.items() if title in law + came), "numpy")
     with pytest.raises(AssertionError) as broken:
         ma.testing.check(Broken(way, sources=3 if "box_2" in came else 2), libraries=[library])
     said = str(broken.value)
@@ -140,7 +140,7 @@ def test_parents_that_are_none_are_named(monkeypatch, index, came):
     recipe = ma.MixUp()
     mix = replace(recipe.draw(5, (9, 7), key=ma.testing.KEY), index=index, _checked=True)
     monkeypatch.setattr(ma.MixUp, "draw", lambda *_, **__: mix)
-    monkeypatch.setattr(ma.Mix, "pixel_weights", lambda mix: mix.region.pixel_weights(ma._xp.common(), 5, (9, 7)))
+    monkeypatch.setattr(ma.Mix, "pixel_weights", lambda mix: mix.region.pixel_weights(ma.backends.common(), 5, (9, 7)))
     with pytest.raises(AssertionError, match=f"^sources are distinct: .*{came}"):
         ma.testing.check(recipe, sizes=[(5, (9, 7))], **QUICK)
 

@@ -149,7 +149,7 @@ def test_zipped_element_i_is_made_of_element_i_of_each(recipe):
     for i, (images, labels) in enumerate(out):
         np.testing.assert_allclose(tf.reduce_mean(images, axis=(0, 1)), labels, atol=1e-6)
         index = np.array([[0], [1]])[: recipe.sources]
-        lam = recipe.draw(1, (5, 6), key=ma.keys.make((3, 4)), index=index, rows=np.array([i])).lam[:, 0]
+        lam = recipe.draw(1, (5, 6), key=ma.core.keys.make((3, 4)), index=index, rows=np.array([i])).lam[:, 0]
         expected = np.zeros(N)
         np.add.at(expected, [own[i], other[i]][: len(lam)], lam)
         np.testing.assert_allclose(labels, expected, atol=1e-6)

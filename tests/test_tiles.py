@@ -9,13 +9,13 @@ from scipy import stats
 
 import mixaug as ma
 import ways
-from mixaug import _xp
+from mixaug import backends
+from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from mixaug.regions import Dense, Paste
 from test_distributions import SURE, distance
 
 N = 20_000
-NUMPY = _xp.common()
+NUMPY = backends.common()
 
 
 def sides(box: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ def test_tiles_cover_each_pixel_once(recipe, size):
     region = recipe.draw(50, size, key=(0, 0)).region
     assert all((sides(box) >= 0).all() for box in region.box)
     assert (region.pixel_weights(NUMPY, 50, size).sum(axis=0) == 1).all()
-    boxes = sum(ma.regions.inside(NUMPY, box, size).astype(int) for box in region.box)
+    boxes = sum(ma.core.regions.inside(NUMPY, box, size).astype(int) for box in region.box)
     assert (boxes == 1).all()
 
 

@@ -295,7 +295,7 @@ def test_bounds_without_a_side_between_them_give_the_lower_one(low, high, side):
 
 
 def test_no_word_reaches_the_upper_bound():
-    top, xp = np.full(4096, 2**32 - 1, np.uint32), ma._xp.common()
+    top, xp = np.full(4096, 2**32 - 1, np.uint32), ma.backends.common()
     counts = np.arange(1, 4097)
     np.testing.assert_array_equal(below(xp, counts, top), counts - 1)
     np.testing.assert_array_equal(below(xp, counts, top * 0), 0)

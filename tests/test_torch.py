@@ -442,7 +442,7 @@ def test_states_that_are_refused(state):
 
 def item_by_core(row: int, epoch: int, recipe: ma.Recipe = RECIPE):
     index = Epoch(N, 7, epoch, shuffle=False).sources(row, row + 1, recipe.sources)
-    mix = recipe.draw(1, (8, 6), key=ma.keys.make((7, epoch)), index=index, rows=np.array([row]))
+    mix = recipe.draw(1, (8, 6), key=ma.core.keys.make((7, epoch)), index=index, rows=np.array([row]))
     images, labels = IMAGES.numpy(), LABELS.numpy()
     return [
         mix.images(images[[row]], "nchw", source=images)[0],
@@ -476,7 +476,7 @@ def test_items_and_the_draw_of_a_whole_batch_agree():
     ds.epoch = 3
     for row in range(N):
         assert_batch(ds[row], item_by_core(row, 3))
-    mix = RECIPE.draw(N, (8, 6), key=ma.keys.make((7, 3)), index=Epoch(N, 7, 3, shuffle=False).sources(0, N, 3))
+    mix = RECIPE.draw(N, (8, 6), key=ma.core.keys.make((7, 3)), index=Epoch(N, 7, 3, shuffle=False).sources(0, N, 3))
     np.testing.assert_allclose(torch.stack([ds[row][1] for row in range(N)]), mix.labels(LABELS.numpy(), N), atol=1e-7)
 
 
@@ -547,7 +547,7 @@ def test_a_dataset_in_memory_is_mixed_as_it_lies(partners):
 
 def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypatch):
     """The "device" that is here beside the host holds no values, but keeps count of what is brought to it."""
-    from mixaug._xp import torch as xp
+    from mixaug.backends import torch as xp
 
     monkeypatch.setattr(xp, "_MOST_KEPT", 16)
     xp._KEPT.clear()
@@ -566,9 +566,9 @@ def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypa
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_words_of_the_host_draw_the_same_weights_in_another_library(recipe):
     """As on a GPU, where weights of pixels are made from words that NumPy drew."""
-    made = ma.keys.make((5, 1, 2))
+    made = ma.core.keys.make((5, 1, 2))
     got = recipe.draw_in(
-        ma._xp.of(torch.zeros(1)), ma._xp.common(), N, ma.regions.Sizes((8, 6), (8, 6)), made, None, None
+        ma.backends.of(torch.zeros(1)), ma.backends.common(), N, ma.core.regions.Sizes((8, 6), (8, 6)), made, None, None
     )
     want = recipe.draw(N, (8, 6), key=(5, 1, 2))
     for array, host in zip(got.flatten()[1], want.flatten()[1], strict=True):

@@ -18,8 +18,8 @@ import tensorflow as tf
 import torch
 
 import mixaug as ma
-from mixaug._xp.compiler import MISSING
-from mixaug.layout import SPATIAL
+from mixaug.core.layout import SPATIAL
+from mixaug.kernels.compiler import MISSING
 from mixaug.recipes import RECIPES
 
 NO_KERNELS = f"a test of the kernels themselves: {MISSING}"

@@ -1,7 +1,7 @@
 """Make mistakes on purpose, one at a time, and say which of them `make test` notices.
 
 python tools/mutate.py                        all of tools/mutations.py
-python tools/mutate.py engines epoch          those in files whose names hold one of these
+python tools/mutate.py kernels epoch          those in files whose names hold one of these
 python tools/mutate.py --first                only the tests that could notice them first
 
 Each mistake is made in a copy of the tree. The tests that could notice it run first, and all of `make test` where they
@@ -24,7 +24,7 @@ from mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 3600  # seconds, for a mistake that makes something endless
-KERNELS = ("engines/", "_xp/")  # every kernel is compiled anew when one of these files changes
+KERNELS = "kernels/"  # every kernel is compiled anew when one of these files changes
 ALL = ["-n", "2", "--dist", "worksteal"]  # as `make test` runs
 
 

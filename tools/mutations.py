@@ -27,7 +27,7 @@ _KERNELS = "test_engines.py test_tiles.py"
 
 #: The files, the tests that run first, and (old, new, why).
 _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
-    ("keys.py", "test_golden.py test_keys.py test_schedule.py"): [
+    ("core/keys.py", "test_golden.py test_keys.py test_schedule.py"): [
         (
             "xp.add(xp.add(x1, ks[(group + 2) % 3]), group + 1)",
             "xp.add(xp.add(x1, ks[(group + 2) % 3]), group)",
@@ -76,7 +76,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "quantiles begin at 0",
         ),
     ],
-    ("regions.py", "test_golden.py test_tiles.py test_erase.py test_graphs.py"): [
+    ("core/regions.py", "test_golden.py test_tiles.py test_erase.py test_graphs.py"): [
         (
             "if len(taken) > 1:  #",
             "if len(taken) > 2:  #",
@@ -119,7 +119,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "source boxes of partners are taken without boxes",
         ),
     ],
-    ("engines/spans.py", _KERNELS): [
+    ("kernels/spans.py", _KERNELS): [
         (
             "lines = max(1, min(end - y, (tile.last - last) // line + 1))",
             "lines = max(1, min(end - y + 1, (tile.last - last) // line + 1))",
@@ -152,7 +152,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "a run of a window goes on into the next line",
         ),
     ],
-    ("engines/tiles.py", _KERNELS): [
+    ("kernels/tiles.py", _KERNELS): [
         (
             "move(out, (to + at) * size + y * line, x, start * size + y * line, length * size)",
             "move(out, (to + at) * size + y * line, x, start * size, length * size)",
@@ -191,7 +191,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "soft masks take the base sample from the source",
         ),
     ],
-    ("engines/numbers.py", _KERNELS): [
+    ("kernels/numbers.py", _KERNELS): [
         ("(total + 32768) >> 16", "(total + 32767) >> 16", "blends of uint8 round a half down"),
         (
             "o[r] = _narrow(_wide(s[r], computed(0)) * scale[r] + offset[r], dtype_out(0))",
@@ -215,7 +215,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "what is above 255 wraps around",
         ),
     ],
-    ("engines/machine.py", _KERNELS): [
+    ("kernels/machine.py", _KERNELS): [
         (
             "rounded = b.add(bits, b.add(odd, whole(0x7FFF)))",
             "rounded = b.add(bits, whole(0x8000))",
@@ -228,7 +228,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("b.select(nan, quiet, rounded)", "rounded", "NaN may become a number in bfloat16"),
     ],
-    ("engines/classes.py", "test_engines.py test_label_rules.py"): [
+    ("kernels/classes.py", "test_engines.py test_label_rules.py"): [
         (
             "if not 0 <= label < out.shape[1]:",
             "if not -1 <= label < out.shape[1]:",
@@ -237,7 +237,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("out[i, label] += lam[j, i]", "out[i, label] = lam[j, i]", "sources of the same class are not added"),
         ("own[i] if j == 0 else source[row]", "source[row]", "the base sample's label is looked up in the source"),
     ],
-    ("_xp/fused.py", "test_golden.py test_epoch.py test_tiles.py"): [
+    ("kernels/draw.py", "test_golden.py test_epoch.py test_tiles.py"): [
         (
             "return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(5))",
             "return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(4))",
@@ -277,7 +277,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "rows after the 256th have no partners of their own",
         ),
     ],
-    ("apply/objects.py", "test_objects.py"): [
+    ("ops/objects.py", "test_objects.py"): [
         (
             "weight >= (min_visibility - SLACK) * peak",
             "weight >= min_visibility - SLACK",
@@ -315,7 +315,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "masks cut off by a window weigh as much as whole ones",
         ),
     ],
-    ("apply/sight.py", "test_objects.py test_visible_layouts.py"): [
+    ("ops/views.py", "test_objects.py test_visible_layouts.py"): [
         (
             "scale = (last - first) / self.xp.maximum(stop - start, 1.0)",
             "scale = (stop - start) / self.xp.maximum(last - first, 1.0)",
@@ -334,7 +334,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "boxes are hidden by what shows them",
         ),
     ],
-    ("apply/masks.py", "test_class_masks.py"): [
+    ("ops/masks.py", "test_class_masks.py"): [
         (
             "xp.where(weight > best, value, out)",
             "xp.where(weight >= best, value, out)",
@@ -351,7 +351,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "soft masks beside ignored pixels do not sum to 1",
         ),
     ],
-    ("apply/rows.py", "test_apply.py test_engines.py"): [
+    ("ops/rows.py", "test_apply.py test_engines.py"): [
         ("int(held.max()) >= available", "int(held.max()) > available", "a source of one row too few is taken"),
         (
             "equal = over(index[i] == index[j], rest[j])",
@@ -359,7 +359,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "weights of equal partners are added to a wrong source",
         ),
     ],
-    ("apply/images.py", "test_erase.py test_engines.py"): [
+    ("ops/images.py", "test_erase.py test_engines.py"): [
         (
             "weights = [ONE - sum(whole[1:], whole[0]), *whole] if whole",
             'weights = [xp.cast(xp.rint(weights[0] * float(ONE)), "int32"), *whole] if whole',
@@ -376,7 +376,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "outputs may be written over a part of the images",
         ),
     ],
-    ("layout.py", "test_layout.py test_layout_doubt.py"): [
+    ("core/layout.py", "test_layout.py test_layout_doubt.py"): [
         (
             "return xp.transpose(y, [self.order.index(axis) for axis in range(len(shape))])",
             "return xp.transpose(y, self.order)",
@@ -399,15 +399,15 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "noise in holes of videos is in the first frame alone",
         ),
     ],
-    ("fields.py", "test_fields.py test_objects.py"): [
+    ("fields/__init__.py", "test_fields.py test_objects.py"): [
         (
             "lambda one, before: one * before, weight",
             "lambda one, before: one, weight",
             "boxes that are mixed twice forget their first weight",
         ),
         (
-            'xp, axes = _xp.of(x), layout.parse(self.layout or "", self.spatial)',
-            'xp, axes = _xp.of(x), layout.parse(self.layout or "")',
+            'xp, axes = backends.of(x), layout.parse(self.layout or "", self.spatial)',
+            'xp, axes = backends.of(x), layout.parse(self.layout or "")',
             "the axes to mix over are ignored",
         ),
         (
@@ -416,15 +416,15 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "areas of centre and sides are wrong",
         ),
         (
-            'return list(x) if isinstance(x, list) else _xp.of(x, "keep").copy(x)',
+            'return list(x) if isinstance(x, list) else backends.of(x, "keep").copy(x)',
             "return x",
             "what is kept is the caller's memory",
         ),
     ],
     ("label_rules.py", "test_label_rules.py"): [
         (
-            'return _xp.of(mix.lam).cast(mix.lam > 0, "float32")',
-            'return _xp.of(mix.lam).cast(mix.lam >= 0, "float32")',
+            'return backends.of(mix.lam).cast(mix.lam > 0, "float32")',
+            'return backends.of(mix.lam).cast(mix.lam >= 0, "float32")',
             "classes of which nothing is seen are named",
         ),
         (
@@ -451,7 +451,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "clean and mixed samples have room for other numbers of objects",
         ),
     ],
-    ("plan.py", "test_plan.py test_batch.py"): [
+    ("fields/plan.py", "test_plan.py test_batch.py"): [
         (
             "key = _form(batch), _said(fields), type(num_classes), num_classes",
             "key = _form(batch), _said(fields)",

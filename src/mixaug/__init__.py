@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import label_rules, losses, metrics, pairing, testing
 from .batch import mix_batch
+from .core.hints import unknown_name
+from .core.keys import draw_version
+from .core.regions import Dense, Paste
 from .epoch import batches, mixed
 from .fields import Boxes, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
-from .hints import unknown_name
-from .keys import draw_version
 from .loss_advice import MixedLabelsWarning
 from .mix import Mix
 from .recipes import (
@@ -45,7 +46,6 @@ from .recipes import (
     schedule,
     sometimes,
 )
-from .regions import Dense, Paste
 
 if TYPE_CHECKING:
     from . import grain as grain

@@ -7,22 +7,23 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
-from . import _xp, keys, loss_advice, tree
-from ._xp import Array
-from .apply.rows import check_alike
-from .checks import check_size
-from .class_weights import NEW, ClassWeights, are_sample_weights, extended
-from .class_weights import resolve as resolve_weights
-from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, find, is_list, quoted, resolve
-from .hints import known_options, short
-from .keys import Key, KeyLike
+from . import backends, loss_advice
+from .backends import Array
+from .core import keys
+from .core.checks import check_size
+from .core.hints import known_options, short
+from .core.keys import Key, KeyLike
+from .core.regions import Size
+from .core.scale import same
+from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, find, is_list, quoted, resolve, tree
+from .fields.class_weights import NEW, ClassWeights, are_sample_weights, extended
+from .fields.class_weights import resolve as resolve_weights
+from .fields.plan import check_form, count_rows, plan
 from .mix import Mix, joined, widened
+from .ops.rows import check_alike
 from .pairing import FromBank, Pairing
-from .plan import check_form, count_rows, plan
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_flag, check_whole
-from .regions import Size
-from .scale import same
 
 Batch: TypeAlias = tree.Tree  #: a dict of named fields, (images, labels) or (images, labels, sample_weight), nested
 
@@ -45,7 +46,7 @@ class Options(TypedDict, total=False):
 
 
 @known_options(Options)
-@_xp.no_autograph
+@backends.no_autograph
 def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = None, **options: Unpack[Options]) -> Batch:
     """Mix a batch: one draw serves every field, so that none can disagree.
 
@@ -111,7 +112,7 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
 Recipe.mix_batch = staticmethod(mix_batch)  # what a call of a recipe does: recipes are below this module
 
 
-@_xp.no_autograph
+@backends.no_autograph
 def mix_from(
     recipe: Recipe,
     batch: Batch | None,
@@ -276,13 +277,13 @@ def _of_bank(bank: Batch, held: Mapping[str, Any], fields: Fields | None) -> dic
     return others
 
 
-def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+def _with_bank(xp: backends.Library, held: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """The batch with the bank after it."""
     for name, field in held.items():
         theirs = tree.columns(others[name], name)
         for path, x in tree.columns(field, name).items():
             if not is_list(x):
-                _xp.same({path: x, f"bank {path}": theirs[path]})
+                backends.same({path: x, f"bank {path}": theirs[path]})
                 check_alike(xp, x, theirs[path], f"bank {path}")
     count = count_rows(others)
     if isinstance(count, int) and not count:
@@ -290,7 +291,7 @@ def _with_bank(xp: _xp.Library, held: Mapping[str, Any], others: Mapping[str, An
     return {name: _concat(xp, [x, others[name]]) for name, x in held.items()}
 
 
-def _concat(xp: _xp.Library, parts: Sequence[Any]) -> Any:
+def _concat(xp: backends.Library, parts: Sequence[Any]) -> Any:
     """The rows of several fields of one form, one after another."""
     if isinstance(parts[0], Mapping):
         return {name: _concat(xp, [part[name] for part in parts]) for name in parts[0]}
@@ -299,7 +300,7 @@ def _concat(xp: _xp.Library, parts: Sequence[Any]) -> Any:
     return xp.concat(parts)
 
 
-def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Array | None:
+def _seen(xp: backends.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Array | None:
     """The field that a pairing uses: the one that it names, or the first of the kind that it needs."""
     if pairing.needs is None:
         return None
@@ -315,12 +316,12 @@ def _seen(xp: _xp.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Map
     )
 
 
-def _numbered(xp: _xp.Library, x: Any) -> Array:
+def _numbered(xp: backends.Library, x: Any) -> Array:
     """An array; of texts the number of each among them."""
     return xp.constant(np.unique(np.asarray(x), return_inverse=True)[1].reshape(-1)) if is_list(x) else x
 
 
-def _joined(xp: _xp.Library, name: str, copies: list[Any]) -> Any:
+def _joined(xp: backends.Library, name: str, copies: list[Any]) -> Any:
     """One field of several copies of a batch, one after another."""
     if len(copies) == 1:
         return copies[0]

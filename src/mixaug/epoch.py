@@ -11,13 +11,14 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from . import _xp, keys, tree
-from ._xp import Array
+from . import backends
+from .backends import Array
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
-from .class_weights import ClassWeights, extended, without_added
-from .fields import Field, Fields, PerSource, resolve
-from .hints import known_options
-from .keys import Key
+from .core import keys
+from .core.hints import known_options
+from .core.keys import Key
+from .fields import Field, Fields, PerSource, resolve, tree
+from .fields.class_weights import ClassWeights, extended, without_added
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
 
@@ -64,7 +65,7 @@ class Permutation:
 
     def _walk(self, index: Array, rounds: Iterable[int], sign: int) -> Array:
         rounds = tuple(rounds)
-        if fused := _xp.common().fused():
+        if fused := backends.common().fused():
             flat = np.ravel(np.asarray(index, np.int64))
             rows = fused.feistel(*self.key[:2], flat, self.n, self._sides, len(rounds), sign < 0)
             return rows.reshape(np.shape(index))
@@ -79,7 +80,9 @@ class Permutation:
         cell = [index // self._sides[1], index % self._sides[1]]
         for i in rounds:
             turned, by = cell[i % 2], cell[1 - i % 2]
-            shift = keys.threefry(_xp.common(), self.key, (by.astype(np.uint32), np.full_like(by, i, np.uint32)))[0]
+            shift = keys.threefry(backends.common(), self.key, (by.astype(np.uint32), np.full_like(by, i, np.uint32)))[
+                0
+            ]
             cell[i % 2] = (turned + sign * shift.astype(np.int64)) % self._sides[i % 2]
         return cell[0] * self._sides[1] + cell[1]
 
@@ -378,5 +381,5 @@ def mixed(
         >>> labels.shape
         (4, 4)
     """
-    recipe, ranks = check_recipe("recipe", recipe), _xp.ranks()
+    recipe, ranks = check_recipe("recipe", recipe), backends.ranks()
     return (mix_batch(recipe, batch, key=(seed, epoch, step, *ranks), **options) for step, batch in enumerate(iterable))

@@ -9,12 +9,12 @@ from typing import Any, Unpack
 import grain
 import numpy as np
 
-from . import loss_advice, tree
+from . import loss_advice
 from .batch import Batch, Options, collated, mix_batch
-from .class_weights import ClassWeights
+from .core.hints import known_options
 from .epoch import Epoch, sample
-from .fields import Fields
-from .hints import known_options
+from .fields import Fields, tree
+from .fields.class_weights import ClassWeights
 from .mix import Mix, joined
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe, check_no_schedule

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import Trainer
 
 from .batch import Options, mix_from
-from .class_weights import ADDED, ClassWeights
 from .fields import Fields
+from .fields.class_weights import ADDED, ClassWeights
 from .losses import binary_cross_entropy, cross_entropy, smooth
 from .recipes import Recipe, check_recipe
 

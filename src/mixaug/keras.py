@@ -11,17 +11,18 @@ from typing import Any
 
 import keras
 
-from . import _xp, keys
-from ._xp import Array
+from . import backends
+from .backends import Array
 from .batch import Batch, Options, check_labels, mix_batch
-from .class_weights import ClassWeights, plain
+from .core import keys
+from .core.hints import known_options, short
 from .epoch import Source
 from .fields import Fields, read, resolve, settle, written
-from .hints import known_options, short
+from .fields.class_weights import ClassWeights, plain
+from .fields.tree import several
 from .metrics import heaviest_accuracy, mixed_accuracy
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import check_whole
-from .tree import several
 
 
 class MixedDataset(keras.utils.PyDataset):  # type: ignore[misc]
@@ -255,7 +256,7 @@ def _take_any_tensors(layer: keras.layers.Layer) -> None:
 
 def _as_tensor(x: Array) -> Array:
     """NumPy's arrays, and what is none, as the backend's tensors; those of the libraries as they are."""
-    xp = _xp.find(x)
+    xp = backends.find(x)
     if xp is not None and xp.name != "numpy":
         return x
     try:
@@ -358,7 +359,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
 
     def _counted(self, batch: Batch) -> Array:
         """The step of this call, by a count that the batch's library can keep."""
-        if _xp.common(*keras.tree.flatten(batch)).name == keras.backend.backend():
+        if backends.common(*keras.tree.flatten(batch)).name == keras.backend.backend():
             step = self.step + 0  # a tensor of the value before this call
             self.step.assign_add(1)
             return step

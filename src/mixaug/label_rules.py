@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, ClassVar, Protocol
 
-from . import _xp
-from ._xp import Array
-from .hints import short
+from . import backends
+from .backends import Array
+from .core.hints import short
 
 
 class Mixture(Protocol):
@@ -75,7 +75,7 @@ class Maximum(Rule):
 
     def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - of every rule
         """1 for each source that the output has something of."""
-        return _xp.of(mix.lam).cast(mix.lam > 0, "float32")
+        return backends.of(mix.lam).cast(mix.lam > 0, "float32")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Heaviest(Rule):
 
     def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - of every rule
         """1 for the heaviest source, 0 for the others."""
-        xp, lam = _xp.of(mix.lam), mix.lam
+        xp, lam = backends.of(mix.lam), mix.lam
         parts = [lam[k] for k in range(lam.shape[0])]
         greatest, chosen = reduce(xp.maximum, parts), []
         left = greatest >= 0  # all True

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from .batch import Batch, Options, mix_batch
-from .hints import known_options
+from .core.hints import known_options
 from .recipes import Recipe, check_recipe
 
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from . import _xp
+from . import backends
 
 _HERE = str(Path(__file__).parent)
 _SOFT = {
@@ -29,7 +29,7 @@ class MixedLabelsWarning(UserWarning):
     """Labels came as class ids and leave as rows of weights, which another loss may be needed for."""
 
 
-@_xp.trace_constant
+@backends.trace_constant
 def say(library: str, sums_to_one: bool = True) -> bool:
     """Warn the user's code, once a process; processes that load data leave it to the one that started them."""
     if _SAID or multiprocessing.parent_process() is not None:

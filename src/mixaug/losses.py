@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from . import _xp
-from ._xp import Array, Library
-from .apply import values
-from .apply.labels import FLOATS
+from . import backends
+from .backends import Array, Library
+from .ops import values
+from .ops.labels import FLOATS
 
 LOWEST = {name: float(np.finfo(name).min) for name in ("float32", "float64")}
 
 
-@_xp.no_autograph
+@backends.no_autograph
 def cross_entropy(logits: Array, labels: Array) -> Array:
     """The cross-entropy between mixed labels and what a network predicts.
 
@@ -56,7 +56,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     return xp.summed(xp.cast(labels, precision) * -log_p)
 
 
-@_xp.no_autograph
+@backends.no_autograph
 def binary_cross_entropy(logits: Array, labels: Array) -> Array:
     """The cross-entropy of each class by itself, where a sample may have several: the mean over the classes.
 
@@ -88,7 +88,7 @@ def binary_cross_entropy(logits: Array, labels: Array) -> Array:
     return _mean(xp, positive - x * y + xp.log1p(xp.exp(-size)))
 
 
-@_xp.no_autograph
+@backends.no_autograph
 def mixed_criterion(loss: Callable[[Any, Array], Array], logits: Any, parts: Array, lam: Array) -> Array:
     """Any loss of whole labels, of each source's by its share: for one that cannot take a weight a class.
 
@@ -117,13 +117,13 @@ def mixed_criterion(loss: Callable[[Any, Array], Array], logits: Any, parts: Arr
 
     Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", sums so.
     """
-    xp = _xp.same({"per_source": parts, "lam": lam})
+    xp = backends.same({"per_source": parts, "lam": lam})
     _check_parts(xp, parts, lam)
     rows = [_checked_rows(loss(logits, parts[k]), lam) for k in range(parts.shape[0])]
     return values.weighted(xp, rows, lam, _precision(xp, rows[0]))
 
 
-@_xp.no_autograph
+@backends.no_autograph
 def smooth(labels: Array, smoothing: float, multi_label: bool = False) -> Array:
     """Label smoothing: some of each row's weight spread evenly over the classes. For any loss that takes such labels.
 
@@ -150,7 +150,7 @@ def smooth(labels: Array, smoothing: float, multi_label: bool = False) -> Array:
 
     Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision".
     """
-    xp = _xp.of(labels, "labels")
+    xp = backends.of(labels, "labels")
     _check_numbers(xp, labels)
     _check_columns(xp, labels, multi_label)
     amount, y = check_smoothing(smoothing), xp.cast(labels, _precision(xp, labels))
@@ -160,7 +160,7 @@ def smooth(labels: Array, smoothing: float, multi_label: bool = False) -> Array:
 
 def library(logits: Array, labels: Array) -> Library:
     """The one library of logits (..., classes) and labels; an error where they are not of one, or no such arrays."""
-    xp = _xp.same({"logits": logits, "labels": labels})
+    xp = backends.same({"logits": logits, "labels": labels})
     if xp.dtype(logits) not in FLOATS:
         raise TypeError(
             f"logits: expected {', '.join(FLOATS)}, got {xp.dtype(logits)}; pass what the network gives, one a class"
@@ -244,7 +244,7 @@ def _check_parts(xp: Library, parts: Array, lam: Array) -> None:
 
 def _checked_rows(rows: Array, lam: Array) -> Array:
     """A loss that has a value for each row; an error for any other."""
-    xp = _xp.same({"loss": rows, "lam": lam})
+    xp = backends.same({"loss": rows, "lam": lam})
     if not xp.shape(rows) or not fits(rows.shape[:1], lam.shape[1:]):
         raise ValueError(
             f"loss: expected a value a row, {tuple(lam.shape[1:])}, got {tuple(rows.shape)}; a mean of the batch "

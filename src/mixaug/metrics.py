@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 
-from . import _xp
-from ._xp import Array, Library
+from . import backends
+from .backends import Array, Library
 from .losses import are_ids, check_weights, library
 
 
-@_xp.no_autograph
+@backends.no_autograph
 def mixed_accuracy(logits: Array, labels: Array) -> Array:
     """The share, in the mixed label, of the class that the network predicts.
 
@@ -41,7 +41,7 @@ def mixed_accuracy(logits: Array, labels: Array) -> Array:
     return _predicted(xp, logits, _weights(xp, logits, labels))
 
 
-@_xp.no_autograph
+@backends.no_autograph
 def heaviest_accuracy(logits: Array, labels: Array) -> Array:
     """Whether the class that the network predicts is the heaviest of the mixed label: plain accuracy.
 
@@ -95,7 +95,7 @@ class MixedAccuracy:
     def update(self, logits: Array, labels: Array) -> None:
         """Count a batch; logits and labels as for `mixed_accuracy`, all of one library and device."""
         mixed, heaviest = mixed_accuracy(logits, labels), heaviest_accuracy(logits, labels)
-        xp = _xp.same({"logits": logits, **({"the sums so far": self._sums[0]} if self._sums else {})})
+        xp = backends.same({"logits": logits, **({"the sums so far": self._sums[0]} if self._sums else {})})
         sums = _sum(xp, mixed), _sum(xp, heaviest)
         self._sums = (self._sums[0] + sums[0], self._sums[1] + sums[1]) if self._sums else sums
         self._rows += math.prod(xp.shape(mixed))

@@ -11,23 +11,23 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from . import _xp, archive, files, label_rules
-from ._xp import Array, Library
-from .apply import images, labels, masks, objects, rows, values, windows
-from .apply.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
-from .apply.visible import Visible, visible
-from .checks import check_array, check_lam, check_region, check_size, check_sizes, check_values, check_windows
-from .keys import draw_version
+from . import archive, backends, files, label_rules
+from .backends import Array, Library
+from .core.checks import check_array, check_lam, check_region, check_size, check_sizes, check_values, check_windows
+from .core.keys import draw_version
+from .core.layout import Layout, of_images, of_masks, with_classes
+from .core.regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
+from .core.scale import same
+from .core.units import Units, unchanged
 from .label_rules import Rule
-from .layout import Layout, of_images, of_masks, with_classes
-from .regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
-from .scale import same
-from .units import Units, unchanged
+from .ops import images, labels, masks, objects, rows, values, windows
+from .ops.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
+from .ops.visibility import Visible, visible
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
 
 
-@_xp.tree
+@backends.tree
 @dataclass(frozen=True, eq=False)
 class Mix:
     """What the n outputs of a batch are made of: a value, drawn once and applied to everything a sample carries.
@@ -65,7 +65,7 @@ class Mix:
     _checked: InitVar[bool] = False  #: whether these are parts of a mix that was checked
 
     def __post_init__(self, _checked: bool) -> None:
-        _xp.meet()
+        backends.meet()
         if not _checked:
             _check(self)
 
@@ -75,9 +75,9 @@ class Mix:
 
     @property
     def _library(self) -> Library:
-        return _xp.of(self.index, "mix.index")
+        return backends.of(self.index, "mix.index")
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def pixel_weights(self) -> Array:
         """The weight of each source at each pixel, (k, n, *size): bool where nothing is blended, else float32.
 
@@ -89,7 +89,7 @@ class Mix:
         merged = rows.merge(xp, self.index, xp.cast(weight, "float32"))
         return xp.cast(merged, xp.dtype(weight))
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def images(
         self,
         x: Array | None,
@@ -159,7 +159,7 @@ class Mix:
             images.check_apart(xp, out, [one for one in (x, source) if one is not None])
         return windows.mix(xp, x, source, self.index, self.region, self._sizes, axes, units, out)
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def masks(
         self,
         m: Array,
@@ -225,7 +225,7 @@ class Mix:
         out = with_classes((layout or axes.axes).lower(), xp.layout)
         return masks.shares(*given, axes, out, num_classes, ignore_index)
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def labels(
         self,
         y: Array,
@@ -275,7 +275,7 @@ class Mix:
         weights = kind.weights(self, guide, guide_source)
         return labels.mix(xp, y, source, self.index, weights, num_classes, kind.greatest, binary)
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def visible(
         self,
         foreground: Array,
@@ -316,7 +316,7 @@ class Mix:
         xp, mix = self._beside(foreground=foreground, source=source)
         return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix._sizes, layout, spatial)
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def values(self, y: Array, *, source: Array | None = None) -> Array:
         """Mix regression targets, sample weights, or anything else that is averaged as the pixels are.
 
@@ -329,7 +329,7 @@ class Mix:
         xp, mix = self._beside(values=y, source=source)
         return values.mix(xp, y, source, mix.index, mix.lam)
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def per_source(self, y: Array, *, source: Array | None = None) -> tuple[Array, Array]:
         """The labels of each source and their shares, for a loss that wants them apart.
 
@@ -346,7 +346,7 @@ class Mix:
         rows.check(xp, y, source, mix.index, "labels")
         return xp.stack(rows.gather(xp, y, source, mix.index)), mix.lam
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def boxes(
         self,
         boxes: Objects,
@@ -410,7 +410,7 @@ class Mix:
         keep = objects.ObjectLimits(min_visibility, max_boxes)
         return objects.boxes(xp, boxes, beside, mix.index, mix.region, mix._sizes, format, normalized, keep)
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> KeypointsResult:
         """The keypoints of all sources, and how much each is to be seen.
 
@@ -439,7 +439,7 @@ class Mix:
         xp, mix = self._beside(keypoints=points, source=source)
         return objects.keypoints(xp, points, source, mix.index, mix.region, mix._sizes, normalized)
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def instances(
         self,
         masks: Array,
@@ -520,7 +520,7 @@ class Mix:
             ValueError: if it is no such file, or one of a newer `ma.draw_version`, or its arrays are no mix. Sizes are
                 checked before anything is read.
         """
-        xp = _xp.common(like)
+        xp = backends.common(like)
         try:
             held = archive.read(path)
             if held.pop("draw_version", 0) > draw_version:
@@ -541,12 +541,12 @@ class Mix:
     def to(self, xp: Library) -> Mix:
         """The same mix in another library, of one that lies on the host."""
         arrays = (self.index, self.lam, *self.region.arrays().values())
-        return type(self).unflatten(self.flatten()[0], tuple(_xp.to_each(xp, arrays)))
+        return type(self).unflatten(self.flatten()[0], tuple(backends.to_each(xp, arrays)))
 
     def of_rows(self, rows: Array) -> Mix:
         """The same mix of another source, in which those rows are the rows of this one's."""
         xp = self._library
-        return replace(self, index=xp.take(xp.cast(_xp.to(xp, rows), "int32"), self.index))
+        return replace(self, index=xp.take(xp.cast(backends.to(xp, rows), "int32"), self.index))
 
     def held_as(self, other: Mix) -> Mix:
         """The same mix held in the arrays that another one is held in, whose values may be unknown: its form counts."""
@@ -588,7 +588,7 @@ class Mix:
         arrays = {name: array for name, array in named.items() if array is not None}
         if not arrays or not isinstance(self.index, np.ndarray):
             arrays["the mix"] = self.index
-        return _xp.same(arrays)
+        return backends.same(arrays)
 
     def _beside(self, **named: Array | None) -> tuple[Library, Mix]:
         """The library of these arrays, and the mix in it."""
@@ -614,7 +614,7 @@ def assemble(xp: Library, index: Array, drawn: Drawn, size: Size, source_size: S
 
 def _check(mix: Mix) -> None:
     """Raise unless structure and, where they can be seen, values of a mix made by hand are right."""
-    xp, index, region = _xp.of(mix.index, "index"), mix.index, mix.region
+    xp, index, region = backends.of(mix.index, "index"), mix.index, mix.region
     if len(xp.shape(index)) != 2:
         raise ValueError(f"index: expected the shape (k, n), got {tuple(index.shape)}; give rows for each source")
     sources, n = xp.shape(index)
@@ -628,7 +628,7 @@ def _check(mix: Mix) -> None:
     seen = [xp.concrete(array) for array in (index, mix.lam, *region.arrays().values())]
     if all(array is not None for array in seen) and all(isinstance(length, int) for length in mix.size):
         check_values(region, n, *mix._sizes)
-        home, host = _xp.common(), type(region).of(dict(zip(region.arrays(), seen[2:], strict=True)), sources)
+        home, host = backends.common(), type(region).of(dict(zip(region.arrays(), seen[2:], strict=True)), sources)
         wanted = rows.merge(home, seen[0], host.lam(home, n, mix.size))
         check_lam(seen[0], rows.merge(home, seen[0], seen[1]), wanted)
 
@@ -644,7 +644,7 @@ def _settled(xp: Library, index: Array, lam: Array) -> tuple[Array, Array]:
 
 def widened(mix: Mix, sources: int) -> Mix:
     """The mix with room for so many sources, if it has less; no pixel is of those that are added."""
-    xp, more = _xp.of(mix.index), sources - mix.index.shape[0]
+    xp, more = backends.of(mix.index), sources - mix.index.shape[0]
     if more <= 0:
         return mix
     own, none = xp.stack([mix.index[0]] * more), xp.stack([mix.lam[0] * 0.0] * more)
@@ -655,7 +655,7 @@ def widened(mix: Mix, sources: int) -> Mix:
 
 def by_row(mix: Mix) -> tuple[Callable[[Sequence[Array]], Mix], list[Array]]:
     """The arrays of a mix with the outputs on their first axis, and what makes the mix of one of these rows again."""
-    xp = _xp.of(mix.index)
+    xp = backends.of(mix.index)
     (kind, names, sources, *known), arrays = mix.flatten()
     count = 2 + len(names)
     turned = [name in BY_SOURCE for name in ("lam", "index", *names)]
@@ -680,7 +680,7 @@ def joined(mixes: Sequence[Mix]) -> Mix:
         return first
     if any(not _same_sizes(mix._sizes, first._sizes) for mix in others):
         raise ValueError(f"expected mixes of one size, got {', '.join(sorted({str(mix.size) for mix in mixes}))}")
-    xp, sources = _xp.of(first.index), max(mix.index.shape[0] for mix in mixes)
+    xp, sources = backends.of(first.index), max(mix.index.shape[0] for mix in mixes)
     mixes = [widened(mix, sources) for mix in mixes]
     counts = [xp.shape(mix.index)[1] for mix in mixes]
     index, lam = (xp.concat(arrays, axis=1) for arrays in zip(*((mix.index, mix.lam) for mix in mixes), strict=True))
@@ -697,6 +697,6 @@ def _same_sizes(one: Sizes, other: Sizes) -> bool:
 
 def _known(length: Any) -> Any:
     """A length as an int, where it can be seen: TensorFlow also passes stand-ins for its tensors through here."""
-    xp = _xp.find(length)
+    xp = backends.find(length)
     held = xp.concrete(length) if xp else None
     return length if held is None else int(held)

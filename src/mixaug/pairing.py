@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import _xp, keys
-from ._xp import Array, Dim, Library
-from .keys import ONE, Key, below, look_up
+from . import backends
+from .backends import Array, Dim, Library
+from .core import keys
+from .core.keys import ONE, Key, below, look_up
 from .recipes.recipe import check_number, check_whole, keep, ring
 
 _FOLD = -3  #: a pairing's words are those of the key with this number folded in
@@ -54,7 +55,7 @@ class Pairing(ABC):
                    [2, 3, 0, 1]], dtype=int32)
         """
         made = keys.make(key)
-        xp = _xp.common(n, seen, *made[:2]) if like is None else _xp.of(like, "like")
+        xp = backends.common(n, seen, *made[:2]) if like is None else backends.of(like, "like")
         if self.needs:
             _check_seen(xp, f"{type(self).__name__}: expected {self.needs} to pair by", n, seen)
         if isinstance(n, int) and n == 0:
@@ -224,8 +225,8 @@ class FromBank(Pairing):
 def _check_seen(xp: Library, what: str, n: Dim, seen: Array | None) -> None:
     if seen is None:
         raise ValueError(f"{what}, got none; pass seen=")
-    if _xp.of(seen, "seen") != xp:
-        raise TypeError(f"{what} in {xp.display_name}, got {_xp.display_name(seen)}; convert them first")
+    if backends.of(seen, "seen") != xp:
+        raise TypeError(f"{what} in {xp.display_name}, got {backends.display_name(seen)}; convert them first")
     rows = xp.shape(seen)[:1]
     if not rows or (isinstance(n, int) and isinstance(rows[0], int) and rows[0] != n):
         raise ValueError(f"{what}, {n} rows of them, got the shape {tuple(seen.shape)}; pass one a row")
@@ -295,7 +296,7 @@ def _numbered_classes(xp: Library, n: Dim, same: Array) -> tuple[Array, Array]:
     return xp.summed(xp.cast(before, "int32")), xp.summed(xp.cast(leads, "int32"))
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=1)
 def _gumbel() -> np.ndarray[Any, Any]:
     """The quantiles of the Gumbel distribution: float32 (ONE,)."""

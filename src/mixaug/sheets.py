@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import _xp, drawing, tree
+from . import backends, drawing
 from .batch import Batch
-from .fields import Boxes, Field, Fields, Images, Labels, Masks, PerSource, resolve, settle
-from .layout import parse
+from .core.layout import parse
+from .fields import Boxes, Field, Fields, Images, Labels, Masks, PerSource, resolve, settle, tree
 from .mix import Mix
 
 Host = NDArray[Any]
@@ -131,9 +131,9 @@ def _view(batch: Batch, fields: Fields | None) -> _View:
 
 
 def _host(name: str, x: Any) -> Host:
-    xp = _xp.of(x, name)
+    xp = backends.of(x, name)
     detached = x.detach().cpu() if hasattr(x, "detach") else x
-    held = _xp.of(detached).concrete(detached) if hasattr(x, "detach") else xp.concrete(x)
+    held = backends.of(detached).concrete(detached) if hasattr(x, "detach") else xp.concrete(x)
     if held is None:
         raise TypeError(f"{name}: expected an array with values, got a traced one; call show outside of the function")
     return np.asarray(held)
@@ -221,7 +221,7 @@ def _titles(view: _View, i: int, names: Sequence[str] | None) -> list[str]:
     for name, kind in view.kinds.items():
         value = view.fields[name]
         lam = view.fields.get(f"{name.removesuffix('/0')}/1")
-        if isinstance(kind, PerSource) and name.endswith("/0") and _xp.find(value) and lam is not None:
+        if isinstance(kind, PerSource) and name.endswith("/0") and backends.find(value) and lam is not None:
             labels, lam = _host(name, value), _host(name, lam)
             called = [_called(int(one.argmax()) if one.ndim else int(one), names) for one in labels[:, i]]
             titles += drawing.terms(lam[:, i].tolist(), called)

@@ -12,12 +12,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _xp, keys
-from ._xp import Array
-from .layout import SPATIAL
+from . import backends
+from .backends import Array
+from .core import keys
+from .core.layout import SPATIAL
+from .core.regions import Sizes, is_of_channels
 from .mix import Mix
 from .recipes import KNOWN, Recipe, check_recipe, read
-from .regions import Sizes, is_of_channels
 
 KEY = (2**65 + 7, -3, 11)
 SIZES: tuple[tuple[int, tuple[int, ...]], ...] = ((32, (9, 7)), (3, (32, 32)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2)))
@@ -66,12 +67,12 @@ def check(
 
 
 def _installed() -> list[str]:
-    return [name for name in _xp.DISPLAY_NAMES if find_spec(name) and _imports(name)]
+    return [name for name in backends.DISPLAY_NAMES if find_spec(name) and _imports(name)]
 
 
 def _imports(name: str) -> bool:
     try:
-        _xp.example(name)
+        backends.example(name)
     except ImportError:
         return False
     return True
@@ -134,7 +135,7 @@ class _Case:
 
     def _check_weights(self) -> None:
         law, total, lam = "weights are at least 0 and sum to 1", self.dense.sum(axis=0), self.mix.lam
-        least = self.mix.region.pixel_weights(_xp.common(), self.n, self.size).min(initial=0)
+        least = self.mix.region.pixel_weights(backends.common(), self.n, self.size).min(initial=0)
         self._expect(least >= 0, law, f"a pixel has the weight {least:g}")
         worst = _farthest(total, self.seen)
         self._expect(abs(total - self.seen).max() < _CLOSE, law, f"those of a pixel sum to {worst:.7g}")
@@ -179,7 +180,7 @@ class _Case:
         x.flags.writeable = False
         images, region = self.mix.images(x, self.layout), self.mix.region
         self._expect((x == before).all() and not np.shares_memory(images, x), "inputs are not written to", "they were")
-        weights = region.pixel_weights(_xp.common(), self.n, self.size)[..., None]
+        weights = region.pixel_weights(backends.common(), self.n, self.size)[..., None]
         mixed = (weights * _shown(self.mix, x[self.mix.index])).sum(axis=0)
         fill = np.zeros(self.n, np.float32) if region.fill is None else region.fill
         fill = fill.reshape(*fill.shape, *[1] * (x.ndim - fill.ndim))
@@ -199,15 +200,15 @@ class _Case:
 
     def check_library(self, name: str, *, compiled: bool) -> None:
         """The same key gives the same mix in a library, which leaves its input as it is."""
-        example = _xp.example(name)
-        xp = _xp.of(example)
+        example = backends.example(name)
+        xp = backends.of(example)
         law = f"the same key gives the same mix in {xp.display_name}{', compiled' if compiled else ''}"
         before = np.random.default_rng(0).random((self.n, *self.size, self.channels or 2), np.float32)
         x, sizes = xp.constant(before), Sizes(self.size, self.size)
 
-        @_xp.no_autograph
+        @backends.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
-            mix = self.recipe.draw_in(_xp.of(x), _xp.of(x), self.n, sizes, keys.make(KEY), None, None)
+            mix = self.recipe.draw_in(backends.of(x), backends.of(x), self.n, sizes, keys.make(KEY), None, None)
             return mix, mix.images(x, self.layout)
 
         with self._failing(law):
@@ -215,7 +216,7 @@ class _Case:
         (structure, arrays), (expected, wanted) = mix.flatten(), self.mix.flatten()
         self._expect(structure == expected, law, f"expected {expected}, got {structure}")
         for part, got, want in zip(("index", "lam", *structure[1]), arrays, wanted, strict=True):
-            self._expect(_xp.find(got) == xp, law, f"{part} is an array of {_xp.display_name(got)}")
+            self._expect(backends.find(got) == xp, law, f"{part} is an array of {backends.display_name(got)}")
             held, apart = np.asarray(got), self._apart(part)
             same = held.dtype == want.dtype and held.shape == want.shape
             self._expect(same, law, f"{part} is {held.dtype} {held.shape} and not {want.dtype} {want.shape}")

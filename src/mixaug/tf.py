@@ -16,11 +16,12 @@ from typing import Any, Unpack
 import numpy as np
 import tensorflow as tf
 
-from . import _xp, keys, tree
+from . import backends
 from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
-from .class_weights import ClassWeights
-from .fields import Fields, Images, PerSource, resolve
-from .hints import known_options, short
+from .core import keys
+from .core.hints import known_options, short
+from .fields import Fields, Images, PerSource, resolve, tree
+from .fields.class_weights import ClassWeights
 from .mix import Mix, by_row
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
@@ -274,7 +275,7 @@ def _together(specs: list[Any]) -> int:
 def _of_two(recipe: Recipe, a: Batch, b: Batch, first: Any = None, **options: Any) -> Batch:
     """Row i of one batch mixed with row i of the other; `first` is the row number of row 0, by default 0."""
     own, others = (next(iter(tree.leaves(batch).values())) for batch in (a, b))
-    xp = _xp.of(own)
+    xp = backends.of(own)
     n, other = xp.shape(own)[0], xp.shape(others)[0]
     if not (isinstance(n, int) and isinstance(other, int)):
         tf.debugging.assert_equal(n, other, _UNEQUAL.format("two lengths"))

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from .batch import Options, mix_from
+from .core.hints import known_options
 from .fields import Images
-from .hints import known_options
 from .losses import check_smoothing, smooth
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole

@@ -13,14 +13,15 @@ from torch import Tensor
 from torch.utils import data
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from . import _xp, keys, loss_advice, tree
-from ._xp import Array
+from . import backends, loss_advice
+from .backends import Array
 from .batch import Batch, Options, collated, mix_batch, mix_from, with_mix, without_mix
-from .class_weights import ClassWeights
+from .core import keys
+from .core.hints import known_options
+from .core.keys import Key
 from .epoch import Epoch, sample
-from .fields import Field, Fields, Labels, resolve
-from .hints import known_options
-from .keys import Key
+from .fields import Field, Fields, Labels, resolve, tree
+from .fields.class_weights import ClassWeights
 from .label_rules import rule as label_rule
 from .losses import check_smoothing, smooth
 from .mix import Mix, joined
@@ -62,13 +63,13 @@ class Calls:
         return Key(*made[:2], epoch)
 
     def _ranks(self) -> tuple[int, ...]:
-        return _xp.ranks() or (() if _worker_seed() is None else self._told)
+        return backends.ranks() or (() if _worker_seed() is None else self._told)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_made": self._made, "_told": self._ranks()}
 
 
-@_xp.trace_constant
+@backends.trace_constant
 def _worker_seed() -> int | None:
     worker = data.get_worker_info()
     return None if worker is None else int(worker.seed)
@@ -146,7 +147,7 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
 
     def _counted(self) -> int | Tensor:
         """The count, which moves on: of a device the host counts along, or it would have to wait to be told."""
-        if not _xp.of(self.step).on_accelerator(self.step) or self.step.is_inference():
+        if not backends.of(self.step).on_accelerator(self.step) or self.step.is_inference():
             now = self.step.clone()
             self.step += 1
             return now
@@ -426,7 +427,7 @@ class IndexSampler(StepSampler):
             if ahead is None:
                 self._last = epoch, step
             if step >= start:
-                yield self._request((self.seed, epoch, step, *_xp.ranks()), _checked_ids(ids, self.n))
+                yield self._request((self.seed, epoch, step, *backends.ranks()), _checked_ids(ids, self.n))
 
     def _request(self, key: tuple[int, ...], ids: Array) -> Request:
         return Request(key, np.arange(len(ids)), _ring_of(ids, key, self.recipe.sources))
@@ -465,7 +466,7 @@ class IndexSampler(StepSampler):
 
 def _ring_of(ids: Array, key: tuple[int, ...], sources: int) -> Array:
     """int64 (sources, m): rows of the dataset, each with partners from among them."""
-    index: Array = ids[ring(_xp.common(), keys.make(key), len(ids), sources)]
+    index: Array = ids[ring(backends.common(), keys.make(key), len(ids), sources)]
     return index
 
 
@@ -643,7 +644,7 @@ def _check_order(
 
 def process() -> tuple[int, int]:
     """The rank of this process, and how many there are, as far as `torch.distributed` is initialised: else 0 of 1."""
-    ranks = _xp.ranks()
+    ranks = backends.ranks()
     return (ranks[0], torch.distributed.get_world_size()) if ranks else (0, 1)
 
 
@@ -826,6 +827,6 @@ def _as_they_came(x: Any, given: Any) -> Any:
     return import_module("torchvision.tv_tensors").wrap(x, like=given)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 def _is_tv_tensor(kind: type) -> bool:
     return kind.__module__.startswith("torchvision.tv_tensors")

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from . import _xp
+from . import backends
 from .batch import mix_batch
 from .fields import Images
 from .recipes import CutMix, FMix, MixUp, Recipe, ResizeMix, SmoothMix
@@ -35,7 +35,7 @@ def warmup() -> None:
 
 
 if __name__ == "__main__":
-    if _xp.kernels("mixaug.engines.tiles") is None:
+    if backends.kernels("mixaug.kernels.tiles") is None:
         sys.exit("mixaug.warmup: expected Numba, which compiles the kernels, got none; see the line above")
     start = perf_counter()
     warmup()

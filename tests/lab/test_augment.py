@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mixaug as ma
-from mixaug import keys
+from mixaug.core import keys
 from mixaug.lab.augment import AUGMENTATIONS, augment, moved
 from mixaug.lab.errors import LabError
 

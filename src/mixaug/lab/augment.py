@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _xp, keys
+from .. import backends
+from ..core import keys
 from .errors import unknown
 
 Images = NDArray[np.uint8]
@@ -43,7 +44,7 @@ def augment(images: Images, names: Sequence[str], key: Sequence[int], *, fill: i
         (2, 8, 8, 1)
     """
     rows = np.arange(len(images), dtype=np.uint32)
-    bits = keys.random_bits(_xp.common(), keys.fold_in(keys.make(key), _PLACE), rows, _WORDS)
+    bits = keys.random_bits(backends.common(), keys.fold_in(keys.make(key), _PLACE), rows, _WORDS)
     for name in names:
         if name not in AUGMENTATIONS:
             raise unknown("an augmentation", name, AUGMENTATIONS)
@@ -87,7 +88,7 @@ def _crop(images: Images, bits: Uint32, fill: int) -> Images:
 
 
 def _brightness(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
-    factor = 0.8 + 0.4 * keys.uniform(_xp.common(), bits[3])
+    factor = 0.8 + 0.4 * keys.uniform(backends.common(), bits[3])
     brightened: Images = np.rint(images * factor[:, None, None, None]).clip(0, 255).astype(np.uint8)
     return brightened
 

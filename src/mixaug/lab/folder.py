@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .. import files
-from ..keys import draw_version
+from ..core.keys import draw_version
 from .config import Config, option
 from .errors import LabError
 

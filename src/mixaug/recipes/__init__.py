@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from .. import _xp
-from . import joined, text
+from .. import backends
+from . import plugins as joined
+from . import text
 from .blend import MixUp
 from .combine import identity, one_of, per_batch, ramp, schedule, sometimes
 from .cut import BoxMix, CutMix, CutMixMinMax, HMix, NWayCutMix
@@ -112,12 +113,12 @@ def recipe(text_form: str) -> Recipe:
 
 def read(text_form: str, known: Mapping[str, Callable[..., Recipe]]) -> Recipe:
     """Read a recipe from text by names that are known, or else by those of other distributions."""
-    if _xp.is_compiling():
+    if backends.is_compiling():
         _check(text_form)
-    return text.parse(text_form, known, joined.load, checks=not _xp.is_compiling())
+    return text.parse(text_form, known, joined.load, checks=not backends.is_compiling())
 
 
-@_xp.trace_constant
+@backends.trace_constant
 def _check(text_form: str) -> None:
     """Raise for a text that is no recipe: PyTorch's compiler cannot trace what makes the sentence."""
     text.parse(text_form, KNOWN, joined.load)

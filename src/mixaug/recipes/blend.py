@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .._xp import Array, Dim, Library
-from ..keys import ONE, beta_table, look_up
-from ..regions import Paste, Region
+from ..backends import Array, Dim, Library
+from ..core.keys import ONE, beta_table, look_up
+from ..core.regions import Paste, Region
 from .lam import Alpha, LamRecipe, lam_table
 from .recipe import Draw, Recipe, check_sources, keep
 

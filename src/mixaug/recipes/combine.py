@@ -8,11 +8,11 @@ from itertools import accumulate
 
 import numpy as np
 
-from .. import _xp
-from .._xp import Array
-from ..hints import known_options, short
-from ..keys import bits24
-from ..regions import Chosen, Drawn
+from .. import backends
+from ..backends import Array
+from ..core.hints import known_options, short
+from ..core.keys import bits24
+from ..core.regions import Chosen, Drawn
 from .blend import Identity
 from .recipe import Draw, Recipe, check_number, check_recipe, check_whole, keep
 
@@ -157,7 +157,7 @@ class Schedule(Recipe):
                 "schedule: expected an epoch in the key, got none; "
                 "pass key=(seed, epoch, step), or epoch= in an adapter"
             )
-        xp = _xp.find(epoch)
+        xp = backends.find(epoch)
         held = xp.concrete(epoch) if xp else epoch
         if held is not None:
             start, recipe = max(phase for phase in self.phases if phase[0] <= max(int(held), 0))

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from .. import _xp
-from .._xp import Array
-from ..hints import short
-from ..keys import ONE, below, floor, look_up
-from ..regions import Paste, Region
+from .. import backends
+from ..backends import Array
+from ..core.hints import short
+from ..core.keys import ONE, below, floor, look_up
+from ..core.regions import Paste, Region
 from .blend import stick_betas, sticks
 from .lam import Alpha, LamRecipe, Law, checked_alpha, lam_quantiles, lam_table, options_repr
 from .recipe import Draw, Recipe, check_number, check_sources, keep
@@ -340,7 +340,7 @@ class HMix(LamRecipe):
         return replace(pasted, background=xp.stack([own, ONE - own]) * (1 / ONE))
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def side_ratios(law: Law, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
     """The side, in parts of the image's, of a box of area part * (1 - lam), for the quantiles of lam."""
@@ -409,14 +409,14 @@ def _checked_aspect(name: str, aspect: Any) -> Range:
     return check_number(name, aspect, 1, open_low=False)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def even(low: float, high: float, power: float) -> np.ndarray[Any, Any]:
     """u^power for u even in (low, high): float32 (ONE,)."""
     return np.asarray((low + (high - low) * (np.arange(ONE) + 0.5) / ONE) ** power, np.float32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _stretches(aspect: Range, shrink: bool) -> np.ndarray[Any, Any]:
     """sqrt(aspect), or one over it, for log aspect even in its range: float32 (ONE,)."""

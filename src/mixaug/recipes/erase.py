@@ -10,12 +10,12 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from .. import _xp
-from .._xp import Array
-from ..checks import MAX_HOLES
-from ..hints import short
-from ..keys import ONE, below, floor, look_up
-from ..regions import Paste, Region
+from .. import backends
+from ..backends import Array
+from ..core.checks import MAX_HOLES
+from ..core.hints import short
+from ..core.keys import ONE, below, floor, look_up
+from ..core.regions import Paste, Region
 from .cut import BoundedBox, Range, clipped
 from .lam import options_repr
 from .recipe import Draw, Recipe, check_any_number, check_number, check_whole, keep
@@ -211,7 +211,7 @@ def _check_deviation(name: str, value: Any) -> int | float:
     return check_number(name, value, 0, open_low=False)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _normal(mean: float, deviation: float) -> np.ndarray[Any, Any]:
     """The quantiles of N(mean, deviation^2): float32 (ONE,)."""

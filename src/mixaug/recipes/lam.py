@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .. import _xp
-from ..hints import short
-from ..keys import ONE, beta_quantiles
+from .. import backends
+from ..core.hints import short
+from ..core.keys import ONE, beta_quantiles
 from .recipe import Recipe, check_number, keep
 
 #: Beyond these lam is 0 or 1, or 1/2 to three digits, and SciPy's quantiles of Beta lose precision.
@@ -100,7 +100,7 @@ def _checked_lam(name: str, lam: Any) -> Lam:
     return low, check_number(name, lam[1], low, 1, open_low=False)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def lam_quantiles(law: Law, source: int) -> Table:
     """The quantiles of lam[0], the weight of the base sample, or of lam[1] = 1 - lam[0]: float64 (ONE,)."""
@@ -116,7 +116,7 @@ def lam_quantiles(law: Law, source: int) -> Table:
     return table
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def lam_table(law: Law, source: int, whole: str | None = None) -> np.ndarray[Any, Any]:
     """These quantiles for `look_up`: float32, or rounded to whole numbers of 1 / ONE of that dtype."""

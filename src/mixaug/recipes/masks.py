@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _xp, engines
-from .._xp import Array
-from ..checks import MAX_LENGTH
-from ..keys import bits16, look_up, uniform
-from ..regions import Dense, Region
+from .. import backends
+from .. import kernels as engines
+from ..backends import Array
+from ..core.checks import MAX_LENGTH
+from ..core.keys import bits16, look_up, uniform
+from ..core.regions import Dense, Region
 from .lam import LamRecipe, Law, lam_quantiles, lam_table
 from .recipe import MAX_WORDS, Draw, Recipe, check_number, check_whole, keep
 
@@ -247,21 +248,21 @@ def lowest(draw: Draw, values: Array, part: Array) -> Array:
     return values < _per_pixel(limit, len(axes))
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def partner_parts(law: Law) -> np.ndarray[Any, Any]:
     """float32 (ONE,): 1 - lam."""
     return np.asarray(1 - lam_quantiles(law, 0), np.float32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _spot_ratios(law: Law, axes: int) -> np.ndarray[Any, Any]:
     lam = lam_quantiles(law, 0)
     return np.asarray(np.maximum(np.minimum(lam, 1 - lam), 2.0**-32) ** (1 / axes), np.float32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _is_less(law: Law) -> np.ndarray[Any, Any]:
     """int32 (ONE,): 1 where lam < 1/2."""

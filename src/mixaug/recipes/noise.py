@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _xp
-from .._xp import Array, Library
-from ..keys import ONE, bits16, look_up
-from ..regions import Dense, Region
+from .. import backends
+from ..backends import Array, Library
+from ..core.keys import ONE, bits16, look_up
+from ..core.regions import Dense, Region
 from .lam import LamRecipe
 from .masks import lowest, partner_parts
 from .recipe import Draw, Recipe, check_number, keep
@@ -210,28 +210,28 @@ def _period(low: float) -> float:
     return 1 / low + 4
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _turns(cycles: int) -> np.ndarray[Any, np.dtype[np.int32]]:
     """How often each wave turns while the slowest turns once: int32 0, 1, 1, 2, 2, .., cycles."""
     return (np.arange(1 + 2 * cycles, dtype=np.int32) + 1) // 2
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _starts(cycles: int) -> np.ndarray[Any, Any]:
     """Where each wave starts in the table: at 1, which is sqrt(2) cos 45°, at the top, and a quarter before it."""
     return np.asarray([COSINES // 8] + [0, COSINES * 3 // 4] * cycles, np.int32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=1)
 def _cosines() -> np.ndarray[Any, Any]:
     waves = HEIGHT * math.sqrt(2) * np.cos(2 * np.pi / COSINES * np.arange(COSINES))
     return np.asarray(np.rint(waves), np.int32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=1)
 def _normal() -> np.ndarray[Any, Any]:
     from scipy.special import ndtri  # SciPy is slow to import, and a draw without noise needs none
@@ -239,7 +239,7 @@ def _normal() -> np.ndarray[Any, Any]:
     return np.asarray(np.rint(NORMAL * ndtri((np.arange(ONE) + 0.5) / ONE)), np.int32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _decayed(decay: float, axes: int) -> np.ndarray[Any, Any]:
     """int32: the amplitude of a wave by the square of its frequency, in 1 / FINE cycles; 0 for none and too many."""
@@ -251,7 +251,7 @@ def _decayed(decay: float, axes: int) -> np.ndarray[Any, Any]:
     return _whole(amplitude, amplitude[np.minimum(squares, top**2 + 1)].sum(), axes)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _gaussian(low: float, axes: int) -> np.ndarray[Any, Any]:
     """int32 (waves, .., waves): the amplitude of each product of waves in noise smoothed by a Gaussian."""
@@ -271,7 +271,7 @@ def _whole(amplitude: np.ndarray[Any, Any], total: float, axes: int) -> np.ndarr
     return np.asarray(np.floor(amplitude * (room / 4.33 / total)), np.int32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _turned(low: float, high: float) -> np.ndarray[Any, Any]:
     """int32 (ONE,): TURN times the turns that the slowest wave makes along a side, for sigmas of log-uniform size."""
@@ -279,7 +279,7 @@ def _turned(low: float, high: float) -> np.ndarray[Any, Any]:
     return np.asarray(np.rint(TURN / (sigma * _period(low))), np.int32)
 
 
-@_xp.trace_constant
+@backends.trace_constant
 @lru_cache(maxsize=64)
 def _between(least: float, most: float) -> np.ndarray[Any, Any]:
     return np.asarray(least + (most - least) * (np.arange(ONE) + 0.5) / ONE, np.float32)

@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _xp, keys
-from .._xp import Array, Dim, Library
-from ..checks import MAX_PIXELS, check_region, check_sizes, check_values, check_windows
-from ..hints import known_options, short
-from ..keys import Key, KeyLike
+from .. import backends
+from ..backends import Array, Dim, Library
+from ..core import keys
+from ..core.checks import MAX_PIXELS, check_region, check_sizes, check_values, check_windows
+from ..core.hints import known_options, short
+from ..core.keys import Key, KeyLike
+from ..core.regions import Dense, Drawn, Size, Sizes
+from ..core.scale import same
 from ..mix import Mix, assemble
-from ..regions import Dense, Drawn, Size, Sizes
-from ..scale import same
 
 _OURS = __name__.partition(".")[0]
 
@@ -92,7 +93,7 @@ class Recipe(ABC):
 
     mix_batch: ClassVar[Callable[..., Any]]  #: that of `batch`, which lies above this module and puts it here
 
-    @_xp.no_autograph
+    @backends.no_autograph
     def __call__(
         self, *batch: Any, num_classes: int | None = None, key: KeyLike = None, return_mix: bool = False, **options: Any
     ) -> Any:
@@ -136,7 +137,7 @@ class Recipe(ABC):
         return self.mix_batch(self, given, num_classes=num_classes, key=key, return_mix=return_mix, **options)
 
     @known_options()
-    @_xp.no_autograph
+    @backends.no_autograph
     def draw(
         self,
         n: Dim,
@@ -180,11 +181,11 @@ class Recipe(ABC):
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
         made = keys.make(key)
-        home = _xp.common(n, index, rows, *made[:2]) if like is None else _xp.of(like, "like")
+        home = backends.common(n, index, rows, *made[:2]) if like is None else backends.of(like, "like")
         _check_traced(home, made)
         sizes, xp, source = check_sizes(size, source_size), home, home
         if _on_host(home, made, (n, index, rows), like):
-            source = _xp.common()  # NumPy's draws are the quickest
+            source = backends.common()  # NumPy's draws are the quickest
             far = like is not None and home.on_accelerator(like)
             xp = home if far and _has_weights(self, len(sizes.output) or 1, made.epoch) else source
         mix = self.draw_in(xp, source, n, sizes, made, index, rows)
@@ -200,15 +201,15 @@ class Recipe(ABC):
         elif index is None:
             raise ValueError("rows: expected index= beside rows=, got none; pass the sources of each output, (k, n)")
         else:
-            _xp.of(rows, "rows")
-            numbers = _checked_rows(source, _xp.to(source, rows), n)
+            backends.of(rows, "rows")
+            numbers = _checked_rows(source, backends.to(source, rows), n)
         draw = Draw(xp, made, source.cast(numbers, "uint32"), size or (1,), source_size)
         sources = _checked_sources(self)
         if index is None:
             index = ring(source, made, draw.n, sources)
         else:
-            index = _checked_parent(source, _xp.to(source, index), n, sources)
-        index = index if source is xp else _xp.to(xp, index)
+            index = _checked_parent(source, backends.to(source, index), n, sources)
+        index = index if source is xp else backends.to(xp, index)
         region = draw.region_of(self)
         if not same(size, source_size):
             check_windows(region, sizes, self)
@@ -222,7 +223,7 @@ def _on_host(home: Library, key: Key, given: tuple[Array | None, ...], like: Arr
     """Whether the host knows all that a draw depends on; a like= on an accelerator only says where it shall be."""
     there = like is None or home.on_accelerator(like) or home.concrete(like) is not None
     known = there and {*map(type, key[:2])} == {int}
-    return known and all(home.concrete(x) is not None for x in given if _xp.find(x) == home)
+    return known and all(home.concrete(x) is not None for x in given if backends.find(x) == home)
 
 
 def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
@@ -350,7 +351,7 @@ def _checked_sources(recipe: Recipe) -> int:
 def _checked_count(n: Dim) -> Dim:
     if isinstance(n, (int, np.integer)) and not isinstance(n, bool):
         return check_whole("n", n, 0, MAX_PIXELS)
-    if isinstance(n, (bool, int, float, str)) or _xp.find(n) is None:
+    if isinstance(n, (bool, int, float, str)) or backends.find(n) is None:
         raise ValueError(f"n: expected how many outputs, a whole number, got {short(n)}; pass the number of rows")
     return n
 
@@ -371,10 +372,10 @@ def _checked_rows(xp: Library, rows: Array, n: Dim) -> Array:
 
 def _check_traced(xp: Library, key: Key) -> None:
     for word in key[:2]:
-        if not isinstance(word, int) and _xp.of(word, "key").name != xp.name:
+        if not isinstance(word, int) and backends.of(word, "key").name != xp.name:
             raise TypeError(
                 "key: expected ints, or scalars of the library of like=, got traced numbers of "
-                f"{_xp.display_name(word)}; pass like= an array of that library"
+                f"{backends.display_name(word)}; pass like= an array of that library"
             )
 
 

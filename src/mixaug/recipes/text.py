@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
-from ..hints import meant_option, other_name, short
+from ..core.hints import meant_option, other_name, short
 from .recipe import Recipe
 
 Make: TypeAlias = Callable[..., Recipe]

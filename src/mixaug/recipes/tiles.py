@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Any, ClassVar
 
-from .._xp import Array
-from ..hints import short
-from ..keys import below, beta_table, floor, look_up
-from ..regions import Paste, Region, whole
+from ..backends import Array
+from ..core.hints import short
+from ..core.keys import below, beta_table, floor, look_up
+from ..core.regions import Paste, Region, whole
 from .cut import even, inside
 from .lam import Alpha, checked_alpha, pair
 from .recipe import MAX_SOURCES, Draw, Recipe, check_number, check_whole, keep

@@ -1,0 +1,86 @@
+"""Fused forms of what `apply` does to images and labels: each needed byte is read once, each of an output written once;
+and of the one thing in a draw that takes many passes over its pixels.
+
+`cpu` (Numba) takes arrays that lie on the host, `gpu` (Triton) PyTorch's on a GPU. What they do not take, traced arrays
+above all, is done by the library of the arrays, from the same definition. The loops look at what they are given
+themselves and take only what is right; for a GPU that is checked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from .. import backends
+from ..backends import Array, Library
+from ..core.regions import Region, Size, to
+from ..core.units import Units
+from . import cpu, gpu
+
+_COUNTED = 2**24  #: pixels: of more, float32 numbers of pixels are rounded
+
+
+def images(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    place: str | None,
+    units: Units,
+    out: Array | None,
+    check: Callable[[], None],
+) -> Array | None:
+    """The mixed images, made where they lie; None where no engine takes them. `check` raises where they are wrong."""
+    if not _is_on_gpu(xp):
+        return cpu.images(xp, x, source, index, region, place, units, out)
+    check()
+    return gpu.mixed(x, source, backends.to(xp, index), to(xp, region), place, units, out)
+
+
+def windows(
+    xp: Library,
+    x: Array | None,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    size: Size,
+    place: str | None,
+    units: Units,
+    out: Array | None,
+) -> Array | None:
+    """Images mixed to outputs of another size; None where no engine takes them. They have been checked."""
+    known = not _is_on_gpu(xp) and all(isinstance(length, int) for length in size)
+    return cpu.images(xp, x, source, index, region, place, units, out, size) if known else None
+
+
+def labels(
+    xp: Library,
+    y: Array,
+    source: Array | None,
+    index: Array,
+    lam: Array,
+    num_classes: int | None,
+    check: Callable[[], None],
+) -> Array | None:
+    """Mixed labels of class ids (n,); None where no engine takes them. `check` raises where they are wrong."""
+    if not _is_on_gpu(xp):
+        return cpu.labels(xp, y, source, index, lam, num_classes)
+    check()
+    index, lam = backends.to_each(xp, [index, lam])
+    return gpu.labels(y, source, index, lam, num_classes)
+
+
+def lowest(xp: Library, values: Array, wanted: Array) -> Array | None:
+    """recipes.masks.lowest, of that many pixels of each row; None where no engine makes it."""
+    n, *size = xp.shape(values)
+    if not all(isinstance(length, int) for length in (n, *size)) or prod(size) > _COUNTED:
+        return None
+    if _is_on_gpu(xp):
+        return gpu.lowest(values, wanted)
+    fused = xp.fused()
+    return fused and xp.reshape(fused.lowest(xp.reshape(values, (n, prod(size))), wanted), (n, *size))
+
+
+def _is_on_gpu(xp: Library) -> bool:
+    return xp.display_name.startswith("PyTorch on cuda")

@@ -1,0 +1,295 @@
+"""Masks of class ids: each pixel of the source that weighs most there, or the share of each class."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from .. import kernels as engines
+from ..backends import Array, Library
+from ..core.hints import short
+from ..core.layout import Layout, check_axes
+from ..core.regions import Dense, Paste, Region, Size, covered, inside
+from ..core.scale import same, scaled
+from ..core.units import FLOATS, Units
+from . import images, labels, rows
+
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+def mix(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    drawn_for: Size,
+    layout: Layout,
+    num_classes: int | None,
+    ignore_index: int | None,
+) -> Array:
+    """The id of the source that weighs most at each pixel, of the shape and dtype of m."""
+    form, found = layout.form, layout.size(xp, m)
+    check = partial(_check, xp, m, source, index, drawn_for, layout, num_classes, ignore_index)
+    if num_classes is not None or ignore_index is not None or not same(drawn_for, found) or not form.is_plain:
+        check()
+    given = m
+    if not form.is_plain:
+        m, source = (x if x is None else form.view(xp, x) for x in (m, source))
+        region, drawn_for = form.region(xp, region, drawn_for, m)
+        found = form.size(xp, m)
+    place = form.place
+    here = scaled(xp, region, drawn_for, found)
+    if _is_cut(xp, m, region, here):
+        # a hole belongs to nobody: what is covered there is still known
+        kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here
+        made = engines.images(xp, m, source, index, kept, place, Units(xp.dtype(m)), None, check)
+        if made is not None:
+            return form.restore(xp, made, given)
+    if form.is_plain:
+        check()
+    sources = rows.gather(xp, m, source, index, images.used(region))
+    seen = images.views(xp, sources, region, drawn_for, place)
+    if isinstance(here, Dense):
+        weights = [images.per_channel(here.weight[j], place) for j in range(here.sources)]
+        out = heaviest(xp, weights, seen)
+    else:
+        out = _paste(xp, sources, seen, index, here, found, place)
+    return form.restore(xp, xp.copy(m) if out is m else out, given)
+
+
+def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
+    """Whether pixels of a mask are copied as those of images are, each from one source."""
+    whole = here is region or all(source_box is None for source_box in here.source_box)
+    copied = whole and xp.dtype(m) in DTYPES and xp.dtype(m) != "bool"
+    if isinstance(here, Dense):
+        return copied and here.fill is None and xp.dtype(here.weight) == "bool"
+    return copied and here.background is None
+
+
+def _paste(
+    xp: Library, sources: list[Array], seen: list[Array], index: Array, here: Paste, spatial: Size, place: str | None
+) -> Array:
+    own = out = sources[0]
+    if here.background is not None:
+        blended = rows.merge(xp, index, here.background)
+        out = heaviest(xp, [rows.over(blended[j], own) for j in range(here.sources)], sources)
+    for box, pasted in zip(here.box, seen, strict=True):
+        if box is not None:
+            out = xp.where(images.per_channel(inside(xp, box, spatial), place), pasted, out)
+    if holes := here.holes:
+        out = xp.where(images.per_channel(covered(xp, holes, spatial), place), own, out)
+    return out
+
+
+def heaviest(xp: Library, weights: list[Array], values: list[Array]) -> Array:
+    """The value whose weight is the greatest, the first of several: weights that are all 0 give the first."""
+    out, best = values[0], weights[0]
+    for weight, value in zip(weights[1:], values[1:], strict=True):
+        if xp.dtype(weight) == "bool":
+            out = xp.where(weight, value, out)
+        else:
+            out, best = xp.where(weight > best, value, out), xp.maximum(weight, best)
+    return out
+
+
+def shares(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    drawn_for: Size,
+    layout: Layout,
+    axes: str,
+    num_classes: int | None,
+    ignore_index: int | None,
+) -> Array:
+    """float32 (n, *size, num_classes): how much of each pixel is of each class, of the sources not ignored there.
+
+    `layout` is that of m, whose channel axis has one id, or of floats and bools the share of each class; `axes` that of
+    the output.
+    """
+    if is_soft(xp, m, layout, num_classes):
+        return _blended(xp, m, source, index, region, drawn_for, layout, axes, num_classes, ignore_index)
+    if num_classes is None:
+        raise ValueError(
+            "masks: expected num_classes for soft masks of class ids, got none; pass num_classes=, as in "
+            "ma.Masks(num_classes=21, soft=True)"
+        )
+    if "c" in layout.axes:
+        place = layout.axes.index("c")
+        _check_one_channel(m, layout)
+        m, source = (x if x is None else _without(x, place) for x in (m, source))
+        layout = layout._replace(axes=layout.axes.replace("c", ""))
+    _check(xp, m, source, index, drawn_for, layout, num_classes, ignore_index)
+    form = layout.whole
+    m, source = (x if x is None else form.view(xp, x) for x in (m, source))
+    region, drawn_for = form.region(xp, region, drawn_for, m)
+    here = scaled(xp, region, drawn_for, xp.shape(m)[1:])
+    seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, None)
+    weights = targets(xp, here, m)
+    if ignore_index is not None:
+        zero = xp.full((), 0.0, "float32")
+        weights = [
+            xp.where(labels.is_id(xp, ids, ignore_index), zero, weight)
+            for weight, ids in zip(weights, seen, strict=True)
+        ]
+        total = sum(weights[1:], weights[0])
+        total = xp.where(total > 0, total, xp.full((), 1.0, "float32"))
+        weights = [weight / total for weight in weights]
+    first = axes[1] == "c"
+    terms = [
+        labels.spread(xp, ids, weight, num_classes, first, ignore_index)
+        for ids, weight in zip(seen, weights, strict=True)
+    ]
+    letters = f"nc{form.block}" if first else f"n{form.block}c"
+    return _in_order(xp, sum(terms[1:], terms[0]), letters, axes)
+
+
+def is_soft(xp: Library, m: Array, layout: Layout, num_classes: int | None) -> bool:
+    """Whether masks hold shares of classes already: floats, or bools one class a channel."""
+    dtype = xp.dtype(m)
+    return dtype in FLOATS or (dtype == "bool" and "c" in layout.axes and layout.channels(m) in (num_classes, None))
+
+
+def _blended(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    region: Region,
+    drawn_for: Size,
+    layout: Layout,
+    axes: str,
+    num_classes: int | None,
+    ignore_index: int | None,
+) -> Array:
+    """float32 of the shape of m, the shares of classes: sum_k w[k] * m[index[k]]; with a channel axis in any case."""
+    if "c" not in layout.axes and num_classes in (None, 1):  # the share of one class
+        place, layout = axes.index("c"), layout._replace(axes=axes)
+        m, source = (x if x is None else x[(*[slice(None)] * place, None)] for x in (m, source))
+    if "c" not in layout.axes or layout.channels(m) not in (num_classes or layout.channels(m), None):
+        raise ValueError(
+            f"masks: expected a channel for each of {num_classes or 'the'} classes beside soft=True, got {xp.dtype(m)} "
+            f"of the shape {tuple(m.shape)} in the layout {layout.axes!r}; cast ids to int32, or add the axis"
+        )
+    if ignore_index is not None:
+        raise ValueError("ignore_index: expected none for masks of shares, got one; give ignored pixels zeros")
+    _check_place(xp, m, source, index, drawn_for, layout)
+    form, dtype = layout.whole, "float64" if xp.dtype(m) == "float64" else "float32"
+    m, source = (x if x is None else form.view(xp, x) for x in (m, source))
+    region, drawn_for = form.region(xp, region, drawn_for, m)
+    here = scaled(xp, region, drawn_for, xp.shape(m)[1:-1])
+    seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, "last")
+    weights = targets(xp, here, m[..., 0])
+    weights, zero = [xp.cast(weight, dtype)[..., None] for weight in weights], xp.full((), 0.0, dtype)
+    terms = [  # pixels that are not seen may be inf or nan
+        weight * xp.where(weight > 0, xp.cast(x, dtype), zero) for weight, x in zip(weights, seen, strict=True)
+    ]
+    return _in_order(xp, sum(terms[1:], terms[0]), form.letters, layout.axes)
+
+
+def _in_order(xp: Library, x: Array, letters: str, wanted: str) -> Array:
+    """An array with its axes in the order of a layout."""
+    return x if letters == wanted else xp.transpose(x, [letters.index(letter) for letter in wanted])
+
+
+def targets(xp: Library, here: Region, m: Array) -> list[Array]:
+    """float32 (n, *size) a source: its weight at each pixel of masks (n, *size); of a hole the own one has all."""
+    weights = weights_of(xp, here, m)
+    if here.fill is not None:
+        weights[0] = xp.where(sum(weights[1:], weights[0]) > 0, weights[0], xp.full((), 1.0, "float32"))
+    return weights
+
+
+def weights_of(xp: Library, here: Region, m: Array) -> list[Array]:
+    """float32 (n, *size) a source: its weight at each pixel of masks (n, *size)."""
+    n, *spatial = xp.shape(m)
+    dense = here.pixel_weights(xp, n, tuple(spatial))
+    return [xp.cast(dense[j], "float32") for j in range(here.sources)]
+
+
+def without_channel(m: Array, layout: Layout) -> Array:
+    """Masks (n, *size) of masks with a channel axis of length 1, or without."""
+    if "c" not in layout.axes:
+        return m
+    _check_one_channel(m, layout)
+    return _without(m, layout.axes.index("c"))
+
+
+def _without(m: Array, axis: int) -> Array:
+    return m[(*[slice(None)] * axis, 0)]
+
+
+def _check_one_channel(m: Array, layout: Layout) -> None:
+    if layout.channels(m) != 1:
+        raise ValueError(
+            f"masks: expected one channel of class ids in the layout {layout.axes!r}, got the shape {tuple(m.shape)}; "
+            "make each channel a field of its own"
+        )
+
+
+def _check(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    drawn_for: Size,
+    layout: Layout,
+    num_classes: int | None,
+    ignore_index: int | None,
+) -> None:
+    check_ids(xp.dtype(m))
+    if ignore_index is not None:
+        _check_ignored(xp.dtype(m), ignore_index)
+    _check_place(xp, m, source, index, drawn_for, layout)
+    if num_classes is not None:
+        labels.check_ids(xp, m, labels.check_count(num_classes), ignore_index, "masks")
+
+
+def check_given(
+    xp: Library,
+    m: Array,
+    source: Array | None,
+    index: Array,
+    drawn_for: Size,
+    layout: Layout,
+    ids: tuple[int | None, int | None] | None,
+) -> None:
+    """Raise for masks of ids (num_classes, ignore_index), or else of shares, that do not fit the mix."""
+    if ids is None:
+        _check_place(xp, m, source, index, drawn_for, layout)
+    else:
+        _check(xp, m, source, index, drawn_for, layout, *ids)
+
+
+def _check_place(xp: Library, m: Array, source: Array | None, index: Array, drawn_for: Size, layout: Layout) -> None:
+    for array in (m, source):
+        if array is not None:
+            check_axes(array, layout, "masks")
+            images.check_size(xp, array, drawn_for, layout, "masks")
+    rows.check(xp, m, source, index, "masks")
+
+
+def check_ids(dtype: str, what: str = "masks", way: str = "call mix.masks(m, soft=True)") -> None:
+    """Refuse masks that are no class ids."""
+    if dtype not in DTYPES:
+        shares = f", or, for shares of classes, {way}" if dtype in FLOATS else ""
+        raise TypeError(
+            f"{what}: expected class ids of an integer dtype or bool, got {dtype}; cast them to ids, such as "
+            f"(m > 0).astype('uint8'){shares}"
+        )
+
+
+def _check_ignored(dtype: str, ignore_index: int) -> None:
+    if isinstance(ignore_index, bool) or not hasattr(ignore_index, "__index__"):
+        raise TypeError(f"ignore_index: expected a whole number, got {short(ignore_index)}; pass an id")
+    low, high = (0, 1) if dtype == "bool" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    if not low <= ignore_index <= high:
+        raise ValueError(
+            f"ignore_index: expected an id that {dtype} masks can hold, {low}..{high}, got {ignore_index}; "
+            "cast the masks to int32, or leave ignore_index out"
+        )

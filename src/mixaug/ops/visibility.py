@@ -1,0 +1,68 @@
+"""What can be seen of each source's foreground: shares of a label that names objects."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..backends import Array, Library
+from ..core.layout import of_masks
+from ..core.regions import Region, Sizes
+from ..core.scale import same, scaled
+from . import images, masks, rows, windows
+
+
+class Visible(NamedTuple):
+    """How much of an output's visible foreground is of each source.
+
+    Args:
+        lam: float32 (k, n), columns sum to 1; of an output where no foreground is to be seen, the plain shares.
+        unseen: bool (k, n), where a plain label names a source that has foreground, and none of it is to be seen.
+        nothing: bool (n,), the outputs where no foreground is to be seen.
+    """
+
+    lam: Array
+    unseen: Array
+    nothing: Array
+
+
+def visible(
+    xp: Library,
+    foreground: Array,
+    source: Array | None,
+    index: Array,
+    lam: Array,
+    region: Region,
+    sizes: Sizes,
+    layout: str | None = None,
+    spatial: str | None = None,
+) -> Visible:
+    """The visible foreground of each source over that of all."""
+    if xp.dtype(foreground) != "bool":
+        raise TypeError(
+            f"foreground: expected bools, got {xp.dtype(foreground)}; compare ids with the background's, as in m != 0"
+        )
+    rows.check(xp, foreground, source, index, "foreground")
+    drawn_for = sizes.output
+    axes = of_masks(foreground, layout, spatial, len(drawn_for), what="foreground")
+    images.check_size(xp, foreground, sizes.source, axes, "foreground")
+    foreground, source = (x if x is None else masks.without_channel(x, axes) for x in (foreground, source))
+    axes = axes._replace(axes=axes.axes.replace("c", ""))
+    sources = rows.gather(xp, foreground, source, index)
+    whole = xp.stack([xp.total(x, tuple(range(1, len(x.shape)))) for x in sources])
+    if not same(*sizes):
+        sources, _, region = windows.apart(xp, foreground, source, index, region, sizes, axes)
+    sources = [axes.whole.view(xp, x) for x in sources]
+    region, drawn_for = axes.whole.region(xp, region, drawn_for, sources[0])
+    pixels = tuple(range(1, len(sources[0].shape)))
+    here = scaled(xp, region, drawn_for, xp.shape(sources[0])[1:])
+    shown = images.shown(xp, sources, region, here, drawn_for, None)
+    weights = masks.weights_of(xp, here, sources[0])
+    seen = [xp.total(weight * xp.cast(x, "float32"), pixels) for weight, x in zip(weights, shown, strict=True)]
+    areas = rows.merge(xp, index, xp.stack(seen))
+    total = xp.reshape(xp.total(areas, (0,)), (1, -1))
+    nothing = total <= 0
+    return Visible(
+        xp.where(nothing, lam, areas / xp.maximum(total, xp.maximum(areas, 1e-30))),
+        (lam > 0) & (whole > 0) & (areas <= 0),
+        nothing[0],
+    )
