@@ -22,7 +22,7 @@ from .core import keys
 from .core.hints import known_options, short
 from .fields import Fields, Images, PerSource, resolve, tree
 from .fields.class_weights import ClassWeights
-from .mix import Mix, by_row
+from .mix import Mix, by_row, in_form_of
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
 
@@ -121,7 +121,7 @@ def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -
     def run(low: Any, high: Any, epoch: Any, at: Any, *arrays: Any) -> list[Any]:
         key = keys.Key(int(low), int(high), int(epoch))
         mixed = same(key, (int(at), tf.nest.pack_sequence_as(spec, arrays)))
-        flat: list[Any] = tf.nest.flatten(_held_as(mixed, made))
+        flat: list[Any] = tf.nest.flatten(_in_form_of(mixed, made))
         return flat
 
     def mapped(key: keys.Key, element: tuple[Any, Batch]) -> Batch:
@@ -135,12 +135,12 @@ def _on_host(mix: Callable[..., Batch], same: Callable[..., Batch], spec: Any) -
     return mapped
 
 
-def _held_as(mixed: Batch, made: Batch) -> Batch:
-    """A mixed batch of NumPy whose mix, if it has one, is held in the arrays that the traced one is held in."""
+def _in_form_of(mixed: Batch, made: Batch) -> Batch:
+    """Return a mixed batch of NumPy whose mix, if it has one, has the arrays that the traced one has."""
     if not any(isinstance(x, Mix) for x in tree.leaves(made).values()):
         return mixed
     traced, (batch, mix) = without_mix(made, made)[1], without_mix(mixed, mixed)
-    return with_mix(batch, mix.held_as(traced))
+    return with_mix(batch, in_form_of(mix, traced))
 
 
 def _is_numeric(spec: Any) -> bool:

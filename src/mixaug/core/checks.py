@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import backends
 from ..backends import Array, Dim, Library
+from .choice import Chosen, Drawn, shows_windows
 from .hints import short
-from .regions import Chosen, Dense, Drawn, Paste, Region, Size, Sizes, covered, inside, shows_windows
+from .regions import Dense, Paste, Region, Size, Sizes, covered, inside
 
 Host: TypeAlias = np.ndarray[Any, Any]
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import backends
 from ..backends import Array
+from ..core.choice import Chosen, Drawn
 from ..core.hints import known_options, short
 from ..core.keys import bits24
-from ..core.regions import Chosen, Drawn
 from .blend import Identity
 from .recipe import Draw, Recipe, check_number, check_recipe, check_whole, keep
 

@@ -16,9 +16,10 @@ from .. import backends
 from ..backends import Array, Dim, Library
 from ..core import keys
 from ..core.checks import MAX_PIXELS, check_region, check_sizes, check_values, check_windows
+from ..core.choice import Drawn
 from ..core.hints import known_options, short
 from ..core.keys import Key, KeyLike
-from ..core.regions import Dense, Drawn, Size, Sizes
+from ..core.regions import Dense, Size, Sizes
 from ..core.scale import same
 from ..mix import Mix, assemble
 

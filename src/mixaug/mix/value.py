@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,24 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from . import archive, backends, files, label_rules
-from .backends import Array, Library
-from .core.checks import check_array, check_lam, check_region, check_size, check_sizes, check_values, check_windows
-from .core.keys import draw_version
-from .core.layout import Layout, of_images, of_masks, with_classes
-from .core.regions import BY_SOURCE, Dense, Drawn, Form, Paste, Region, Size, Sizes, joined_regions, settle
-from .core.scale import same
-from .core.units import Units, unchanged
-from .label_rules import Rule
-from .ops import images, labels, masks, objects, rows, values, windows
-from .ops.objects import BoxesResult, InstancesResult, KeypointsResult, ObjectLabels, Objects
-from .ops.visibility import Visible, visible
+from .. import backends, files, label_rules
+from ..backends import Array, Library
+from ..core.keys import draw_version
+from ..core.layout import Layout, of_images, of_masks, with_classes
+from ..core.regions import Dense, Paste, Region, Size, Sizes
+from ..core.units import Units, unchanged
+from ..label_rules import Rule
+from ..ops import images, labels, masks, objects, rows, values, windows
+from ..ops.boxes import BoxesResult
+from ..ops.boxes import boxes as mix_boxes
+from ..ops.instances import InstancesResult
+from ..ops.instances import instances as mix_instances
+from ..ops.keypoints import KeypointsResult
+from ..ops.keypoints import keypoints as mix_keypoints
+from ..ops.objects import ObjectLabels, Objects
+from ..ops.visibility import Visible, visible
+from . import archive
+from .check import check
 
 _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind in (Paste, Dense)}
 
@@ -67,7 +72,7 @@ class Mix:
     def __post_init__(self, _checked: bool) -> None:
         backends.meet()
         if not _checked:
-            _check(self)
+            check(self)
 
     @property
     def _sizes(self) -> Sizes:
@@ -408,7 +413,7 @@ class Mix:
         beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
         xp, mix = self._beside(**objects.named("boxes", boxes, beside))
         keep = objects.ObjectLimits(min_visibility, max_boxes)
-        return objects.boxes(xp, boxes, beside, mix.index, mix.region, mix._sizes, format, normalized, keep)
+        return mix_boxes(xp, boxes, beside, mix.index, mix.region, mix._sizes, format, normalized, keep)
 
     @backends.no_autograph
     def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> KeypointsResult:
@@ -437,7 +442,7 @@ class Mix:
             array([1., 1., 1., 1.], dtype=float32)
         """
         xp, mix = self._beside(keypoints=points, source=source)
-        return objects.keypoints(xp, points, source, mix.index, mix.region, mix._sizes, normalized)
+        return mix_keypoints(xp, points, source, mix.index, mix.region, mix._sizes, normalized)
 
     @backends.no_autograph
     def instances(
@@ -485,7 +490,7 @@ class Mix:
         beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
         xp, mix = self._beside(**objects.named("instances", masks, beside))
         keep = objects.ObjectLimits(min_visibility, max_instances)
-        return objects.instances(xp, masks, beside, mix.index, mix.region, mix._sizes, keep)
+        return mix_instances(xp, masks, beside, mix.index, mix.region, mix._sizes, keep)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mix to a NumPy .npz file, with `ma.draw_version`; nothing in it is pickled or compressed.
@@ -548,19 +553,6 @@ class Mix:
         xp = self._library
         return replace(self, index=xp.take(xp.cast(backends.to(xp, rows), "int32"), self.index))
 
-    def held_as(self, other: Mix) -> Mix:
-        """The same mix held in the arrays that another one is held in, whose values may be unknown: its form counts."""
-        xp, room = self._library, other.index.shape[0]
-        mix, form = widened(self, room), Form.of(other._library, [other.region], len(other.size))
-        region = form.hold(xp, mix.region, xp.shape(mix.index)[1], mix.size)
-
-        def held(size: Size, like: Size) -> Size:
-            pairs = zip(size, like, strict=True)
-            return tuple(length if isinstance(known, int) else xp.constant(np.int32(length)) for length, known in pairs)
-
-        source_size = None if mix.source_size is None else held(mix.source_size, other.source_size or ())
-        return replace(mix, region=region, size=held(mix.size, other.size), source_size=source_size)
-
     def flatten(self) -> tuple[Any, tuple[Array, ...]]:
         """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""
         sizes = [self.size] if self.source_size is None else [*self._sizes]
@@ -603,96 +595,6 @@ def _check_guide(rule: Rule, guide: Array | None) -> None:
         )
     if rule.guide is None and guide is not None:
         raise ValueError(f"labels: expected no guide for {rule!r}, got one; leave guide= out, or pass rule='visible'")
-
-
-def assemble(xp: Library, index: Array, drawn: Drawn, size: Size, source_size: Size | None = None) -> Mix:
-    """The mix of these sources, with padding pointing to the own row and equal sources counted once."""
-    n, other = xp.shape(index)[1], None if source_size is None or same(size, source_size) else source_size
-    index, lam = _settled(xp, index, drawn.lam(xp, n, size))
-    return Mix(index, lam, settle(xp, drawn, n, size), size, other, _checked=True)
-
-
-def _check(mix: Mix) -> None:
-    """Raise unless structure and, where they can be seen, values of a mix made by hand are right."""
-    xp, index, region = backends.of(mix.index, "index"), mix.index, mix.region
-    if len(xp.shape(index)) != 2:
-        raise ValueError(f"index: expected the shape (k, n), got {tuple(index.shape)}; give rows for each source")
-    sources, n = xp.shape(index)
-    check_array(xp, "index", index, ((sources, n),), ("int32",))
-    check_array(xp, "lam", mix.lam, ((sources, n),), ("float32",))
-    object.__setattr__(mix, "size", check_size(mix.size))
-    check_region(xp, region, sources, n, mix.size)
-    if mix.source_size is not None:
-        object.__setattr__(mix, "source_size", check_sizes(mix.size, mix.source_size).source)
-        check_windows(region, mix._sizes, "this region")
-    seen = [xp.concrete(array) for array in (index, mix.lam, *region.arrays().values())]
-    if all(array is not None for array in seen) and all(isinstance(length, int) for length in mix.size):
-        check_values(region, n, *mix._sizes)
-        home, host = backends.common(), type(region).of(dict(zip(region.arrays(), seen[2:], strict=True)), sources)
-        wanted = rows.merge(home, seen[0], host.lam(home, n, mix.size))
-        check_lam(seen[0], rows.merge(home, seen[0], seen[1]), wanted)
-
-
-def _settled(xp: Library, index: Array, lam: Array) -> tuple[Array, Array]:
-    if fused := xp.fused():
-        settled: tuple[Array, Array] = fused.settled(index, lam)
-        return settled
-    padded = [index[0], *(xp.where(lam[j] > 0, index[j], index[0]) for j in range(1, index.shape[0]))]
-    index = xp.stack(padded)
-    return index, rows.merge(xp, index, lam)
-
-
-def widened(mix: Mix, sources: int) -> Mix:
-    """The mix with room for so many sources, if it has less; no pixel is of those that are added."""
-    xp, more = backends.of(mix.index), sources - mix.index.shape[0]
-    if more <= 0:
-        return mix
-    own, none = xp.stack([mix.index[0]] * more), xp.stack([mix.lam[0] * 0.0] * more)
-    region = mix.region.padded(xp, sources)
-    index, lam = xp.concat([mix.index, own]), xp.concat([mix.lam, none])
-    return Mix(index, lam, region, mix.size, mix.source_size, _checked=True)
-
-
-def by_row(mix: Mix) -> tuple[Callable[[Sequence[Array]], Mix], list[Array]]:
-    """The arrays of a mix with the outputs on their first axis, and what makes the mix of one of these rows again."""
-    xp = backends.of(mix.index)
-    (kind, names, sources, *known), arrays = mix.flatten()
-    count = 2 + len(names)
-    turned = [name in BY_SOURCE for name in ("lam", "index", *names)]
-    swapped = [_swapped(xp, x) if by else x for x, by in zip(arrays, turned, strict=False)]
-    lengths = [xp.full(xp.shape(mix.index)[1:], length, "int32") for length in arrays[count:]]
-
-    def of(rows: Sequence[Array]) -> Mix:
-        one = [row[:, None] if by else row[None] for row, by in zip(rows, turned, strict=False)]
-        return Mix.unflatten((kind, names, sources, *known), (*one, *rows[count:]))
-
-    return of, [*swapped, *lengths]
-
-
-def _swapped(xp: Library, x: Array) -> Array:
-    return xp.transpose(x, (1, 0, *range(2, len(x.shape))))
-
-
-def joined(mixes: Sequence[Mix]) -> Mix:
-    """The mix of the outputs of several mixes, one after another: of one source, one size and one library."""
-    first, *others = mixes
-    if not others:
-        return first
-    if any(not _same_sizes(mix._sizes, first._sizes) for mix in others):
-        raise ValueError(f"expected mixes of one size, got {', '.join(sorted({str(mix.size) for mix in mixes}))}")
-    xp, sources = backends.of(first.index), max(mix.index.shape[0] for mix in mixes)
-    mixes = [widened(mix, sources) for mix in mixes]
-    counts = [xp.shape(mix.index)[1] for mix in mixes]
-    index, lam = (xp.concat(arrays, axis=1) for arrays in zip(*((mix.index, mix.lam) for mix in mixes), strict=True))
-    region = joined_regions(xp, [mix.region for mix in mixes], counts, first.size)
-    return Mix(index, lam, region, first.size, first.source_size)
-
-
-def _same_sizes(one: Sizes, other: Sizes) -> bool:
-    if any(len(a) != len(b) for a, b in zip(one, other, strict=True)):
-        return False
-    pairs = [pair for sizes in zip(one, other, strict=True) for pair in zip(*sizes, strict=True)]
-    return all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
 def _known(length: Any) -> Any:

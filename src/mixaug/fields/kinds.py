@@ -1,0 +1,228 @@
+"""What a field can be, and how a mix is applied to it: images, labels, masks, values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from .. import backends, label_rules
+from ..backends import Array
+from ..core import layout
+from ..core.hints import short
+from ..core.regions import Size
+from ..core.units import check_integers, plain
+from ..label_rules import Rule
+from ..mix import Mix
+from ..ops import images, labels
+from ..ops.masks import check_ids
+from .readings import is_called, is_list, quoted, refuse
+
+AllFields: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
+Mixer: TypeAlias = Callable[[Mix, Any, Any, AllFields], Any]  #: a field mixed, of its value and its source
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images, signals or volumes.
+
+    Args:
+        layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw", "nhw",
+            "ntchw" for videos, "nc" for rows of a table, which only blends can mix. By default "nhwc", "nchw" in
+            PyTorch, unless the shape may mean something else.
+        spatial: the axes that a mix is drawn over, such as "thw"; by default those of d, h and w that are there, else
+            t. Other axes share the mix: all channels, all frames.
+        dtype: what they are to become, such as "float32"; by default they keep theirs.
+        scale, offset: a number, or one a channel, as a tuple or an array: output = scale * pixel + offset.
+    """
+
+    layout: str | None = None
+    spatial: str | None = None
+    dtype: Any = None
+    scale: Any = None
+    offset: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", plain(self.scale))
+        object.__setattr__(self, "offset", plain(self.offset))
+
+    def settled(self, name: str, x: Array, like: str = "") -> Images:
+        """The same with a layout, by that of a library or `like` where none was said."""
+        name, scaled = name or "images", self.scale is not None or self.offset is not None
+        axes, _ = layout.of_images(x, self.layout, self.spatial, name, "Images(", like)
+        say = f"fields={{{name!r}: ma.Images({{}})}}"
+        check_integers(backends.of(x).dtype(x), self.dtype, scaled, name, say)
+        return replace(self, layout=axes)
+
+    def size(self, x: Array) -> Size:
+        """The spatial size that a mix is drawn for, of settled images."""
+        return layout.parse(self.layout or "", self.spatial).size(backends.of(x), x)
+
+    def mixer(self, x: Array) -> Mixer:
+        """What mixes settled images of this form."""
+        xp, axes = backends.of(x), layout.parse(self.layout or "", self.spatial)
+        units = images.in_units(xp, x, axes, self.dtype, self.scale, self.offset)
+
+        def mix(mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG001 - of every field
+            return mix.mixed_images(xp, x, source, axes, units)
+
+        return mix
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Class ids (n,) or (n, 1), or one column a class (n, classes).
+
+    Args:
+        num_classes: needed for class ids.
+        rule: how the labels of an output follow from those of its sources: "area", "maximum", "visible", "heaviest", or
+            a value such as `ma.label_rules.Visible("foreground")`, which names the field that it depends on.
+        binary: whether labels are 0 and 1, (n,) or (n, 1), and become (n, 1) for a sigmoid.
+
+    Raises:
+        TypeError, ValueError: if `rule` is none, or `num_classes` is above 2 beside `binary`.
+    """
+
+    num_classes: int | None = None
+    rule: str | Rule = "area"
+    binary: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rule", label_rules.rule(self.rule))
+        if self.binary and self.num_classes not in (None, 1, 2):
+            raise ValueError(
+                f"Labels: expected no num_classes beside binary=True, got {short(self.num_classes)}; leave out one of "
+                "them, and say num_classes in the field that it is for, as in ma.Labels(10)"
+            )
+
+    def check(self, name: str, x: Any) -> None:
+        """Raise a ValueError for an array that has more axes than labels have, such as masks."""
+        if backends.find(x) is not None and len(x.shape) > 2:
+            refuse(name, x, "class ids (n,) or (n, 1), or rows (n, classes)")
+
+    def mixer(self, y: Array) -> Mixer:
+        """What mixes labels of this form."""
+        xp, rule = backends.of(y, "labels"), label_rules.rule(self.rule)
+        count = None if self.num_classes is None else labels.check_count(self.num_classes)
+
+        def mix(mix: Mix, y: Array, source: Array | None, beside: AllFields) -> Array:
+            guide = (None, None) if rule.guide is None else _guide(beside, rule)
+            return labels.mix(xp, y, source, mix.index, rule.weights(mix, *guide), count, rule.greatest, self.binary)
+
+        return mix
+
+
+def _guide(beside: AllFields, rule: Rule) -> tuple[Any, Any]:
+    """The field that a rule depends on, and its source."""
+    return beside[find(beside, str(rule.guide), "rule")]
+
+
+def guided(labels: Labels, fields: Mapping[str, Any]) -> Labels:
+    """Labels whose rule knows the layout of the masks that it depends on."""
+    rule = label_rules.rule(labels.rule)
+    guide = None if rule.guide is None else fields[find(fields, rule.guide, "rule")]
+    return replace(labels, rule=rule.settled(guide.layout, guide.spatial)) if isinstance(guide, Masks) else labels
+
+
+def find(fields: Mapping[str, Any], name: str, what: str) -> str:
+    """The path of the one field of that name."""
+    found = [path for path in fields if is_called(path, name)]
+    if len(found) != 1:
+        raise ValueError(f"{what}: expected the name of one field, got {name!r}; name one of {quoted(fields)}")
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Class ids of pixels: each of the source that weighs most there, or the shares of the classes.
+
+    Args:
+        num_classes: how many classes there are; needed for ids where `soft`.
+        ignore_index: the id of pixels that say nothing.
+        soft: whether to give float32 shares of the classes, (n, *size, num_classes); of ids, or of floats or bools that
+            have one channel a class already. Floats without channels are the share of one class.
+        layout: as for `ma.Images`; by default that of the images without channels, or with. Where `soft`, c is the axis
+            of the classes, which the masks may come without.
+        spatial: as for `ma.Images`.
+    """
+
+    num_classes: int | None = None
+    ignore_index: int | None = None
+    soft: bool = False
+    layout: str | None = None
+    spatial: str | None = None
+
+    def settled(self, name: str, x: Array, axes: int | None, like: str = "") -> Masks:
+        """The same with a layout, for a mix of so many spatial axes; by default two."""
+        name, xp = name or "masks", backends.of(x, name)
+        axes = 2 if axes is None and not self.layout else axes or 0
+        found = layout.of_masks(
+            x,
+            self.layout,
+            self.spatial,
+            axes,
+            what=name,
+            kind="Masks(soft=True, " if self.soft else "Masks(",
+            like=like,
+            classes=self.num_classes if self.soft else None,
+        )
+        if not self.soft:
+            check_ids(xp.dtype(x), name, f"pass fields={{{name!r}: ma.Masks(soft=True, layout={found.axes!r})}}")
+        if not self.soft:
+            return replace(self, layout=found.axes)
+        return replace(self, layout=layout.with_classes((self.layout or found.axes).lower(), like or xp.layout))
+
+    def size(self, x: Array) -> Size:
+        """The spatial size of settled masks."""
+        found = layout.of_masks(x, self.layout, self.spatial, 0)
+        return found.size(backends.of(x), x)
+
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
+        """The mixed masks."""
+        return mix.masks(
+            x,
+            self.ignore_index,
+            num_classes=self.num_classes,
+            soft=self.soft,
+            layout=self.layout,
+            spatial=self.spatial,
+            source=source,
+        )
+
+
+@dataclass(frozen=True)
+class PerSource:
+    """Labels that a loss wants apart, and texts: becomes (those of each source (k, n, ...), their shares (k, n)).
+
+    Of a list of n things of any kind it makes k lists of n.
+    """
+
+    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> tuple[Any, Array]:  # noqa: ARG002 - of every field
+        """The labels of each source, and their shares."""
+        if not is_list(x):
+            return mix.per_source(x, source=source)
+        held = backends.of(mix.index).concrete(mix.index)
+        if held is None:
+            raise TypeError(
+                "per_source: expected an array, or a mix on the host, got a list and a traced mix; mix it outside"
+            )
+        own, source = list(x), x if source is None else source
+        return [own, *([source[row] for row in rows.tolist()] for rows in held[1:])], mix.lam
+
+
+@dataclass(frozen=True)
+class Values:
+    """Regression targets or sample weights: averaged by share."""
+
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
+        """The averaged values."""
+        return mix.values(x, source=source)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What cannot be mixed, texts or ids: kept as the base sample has it."""
+
+    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> Any:  # noqa: ARG002 - of every field
+        """The same values, in fresh memory."""
+        return list(x) if isinstance(x, list) else backends.of(x, "keep").copy(x)
