@@ -36,10 +36,10 @@ mutate: setup  # make mistakes on purpose, and say which of them make test notic
 	$(BIN)/python tools/mutate.py $(MUTATE_ARGS)
 
 fuzz: setup  ## random batches through every door: make fuzz FUZZ_ARGS="--cases 100000 --seed 1"
-	$(BIN)/python tests/fuzz_doors.py $(FUZZ_ARGS)
+	$(BIN)/python tests/fuzz/fuzz_doors.py $(FUZZ_ARGS)
 
 fuzz-workers: setup  # the same with workers, forks and damaged caches, 300 cases
-	$(BIN)/python tests/fuzz_workers.py $(FUZZ_ARGS)
+	$(BIN)/python tests/fuzz/fuzz_workers.py $(FUZZ_ARGS)
 
 lint: setup  ## formatting, lint, types
 	$(BIN)/ruff format --check
@@ -52,7 +52,7 @@ format: setup  ## format and mend what can be mended
 
 check: lint test  ## what a change must pass
 
-golden: setup  ## draw tests/golden.json anew, when a law of the draw is changed on purpose
+golden: setup  ## draw tests/recipes/golden.json anew, when a law of the draw is changed on purpose
 	$(BIN)/python tools/make_golden.py
 
 recipes: setup  ## write docs/recipes.md anew; train for its table where there are other recipes

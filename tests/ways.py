@@ -45,6 +45,8 @@ RECIPE_ROWS = [
     ma.one_of(ma.RandomErasing(area=(0.02, 0.5), count=3), ma.SmoothMix()),
 ]
 
+KEY = (2**65 + 7, -3, 11)
+SOFT = ("SmoothMix", "GMix(")  # whose masks may differ by 1e-6
 ITEM_ROWS = [recipe for recipe in RECIPE_ROWS if "per_batch" not in repr(recipe)]  # of single samples
 
 SIZES: list[tuple[int, tuple[int, ...]]] = [(5, (9, 7)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2))]
@@ -121,9 +123,16 @@ WAYS = [
     *([torch_cuda] if torch.cuda.is_available() else []),
 ]  # fmt: skip
 
+COMPILED = (tf_xla, torch_compiled, jax_jit)  # these take seconds each: not all at every size
+CASES = [(way, shape) for way in WAYS for shape in (SIZES[:1] if way in COMPILED else SIZES)]
 ARRAYS = {"numpy": np.ndarray, "tf": tf.Tensor, "torch": torch.Tensor, "jax": jax.Array}
 LIKES = {"numpy": None, "tensorflow": tf.zeros(1), "torch": torch.zeros(1), "jax": jnp.zeros(1)}
 MAKE = {"numpy": np.asarray, "tensorflow": tf.constant, "torch": tensor, "jax": jnp.asarray}
+
+
+def is_soft(recipe: ma.Recipe) -> bool:
+    """Whether a recipe has soft masks, which libraries may round differently."""
+    return any(name in repr(recipe) for name in SOFT)
 
 
 def array_of(way: Callable[..., Any]) -> type:

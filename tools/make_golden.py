@@ -1,4 +1,4 @@
-"""Write tests/golden.json: mixes drawn under keys of every form, which every library must hit bit for bit.
+"""Write tests/recipes/golden.json: mixes drawn under keys of every form, which every library must hit bit for bit.
 
 python tools/make_golden.py          (only when a law of the draw itself is changed on purpose)
 """
@@ -71,7 +71,7 @@ def main() -> None:
                 structure, arrays = ma.recipe(text).draw(n, size, key=key).flatten()
                 mix = {"structure": json.loads(json.dumps(structure)), "arrays": [plain(x) for x in arrays]}
                 rows.append({"recipe": text, "key": list(key), "n": n, "size": size, **mix})
-    path = Path(__file__).parent.parent / "tests" / "golden.json"
+    path = Path(__file__).parent.parent / "tests" / "recipes" / "golden.json"
     path.write_text("[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows) + "\n]\n")
 
 

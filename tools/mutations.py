@@ -23,11 +23,11 @@ class Mutation(NamedTuple):
     tests: str
 
 
-_KERNELS = "test_engines.py test_tiles.py"
+_KERNELS = "kernels/test_engines.py recipes/test_tiles.py"
 
 #: The files, the tests that run first, and (old, new, why).
 _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
-    ("core/keys.py", "test_golden.py test_keys.py test_schedule.py"): [
+    ("core/keys.py", "recipes/test_golden.py core/test_keys.py recipes/test_schedule.py"): [
         (
             "xp.add(xp.add(x1, ks[(group + 2) % 3]), group + 1)",
             "xp.add(xp.add(x1, ks[(group + 2) % 3]), group)",
@@ -76,7 +76,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "quantiles begin at 0",
         ),
     ],
-    ("core/regions.py", "test_golden.py test_tiles.py test_erase.py test_graphs.py"): [
+    ("core/regions.py", "recipes/test_golden.py recipes/test_tiles.py recipes/test_erase.py recipes/test_graphs.py"): [
         (
             "if len(taken) > 1:  #",
             "if len(taken) > 2:  #",
@@ -228,7 +228,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("b.select(nan, quiet, rounded)", "rounded", "NaN may become a number in bfloat16"),
     ],
-    ("kernels/classes.py", "test_engines.py test_label_rules.py"): [
+    ("kernels/classes.py", "kernels/test_engines.py ops/test_label_rules.py"): [
         (
             "if not 0 <= label < out.shape[1]:",
             "if not -1 <= label < out.shape[1]:",
@@ -237,7 +237,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("out[i, label] += lam[j, i]", "out[i, label] = lam[j, i]", "sources of the same class are not added"),
         ("own[i] if j == 0 else source[row]", "source[row]", "the base sample's label is looked up in the source"),
     ],
-    ("kernels/draw.py", "test_golden.py test_epoch.py test_tiles.py"): [
+    ("kernels/draw.py", "recipes/test_golden.py batch/test_epoch.py recipes/test_tiles.py"): [
         (
             "return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(5))",
             "return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(4))",
@@ -277,7 +277,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "rows after the 256th have no partners of their own",
         ),
     ],
-    ("ops/objects.py", "test_objects.py"): [
+    ("ops/objects.py", "ops/test_objects.py"): [
         (
             "weight >= (min_visibility - SLACK) * peak",
             "weight >= min_visibility - SLACK",
@@ -315,7 +315,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "masks cut off by a window weigh as much as whole ones",
         ),
     ],
-    ("ops/views.py", "test_objects.py test_visible_layouts.py"): [
+    ("ops/views.py", "ops/test_objects.py ops/test_visible_layouts.py"): [
         (
             "scale = (last - first) / self.xp.maximum(stop - start, 1.0)",
             "scale = (stop - start) / self.xp.maximum(last - first, 1.0)",
@@ -334,7 +334,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "boxes are hidden by what shows them",
         ),
     ],
-    ("ops/masks.py", "test_class_masks.py"): [
+    ("ops/masks.py", "ops/test_class_masks.py"): [
         (
             "xp.where(weight > best, value, out)",
             "xp.where(weight >= best, value, out)",
@@ -351,7 +351,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "soft masks beside ignored pixels do not sum to 1",
         ),
     ],
-    ("ops/rows.py", "test_apply.py test_engines.py"): [
+    ("ops/rows.py", "ops/test_apply.py kernels/test_engines.py"): [
         ("int(held.max()) >= available", "int(held.max()) > available", "a source of one row too few is taken"),
         (
             "equal = over(index[i] == index[j], rest[j])",
@@ -359,7 +359,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "weights of equal partners are added to a wrong source",
         ),
     ],
-    ("ops/images.py", "test_erase.py test_engines.py"): [
+    ("ops/images.py", "recipes/test_erase.py kernels/test_engines.py"): [
         (
             "weights = [ONE - sum(whole[1:], whole[0]), *whole] if whole",
             'weights = [xp.cast(xp.rint(weights[0] * float(ONE)), "int32"), *whole] if whole',
@@ -376,7 +376,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "outputs may be written over a part of the images",
         ),
     ],
-    ("core/layout.py", "test_layout.py test_layout_doubt.py"): [
+    ("core/layout.py", "core/test_layout.py core/test_layout_doubt.py"): [
         (
             "return xp.transpose(y, [self.order.index(axis) for axis in range(len(shape))])",
             "return xp.transpose(y, self.order)",
@@ -399,7 +399,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "noise in holes of videos is in the first frame alone",
         ),
     ],
-    ("fields/__init__.py", "test_fields.py test_objects.py"): [
+    ("fields/__init__.py", "fields/test_fields.py ops/test_objects.py"): [
         (
             "lambda one, before: one * before, weight",
             "lambda one, before: one, weight",
@@ -421,7 +421,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "what is kept is the caller's memory",
         ),
     ],
-    ("label_rules.py", "test_label_rules.py"): [
+    ("label_rules.py", "ops/test_label_rules.py"): [
         (
             'return backends.of(mix.lam).cast(mix.lam > 0, "float32")',
             'return backends.of(mix.lam).cast(mix.lam >= 0, "float32")',
@@ -438,7 +438,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "the layout that a rule says is ignored",
         ),
     ],
-    ("batch.py", "test_batch.py test_return_mix.py"): [
+    ("batch.py", "batch/test_batch.py batch/test_return_mix.py"): [
         ("further = keys.fold_in(made, _COPIES)", "further = made", "copies are drawn from the bits of other draws"),
         (
             "return with_mix(out, joined(mixes)) if return_mix else out",
@@ -451,7 +451,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "clean and mixed samples have room for other numbers of objects",
         ),
     ],
-    ("fields/plan.py", "test_plan.py test_batch.py"): [
+    ("fields/plan.py", "fields/test_plan.py batch/test_batch.py"): [
         (
             "key = _form(batch), _said(fields), type(num_classes), num_classes",
             "key = _form(batch), _said(fields)",
@@ -463,7 +463,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "True is taken for 1 once it has been",
         ),
     ],
-    ("epoch.py", "test_epoch.py test_ranks_and_rows.py"): [
+    ("epoch.py", "batch/test_epoch.py batch/test_ranks_and_rows.py"): [
         (
             "_ORDER, _PARTNERS = -1, -2",
             "_ORDER, _PARTNERS = -1, -1",

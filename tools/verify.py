@@ -2,7 +2,7 @@
 
 python tools/verify.py                            all of it; hours
 python tools/verify.py fuzz mutations             these; the other sections of the page stay as they are
-python tools/verify.py fuzz --log 0.log 1.log --ran "tests/fuzz_doors.py --cases 10000 --seed 0 and 10000"
+python tools/verify.py fuzz --log 0.log 1.log --ran "tests/fuzz/fuzz_doors.py --cases 10000 --seed 0 and 10000"
                                                   the section of what has been run already, of these outputs
 """
 
@@ -77,12 +77,12 @@ CHECKS = {
         "Random batches through every door, of every container, layout, dtype and role, three of ten damaged: each is "
         "mixed as an independent definition says (right), or refused in one sentence (refused). Void are cases without "
         "a batch.",
-        ["tests/fuzz_doors.py", "--cases", "100000", "--seed", "1", "--fail", "100000"],
+        ["tests/fuzz/fuzz_doors.py", "--cases", "100000", "--seed", "1", "--fail", "100000"],
         of_fuzz,
     ),
     "workers": Check(
         "The same with workers, forks, threads and damaged caches of kernels, 300 cases.",
-        ["tests/fuzz_workers.py", "--seed", "1"],
+        ["tests/fuzz/fuzz_workers.py", "--seed", "1"],
         lines_with(r"cases in \d+ s"),
     ),
     "mutations": Check(
@@ -91,8 +91,8 @@ CHECKS = {
         lines_with(": missed$", "mistakes are caught"),
     ),
     "distributions": Check(
-        "Draws under many keys follow the distributions that their papers name (`tests/long_distributions.py`).",
-        ["tests/long_distributions.py", "--seeds", "400"],
+        "Draws under many keys follow the distributions of their papers (`tests/recipes/long_distributions.py`).",
+        ["tests/recipes/long_distributions.py", "--seeds", "400"],
         lines_with("p-values", "hypotheses hold"),
     ),
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from test_plugins import RECIPE, joined  # noqa: F401 - a fixture
 
 import mixaug as ma
-from test_joined import RECIPE, joined  # noqa: F401 - a fixture
 
 X, Y = torch.rand(4, 3, 8, 8), torch.arange(4)
 TEXTS = [

@@ -9,7 +9,6 @@ from importlib import import_module
 from multiprocessing.pool import ThreadPool
 
 import pytest
-
 from test_warmup import SAID
 
 types = pytest.importorskip("numba.types", reason="a test of the cache of Numba's kernels, without Numba")

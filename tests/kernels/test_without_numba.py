@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 SLOW = "so mixes on the CPU take several times as long"
 CODE = """
 import hashlib, sys, threading
@@ -77,7 +77,11 @@ def test_there_is_nothing_to_compile_ahead(tmp_path):
 
 @pytest.mark.parametrize(
     "part",
-    [["test_invariants.py", "-k", "numpy"], ["test_golden.py"], ["test_tf.py", "-k", "on_the_host or unequal"]],
+    [
+        ["recipes/test_invariants.py", "-k", "numpy"],
+        ["recipes/test_golden.py"],
+        ["adapters/test_tf.py", "-k", "on_the_host or unequal"],
+    ],
     ids=lambda part: part[0],
 )
 def test_the_suite_holds_without_numba(part):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ways
-from test_invariants import KEY, is_soft
+from ways import KEY, is_soft
 
 GROUPS = [ways.RECIPE_ROWS[first::6] for first in range(6)]
 SHAPES = [(5, (9, 7)), (4, (3, 5, 2)), (3, (13,))]

@@ -1,6 +1,6 @@
 """Fuzzing beyond one process: workers of PyTorch, Keras and Grain, forks beside a thread that mixes, damaged caches.
 
-    python tests/fuzz_workers.py --seed 0 [--kind loader --cases 3]
+    python tests/fuzz/fuzz_workers.py --seed 0 [--kind loader --cases 3]
 
 Each case is one of `fuzz_doors.py`; what comes out of the workers has to be, bit for bit, what one process gives.
 Without `--cases` it runs 300 of all kinds.
@@ -28,12 +28,12 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import numpy as np
-
 import fuzz_doors
-import mixaug as ma
+import numpy as np
 from fuzz_cases import Case, draw
 from fuzz_doors import call_text, each, lines, names, options_of, values
+
+import mixaug as ma
 
 
 def flat(out: Any) -> list[Any]:

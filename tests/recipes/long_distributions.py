@@ -1,6 +1,6 @@
 """Draws under many keys follow the distributions that their papers name, and so do their tests.
 
-python tests/long_distributions.py --seeds 400
+python tests/recipes/long_distributions.py --seeds 400
 
 `test_distributions.py` draws under one key. Here each hypothesis is tested under many, with a p-value each. If the
 draws are right these are uniform, which is tested last. One such test fails by chance in one of 10,000 runs of this

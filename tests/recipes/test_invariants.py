@@ -10,22 +10,12 @@ from hypothesis import strategies as st
 
 import mixaug as ma
 import ways
-
-KEY = (2**65 + 7, -3, 11)
-SOFT = ("SmoothMix", "GMix(")
-
-
-def is_soft(recipe: ma.Recipe) -> bool:
-    return any(name in repr(recipe) for name in SOFT)
+from ways import CASES, COMPILED, KEY, is_soft
 
 
 @pytest.fixture(params=ways.RECIPE_ROWS, ids=repr)
 def recipe(request: pytest.FixtureRequest) -> ma.Recipe:
     return request.param
-
-
-COMPILED = (ways.tf_xla, ways.torch_compiled, ways.jax_jit)  # these take seconds each: not all at every size
-CASES = [(way, shape) for way in ways.WAYS for shape in (ways.SIZES[:1] if way in COMPILED else ways.SIZES)]
 
 
 @pytest.mark.slow_ways  # all recipes are in test_graphs.py

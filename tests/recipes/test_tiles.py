@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from test_distributions import SURE, distance
 
 import mixaug as ma
 import ways
 from mixaug import backends
 from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from test_distributions import SURE, distance
 
 N = 20_000
 NUMPY = backends.common()

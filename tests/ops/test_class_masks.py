@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_apply import blend, boxes
 
 import mixaug as ma
 import ways
 from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from test_apply import blend, boxes
-from test_invariants import CASES, KEY, is_soft
+from ways import CASES, KEY, is_soft
 
 tf = ways.tf
 INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

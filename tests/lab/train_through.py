@@ -1,6 +1,6 @@
 """Train the lab's ResNet-20 on the bundled images in one of four ways, and keep what the network was fed.
 
-KERAS_BACKEND=jax python tests/train_through.py jax_loop seen.npz
+KERAS_BACKEND=jax python tests/lab/train_through.py jax_loop seen.npz
 
 Every way is handed the same batches in the same order under the same keys: the order is that of `Epoch`, batch `step`
 of epoch `epoch` is mixed under (SEED, epoch, step).

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import train_through
 
 import mixaug as ma
-import train_through
 from mixaug.lab import data
 
 WAYS = {"tf_data": "tensorflow", "mixed_dataset": "jax", "torch_loop": "torch", "jax_loop": "jax"}

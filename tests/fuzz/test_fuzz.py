@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import warnings
 
+import fuzz_doors
+import fuzz_sentences
 import numpy as np
 import pytest
 import torch
 
-import fuzz_doors
-import fuzz_sentences
 import mixaug as ma
 
 

@@ -1,7 +1,7 @@
 """Fuzzing of the doors: random batches through every door, each right by the definition or refused in one sentence.
 
-    python tests/fuzz_doors.py --cases 1000 --seed 0          # or: make fuzz FUZZ_ARGS="--cases 1000"
-    python tests/fuzz_doors.py --case 4711                    # one of them, as a snippet
+    python tests/fuzz/fuzz_doors.py --cases 1000 --seed 0          # or: make fuzz FUZZ_ARGS="--cases 1000"
+    python tests/fuzz/fuzz_doors.py --case 4711                    # one of them, as a snippet
 
 Case i of a run has the seed `seed + i`, and is the same wherever it runs. What fails is printed as a snippet.
 """
@@ -25,14 +25,14 @@ from typing import Any, NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import fuzz_definition as definition
 import ml_dtypes
 import numpy as np
-
-import fuzz_definition as definition
-import mixaug as ma
 from fuzz_cases import DOORS, ITEMS, STACKED, Case, Part, draw  # noqa: F401 - what a snippet and tests use
 from fuzz_damage import damaged
 from fuzz_definition import Nonsense, Seen, of_values
+
+import mixaug as ma
 
 OURS = Path(ma.__file__).parent
 

@@ -15,7 +15,7 @@ import ways
 from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
 from mixaug.ops.objects import FORMATS, SEEN
-from test_invariants import KEY
+from ways import KEY
 
 jax, tf, torch = ways.jax, ways.tf, ways.torch
 NUMPY = ma.backends.common()

@@ -1,0 +1,1 @@
+"""What every part stands on: keys and random bits, regions, layouts, units."""
