@@ -452,7 +452,9 @@ def check_masks(case: Case, part: Part, seen: Seen, source: Any, got: Any) -> No
     said = part.options
     if said.get("shares") and source.dtype == bool and source.ndim == len(part.axes) - 1:
         return  # ids 0 and 1
-    if said.get("shares") and source.dtype.kind in "iu":  # whole numbers are ids, here in an axis of one channel
+    one_channel = "c" in part.axes and source.ndim == len(part.axes) and source.shape[part.axes.index("c")] == 1
+    is_id = source.dtype.kind in "iu" or (source.dtype == bool and one_channel and said["num_classes"] != 1)
+    if said.get("shares") and is_id:  # whole numbers and bools are ids, here in an axis of one channel
         said = {**said, "shares": False}
     is_float, has_channel = source.dtype.kind in "fV", source.ndim == len("n" + part.spatial) + 1
     if said["soft"] and said["num_classes"] == 1 and (is_float or (source.dtype == bool and has_channel)):
@@ -652,10 +654,13 @@ def as_numpy(x: Any) -> Any:
 
 
 def stacked(x: Any, count: int) -> Any:
-    """The first rows of a field as the samples of a dataset are stacked: things of Python become numbers."""
+    """Return the first rows of a field as the samples of a dataset are stacked.
+
+    A row of an object array of one axis is a Python number, which becomes a number again; other rows stay arrays.
+    """
     if not getattr(x, "shape", ()):
         return x
-    return np.array(x[:count].tolist()) if x.dtype == object else x[:count]
+    return np.array(x[:count].tolist()) if x.dtype == object and x.ndim == 1 else x[:count]
 
 
 def both(x: Any, y: Any) -> Any:
