@@ -140,6 +140,12 @@ def peaks(x: Any, rows: Any) -> tuple[Any, bool]:
     return first, _of_maps(_peaks, x, rows, first)
 
 
+def present(x: Any, there: Any) -> Any:
+    """backends.numpy.present: whether each number is among those of a row, into zeros (n, count)."""
+    _present(np.ascontiguousarray(x), there)
+    return there
+
+
 def _of_maps(kernel: Any, x: Any, rows: Any, made: Any) -> bool:
     top, wrong = np.zeros(1, np.int32), np.zeros(1, np.int32)
     kernel(x, x.view(np.int32), rows, top, top.view(np.float32), wrong, made)
@@ -344,6 +350,14 @@ def _peaks(x: Any, bits: Any, rows: Any, top: Any, greatest: Any, wrong: Any, fi
                         found = pixel
             start = stop
         first[i] = found
+
+
+@compiled
+def _present(x: Any, there: Any) -> None:
+    for i in range(x.shape[0]):
+        for pixel in range(x.shape[1]):
+            if 0 <= x[i, pixel] < there.shape[1]:
+                there[i, x[i, pixel]] = True
 
 
 @compiled

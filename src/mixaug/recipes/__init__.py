@@ -15,7 +15,7 @@ from .blend import MixUp
 from .combine import identity, one_of, per_batch, ramp, schedule, sometimes
 from .cut import BoxMix, CutMix, CutMixMinMax, HMix, NWayCutMix
 from .erase import Cutout, RandomErasing
-from .guided import AttentiveCutMix, MergeMix, SaliencyMix
+from .guided import AttentiveCutMix, ClassMix, CopyPaste, MergeMix, SaliencyMix
 from .listing import Entry, Paper, entry
 from .masks import GMix, GridMix, SmoothMix, TokenMix
 from .noise import CowMix, FMix
@@ -29,7 +29,7 @@ RECIPES: tuple[type[Recipe], ...] = (
 )  # fmt: skip
 
 #: Those that need a guide.
-GUIDED: tuple[type[Recipe], ...] = (SaliencyMix, AttentiveCutMix, MergeMix)
+GUIDED: tuple[type[Recipe], ...] = (SaliencyMix, AttentiveCutMix, MergeMix, ClassMix, CopyPaste)
 
 for _kind in (*RECIPES, *GUIDED):
     setattr(_kind, "__init__", checked_init(_kind.__init__))  # noqa: B010 - it is made by `dataclass`
@@ -47,6 +47,8 @@ __all__ = [
     "RICAP",
     "AttentiveCutMix",
     "BoxMix",
+    "ClassMix",
+    "CopyPaste",
     "CowMix",
     "CutMix",
     "CutMixMinMax",
