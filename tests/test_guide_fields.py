@@ -104,13 +104,17 @@ def test_pasted_objects_bring_their_boxes_and_hide_what_they_cover(listed, recip
     size = (10, 12)
     for seed in range(25):
         targets = objects()
-        given = [dict(zip(targets, row, strict=True)) for row in zip(*targets.values(), strict=True)] if listed else targets
+        given = (
+            [dict(zip(targets, row, strict=True)) for row in zip(*targets.values(), strict=True)] if listed else targets
+        )
         x = ways.own_class_everywhere(4, size)
         held = {"images": x, "bounding_boxes": given}
         out = ma.mix_batch(recipe, held, key=seed, return_mix=True)
         mix = recipe.draw(4, size, key=seed, guide=targets["masks"])
         np.testing.assert_array_equal(out["mix"].pixel_weights(), mix.pixel_weights())
-        rows = out["bounding_boxes"] if listed else [{k: v[i] for k, v in out["bounding_boxes"].items()} for i in range(4)]
+        rows = (
+            out["bounding_boxes"] if listed else [{k: v[i] for k, v in out["bounding_boxes"].items()} for i in range(4)]
+        )
         for i, row in enumerate(rows):
             pasted = np.asarray(mix.region.weight[1, i])
             for label, mask, weight, box in zip(row["labels"], row["masks"], row["weight"], row["boxes"], strict=True):
@@ -259,12 +263,14 @@ def test_gradients_of_a_network_may_follow_a_guide():
 def test_a_recipe_without_its_guide_is_refused_and_the_way_out_works():
     given = batch()
     x, y = given["images"], given["labels"]
-    with pytest.raises(ValueError, match=r"SaliencyMix: expected a field of saliency to look at, got 'images', 'labels'; .*"):
+    with pytest.raises(
+        ValueError, match=r"SaliencyMix: expected a field of saliency to look at, got 'images', 'labels'; .*"
+    ):
         RECIPE(x, y, num_classes=N, key=0)
     ma.mix_batch(RECIPE, {"images": x, "labels": y, "saliency": ma.guides.spectral_residual(x)}, num_classes=N, key=0)
     named = {"images": x, "labels": y, "mine": ma.guides.spectral_residual(x)}
     ma.mix_batch(RECIPE, named, num_classes=N, key=0, fields={"mine": ma.Guide("saliency")})
-    with pytest.raises(ValueError, match="guide: expected saliency for SaliencyMix.*, got none; pass guide=ma.guides"):
+    with pytest.raises(ValueError, match=r"guide: expected saliency for SaliencyMix.*, got none; pass guide=ma.guides"):
         RECIPE.draw(N, SIZE, key=0)
     RECIPE.draw(N, SIZE, key=0, guide=ma.guides.spectral_residual(x))
     both = ma.one_of(ma.SaliencyMix(), ma.ClassMix())
@@ -299,7 +305,7 @@ def test_fields_that_may_be_two_guides_are_refused():
         ma.mix_batch(RECIPE, given, key=0, num_classes=N, fields={"map": ma.Guide()})
     masks = maps.example("masks", N, SIZE)
     two = {"images": batch()["images"], "masks": masks, "foreground": masks > 0}
-    with pytest.raises(ValueError, match="got 'masks', 'foreground'; .*fields={'masks': ma.Guide\\('masks'\\)}"):
+    with pytest.raises(ValueError, match=r"got 'masks', 'foreground'; .*fields={'masks': ma.Guide\('masks'\)}"):
         ma.mix_batch(ma.ClassMix(), two, key=0)
     ma.mix_batch(ma.ClassMix(), two, key=0, fields={"masks": ma.Guide("masks")})
     with pytest.raises(ValueError, match="Guide need: expected one of 'saliency', 'masks', 'instances', got 'mask'"):

@@ -1,4 +1,4 @@
-"""Guided recipes: the invariants in every library, each formula beside a plain transcription, and what guides may be."""
+"""Guided recipes: the invariants in every library, each formula beside a plain one, and what guides may be."""
 
 from __future__ import annotations
 
@@ -94,7 +94,11 @@ def ring_partner(seed, n, i):
     return ring(backends.common(), keys.make((seed, 1)), n, 2)[1, i]
 
 
-@pytest.mark.parametrize(("recipe", "size"), [(ma.AttentiveCutMix(top=3, cells=3), (9, 7)), (ma.AttentiveCutMix(), (30, 16)), (ma.MergeMix(token=3), (10, 8))], ids=str)
+@pytest.mark.parametrize(
+    ("recipe", "size"),
+    [(ma.AttentiveCutMix(top=3, cells=3), (9, 7)), (ma.AttentiveCutMix(), (30, 16)), (ma.MergeMix(token=3), (10, 8))],
+    ids=str,
+)
 def test_the_cells_of_the_greatest_sums_are_pasted(recipe, size):
     n = 10
     for seed in range(DRAWS // (3 * n) + 1):
@@ -210,7 +214,9 @@ def test_numbers_that_are_no_saliency_are_refused(value, kernels, monkeypatch):
     saliency = np.ones((3, 4, 4), np.float32)
     saliency[2, 1, 3] = value
     for recipe in (ma.SaliencyMix(), ma.AttentiveCutMix()):
-        with pytest.raises(ValueError, match="saliency: expected finite numbers of 0 or more, got .*nan_to_num") as error:
+        with pytest.raises(
+            ValueError, match=r"saliency: expected finite numbers of 0 or more, got .*nan_to_num"
+        ) as error:
             recipe.draw(3, (4, 4), key=0, guide=saliency)
         assert str(float(value)) in str(error.value)
     recipe.draw(3, (4, 4), key=0, guide=np.maximum(np.nan_to_num(saliency), 0))  # the way out

@@ -19,8 +19,8 @@ import torch
 
 import mixaug as ma
 from mixaug.core.layout import SPATIAL
-from mixaug.kernels.compiler import MISSING
 from mixaug.core.maps import example
+from mixaug.kernels.compiler import MISSING
 from mixaug.recipes import GUIDED, RECIPES
 
 NO_KERNELS = f"a test of the kernels themselves: {MISSING}"

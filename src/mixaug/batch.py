@@ -57,8 +57,8 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
         recipe: what to draw from, or its text, such as "cutmix".
         batch: a dict of named fields, an (images, labels) pair or an (images, labels, sample_weight) triple, arrays of
             one library with n rows each, in dicts and tuples nested as they like. image(s), pixel_values, label(s),
-            mask(s), segmentation_mask(s), foreground, value(s), sample_weight(s), saliency and instances are known by name. Sample weights
-            are averaged by share, as the labels are.
+            mask(s), segmentation_mask(s), foreground, value(s), sample_weight(s), saliency and instances are known by
+            name. Sample weights are averaged by share, as the labels are.
         more: nothing; images and labels are one batch.
         key: (seed, step) or (seed, epoch, step), an int s for (s, 0), or a JAX PRNG key. The same key gives the same
             mix: count the steps. Without one the operating system draws a key, whatever seeds the libraries have;

@@ -63,7 +63,7 @@ def spectral_residual(images: Array, layout: str | None = None) -> Array:
     size = tuple(xp.shape(grey)[1:])
     if not all(isinstance(length, int) for length in size):
         raise ValueError(
-            f"spectral_residual: expected a known height and width, got {tuple(grey.shape)[1:]}; resize the images first"
+            f"spectral_residual: expected a known height and width, got {tuple(grey.shape)[1:]}; resize them"
         )
     grid = [min(length, GRID) for length in size]
     x = _along(xp, grey, [_areas(length, to) for length, to in zip(size, grid, strict=True)])
@@ -217,8 +217,8 @@ def attention(weights: Array, grid: Sequence[int] | None = None, prefix: int = 1
     rows, columns = (isqrt(tokens - prefix),) * 2 if grid is None else check_size(grid)
     if prefix < 1 or rows * columns != tokens - prefix:
         raise ValueError(
-            f"attention: expected {prefix} tokens and {rows} x {columns} patches, got {tokens} tokens; pass grid=(rows, "
-            "columns), and prefix= where there are registers"
+            f"attention: expected {prefix} tokens and {rows} x {columns} patches, got {tokens} tokens; pass "
+            "grid=(rows, columns), and prefix= where there are registers"
         )
     seen = sum(xp.cast(head[:, 0, prefix:], "float32") for head in heads)
     return _scaled(xp, xp.reshape(seen, (xp.shape(weights)[0], rows, columns)))

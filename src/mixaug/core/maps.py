@@ -1,4 +1,4 @@
-"""Guides in whole numbers: what a guided recipe looks at is rounded on entry, so that its draws are the same everywhere.
+"""Guides in whole numbers: rounded on entry, so that what a guided recipe draws is the same everywhere.
 
 saliency    uint8 (n, *size): rint(255 * x / max(x)) of each map; 255 everywhere where no pixel is above 0
 masks       int32 (n, *size): class ids 0 to 255; 256 for what is no such id
@@ -89,14 +89,18 @@ def saliency(xp: Library, x: Array, rows: Array) -> Array:
     """uint8 (n, *size): rint(255 * x / max(x)) of each map."""
     shape = (xp.shape(rows)[0], *xp.shape(x)[1:])
     if fused := xp.fused():
-        return np.reshape(_checked(*fused.levels(*_contiguous(x, rows)), x, rows), shape)
+        levels, is_wrong = fused.levels(*_contiguous(x, rows))
+        _refuse(x, rows, is_wrong)
+        return np.reshape(levels, shape)
     return xp.reshape(_levels(xp, xp.take(x, rows)), shape)
 
 
 def peak(xp: Library, x: Array, rows: Array) -> Array:
     """int32 (n,): the first pixel of the greatest saliency of each map, pixels counted row by row."""
     if fused := xp.fused():
-        return _checked(*fused.peaks(*_contiguous(x, rows)), x, rows)
+        first, is_wrong = fused.peaks(*_contiguous(x, rows))
+        _refuse(x, rows, is_wrong)
+        return first
     levels = _levels(xp, xp.take(x, rows))
     pixels = xp.shape(levels)[1]
     left = pixels - xp.arange(pixels)[None, :]
@@ -132,7 +136,7 @@ def _levels(xp: Library, x: Array) -> Array:
     x, zero = xp.cast(xp.reshape(x, (n, prod(size))), "float32"), xp.full((), 0.0, "float32")
     is_right = (x >= 0) & (x < float("inf"))
     if xp.name == "numpy":
-        _checked(x, not is_right.all(), x, np.arange(n))
+        _refuse(x, np.arange(n), not is_right.all())
     x = xp.where(is_right & (x >= _LEAST), x, zero)
     top = xp.highest(x)
     levels = xp.rint(xp.ratio(x, xp.where(top > 0, top, zero + 1.0)) * float(TOP))
@@ -146,8 +150,8 @@ def _contiguous(x: Array, rows: Array) -> tuple[Array, Array]:
     return x.reshape(len(x), prod(x.shape[1:])), np.asarray(rows, np.int64)
 
 
-def _checked(made: Array, is_wrong: bool, x: Array, rows: Array) -> Array:
-    """What was made of maps; a ValueError if they hold a number that is not finite, or below 0."""
+def _refuse(x: Array, rows: Array, is_wrong: bool) -> None:
+    """Raise a ValueError if maps hold a number that is not finite, or below 0."""
     if is_wrong:
         held = np.asarray(x[rows], np.float32)
         wrong = held[~(np.isfinite(held) & (held >= 0))]
@@ -155,7 +159,6 @@ def _checked(made: Array, is_wrong: bool, x: Array, rows: Array) -> Array:
             f"saliency: expected finite numbers of 0 or more, got {short(float(wrong.flat[0]))}; pass such as "
             "np.maximum(np.nan_to_num(saliency), 0)"
         )
-    return made
 
 
 def example(need: str, n: int, size: tuple[int, ...], seed: int = 0) -> np.ndarray[Any, Any]:
@@ -170,5 +173,3 @@ def example(need: str, n: int, size: tuple[int, ...], seed: int = 0) -> np.ndarr
         first = [rng.integers(0, length) for length in size]
         one[tuple(slice(a, rng.integers(a, length) + 1) for a, length in zip(first, size, strict=True))] = True
     return objects
-
-

@@ -35,7 +35,7 @@ def guides_of(recipe: Recipe, kinds: Mapping[str, Field], held: Mapping[str, Any
     found = {}
     for need in recipe.needs:
         name = _provider(recipe, need, kinds, held)
-        x = _map(name, need, kinds[name], held[name])
+        x = map_of(name, need, kinds[name], held[name])
         xp = backends.of(x, name)
         values = xp.concrete(x) if on_host else None
         found[need] = x if values is None else values
@@ -66,7 +66,7 @@ def _has(need: str, kind: Field, x: Any) -> bool:
     return need == "instances" and isinstance(kind, Boxes) and isinstance(first, Mapping) and "masks" in first
 
 
-def _map(name: str, need: str, kind: Field, x: Any) -> Array:
+def map_of(name: str, need: str, kind: Field, x: Any) -> Array:
     """The guide with its rows first and its spatial axes last."""
     if isinstance(kind, Boxes):
         masks = [row["masks"] for row in x] if isinstance(x, list) else x["masks"]

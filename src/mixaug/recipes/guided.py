@@ -116,8 +116,8 @@ class AttentiveCutMix(Recipe):
 class MergeMix(LamRecipe):
     """Paste the tokens of another sample that are attended to the most, as many as lam says.
 
-        weight[1, pixel] = [the sum of saliency[index[1]] over its token is among the round((1 - lam) * tokens) greatest]
-        lam ~ Beta(alpha, alpha)
+        weight[1, pixel] = [the sum of saliency[index[1]] over its token is among the `top` greatest]
+        top = round((1 - lam) * tokens),  lam ~ Beta(alpha, alpha)
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
@@ -315,7 +315,7 @@ def _smoothed(draw: Draw, mask: Array, sigma: float) -> Array:
             from_pixel = xp.maximum(xp.minimum(at + (off - reach), length - 1), 0)
             parts.append(xp.take(x, from_pixel, 1) * tap)
         x = xp.transpose(sum(parts[1:], parts[0]), (0, *range(2, axes + 1), 1))
-    return xp.cast(x, "float32") * 256.0 ** -axes
+    return xp.cast(x, "float32") * 256.0**-axes
 
 
 @backends.trace_constant
@@ -333,6 +333,7 @@ def _pasted(draw: Draw, of_cell: list[Array], cells: tuple[int, ...], count: Arr
     """The `count` cells of the greatest saliency of source 1 over the base sample; of equal ones the first.
 
     Args:
+        draw: with a guide of saliency.
         of_cell: int32 (length,) for each axis: the cell of each pixel.
         cells: how many there are along each axis.
         count: (n,), how many are pasted.
