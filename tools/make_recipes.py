@@ -51,7 +51,8 @@ Made by `make recipes` from the recipes' own docstrings. `mixaug recipes` lists 
 Each picture shows mixed samples of the bundled images under the key (0, 0), beside each the origin of its pixels, and
 beneath it the weights of its label. Blue is the base sample, the other colours are the partners; what is pale is a
 hole, which belongs to none. Recipes that look at a guide are shown on composed scenes, with the mixed mask: saliency is
-the spectral residual, objects are those of the masks ([guides](guides.md)). `mixaug preview --recipe all` draws them on images of yours.
+the spectral residual, objects are those of the masks ([guides](guides.md)). `mixaug preview --recipe all` draws all
+on your images.
 
 Every recipe draws anew for each row. Most papers draw once for a batch: that is `ma.per_batch(recipe)`. Recipes are
 made of others by `ma.one_of`, `ma.sometimes` and `ma.schedule`; [a new one](writing-a-recipe.md) takes twenty lines.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_invariants import COMPILED, check_invariants
 
 import mixaug as ma
 import ways
@@ -11,13 +12,14 @@ from mixaug import backends
 from mixaug.core import keys, maps
 from mixaug.recipes.lam import lam_quantiles
 from mixaug.recipes.recipe import ring
-from test_invariants import COMPILED, KEY, check_invariants
+from ways import KEY
 
 EAGER = [way for way in ways.WAYS if way not in (*COMPILED, ways.tf_graph)]
 GRAPHS = [ways.tf_graph, ways.tf_xla, ways.torch_traced, ways.jax_jit]
 DRAWS = 1000
 
 
+@pytest.mark.slow_ways
 @pytest.mark.parametrize("shape", ways.SIZES, ids=str)
 @pytest.mark.parametrize("way", EAGER, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", ways.GUIDED_ROWS, ids=repr)
