@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
-    "backends", "files", "core", "kernels", "ops", "label_rules", "loss_advice", "mix", "recipes", "testing",
+    "backends", "files", "core", "kernels", "ops", "guides", "label_rules", "loss_advice", "mix", "recipes", "testing",
     "pairing", "fields", "batch", "warmup", "epoch", "drawing", "sheets",
     "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "timm_collate",
     "lab", "cli",

@@ -19,8 +19,9 @@ import torch
 
 import mixaug as ma
 from mixaug.core.layout import SPATIAL
+from mixaug.core.maps import example
 from mixaug.kernels.compiler import MISSING
-from mixaug.recipes import RECIPES
+from mixaug.recipes import GUIDED, RECIPES
 
 NO_KERNELS = f"a test of the kernels themselves: {MISSING}"
 of_kernels = pytest.mark.skipif(bool(MISSING), reason=NO_KERNELS)
@@ -47,6 +48,29 @@ RECIPE_ROWS = [
 
 KEY = (2**65 + 7, -3, 11)
 SOFT = ("SmoothMix", "GMix(")  # whose masks may differ by 1e-6
+GUIDED_ROWS = [
+    *(make() for make in GUIDED),
+    ma.SaliencyMix(lam=(0.2, 0.9), dominant=True),
+    ma.AttentiveCutMix(top=2, cells=3),
+    ma.MergeMix(token=2),
+    ma.one_of(ma.SaliencyMix(), ma.CutMix(), ma.GridMix(cells=3)),
+    ma.per_batch(ma.sometimes(0.9, ma.SaliencyMix())),
+    ma.ClassMix(ignore_index=2),
+    ma.CopyPaste(part=0.9, scale=(0.3, 2.0)),
+    ma.CopyPaste(blend=1.0),
+    ma.CopyPaste(part=1.0, scale=(0.3, 1.5), blend=0.7),
+    ma.one_of(ma.ClassMix(), ma.CopyPaste(), ma.MixUp()),
+]
+
+
+def guides(recipe: ma.Recipe, n: int, size: tuple[int, ...], seed: int = 0) -> dict[str, np.ndarray]:
+    """The guides that a recipe needs: random maps, the first of zeros, masks of five classes, three objects."""
+    made = {need: example(need, n, size, seed) for need in recipe.needs}
+    if n and "saliency" in made:
+        made["saliency"][0] = 0
+    return made
+
+
 ITEM_ROWS = [recipe for recipe in RECIPE_ROWS if "per_batch" not in repr(recipe)]  # of single samples
 
 SIZES: list[tuple[int, tuple[int, ...]]] = [(5, (9, 7)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2))]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import mixaug as ma
+from mixaug.core.maps import example
 
 KEYS = [(0, 0), (1, 2, 3), (-1, 2**40, -5), (2**64 + 17, 2**63, 0, 9)]
 SHAPES = [(5, [6, 5]), (3, [7]), (2, [3, 2, 4])]
@@ -48,6 +49,15 @@ RECIPES = [
     "randomerasing(height=(0.2, 0.6), width=0.5, count=2)",
     "boxmix(area=0.3, aspect=(0.3, 1.5))",
     "one_of(cutout(fill=(1.0, 2.0, 3.0)), randomerasing(noise=(0.5, 1.0, 0.0)), cutmix(alpha=1.0))",
+    "saliencymix(alpha=1.0)",
+    "attentivecutmix(top=3, cells=2)",
+    "mergemix(alpha=1.0, token=2)",
+    "classmix()",
+    "classmix(ignore_index=1)",
+    "copypaste(part=0.5)",
+    "copypaste(part=0.9, scale=(0.4, 1.8))",
+    "copypaste(part=0.9, blend=0.8)",
+    "one_of(saliencymix(alpha=1.0), classmix(), cutmix(alpha=1.0))",
 ]
 
 
@@ -55,6 +65,11 @@ def texts() -> list[str]:
     """Those above, and what is not among them as it is by default."""
     named = " ".join(RECIPES)
     return [*RECIPES, *(entry.defaults.lower() for entry in ma.recipes() if entry.name.lower() not in named)]
+
+
+def guide(text: str, n: int, size: list[int]) -> dict[str, np.ndarray] | None:
+    """The guides that a recipe needs, which `core.maps.example` makes."""
+    return {need: example(need, n, tuple(size)) for need in ma.recipe(text).needs} or None
 
 
 def plain(x: Any) -> dict[str, Any]:
@@ -68,7 +83,7 @@ def main() -> None:
     for text in texts():
         for key in KEYS:
             for n, size in SHAPES:
-                structure, arrays = ma.recipe(text).draw(n, size, key=key).flatten()
+                structure, arrays = ma.recipe(text).draw(n, size, key=key, guide=guide(text, n, size)).flatten()
                 mix = {"structure": json.loads(json.dumps(structure)), "arrays": [plain(x) for x in arrays]}
                 rows.append({"recipe": text, "key": list(key), "n": n, "size": size, **mix})
     path = Path(__file__).parent.parent / "tests" / "recipes" / "golden.json"

@@ -23,7 +23,7 @@ import mixaug as ma
 from mixaug.epoch import Epoch
 from mixaug.lab import data, preview
 from mixaug.lab.config import Config
-from mixaug.recipes import RECIPES, Entry, entry
+from mixaug.recipes import GUIDED, RECIPES, Entry, entry
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "recipes"
@@ -50,7 +50,9 @@ Made by `make recipes` from the recipes' own docstrings. `mixaug recipes` lists 
 
 Each picture shows mixed samples of the bundled images under the key (0, 0), beside each the origin of its pixels, and
 beneath it the weights of its label. Blue is the base sample, the other colours are the partners; what is pale is a
-hole, which belongs to none. `mixaug preview --recipe all` draws them on images of yours.
+hole, which belongs to none. Recipes that look at a guide are shown on composed scenes, with the mixed mask: saliency is
+the spectral residual, objects are those of the masks ([guides](guides.md)). `mixaug preview --recipe all` draws all
+on your images.
 
 Every recipe draws anew for each row. Most papers draw once for a batch: that is `ma.per_batch(recipe)`. Recipes are
 made of others by `ma.one_of`, `ma.sometimes` and `ma.schedule`; [a new one](writing-a-recipe.md) takes twenty lines.
@@ -80,7 +82,7 @@ def main() -> None:
 
 def page() -> str:
     """The whole of docs/recipes.md."""
-    entries = list(map(entry, RECIPES))
+    entries = list(map(entry, (*RECIPES, *GUIDED)))
     rows = [f"| [{one.name}](#{one.name.lower()}) | {one.summary} | {one.paper or ''} |\n" for one in entries]
     return HEAD + "".join(rows) + "\n" + "\n".join(map(section, entries)) + "\n" + table(held())
 
@@ -94,13 +96,16 @@ def section(one: Entry) -> str:
 
 def pictures() -> dict[Path, Image.Image]:
     """The picture of each recipe, in few colours."""
-    loaded = data.load("fashion-mnist-sample")
-    rows = Epoch(len(loaded.train), 0, 0).rows(0, 64)
-    given = loaded.train.take(rows)
-    return {
-        FOLDER / f"{kind.__name__.lower()}.png": preview.strip(given, loaded, kind(), key=KEY, count=3).quantize(256)
-        for kind in RECIPES
-    }
+    made = {}
+    for kinds, loaded in (
+        (RECIPES, data.load("fashion-mnist-sample")),
+        (GUIDED, data.load("scenes", task="segmentation", image_size=96)),
+    ):
+        given = loaded.train.take(Epoch(len(loaded.train), 0, 0).rows(0, 64))
+        for kind in kinds:
+            picture = preview.strip(given, loaded, kind(), key=KEY, count=3)
+            made[FOLDER / f"{kind.__name__.lower()}.png"] = picture.quantize(256)
+    return made
 
 
 def table(run: dict[str, Any]) -> str:

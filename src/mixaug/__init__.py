@@ -9,18 +9,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import label_rules, losses, metrics, pairing, testing
+from . import guides, label_rules, losses, metrics, pairing, testing
 from .batch import mix_batch
 from .core.hints import unknown_name
 from .core.keys import draw_version
 from .core.regions import Dense, Paste
 from .epoch import batches, mixed
-from .fields import Boxes, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
+from .fields import Boxes, Guide, Images, Keep, Keypoints, Labels, Masks, PerSource, Values
 from .loss_advice import MixedLabelsWarning
 from .mix import Mix
 from .recipes import (
     RICAP,
+    AttentiveCutMix,
     BoxMix,
+    ClassMix,
+    CopyPaste,
     CowMix,
     CutMix,
     CutMixMinMax,
@@ -29,12 +32,14 @@ from .recipes import (
     GMix,
     GridMix,
     HMix,
+    MergeMix,
     MixUp,
     Mosaic,
     NWayCutMix,
     RandomErasing,
     Recipe,
     ResizeMix,
+    SaliencyMix,
     SmoothMix,
     TokenMix,
     identity,
@@ -61,8 +66,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RICAP",
+    "AttentiveCutMix",
     "BoxMix",
     "Boxes",
+    "ClassMix",
+    "CopyPaste",
     "CowMix",
     "CutMix",
     "CutMixMinMax",
@@ -71,12 +79,14 @@ __all__ = [
     "FMix",
     "GMix",
     "GridMix",
+    "Guide",
     "HMix",
     "Images",
     "Keep",
     "Keypoints",
     "Labels",
     "Masks",
+    "MergeMix",
     "Mix",
     "MixUp",
     "MixedLabelsWarning",
@@ -87,11 +97,13 @@ __all__ = [
     "RandomErasing",
     "Recipe",
     "ResizeMix",
+    "SaliencyMix",
     "SmoothMix",
     "TokenMix",
     "Values",
     "batches",
     "draw_version",
+    "guides",
     "identity",
     "label_rules",
     "losses",

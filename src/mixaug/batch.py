@@ -18,6 +18,7 @@ from .core.scale import same
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, find, is_list, quoted, resolve, tree
 from .fields.class_weights import NEW, ClassWeights, are_sample_weights, extended
 from .fields.class_weights import resolve as resolve_weights
+from .fields.needs import guides_of
 from .fields.plan import check_form, count_rows, plan
 from .mix import Mix, joined, widened
 from .ops.rows import check_alike
@@ -56,8 +57,8 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
         recipe: what to draw from, or its text, such as "cutmix".
         batch: a dict of named fields, an (images, labels) pair or an (images, labels, sample_weight) triple, arrays of
             one library with n rows each, in dicts and tuples nested as they like. image(s), pixel_values, label(s),
-            mask(s), segmentation_mask(s), foreground, value(s) and sample_weight(s) are known by name. Sample weights
-            are averaged by share, as the labels are.
+            mask(s), segmentation_mask(s), foreground, value(s), sample_weight(s), saliency and instances are known by
+            name. Sample weights are averaged by share, as the labels are.
         more: nothing; images and labels are one batch.
         key: (seed, step) or (seed, epoch, step), an int s for (s, 0), or a JAX PRNG key. The same key gives the same
             mix: count the steps. Without one the operating system draws a key, whatever seeds the libraries have;
@@ -161,6 +162,7 @@ def mix_from(
 
     needs_library = known.per_source or return_mix or xp.as_numpy(like) is None
     mix_like = like if needs_library else None  # otherwise a mix of NumPy serves, which is drawn sooner
+    guide = guides_of(recipe, kinds, sources or held, mix_like is None) if recipe.needs else None
     slots = recipe.sources if include_clean else 0  # clean and mixed samples have room for as many objects
 
     mixes: list[Mix] = []
@@ -169,7 +171,16 @@ def mix_from(
         chosen = None if index is None else index[: recipe.sources]
         if pairing is not None:
             chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
-        drawn = recipe.draw(n, size, key=key, like=mix_like, index=chosen, rows=rows, source_size=source_size)
+        drawn = recipe.draw(
+            n,
+            size,
+            key=key,
+            like=mix_like,
+            index=chosen,
+            rows=rows,
+            source_size=source_size,
+            guide=guide if recipe.needs else None,
+        )
         mix = widened(drawn, slots)
         mixes.append(mix)
         mixed = {name: mixer(mix, *beside[name], beside) for name, mixer in known.mixers.items()}

@@ -127,7 +127,7 @@ def recipes() -> None:
 def preview(
     data: Annotated[str, typer.Option(help=f"photos (four, come with mixaug), {DATA}")] = "fashion-mnist-sample",
     recipe: Annotated[
-        str, typer.Option(help=f'{RECIPE} "all" draws one row for each.')
+        str, typer.Option(help=f'{RECIPE} "all" draws one row for each that the data have guides for.')
     ] = "one_of(mixup(alpha=1.0), cutmix(alpha=1.0))",
     seed: Annotated[int, typer.Option(help="Another seed shows other mixes of other images.")] = 0,
     rows: Annotated[int | None, typer.Option(help="How many mixed images to show: 6, or 4 of each of all.")] = None,
@@ -147,6 +147,7 @@ def preview(
     from .lab import data as datasets
     from .lab import preview as pictures
     from .lab.config import listed, read_arm
+    from .lab.guided import lacks
 
     pictures.check_out(out)
     made = [entry.kind() for entry in listed()] if recipe == "all" else [read_arm(recipe)]
@@ -156,14 +157,17 @@ def preview(
         pictures.check_family(rows, columns)
     else:
         pictures.check_count(rows, across)
+    chosen_task = task or datasets.tasks(data)[0]
     found = datasets.find(
         data,
-        task=task or datasets.tasks(data)[0],
+        task=chosen_task,
         image_size=image_size,
         classes=None if classes is None else _names(classes),
         ignore_index=ignore_index,
         seed=seed,
     )
+    if recipe == "all":
+        made = [one for one in made if not lacks(one, chosen_task)]
     sources = max(pictures.check_sources(one) for one in made)
     chosen = pictures.choose(found.count, sources, seed=seed, count=rows)
     loaded = found.read(chosen.rows)

@@ -117,6 +117,22 @@ def origin(image: NDArray[np.uint8], weight: NDArray[Any]) -> NDArray[np.uint8]:
     return under(image, colours, _ORIGIN)
 
 
+def heated(image: NDArray[np.uint8], saliency: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image in grey under its saliency, from blue (0) to red (its maximum): uint8 (h, w, 3).
+
+    Args:
+        image: uint8 (h, w, 1 or 3).
+        saliency: numbers of 0 or more, of any height and width.
+    """
+    rows, columns = (
+        (2 * np.arange(length) + 1) * of // (2 * length)
+        for length, of in zip(image.shape[:2], saliency.shape, strict=True)
+    )
+    part = saliency[np.ix_(rows, columns)].astype(np.float32) / max(float(saliency.max()), 1e-30)
+    colours = np.stack([255 * part, 160 * (1 - abs(2 * part - 1)), 255 * (1 - part)], axis=-1)
+    return under(image, colours.astype(np.float32), _ORIGIN)
+
+
 def source(picture: Image.Image, j: int, name: str, cell: int, note: str = "") -> Image.Image:
     """The picture of source j over a bar of its colour, its name and, where there is one, a note."""
     bar = Image.new("RGB", (picture.width, 5), source_colour(j))

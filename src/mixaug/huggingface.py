@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import Trainer
 
 from .batch import Options, mix_from
-from .fields import Fields
+from .fields import Fields, Guide, resolve
 from .fields.class_weights import ADDED, ClassWeights
 from .losses import binary_cross_entropy, cross_entropy, smooth
 from .recipes import Recipe, check_recipe
@@ -131,6 +131,8 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         num_classes = self._config.num_labels
         options = Options(num_classes=num_classes, fields=self.fields, class_weights=self.class_weights)
         mixed: dict[str, Any] = mix_from(self.recipe, inputs, None, None, key=key, advises=False, **options)
+        kinds = resolve(inputs, self.fields, num_classes)
+        mixed = {name: x for name, x in mixed.items() if not isinstance(kinds.get(name), Guide)}
         if self.compute_loss_func is None or self.args.label_smoothing_factor:
             mixed["labels"] = smooth(_checked_rows(mixed["labels"], num_classes), self.args.label_smoothing_factor)
         return mixed

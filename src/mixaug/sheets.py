@@ -15,7 +15,8 @@ from PIL import Image
 from . import backends, drawing
 from .batch import Batch
 from .core.layout import parse
-from .fields import Boxes, Field, Fields, Images, Labels, Masks, PerSource, resolve, settle, tree
+from .fields import Boxes, Field, Fields, Guide, Images, Labels, Masks, PerSource, resolve, settle, tree
+from .fields.needs import map_of
 from .mix import Mix
 
 Host = NDArray[Any]
@@ -247,7 +248,7 @@ def _called(label: int, names: Sequence[str] | None) -> str:
 
 
 def _beside(view: _View, name: str, kind: Field, i: int, names: Sequence[str] | None) -> Image.Image | None:
-    """The picture of a mask or of boxes over image i; None of other fields."""
+    """The picture of a mask, of saliency or of boxes over image i; None of other fields."""
     value, image = view.fields[name], view.images[i]
     if isinstance(kind, Masks) and not kind.soft:
         mask = _host(name, value)[i]
@@ -255,6 +256,8 @@ def _beside(view: _View, name: str, kind: Field, i: int, names: Sequence[str] | 
         mask = mask[0] if mask.ndim == 3 and mask.shape[0] == 1 else mask
         if mask.shape == image.shape[:2]:
             return drawing.shown(drawing.veiled(image, mask, kind.ignore_index))
+    if isinstance(kind, Guide) and kind.need == "saliency":
+        return drawing.shown(drawing.heated(image, _host(name, map_of(name, kind.need, kind, value))[i]))
     if isinstance(kind, Boxes):
         return _boxes(value, kind, image, i, names)
     return None

@@ -16,6 +16,7 @@ from . import backends
 from .backends import Array
 from .core import keys
 from .core.layout import SPATIAL
+from .core.maps import example
 from .core.regions import Sizes, is_of_channels
 from .mix import Mix
 from .recipes import KNOWN, Recipe, check_recipe, read
@@ -53,7 +54,7 @@ def check(
         >>> import mixaug as ma
         >>> ma.testing.check(ma.CutMix(alpha=1.0), libraries=["numpy"])
 
-    It draws under one key. PyTorch is tried as it is, without its compiler.
+    It draws under one key; recipes that need guides get random ones. PyTorch is tried as it is, without its compiler.
     """
     recipe = check_recipe("testing.check", recipe)
     _check_repr(recipe)
@@ -112,10 +113,15 @@ class _Case:
         return f"n{SPATIAL[len(self.size)]}c"
 
     @cached_property
+    def guides(self) -> dict[str, NDArray[Any]]:
+        """Those that the recipe needs, made at random."""
+        return {need: example(need, self.n, self.size) for need in self.recipe.needs}
+
+    @cached_property
     def mix(self) -> Mix:
         """That which NumPy draws."""
         with self._failing("any number of rows of any size"):
-            return self.recipe.draw(self.n, self.size, key=KEY)
+            return self.recipe.draw(self.n, self.size, key=KEY, guide=self.guides or None)
 
     @property
     def channels(self) -> int | None:
@@ -208,7 +214,8 @@ class _Case:
 
         @backends.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
-            mix = self.recipe.draw_in(backends.of(x), backends.of(x), self.n, sizes, keys.make(KEY), None, None)
+            xp = backends.of(x)
+            mix = self.recipe.draw_in(xp, xp, self.n, sizes, keys.make(KEY), None, None, self.guides)
             return mix, mix.images(x, self.layout)
 
         with self._failing(law):

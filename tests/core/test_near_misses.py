@@ -149,7 +149,7 @@ MISSES = {
     ),
     "a key by place": (
         lambda: CUTMIX.draw(N, (8, 8), (0, 0)),
-        "draw: expected at most 2 arguments by place, n, size, got 3; pass the others by name, index=, key=",
+        "draw: expected at most 2 arguments by place, n, size, got 3; pass the others by name, guide=, index=, key=",
         lambda: CUTMIX.draw(N, (8, 8), key=(0, 0)),
     ),
     "first= of draw": (

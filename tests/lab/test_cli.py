@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mixaug.cli import main
-from mixaug.recipes import RECIPES, entry
+from mixaug.recipes import GUIDED, RECIPES, entry
 
 MIXAUG = [sys.executable, "-c", "from mixaug.cli import main; main()"]
 QUICK = ["--model", "small", "--train-size", "300", "--arm", "none", "--arm", "cutmix"]
@@ -110,8 +110,8 @@ def test_recipes_are_listed_in_full_wherever_they_are_piped(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     head, *rows = done.stdout.splitlines()
     assert head.split("  ")[0] == "recipe"
-    assert len(rows) == len(RECIPES)
-    for row, kind in zip(rows, RECIPES, strict=True):
+    assert len(rows) == len((*RECIPES, *GUIDED))
+    for row, kind in zip(rows, (*RECIPES, *GUIDED), strict=True):
         listed = entry(kind)
         name, options, summary, *paper = re.split(r"  +", row.strip())
         assert (name, options, summary) == (listed.name, listed.options, listed.summary)
@@ -129,7 +129,7 @@ def test_recipes_are_listed_with_whole_names_on_a_narrow_terminal():
     assert max(map(len, shown.splitlines())) <= 30
     assert "…" not in shown
     begun = [line.split()[0] for line in shown.splitlines() if not line.startswith(" ")]
-    assert begun == ["recipe", *(kind.__name__ for kind in RECIPES)]
+    assert begun == ["recipe", *(kind.__name__ for kind in (*RECIPES, *GUIDED))]
 
 
 def test_preview_of_all_has_a_row_for_each(tmp_path):
@@ -140,7 +140,7 @@ def test_preview_of_all_has_a_row_for_each(tmp_path):
         with Image.open(tmp_path / f"{rows}.png") as sheet:
             sheets[rows] = sheet.size
     assert sheets[2][0] - sheets[1][0] == 2 * 168 + 4 + 16
-    assert sheets[1][1] > len(RECIPES) * 168
+    assert sheets[1][1] > (len(RECIPES) + 3) * 168  # of the guided ones those of saliency
 
 
 def pairs(tmp_path: Path, *ids: int) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 import mixaug as ma
 import ways
-from mixaug.recipes import RECIPES
+from mixaug.core.maps import example
+from mixaug.recipes import GUIDED, RECIPES
 
 ROWS = json.loads((Path(__file__).parent / "golden.json").read_text())
 
@@ -19,7 +20,9 @@ ROWS = json.loads((Path(__file__).parent / "golden.json").read_text())
 def test_golden(library):
     like = ways.LIKES[library]
     for row in ROWS:
-        mix = ma.recipe(row["recipe"]).draw(row["n"], tuple(row["size"]), key=tuple(row["key"]), like=like)
+        recipe, n, size = ma.recipe(row["recipe"]), row["n"], tuple(row["size"])
+        guide = {need: example(need, n, size) for need in recipe.needs} or None
+        mix = recipe.draw(n, size, key=tuple(row["key"]), like=like, guide=guide)
         structure, arrays = mix.flatten()
         assert json.loads(json.dumps(structure)) == row["structure"]
         for got, want in zip(arrays, row["arrays"], strict=True):
@@ -32,4 +35,4 @@ def test_golden(library):
 
 def test_golden_holds_every_recipe():
     text = " ".join(row["recipe"] for row in ROWS)
-    assert all(recipe.__name__.lower() in text for recipe in RECIPES)
+    assert all(recipe.__name__.lower() in text for recipe in (*RECIPES, *GUIDED))

@@ -33,13 +33,14 @@ def test_all_invariants_compiled_at_other_sizes(recipe, way, shape):
 
 
 def check_invariants(recipe, way, n, size) -> None:
-    x, y = ways.own_class_everywhere(n, size), np.arange(n)
+    x, y, guides = ways.own_class_everywhere(n, size), np.arange(n), ways.guides(recipe, n, size)
 
-    def run(x, y):
-        mix = recipe.draw(ways.count(x), size, key=KEY, like=x)
+    def run(x, y, *maps):
+        guide = dict(zip(guides, maps, strict=True)) or None
+        mix = recipe.draw(ways.count(x), size, key=KEY, like=x, guide=guide)
         return mix, mix.pixel_weights(), mix.images(x, ways.layout_of(x)), mix.labels(y, num_classes=n)
 
-    mix, dense, images, labels = way(run, x, y)
+    mix, dense, images, labels = way(run, x, y, *guides.values())
     array = ways.array_of(way)
     assert isinstance(mix, ma.Mix)
     assert all(isinstance(out, array) for out in (mix.index, mix.lam, dense, images, labels))
@@ -72,7 +73,7 @@ def check_invariants(recipe, way, n, size) -> None:
         if recipe.sources <= n:
             assert (column[weights == 0] == column[0]).all()
     # 4: sources, boxes, backgrounds and shares are bit-identical to NumPy's; soft masks to 1e-6
-    expected = recipe.draw(n, size, key=KEY)
+    expected = recipe.draw(n, size, key=KEY, guide=guides or None)
     structure, arrays = mix.flatten()
     assert structure == expected.flatten()[0]
     within = 1e-6 if is_soft(recipe) else 0

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import mixaug as ma
 import ways
+from mixaug.recipes import GUIDED, Paper, entry
 from mixaug.recipes import RECIPES as RECIPES_OF_THE_LITERATURE
-from mixaug.recipes import Paper, entry
 
 NUMBERS = st.floats(1e-3, 1e3)
 LEAVES = st.one_of(
@@ -141,7 +141,7 @@ def test_options_that_are_refused(make, error, sentence):
 
 
 def test_the_list_has_every_recipe_and_reads_back():
-    assert [one.kind for one in ma.recipes()] == list(RECIPES_OF_THE_LITERATURE)
+    assert [one.kind for one in ma.recipes()] == [*RECIPES_OF_THE_LITERATURE, *GUIDED]
     for one in ma.recipes():
         assert ma.recipe(one.name) == ma.recipe(one.defaults) == one.kind()
         assert one.defaults == f"{one.name}({one.options})"

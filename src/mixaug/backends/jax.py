@@ -174,6 +174,10 @@ def take_each(x: Array, index: Array, axis: int) -> Array:
     return jnp.take_along_axis(x, jnp.reshape(index, shape), axis)
 
 
+def present(x: Array, count: int) -> Array:
+    return jnp.zeros((x.shape[0], count), bool).at[jnp.arange(x.shape[0])[:, None], x].set(True)
+
+
 def total(x: Array, axes: tuple[int, ...]) -> Array:
     if x.dtype == bool:
         return jnp.sum(x, axes, dtype=jnp.int32).astype(jnp.float32)

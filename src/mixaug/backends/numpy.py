@@ -156,6 +156,14 @@ def take_each(x: Array, index: Array, axis: int) -> Array:
     return np.take_along_axis(x, _along(index, x.ndim, axis), axis)
 
 
+def present(x: Array, count: int) -> Array:
+    there = np.zeros((len(x), count), bool)
+    if quicker := fused():
+        return quicker.present(x, there)
+    there[np.arange(len(x))[:, None], x] = True
+    return there
+
+
 def _along(index: Array, axes: int, axis: int) -> Array:
     """An index (n, length) with axes of length 1 beside the first and the given one."""
     n, length = index.shape  # not -1: there may be no rows

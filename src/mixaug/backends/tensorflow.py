@@ -141,6 +141,12 @@ def take_each(x: Array, index: Array, axis: int) -> Array:
     return tf.gather(x, index, axis=axis, batch_dims=1)
 
 
+def present(x: Array, count: int) -> Array:
+    n = shape(x)[0]
+    place = tf.reshape(x + count * tf.range(n)[:, None], (-1,))
+    return tf.reshape(tf.math.unsorted_segment_sum(tf.ones_like(place), place, n * count) > 0, (n, count))
+
+
 def total(x: Array, axes: tuple[int, ...]) -> Array:
     counted = tf.int32 if x.dtype == tf.bool else tf.float64
     return tf.cast(tf.reduce_sum(tf.cast(x, counted), axes), tf.float32)

@@ -185,6 +185,10 @@ class Torch:
         shape = [-1 if a == axis else length for a, length in enumerate(x.shape)]
         return torch.gather(x, axis, index.to(torch.int64)[pad].expand(shape))
 
+    def present(self, x: Array, count: int) -> Array:
+        there = torch.zeros((x.shape[0], count), dtype=torch.bool, device=self.device)
+        return there.scatter(1, x.to(torch.int64), True)
+
     def total(self, x: Array, axes: tuple[int, ...]) -> Array:
         return torch.sum(x, axes, dtype=torch.int64 if x.dtype == torch.bool else torch.float64).to(torch.float32)
 

@@ -1,5 +1,6 @@
 """The fields of a batch: what each is, and how a mix is applied to it."""
 
+from .guide import Guide
 from .kinds import AllFields, Images, Keep, Labels, Masks, Mixer, PerSource, Values, find
 from .objects import Boxes, Keypoints
 from .readings import is_list, quoted
@@ -13,6 +14,7 @@ __all__ = [
     "Field",
     "Fields",
     "Further",
+    "Guide",
     "Images",
     "Keep",
     "Keypoints",

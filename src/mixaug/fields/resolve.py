@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias, get_args
 
 from .. import backends
@@ -14,6 +15,7 @@ from ..core.hints import known_options, short
 from ..core.regions import Size
 from ..core.units import FLOATS
 from . import tree
+from .guide import Guide
 from .kinds import Images, Keep, Labels, Masks, PerSource, Values, guided
 from .objects import Boxes, Keypoints
 from .readings import is_called, is_list, quoted, refuse, ways_out
@@ -32,20 +34,22 @@ class Further:
     weights: bool = False
 
 
-Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | PerSource | Values | Keep
+Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | PerSource | Values | Keep | Guide
 
 for _kind in get_args(Field):
     setattr(_kind, "__init__", known_options()(_kind.__init__))  # noqa: B010 - it is made by `dataclass`
 
 Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None] | str | Field
 
-KINDS: dict[str, type[Field]] = {
+KINDS: dict[str, Callable[[], Field]] = {
     **dict.fromkeys(("image", "images", "pixel_values"), Images),
     **dict.fromkeys(("label", "labels"), Labels),
     **dict.fromkeys(("mask", "masks", "segmentation_mask", "segmentation_masks", "foreground"), Masks),
     **dict.fromkeys(("bounding_box", "bounding_boxes"), Boxes),
     "keypoints": Keypoints,
     **dict.fromkeys(("value", "values", "sample_weight", "sample_weights"), Values),
+    "saliency": Guide,
+    "instances": partial(Guide, "instances"),
 }  #: the names that need no saying
 _SAID = {
     **KINDS,
@@ -177,8 +181,9 @@ def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") ->
     sizes = [kind.size(held[name]) for name, kind in fields.items() if isinstance(kind, Images)]
     axes = len(sizes[0]) if sizes else None
     for name, kind in fields.items():
-        if isinstance(kind, Masks):
+        if isinstance(kind, (Masks, Guide)):
             fields[name] = kind.settled(name, held[name], axes, like)
+        if isinstance(kind, Masks):
             sizes.append(fields[name].size(held[name]))
     fields = {name: guided(kind, fields) if isinstance(kind, Labels) else kind for name, kind in fields.items()}
     if not sizes:

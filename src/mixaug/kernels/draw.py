@@ -128,6 +128,30 @@ def feistel(k0: int, k1: int, index: Any, n: int, sides: tuple[int, int], rounds
     return rows
 
 
+def levels(x: Any, rows: Any) -> tuple[Any, bool]:
+    """core.maps.saliency: uint8 (n, pixels) of these rows of maps, and whether a number is not finite or below 0."""
+    made = np.empty((len(rows), x.shape[1]), np.uint8)
+    return made, _of_maps(_levels, x, rows, made)
+
+
+def peaks(x: Any, rows: Any) -> tuple[Any, bool]:
+    """core.maps.peak: int32 (n,) of these rows of maps, and whether a number is not finite or below 0."""
+    first = np.empty(len(rows), np.int32)
+    return first, _of_maps(_peaks, x, rows, first)
+
+
+def present(x: Any, there: Any) -> Any:
+    """backends.numpy.present: whether each number is among those of a row, into zeros (n, count)."""
+    _present(np.ascontiguousarray(x), there)
+    return there
+
+
+def _of_maps(kernel: Any, x: Any, rows: Any, made: Any) -> bool:
+    top, wrong = np.zeros(1, np.int32), np.zeros(1, np.int32)
+    kernel(x, x.view(np.int32), rows, top, top.view(np.float32), wrong, made)
+    return bool(wrong[0])
+
+
 @compiled
 def _random_bits(k0: int, k1: int, rows: Any, first: int, bits: Any) -> None:
     """Write words 2b and 2b + 1 of each row, for the blocks b = first, first + 1, ...; bits is (2 * blocks, n)."""
@@ -276,6 +300,64 @@ def _lowest(values: Any, wanted: Any, count: Any, mask: Any) -> None:
 def _above(value: Any) -> Any:
     """A number of 31 bits, in the order of the values."""
     return np.uint32(value + np.int32(2**30))
+
+
+@inlined
+def _highest(bits: Any, row: int, top: Any, wrong: Any) -> Any:
+    """Write the greatest bits of a row of floats, which are ordered as these; 0 if no normal number is above 0."""
+    highest, below = np.int32(0), np.int32(0)
+    for pixel in range(bits.shape[1]):
+        held = bits[row, pixel]
+        below |= np.int32(held < 0) & np.int32(held != np.int32(-(2**31)))
+        highest = max(highest, held)
+    wrong[0] |= below | np.int32(highest >= np.int32(0x7F800000))
+    top[0] = highest if highest >= np.int32(0x00800000) else np.int32(0)
+
+
+@inlined
+def _level(value: Any, bits: Any, greatest: Any) -> Any:
+    return np.rint(value / greatest * np.float32(255)) if bits >= np.int32(0x00800000) else np.float32(0)
+
+
+@compiled
+def _levels(x: Any, bits: Any, rows: Any, top: Any, greatest: Any, wrong: Any, made: Any) -> None:
+    """`greatest` is the memory of `top` as floats."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        _highest(bits, row, top, wrong)
+        for pixel in range(x.shape[1]):
+            level = _level(x[row, pixel], bits[row, pixel], greatest[0]) if top[0] > 0 else np.float32(255)
+            made[i, pixel] = np.uint8(np.int32(level))
+
+
+@compiled
+def _peaks(x: Any, bits: Any, rows: Any, top: Any, greatest: Any, wrong: Any, first: Any) -> None:
+    """`greatest` is the memory of `top` as floats."""
+    for i in range(rows.shape[0]):
+        row, start = rows[i], 0
+        _highest(bits, row, top, wrong)
+        first[i] = 0
+        if top[0] == 0 or wrong[0]:
+            continue
+        near, found = greatest[0] * np.float32(0.99), -1  # what is below is no candidate
+        while found < 0:
+            stop, candidates = min(start + 512, x.shape[1]), 0
+            for pixel in range(start, stop):
+                candidates += x[row, pixel] >= near
+            if candidates:
+                for pixel in range(start, stop):
+                    if found < 0 and _level(x[row, pixel], bits[row, pixel], greatest[0]) == np.float32(255):
+                        found = pixel
+            start = stop
+        first[i] = found
+
+
+@compiled
+def _present(x: Any, there: Any) -> None:
+    for i in range(x.shape[0]):
+        for pixel in range(x.shape[1]):
+            if 0 <= x[i, pixel] < there.shape[1]:
+                there[i, x[i, pixel]] = True
 
 
 @compiled

@@ -25,6 +25,7 @@ from ..drawing import (
     class_colour,
     font,
     framed,
+    heated,
     in_columns,
     legend,
     line,
@@ -42,6 +43,7 @@ from ..recipes import Recipe
 from .dataset import Data, Split, check
 from .errors import LabError
 from .folder import writing
+from .guided import guides_for
 
 WAY_OUT = "name a file in a folder that you may write to"
 
@@ -84,9 +86,9 @@ def sheet(
         overlay[pixel] = 0.7 * sum_k pixel_weights()[k, pixel] * colour[k] + 0.3 * grey of the mixed pixel
 
     A source that an output has nothing of is left blank, and a hole, which belongs to no source, is as pale as that.
-    Masks, in the colours of their classes, and target images stand below their images. Boxes have the name of their
-    class, and mixed ones how much of them can still be seen. Where there are objects, a note says how often a plain
-    label names an image none of whose objects can be seen.
+    Masks, in the colours of their classes, target images, and the saliency that a recipe looks at stand below their
+    images. Boxes have the name of their class, and mixed ones how much of them can still be seen. Where there are
+    objects, a note says how often a plain label names an image none of whose objects can be seen.
 
     Args:
         split: the samples to mix. Small images are enlarged, pixel by pixel.
@@ -266,7 +268,9 @@ class _Mixes:
             index = Cyclic().index(len(split), recipe.sources, key=key)
         index = index[: recipe.sources, :count]
         self.count = index.shape[1]
-        self.mix = recipe.draw(self.count, split.images.shape[1:3], key=key, index=index)
+        self.guides = guides_for(recipe, split, data)
+        size = split.images.shape[1:3]
+        self.mix = recipe.draw(self.count, size, key=key, index=index, guide=self.guides or None)
         self.base = split.take(index[0])
         self.outputs = self.mix.images(self.base.images, source=split.images)
         self.targets, self.boxes = self._targets(), self._boxes()
@@ -321,7 +325,8 @@ class _Mixes:
     def source(self, i: int, j: int) -> Image.Image:
         """Source j of output i over a bar of its colour and its name, or a blank."""
         row = self.mix.index[j, i]
-        pictures = below([self._sample(row), *self._answer(self.given.images[row], self.given.targets[row])], SEAM)
+        image, target = self.given.images[row], self.given.targets[row]
+        pictures = below([self._sample(row), *self._answer(image, target), *self._heated(row)], SEAM)
         if not self.mix.lam[j, i]:
             return Image.new("RGB", pictures.size, FAINT)
         if self.data.task != "classification":
@@ -363,6 +368,10 @@ class _Mixes:
         boxes, labels = self.given.boxes["boxes"][row], self.given.boxes["labels"][row]
         there = labels >= 0
         return boxed(self.given.images[row], boxes[there], self._coloured(labels[there]), [""] * there.sum())
+
+    def _heated(self, row: int) -> list[Image.Image]:
+        """The saliency of a given image over it, if the recipe looks at that."""
+        return [shown(heated(self.given.images[row], x[row])) for need, x in self.guides.items() if need == "saliency"]
 
     def _answer(self, image: NDArray[np.uint8], target: NDArray[Any]) -> list[Image.Image]:
         """The mask over an image, or the target image; of a class id there is nothing to show."""

@@ -26,6 +26,7 @@ import mixaug
 from .. import files
 from ..batch import mix_from
 from ..epoch import Epoch
+from ..fields import Guide, Images
 from ..keras import SetEpoch
 from ..recipes import Recipe
 from . import models, preview
@@ -35,6 +36,7 @@ from .data import load
 from .dataset import Data, Split
 from .errors import LabError
 from .folder import Line, Log, admit, locked, write, write_text, writing
+from .guided import guides_for
 from .progress import Progress
 from .tasks import TASKS, Arrays, Task
 
@@ -305,11 +307,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         given, key = self.unmixed(index)
-        fields = ("images", TASKS[self._config.task].field(self._data))
-        mixed: tuple[NDArray[Any], NDArray[Any]] = mix_from(
-            self._recipe, (given.images, given.targets), None, None, key=key, fields=fields, advises=False
-        )
-        return mixed
+        guides = guides_for(self._recipe, given, self._data)
+        batch = {"images": given.images, "targets": given.targets, **guides}
+        field = TASKS[self._config.task].field(self._data)
+        fields = {"images": Images("nhwc"), "targets": field, **{need: Guide(need) for need in guides}}
+        mixed = mix_from(self._recipe, batch, None, None, key=key, fields=fields, advises=False)
+        return mixed["images"], mixed["targets"]
 
     def unmixed(self, index: int) -> tuple[Split, tuple[int, int, int]]:
         """The augmented images and targets that batch `index` is mixed from, and the key that it is mixed by."""

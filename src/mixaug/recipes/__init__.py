@@ -15,6 +15,7 @@ from .blend import MixUp
 from .combine import identity, one_of, per_batch, ramp, schedule, sometimes
 from .cut import BoxMix, CutMix, CutMixMinMax, HMix, NWayCutMix
 from .erase import Cutout, RandomErasing
+from .guided import AttentiveCutMix, ClassMix, CopyPaste, MergeMix, SaliencyMix
 from .listing import Entry, Paper, entry
 from .masks import GMix, GridMix, SmoothMix, TokenMix
 from .noise import CowMix, FMix
@@ -27,20 +28,27 @@ RECIPES: tuple[type[Recipe], ...] = (
     GridMix, TokenMix, FMix, CowMix, SmoothMix, GMix,
 )  # fmt: skip
 
-for _kind in RECIPES:
+#: Those that need a guide.
+GUIDED: tuple[type[Recipe], ...] = (SaliencyMix, AttentiveCutMix, MergeMix, ClassMix, CopyPaste)
+
+for _kind in (*RECIPES, *GUIDED):
     setattr(_kind, "__init__", checked_init(_kind.__init__))  # noqa: B010 - it is made by `dataclass`
 
 #: What each name in the text of a recipe makes.
 KNOWN: dict[str, Callable[..., Recipe]] = {
-    **{recipe.__name__.lower(): recipe for recipe in RECIPES},
+    **{recipe.__name__.lower(): recipe for recipe in (*RECIPES, *GUIDED)},
     **{make.__name__: make for make in (one_of, sometimes, per_batch, schedule, identity)},
 }
 
 __all__ = [
+    "GUIDED",
     "KNOWN",
     "RECIPES",
     "RICAP",
+    "AttentiveCutMix",
     "BoxMix",
+    "ClassMix",
+    "CopyPaste",
     "CowMix",
     "CutMix",
     "CutMixMinMax",
@@ -51,6 +59,7 @@ __all__ = [
     "GMix",
     "GridMix",
     "HMix",
+    "MergeMix",
     "MixUp",
     "Mosaic",
     "NWayCutMix",
@@ -58,6 +67,7 @@ __all__ = [
     "RandomErasing",
     "Recipe",
     "ResizeMix",
+    "SaliencyMix",
     "SmoothMix",
     "TokenMix",
     "check_recipe",
@@ -90,7 +100,7 @@ def recipes() -> tuple[Entry, ...]:
         'Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"'
     """
     others = joined.find(KNOWN).values()
-    return (*map(entry, RECIPES), *(entry(other.load(), other.distribution) for other in others))
+    return (*map(entry, (*RECIPES, *GUIDED)), *(entry(other.load(), other.distribution) for other in others))
 
 
 def recipe(text_form: str) -> Recipe:

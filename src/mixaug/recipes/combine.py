@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def check_nested(where: str, recipe: Recipe, inner: Sequence[Recipe]) -> None:
         raise ValueError(f"{where}: expected recipes at most {MAX_DEPTH} deep, got {depth}; nest fewer in each other")
     if nodes > MAX_NODES:
         raise ValueError(f"{where}: expected at most {MAX_NODES} recipes in all, got {nodes}; take fewer")
-    keep(recipe, _depth=depth, _nodes=nodes)
+    needs = {need for one in inner for need in one.needs}
+    keep(recipe, _depth=depth, _nodes=nodes, _needs=tuple(sorted(needs)))
 
 
 def check_item_recipe(where: str, recipe: Recipe, way_out: str) -> Recipe:
@@ -57,8 +59,19 @@ def _nested(value: object, kind: type[Recipe]) -> Recipe | None:
     return next((found for part in parts if (found := _nested(part, kind)) is not None), None)
 
 
+class Nested(Recipe):
+    """A recipe made of recipes, which needs the guides of all of them."""
+
+    _needs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The guides that its recipes look at."""
+        return self._needs
+
+
 @dataclass(frozen=True)
-class OneOf(Recipe):
+class OneOf(Nested):
     """Choose one of several recipes for each row; `one_of` makes it."""
 
     recipes: tuple[Recipe, ...]
@@ -107,7 +120,7 @@ class OneOf(Recipe):
 
 
 @dataclass(frozen=True)
-class PerBatch(Recipe):
+class PerBatch(Nested):
     """Draw once for all rows; `per_batch` makes it."""
 
     recipe: Recipe
@@ -129,7 +142,7 @@ class PerBatch(Recipe):
 
 
 @dataclass(frozen=True)
-class Schedule(Recipe):
+class Schedule(Nested):
     """Another recipe from some epochs on; `schedule` makes it."""
 
     phases: tuple[tuple[int, Recipe], ...]
@@ -295,6 +308,9 @@ def sometimes(p: float, recipe: Recipe | str) -> Recipe:
 @known_options()
 def per_batch(recipe: Recipe | str) -> Recipe:
     """Draw once for all rows, as most papers do: one weight, one box; sources still differ from row to row.
+
+    Where a recipe looks at guides, each row's own guide is looked at: the boxes of SaliencyMix have one size, and each
+    lies where its partner is salient.
 
     Datasets of single samples (`ma.torch.MixedDataset`, `ma.grain.mixed`, `ma.tf.mixed_zip`) have no batch and refuse
     it.

@@ -375,9 +375,13 @@ def uniform_box(draw: Draw, ratio: Array, bits: Array) -> Array:
 
 def clipped(draw: Draw, axis: int, side: Array, word: Array) -> Array:
     """int32 (n, 2): first and one-past-last pixel of a side around a uniform centre, clipped to the image."""
-    xp, length = draw.xp, draw.size[axis]
-    start = below(xp, length, word) - side // 2
-    return xp.stack([xp.maximum(start, 0), xp.minimum(start + side, length)], axis=1)
+    return around(draw, axis, side, below(draw.xp, draw.size[axis], word))
+
+
+def around(draw: Draw, axis: int, side: Array, centre: Array) -> Array:
+    """int32 (n, 2): first and one-past-last pixel of a side around a centre, clipped to the image."""
+    xp, start = draw.xp, centre - side // 2
+    return xp.stack([xp.maximum(start, 0), xp.minimum(start + side, draw.size[axis])], axis=1)
 
 
 def inside(draw: Draw, axis: int, side: Array, word: Array) -> Array:

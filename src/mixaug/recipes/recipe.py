@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, wraps
 from typing import Any, ClassVar
 
@@ -14,12 +14,13 @@ import numpy as np
 
 from .. import backends
 from ..backends import Array, Dim, Library
-from ..core import keys
+from ..core import keys, maps
 from ..core.checks import MAX_PIXELS, check_region, check_sizes, check_values, check_windows
 from ..core.choice import Drawn
 from ..core.hints import known_options, short
 from ..core.keys import Key, KeyLike
 from ..core.regions import Dense, Size, Sizes
+from ..core.scale import home as pixel_home
 from ..core.scale import same
 from ..mix import Mix, assemble
 
@@ -38,6 +39,8 @@ class Draw:
     rows: Array  #: uint32 (n,), the counter of each output; of NumPy where the host draws the words
     size: Size
     source_size: Size = ()  #: that of the sources; by default `size`
+    index: Array = None  #: int32 (k, n), the rows that each output is made of
+    guides: Mapping[str, Array] = field(default_factory=dict)  #: by what they are, a map for each row of the source
 
     def __post_init__(self) -> None:
         keep(self, source_size=self.source_size or self.size)
@@ -59,6 +62,21 @@ class Draw:
         """The length of a spatial axis, a float32 scalar."""
         return self.xp.cast(self.xp.constant(self.size[axis]), "float32")
 
+    def guide(self, need: str, source: int) -> Array:
+        """The guide of that source of each output, in whole numbers, at the pixels of the outputs (`core.maps`)."""
+        read = maps.read(self.xp, need, self.guides[need], self.index[source])
+        return maps.at_pixels(self.xp, read, self.size)
+
+    def peak(self, source: int) -> list[Array]:
+        """int32 (n,) for each axis: the most salient pixel of that source of each output, the first of several."""
+        xp, saliency = self.xp, self.guides["saliency"]
+        flat, size, place = maps.peak(xp, saliency, self.index[source]), xp.shape(saliency)[1:], []
+        for axis in reversed(range(len(size))):
+            at = pixel_home(xp, size[axis], self.size[axis])
+            place.append(xp.cast(xp.take(at, flat % size[axis]), "int32"))
+            flat = flat // size[axis]
+        return place[::-1]
+
     def child(self, place: int) -> Draw:
         """The draw of the recipe at this place among its siblings: appending one changes no other."""
         return replace(self, key=keys.fold_in(self.key, place))
@@ -73,7 +91,7 @@ class Draw:
         return region
 
     def shared(self) -> Draw:
-        """The same draw for all rows: that of row 0."""
+        """The same draw for all rows: the random bits of row 0; guides are those of each row."""
         return replace(self, rows=self.rows - self.rows)
 
 
@@ -87,6 +105,11 @@ class Recipe(ABC):
     @abstractmethod
     def sources(self) -> int:
         """k, the largest number of sources that an output has."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The guides that it looks at: of "saliency", "masks" and "instances"."""
+        return ()
 
     @abstractmethod
     def region(self, draw: Draw) -> Drawn:
@@ -149,10 +172,11 @@ class Recipe(ABC):
         index: Array | None = None,
         rows: Array | None = None,
         source_size: Sequence[Dim] | None = None,
+        guide: Array | Mapping[str, Array] | None = None,
     ) -> Mix:
         """Draw what n outputs are made of.
 
-            mix = f(recipe, n, size, key): the same in every library, eager or compiled, on any device
+            mix = f(recipe, n, size, key, guide): the same in every library, eager or compiled, on any device
 
         Args:
             n: how many outputs, any number; a scalar tensor where it is unknown until run time.
@@ -170,10 +194,17 @@ class Recipe(ABC):
                 be given beside it, because partners may be in another part.
             source_size: the spatial size of the sources, where it is another than that of the outputs. Only recipes
                 that fit their sources to boxes can have it, such as `ma.Mosaic()`.
+            guide: for recipes that look at content (`recipe.needs`): a map for each row of the batch, or of the source
+                that `index` names rows of. "saliency": numbers >= 0 (n, *size), such as
+                `ma.guides.spectral_residual(images)`; "masks": class ids 0 to 255 (n, *size); "instances": the mask of
+                each object (n, m, *size). Maps may have another size than the images. A dict by these names where
+                several are needed. Saliency is rounded to rint(255 * x / max(x)) of each map; where all of it is 0,
+                every pixel counts the same. Negative numbers and NaN are refused, and count as 0 in traced code and on
+                accelerators.
 
         Raises:
-            TypeError: if `key`, `size` or `rows` is not of the type above.
-            ValueError: if `n`, `size`, `index`, `rows` or `source_size` does not fit.
+            TypeError: if `key`, `size`, `rows` or `guide` is not of the type above.
+            ValueError: if `n`, `size`, `index`, `rows`, `source_size` or `guide` does not fit.
 
         Example:
             >>> import mixaug as ma
@@ -182,18 +213,28 @@ class Recipe(ABC):
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
         made = keys.make(key)
-        home = backends.common(n, index, rows, *made[:2]) if like is None else backends.of(like, "like")
+        arrays = guide.values() if isinstance(guide, Mapping) else (guide,)
+        home = backends.common(n, index, rows, *made[:2], *arrays) if like is None else backends.of(like, "like")
         _check_traced(home, made)
+        guides = maps.given(self, self.needs, guide) if self.needs or guide is not None else {}
         sizes, xp, source = check_sizes(size, source_size), home, home
-        if _on_host(home, made, (n, index, rows), like):
+        if _on_host(home, made, (n, index, rows, *guides.values()), like):
             source = backends.common()  # NumPy's draws are the quickest
             far = like is not None and home.on_accelerator(like)
             xp = home if far and _has_weights(self, len(sizes.output) or 1, made.epoch) else source
-        mix = self.draw_in(xp, source, n, sizes, made, index, rows)
+        mix = self.draw_in(xp, source, n, sizes, made, index, rows, guides)
         return mix if xp is home else mix.to(home)
 
     def draw_in(
-        self, xp: Library, source: Library, n: Dim, sizes: Sizes, made: Key, index: Array | None, rows: Array | None
+        self,
+        xp: Library,
+        source: Library,
+        n: Dim,
+        sizes: Sizes,
+        made: Key,
+        index: Array | None,
+        rows: Array | None,
+        guides: Mapping[str, Array],
     ) -> Mix:
         """Draw by the functions of one library, from words of another or the same."""
         n, (size, source_size) = _checked_count(n), sizes
@@ -211,6 +252,8 @@ class Recipe(ABC):
         else:
             index = _checked_parent(source, backends.to(source, index), n, sources)
         index = index if source is xp else backends.to(xp, index)
+        if guides:
+            draw = replace(draw, index=index, guides=_checked_guides(xp, guides, draw.size, index))
         region = draw.region_of(self)
         if not same(size, source_size):
             check_windows(region, sizes, self)
@@ -218,6 +261,13 @@ class Recipe(ABC):
         if not size:
             _check_blend(self, mix)
         return mix if size else replace(mix, size=())
+
+
+def _checked_guides(xp: Library, guides: Mapping[str, Array], size: Size, index: Array) -> dict[str, Array]:
+    """The guides in the library that draws."""
+    for need, x in guides.items():
+        maps.check(backends.of(x, need), need, x, len(size), index)
+    return {need: backends.to(xp, x) for need, x in guides.items()}
 
 
 def _on_host(home: Library, key: Key, given: tuple[Array | None, ...], like: Array | None) -> bool:
@@ -238,7 +288,8 @@ def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _draws_weights(recipe: Recipe, axes: int, key: tuple[int, ...]) -> bool:
-    return isinstance(recipe.draw(0, (1,) * axes, key=key).region, Dense)
+    guide = {need: maps.example(need, 0, (1,) * axes) for need in recipe.needs} or None
+    return isinstance(recipe.draw(0, (1,) * axes, key=key, guide=guide).region, Dense)
 
 
 def _check_blend(recipe: Recipe, mix: Mix) -> None:

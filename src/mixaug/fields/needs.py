@@ -1,0 +1,107 @@
+"""Which field of a batch a guided recipe looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..backends import Array
+from ..core.layout import parse
+from ..recipes import Recipe
+from . import Boxes, Field, Guide, Masks, quoted
+
+_WAYS = {
+    "saliency": "'saliency': ma.guides.spectral_residual(images)",
+    "masks": "'masks': class ids (n, *size)",
+    "instances": "'instances': the mask of each object (n, m, *size)",
+}
+
+
+def guides_of(recipe: Recipe, kinds: Mapping[str, Field], held: Mapping[str, Any], on_host: bool) -> dict[str, Array]:
+    """The guides that a recipe needs, (rows, *size) each, for `recipe.draw(guide=)`.
+
+    Args:
+        recipe: what draws.
+        kinds: the fields of the batch, settled.
+        held: their values, whose rows the sources are.
+        on_host: whether to hand them over as NumPy's arrays.
+
+    Raises:
+        ValueError: if there is no such field, or there are several.
+    """
+    found = {}
+    for need in recipe.needs:
+        name = _provider(recipe, need, kinds, held)
+        x = map_of(name, need, kinds[name], held[name])
+        xp = backends.of(x, name)
+        values = xp.concrete(x) if on_host else None
+        found[need] = x if values is None else values
+    return found
+
+
+def _provider(recipe: Recipe, need: str, kinds: Mapping[str, Field], held: Mapping[str, Any]) -> str:
+    said = [name for name, kind in kinds.items() if isinstance(kind, Guide) and kind.need == need]
+    named = said or [name for name, kind in kinds.items() if _has(need, kind, held[name])]
+    if not named:
+        raise ValueError(
+            f"{type(recipe).__name__}: expected a field of {need} to look at, got {quoted(kinds)}; pass a dict of "
+            f"fields with such as {_WAYS[need]}, or say which field it is, as in fields={{'mine': ma.Guide({need!r})}}"
+        )
+    if len(named) > 1:
+        raise ValueError(
+            f"{type(recipe).__name__}: expected one field of {need} to look at, got {quoted(named)}; leave out all but "
+            f"one, or say which is meant: fields={{{named[0]!r}: ma.Guide({need!r})}}"
+        )
+    return named[0]
+
+
+def _has(need: str, kind: Field, x: Any) -> bool:
+    """Whether a field that is mixed for its own sake can be looked at."""
+    if need == "masks":
+        return isinstance(kind, Masks) and not kind.soft
+    first = x[0] if isinstance(x, list) and x else x
+    return need == "instances" and isinstance(kind, Boxes) and isinstance(first, Mapping) and "masks" in first
+
+
+def map_of(name: str, need: str, kind: Field, x: Any) -> Array:
+    """The guide with its rows first and its spatial axes last."""
+    if isinstance(kind, Boxes):
+        masks = [row["masks"] for row in x] if isinstance(x, list) else x["masks"]
+        return _padded(masks) if isinstance(masks, (list, tuple)) else masks
+    if need == "instances" or not isinstance(kind, (Guide, Masks)):
+        return x
+    axes, xp = parse(kind.layout or "", kind.spatial), backends.of(x, name)
+    wanted = f"n{axes.spatial}"
+    if "c" in axes.axes:
+        channels = axes.channels(x)
+        if isinstance(channels, int) and channels != 1:
+            raise ValueError(
+                f"{name}: expected one number a pixel of {need}, got {channels} channels; pass their mean or maximum"
+            )
+        place = axes.axes.index("c")
+        x = x[(*[slice(None)] * place, 0)]
+    letters = axes.axes.replace("c", "")
+    if set(letters) != set(wanted):
+        raise ValueError(
+            f"{name}: expected {need} over the axes {wanted!r} that the mix is drawn for, got the layout "
+            f"{axes.axes!r}; pass one map a sample, such as the mean over the other axes"
+        )
+    return x if letters == wanted else xp.transpose(x, [letters.index(letter) for letter in wanted])
+
+
+def _padded(masks: Sequence[Any]) -> Array:
+    """The masks of each sample's objects (m_i, *size), on the host, as one bool array (n, m, *size)."""
+    held = []
+    for one in masks:
+        values = backends.of(one, "masks").concrete(one)
+        if values is None:
+            raise TypeError("masks: expected lists of masks on the host, got traced or distant ones; pad them first")
+        held.append(np.asarray(values) != 0)
+    most = max((len(one) for one in held), default=0)
+    made = np.zeros((len(held), most, *held[0].shape[1:]), bool)
+    for row, one in zip(made, held, strict=True):
+        row[: len(one)] = one
+    return made
