@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypedDict, Unpack
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
 from . import backends, loss_advice
-from .backends import Array
+from .backends import Array, Dim
 from .core import keys
-from .core.checks import check_size
+from .core.checks import check_sizes
 from .core.hints import known_options, short
 from .core.keys import Key, KeyLike
-from .core.regions import Size
+from .core.regions import Size, Sizes
 from .core.scale import same
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, find, is_list, quoted, resolve, tree
 from .fields.class_weights import NEW, ClassWeights, are_sample_weights, extended
 from .fields.class_weights import resolve as resolve_weights
 from .fields.needs import guides_of
-from .fields.plan import check_form, count_rows, plan
+from .fields.plan import Plan, check_form, count_rows, plan
 from .mix import Mix, joined, widened
-from .ops.rows import check_alike
+from .ops.rows import Rows, check_alike
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
-from .recipes.recipe import check_flag, check_whole
+from .recipes.recipe import DrawArgs, check_flag, check_whole
 
 Batch: TypeAlias = tree.Tree  #: a dict of named fields, (images, labels) or (images, labels, sample_weight), nested
 
@@ -107,109 +108,150 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
             f"mix_batch: expected one batch, got {1 + len(more)} arguments after the recipe; pass them as one, "
             "mix_batch(recipe, (x, y), ...), or call the recipe, recipe(x, y, ...)"
         )
-    return mix_from(recipe, batch, None, None, key=key, **options)
+    return mix_rows(recipe, Rows(batch), key, **options)
 
 
 Recipe.mix_batch = staticmethod(mix_batch)  # what a call of a recipe does: recipes are below this module
 
 
+class Settings(NamedTuple):
+    """The options of a batch, checked: those of `Options`, with their defaults."""
+
+    num_classes: int | None = None
+    fields: Fields | None = None
+    pairing: Pairing | None = None
+    bank: Batch | None = None
+    include_clean: bool = False
+    copies: int = 1
+    return_mix: bool = False
+    class_weights: ClassWeights | None = None
+    size: Sequence[int] | None = None
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "include_clean": partial(check_flag, "include_clean"),
+    "return_mix": partial(check_flag, "return_mix"),
+    "copies": lambda copies: check_whole("copies", copies, 1, MAX_COPIES),
+}
+
+
 @backends.no_autograph
-def mix_from(
+def mix_rows(
     recipe: Recipe,
-    batch: Batch | None,
-    source: Batch | None,
-    index: Array | None,
-    *,
+    rows: Rows,
     key: KeyLike,
-    rows: Array | None = None,
-    num_classes: int | None = None,
-    fields: Fields | None = None,
-    pairing: Pairing | None = None,
-    bank: Batch | None = None,
-    include_clean: bool = False,
-    copies: int = 1,
-    return_mix: bool = False,
-    class_weights: ClassWeights | None = None,
-    size: Sequence[int] | None = None,
+    *,
+    numbers: Array | None = None,
     advises: bool = True,
+    **options: Unpack[Options],
 ) -> Batch:
-    """Mix a batch with sources that are rows of a source of the same form: a dataset, or two batches joined.
+    """Mix batches as `mix_batch` does, with sources that may be rows of another batch or of a dataset.
 
-    batch None: the base samples are the rows index[0] of the source, too. `rows` are the row numbers of the outputs.
-    advises False: the caller picks the loss.
+    Args:
+        recipe: what to draw from.
+        rows: where the base samples and their sources come from: batches of one form.
+        key: as for `mix_batch`.
+        numbers: integers (n,), the row number of each output, which it is drawn by; by default 0 .. n - 1.
+        advises: whether to say which loss fits the mixed labels; False if the caller chooses the loss.
+        options: as for `mix_batch`.
     """
-    include_clean, return_mix = check_flag("include_clean", include_clean), check_flag("return_mix", return_mix)
-    form = source if batch is None else batch
-    check_labels(form, recipe, fields)
-    known = plan(form, fields, num_classes)
-    kinds, xp, n = known.fields, known.library, known.rows
-    held = tree.several(form, kinds)
-    like = known.like(held)
-    size, source_size = _checked_sizes(size, known.size, include_clean)
-    weights = None if class_weights is None else resolve_weights(class_weights, kinds, form, num_classes)
+    settings = Settings(**{name: _CHECKS[name](x) if name in _CHECKS else x for name, x in options.items()})  # type: ignore[arg-type]
+    form = rows.others if rows.base is None else rows.base
+    check_labels(form, recipe, settings.fields)
+    known = plan(form, settings.fields, settings.num_classes)
+    values = tree.several(form, known.fields)
+    draws, pairs = _prepared(recipe, rows, settings, known, values, numbers)
+    weights = None
+    if settings.class_weights is not None:
+        weights = resolve_weights(settings.class_weights, known.fields, form, settings.num_classes)
     if advises and known.sums_to_one is not None:
-        loss_advice.say(xp.name, known.sums_to_one)
-    _check_who(index, pairing, bank)
-    sources = {} if source is None else tree.several(source, kinds)
-    if batch is None and index is not None:
-        n = index.shape[1]
-        held = {name: _own(kinds[name], x, index[0]) for name, x in held.items()}
-    if bank is not None:
-        others = _of_bank(bank, held, fields)
-        sources, pairing = _with_bank(xp, held, others), FromBank(count_rows(others))
-    seen = None if pairing is None else _seen(xp, pairing, held, kinds)
-    beside = {name: (x, sources.get(name)) for name, x in held.items()}
+        loss_advice.say(known.library.name, known.sums_to_one)
 
-    needs_library = known.per_source or return_mix or xp.as_numpy(like) is None
-    mix_like = like if needs_library else None  # otherwise a mix of NumPy serves, which is drawn sooner
-    guide = guides_of(recipe, kinds, sources or held, mix_like is None) if recipe.needs else None
-    slots = recipe.sources if include_clean else 0  # clean and mixed samples have room for as many objects
-
-    mixes: list[Mix] = []
-
-    def copy(recipe: Recipe, key: Key) -> dict[str, Any]:
-        chosen = None if index is None else index[: recipe.sources]
-        if pairing is not None:
-            chosen = pairing.index(n, recipe.sources, key=key, like=like, seen=seen)
-        drawn = recipe.draw(
-            n,
-            size,
-            key=key,
-            like=mix_like,
-            index=chosen,
-            rows=rows,
-            source_size=source_size,
-            guide=guide if recipe.needs else None,
-        )
-        mix = widened(drawn, slots)
+    mixes, copies = [], []
+    for one, its_key in _copies(recipe, keys.make(key), settings):
+        mix = draws.mix(one, its_key)
+        mixed = {name: mixer(mix, *pairs[name], pairs) for name, mixer in known.mixers.items()}
+        copies.append(mixed if weights is None else weights.applied(mix, mixed, pairs))
         mixes.append(mix)
-        mixed = {name: mixer(mix, *beside[name], beside) for name, mixer in known.mixers.items()}
-        return mixed if weights is None else weights.applied(mix, mixed, beside)
-
-    made, copies = keys.make(key), check_whole("copies", copies, 1, MAX_COPIES)
-    mixed = [copy(identity(), made)] if include_clean else []
-    mixed.append(copy(recipe, made))
-    if copies > 1:
-        further = keys.fold_in(made, _COPIES)
-        mixed += [copy(recipe, keys.fold_in(further, number)) for number in range(1, copies)]
-    columns = {name: _joined(xp, name, [one[name] for one in mixed]) for name in mixed[0]}
-    out = tree.replaced(form, {name: columns[name] for name in kinds})
-    if len(columns) > len(kinds):
+    columns = copies[0] if len(copies) == 1 else _joined_copies(known.library, copies)
+    out = tree.replaced(form, columns)
+    if weights is not None and NEW in columns:
         out = extended(out, columns[NEW])
-    return with_mix(out, joined(mixes)) if return_mix else out
+    return with_mix(out, joined(mixes)) if settings.return_mix else out
 
 
-def _checked_sizes(size: Sequence[int] | None, of_images: Size, include_clean: bool) -> tuple[Size, Size | None]:
-    """Return the size of outputs, and that of the images if an output size is given."""
-    if size is None:
-        return of_images, None
-    size = check_size(size)
-    if include_clean and not same(size, of_images):
+def _copies(recipe: Recipe, key: Key, settings: Settings) -> list[tuple[Recipe, Key]]:
+    """Return the recipe and the key of each copy of a batch, the unmixed one first."""
+    copies = [(identity(), key), (recipe, key)] if settings.include_clean else [(recipe, key)]
+    if settings.copies > 1:
+        further = keys.fold_in(key, _COPIES)
+        copies += [(recipe, keys.fold_in(further, number)) for number in range(1, settings.copies)]
+    return copies
+
+
+class _Draws(NamedTuple):
+    """What the mixes of all copies of a batch have in common."""
+
+    n: Dim
+    sizes: Sizes
+    index: Array | None  # type: ignore[assignment] # not the method of tuples
+    numbers: Array | None
+    pairing: Pairing | None
+    paired_by: Array | None  #: the field that the pairing uses
+    like: Array  #: an array of the batch
+    in_numpy: bool  #: whether a mix of NumPy serves, which is drawn sooner
+    guides: Mapping[str, Array]
+    slots: int  #: sources that every mix has room for, so that clean and mixed samples have as many objects
+
+    def mix(self, recipe: Recipe, key: Key) -> Mix:
+        """Draw the mix of one copy."""
+        index = None if self.index is None else self.index[: recipe.sources]
+        if self.pairing is not None:
+            index = self.pairing.index(self.n, recipe.sources, key=key, like=self.like, seen=self.paired_by)
+        guides = self.guides if recipe.needs else {}
+        args = DrawArgs(self.n, self.sizes, key, index, self.numbers, guides)
+        mix = recipe.draw_args(args, None if self.in_numpy else self.like)
+        return widened(mix, self.slots) if self.slots else mix
+
+
+def _prepared(
+    recipe: Recipe, rows: Rows, settings: Settings, known: Plan, values: dict[str, Any], numbers: Array | None
+) -> tuple[_Draws, dict[str, tuple[Any, Any]]]:
+    """Return what the mixes of a batch are drawn from, and the base samples and sources of each field."""
+    like, xp, n, pairing = known.like(values), known.library, known.rows, settings.pairing
+    _check_who(rows.index, pairing, settings.bank)
+    sources = {} if rows.others is None else tree.several(rows.others, known.fields)
+    if rows.base is None and rows.index is not None:
+        n = rows.index.shape[1]
+        values = {name: _own(known.fields[name], x, rows.index[0]) for name, x in values.items()}
+    if settings.bank is not None:
+        others = _of_bank(settings.bank, values, settings.fields)
+        sources, pairing = _with_bank(xp, values, others), FromBank(count_rows(others))
+    in_numpy = not (known.per_source or settings.return_mix) and xp.as_numpy(like) is not None
+    draws = _Draws(
+        n=n,
+        sizes=known.sizes if settings.size is None else _output_sizes(settings, known.sizes.output),
+        index=rows.index,
+        numbers=numbers,
+        pairing=pairing,
+        paired_by=None if pairing is None else _paired_by(xp, pairing, values, known.fields),
+        like=like,
+        in_numpy=in_numpy,
+        guides=guides_of(recipe, known.fields, sources or values, in_numpy) if recipe.needs else {},
+        slots=recipe.sources if settings.include_clean else 0,
+    )
+    return draws, {name: (x, sources.get(name)) for name, x in values.items()}
+
+
+def _output_sizes(settings: Settings, of_images: Size) -> Sizes:
+    """Return the size of outputs that was asked for, and that of the images."""
+    sizes = check_sizes(settings.size or (), of_images)
+    if settings.include_clean and not same(*sizes):
         raise ValueError(
-            f"include_clean: expected outputs of the size of the images, {of_images}, beside it, got size={size}; "
-            "leave include_clean or size out"
+            f"include_clean: expected outputs of the size of the images, {of_images}, beside it, got "
+            f"size={sizes.output}; leave include_clean or size out"
         )
-    return size, of_images
+    return sizes
 
 
 def with_mix(batch: Batch, mix: Any) -> Batch:
@@ -311,8 +353,10 @@ def _concat(xp: backends.Library, parts: Sequence[Any]) -> Any:
     return xp.concat(parts)
 
 
-def _seen(xp: backends.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]) -> Array | None:
-    """The field that a pairing uses: the one that it names, or the first of the kind that it needs."""
+def _paired_by(
+    xp: backends.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]
+) -> Array | None:
+    """Return the field that a pairing uses: the one that it names, or the first of the kind that it needs."""
     if pairing.needs is None:
         return None
     if pairing.field is not None:
@@ -332,12 +376,11 @@ def _numbered(xp: backends.Library, x: Any) -> Array:
     return xp.constant(np.unique(np.asarray(x), return_inverse=True)[1].reshape(-1)) if is_list(x) else x
 
 
-def _joined(xp: backends.Library, name: str, copies: list[Any]) -> Any:
-    """One field of several copies of a batch, one after another."""
-    if len(copies) == 1:
-        return copies[0]
-    if isinstance(copies[0], tuple):
-        raise TypeError(
-            f"{name}: expected labels of one array for include_clean or copies, got PerSource; mix it by itself"
-        )
-    return _concat(xp, copies)
+def _joined_copies(xp: backends.Library, copies: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of several copies of a batch, one copy after another."""
+    for name, field in copies[0].items():
+        if isinstance(field, tuple):
+            raise TypeError(
+                f"{name}: expected labels of one array for include_clean or copies, got PerSource; mix it by itself"
+            )
+    return {name: _concat(xp, [copy[name] for copy in copies]) for name in copies[0]}

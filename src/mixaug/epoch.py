@@ -13,12 +13,13 @@ import numpy as np
 
 from . import backends
 from .backends import Array
-from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
+from .batch import Batch, Options, mix_batch, mix_rows, with_mix, without_mix
 from .core import keys
 from .core.hints import known_options
 from .core.keys import Key
 from .fields import Field, Fields, PerSource, resolve, tree
 from .fields.class_weights import ClassWeights, extended, without_added
+from .ops.rows import Rows
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
 
@@ -186,15 +187,13 @@ def sample(
     kinds = resolve(source, fields, num_classes)
     _check_of_one_array(kinds)
     key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
-    mixed = mix_from(
+    mixed = mix_rows(
         recipe,
-        None,
-        source,
-        place,
-        key=key,
+        Rows(None, source, place),
+        key,
+        numbers=np.array([row]),
         num_classes=num_classes,
         fields=fields,
-        rows=np.array([row]),
         return_mix=return_mix,
         class_weights=class_weights,
         size=size,
@@ -295,7 +294,7 @@ class Source:
         this, source = Epoch(self.rows, self.seed, epoch), self._dataset
         index = this.sources(number * self.batch_size, (number + 1) * self.batch_size, self.recipe.sources)
         key = (self.seed, epoch, number)
-        mixed: tuple[Batch, ...] = mix_from(self.recipe, None, source, index, key=key, **self._options())
+        mixed: tuple[Batch, ...] = mix_rows(self.recipe, Rows(None, source, index), key, **self._options())
         return mixed
 
 

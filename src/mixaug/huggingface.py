@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from transformers import Trainer
 
-from .batch import Options, mix_from
+from .batch import Options, mix_rows
 from .fields import Fields, Guide, resolve
 from .fields.class_weights import ADDED, ClassWeights
 from .losses import binary_cross_entropy, cross_entropy, smooth
+from .ops.rows import Rows
 from .recipes import Recipe, check_recipe
 
 _MULTI = "multi_label_classification"
@@ -130,7 +131,7 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         key = (self.mix_seed, int(self.state.epoch or 0), self.state.global_step, self._micro_step, self._data_rank())
         num_classes = self._config.num_labels
         options = Options(num_classes=num_classes, fields=self.fields, class_weights=self.class_weights)
-        mixed: dict[str, Any] = mix_from(self.recipe, inputs, None, None, key=key, advises=False, **options)
+        mixed: dict[str, Any] = mix_rows(self.recipe, Rows(inputs), key, advises=False, **options)
         kinds = resolve(inputs, self.fields, num_classes)
         mixed = {name: x for name, x in mixed.items() if not isinstance(kinds.get(name), Guide)}
         if self.compute_loss_func is None or self.args.label_smoothing_factor:

@@ -20,6 +20,7 @@ from .core.maps import example
 from .core.regions import Sizes, is_of_channels
 from .mix import Mix
 from .recipes import KNOWN, Recipe, check_recipe, read
+from .recipes.recipe import DrawArgs
 
 KEY = (2**65 + 7, -3, 11)
 SIZES: tuple[tuple[int, tuple[int, ...]], ...] = ((32, (9, 7)), (3, (32, 32)), (1, (1, 1)), (2, (13,)), (4, (3, 5, 2)))
@@ -215,7 +216,7 @@ class _Case:
         @backends.no_autograph
         def run(x: Array) -> tuple[Mix, Array]:
             xp = backends.of(x)
-            mix = self.recipe.draw_in(xp, xp, self.n, sizes, keys.make(KEY), None, None, self.guides)
+            mix = self.recipe.draw_in(xp, xp, DrawArgs(self.n, sizes, keys.make(KEY), guides=self.guides))
             return mix, mix.images(x, self.layout)
 
         with self._failing(law):

@@ -17,12 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from . import backends
-from .batch import Batch, Options, mix_batch, mix_from, with_mix, without_mix
+from .batch import Batch, Options, mix_batch, mix_rows, with_mix, without_mix
 from .core import keys
 from .core.hints import known_options, short
 from .fields import Fields, Images, PerSource, resolve, tree
 from .fields.class_weights import ClassWeights
 from .mix import Mix, by_row, in_form_of
+from .ops.rows import Rows
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
 
@@ -284,7 +285,7 @@ def _of_two(recipe: Recipe, a: Batch, b: Batch, first: Any = None, **options: An
     joined = tf.nest.map_structure(lambda x, y: xp.concat([x, y]), a, b)
     index = xp.stack([xp.arange(n) + j * n for j in range(recipe.sources)])
     rows = None if first is None else xp.cast(xp.arange(n), "int64") + xp.cast(xp.constant(first), "int64")
-    return mix_from(recipe, a, joined, index, rows=rows, **options)
+    return mix_rows(recipe, Rows(a, joined, index), numbers=rows, **options)
 
 
 def _keyed(

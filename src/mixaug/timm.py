@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from .batch import Options, mix_from
+from .batch import Options, mix_rows
 from .core.hints import known_options
 from .fields import Images
 from .losses import check_smoothing, smooth
+from .ops.rows import Rows
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole
 from .torch import Calls
@@ -123,7 +124,7 @@ class Mixup:
         key = self._calls.key(self.seed, *(worker or (self.step,)))
         fields = {"images": Images("nchw")}
         options = Options(num_classes=self.num_classes, fields=fields, return_mix=self.return_mix)
-        samples, labels, *mix = mix_from(recipe, (x, target), None, None, key=key, advises=False, **options)
+        samples, labels, *mix = mix_rows(recipe, Rows((x, target)), key, advises=False, **options)
         self.step += not worker
         return samples, smooth(labels, self.label_smoothing, self.multi_label), *mix
 

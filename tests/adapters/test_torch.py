@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 import mixaug as ma
 import ways
 from mixaug.epoch import Epoch
+from mixaug.recipes.recipe import DrawArgs
 
 N, BATCH = 22, 4
 RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix())
@@ -567,9 +568,8 @@ def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypa
 def test_words_of_the_host_draw_the_same_weights_in_another_library(recipe):
     """As on a GPU, where weights of pixels are made from words that NumPy drew."""
     made = ma.core.keys.make((5, 1, 2))
-    got = recipe.draw_in(
-        ma.backends.of(torch.zeros(1)), ma.backends.common(), N, ma.core.regions.Sizes((8, 6), (8, 6)), made, None, None
-    )
+    args = DrawArgs(N, ma.core.regions.Sizes((8, 6), (8, 6)), made)
+    got = recipe.draw_in(ma.backends.of(torch.zeros(1)), ma.backends.common(), args)
     want = recipe.draw(N, (8, 6), key=(5, 1, 2))
     for array, host in zip(got.flatten()[1], want.flatten()[1], strict=True):
         assert isinstance(array, torch.Tensor)

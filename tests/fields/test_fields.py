@@ -13,6 +13,7 @@ import pytest
 import mixaug as ma
 import ways
 from mixaug.fields import read, tree, written
+from mixaug.ops.rows import Rows
 
 tf, torch, jnp = ways.tf, ways.torch, ways.jnp
 N, SIZE = 6, (8, 6)
@@ -143,7 +144,7 @@ def test_parts_of_a_source_are_its_rows():
     words, place = ["a", "b", "c"], np.array([[2, 0], [1, 1]])
     batch = {"images": IMAGES[[2, 0]], "caption": ["c", "a"]}
     source = {"images": IMAGES[:3], "caption": words}
-    mixed = ma.batch.mix_from(ma.MixUp(), batch, source, place, key=KEY, fields={"caption": "per_source"})
+    mixed = ma.batch.mix_rows(ma.MixUp(), Rows(batch, source, place), KEY, fields={"caption": "per_source"})
     assert mixed["caption"][0] == [["c", "a"], ["b", "b"]]
 
 

@@ -162,7 +162,7 @@ def test_rows_and_steps_share_no_word():
             keys.random_bits(xp, key, np.arange(50, dtype=np.uint32), 6),
             keys.rank_bits(xp, key, np.arange(50, dtype=np.uint32))[None],
         ]
-        seen.append(np.stack(Draw(xp, key, np.arange(50, dtype=np.uint32), (1,)).child(0).random_bits(2)))
+        seen.append(np.stack(Draw(xp, key, np.arange(50, dtype=np.uint32), (1,), (1,)).child(0).random_bits(2)))
     values = np.concatenate([words.ravel() for words in seen])
     assert len(values) - len(np.unique(values)) < 10  # the birthday bound for 22,500 words of 32 bits is 0.06
 

@@ -23,7 +23,7 @@ NOISE = [ma.FMix(), ma.CowMix(), ma.TokenMix(token=3)]
 
 
 def draw_of(n: int, size: tuple[int, ...], key: tuple[int, ...] = KEY) -> Draw:
-    return Draw(backends.common(), keys.make(key), np.arange(n, dtype=np.uint32), size)
+    return Draw(backends.common(), keys.make(key), np.arange(n, dtype=np.uint32), size, size)
 
 
 def landscapes(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:

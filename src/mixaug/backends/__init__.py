@@ -25,6 +25,7 @@ TREES: list[Any] = []  #: classes whose values pass through the functions of a l
 
 
 _LOADED: dict[str, Any] = {}
+_NO_ARRAYS = (int, type(None))
 _KERNELS: dict[str, Any] = {}
 
 _IMPORTS = threading.RLock()
@@ -155,7 +156,7 @@ def kept(function: F) -> F:
 def meet() -> None:
     """Let those libraries that the program has loaded know the trees."""
     for root in DISPLAY_NAMES:
-        if root in sys.modules:
+        if root in sys.modules and root not in _LOADED:
             _load(root)
 
 
@@ -287,13 +288,16 @@ def of(x: object, what: str = "x") -> Library:
 
 def common(*xs: object) -> Library:
     """The one library of those of `xs` that are arrays beyond NumPy's; NumPy where none is."""
-    found = [xp for xp in map(find, xs) if xp is not None and xp.name != "numpy"]
-    if not found:
-        return cast(Library, _LOADED[_load("numpy")])
-    names = sorted({xp.display_name for xp in found})
-    if len(names) > 1:
-        raise TypeError(f"expected arrays of one library, got {' and '.join(names)}; convert one of them")
-    return found[0]
+    found = None
+    for x in xs:
+        xp = None if type(x) in _NO_ARRAYS else find(x)
+        if xp is None or xp.name == "numpy":
+            continue
+        if found is not None and xp.name != found.name:
+            names = sorted((found.display_name, xp.display_name))
+            raise TypeError(f"expected arrays of one library, got {' and '.join(names)}; convert one of them")
+        found = found or xp
+    return found or cast(Library, _LOADED[_load("numpy")])
 
 
 def same(named: dict[str, object]) -> Library:

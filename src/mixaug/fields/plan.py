@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from .. import backends
 from ..backends import Array, Dim, Library
-from ..core.regions import Size
+from ..core.checks import check_sizes
+from ..core.regions import Sizes
 from ..core.units import are_plain
 from ..label_rules import rule as label_rule
 from ..ops.labels import are_ids
@@ -22,7 +23,7 @@ class Plan(NamedTuple):
 
     fields: Mapping[str, Field]  #: what each field is, settled, by its path
     mixers: Mapping[str, Mixer]  #: what mixes each field
-    size: Size  #: that a mix is drawn for
+    sizes: Sizes  #: of outputs and sources, that a mix is drawn for
     library: Library
     rows: Dim
     first: str  #: the path of the first field that holds an array
@@ -31,7 +32,10 @@ class Plan(NamedTuple):
 
     def like(self, held: Mapping[str, Any]) -> Array:
         """An array of the batch, which has its library and device."""
-        return next(iter(arrays(self.first, self.fields[self.first], held[self.first]).values()))
+        field = held[self.first]
+        if not isinstance(field, (dict, list)):
+            return field
+        return next(iter(arrays(self.first, self.fields[self.first], field).values()))
 
 
 def plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Plan:
@@ -58,7 +62,7 @@ def _found(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> 
     return Plan(
         fields=kinds,
         mixers={name: _mixer(kind, held[name]) for name, kind in kinds.items()},
-        size=size,
+        sizes=check_sizes(size, None),
         library=xp,
         rows=count_rows(held),
         first=next(name for name, some in named.items() if some),

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 import mixaug
 
 from .. import files
-from ..batch import mix_from
+from ..batch import mix_rows
 from ..epoch import Epoch
 from ..fields import Guide, Images
 from ..keras import SetEpoch
+from ..ops.rows import Rows
 from ..recipes import Recipe
 from . import models, preview
 from .augment import augment, moved
@@ -311,7 +312,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch = {"images": given.images, "targets": given.targets, **guides}
         field = TASKS[self._config.task].field(self._data)
         fields = {"images": Images("nhwc"), "targets": field, **{need: Guide(need) for need in guides}}
-        mixed = mix_from(self._recipe, batch, None, None, key=key, fields=fields, advises=False)
+        mixed = mix_rows(self._recipe, Rows(batch), key, fields=fields, advises=False)
         return mixed["images"], mixed["targets"]
 
     def unmixed(self, index: int) -> tuple[Split, tuple[int, int, int]]:

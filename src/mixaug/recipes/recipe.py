@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, wraps
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,20 @@ MAX_SOURCES = 256  #: of an output
 MAX_WORDS = 2**24  #: random words of a row
 
 
+_NO_ARRAYS = (int, type(None))
+
+
+class DrawArgs(NamedTuple):
+    """The arguments of `Recipe.draw`, checked."""
+
+    n: Dim
+    sizes: Sizes
+    key: Key
+    index: Array | None = None  # type: ignore[assignment] # not the method of tuples
+    rows: Array | None = None
+    guides: Mapping[str, Array] = MappingProxyType({})
+
+
 @dataclass(frozen=True, eq=False)
 class Draw:
     """What a recipe draws from: the words of its key for each row, and the size to draw for."""
@@ -38,12 +53,9 @@ class Draw:
     key: Key
     rows: Array  #: uint32 (n,), the counter of each output; of NumPy where the host draws the words
     size: Size
-    source_size: Size = ()  #: that of the sources; by default `size`
+    source_size: Size  #: that of the sources
     index: Array = None  #: int32 (k, n), the rows that each output is made of
     guides: Mapping[str, Array] = field(default_factory=dict)  #: by what they are, a map for each row of the source
-
-    def __post_init__(self) -> None:
-        keep(self, source_size=self.source_size or self.size)
 
     @property
     def n(self) -> Dim:
@@ -212,51 +224,45 @@ class Recipe(ABC):
             >>> mix.index.shape, mix.lam.sum(axis=0)
             ((2, 5), array([1., 1., 1., 1., 1.], dtype=float32))
         """
-        made = keys.make(key)
-        arrays = guide.values() if isinstance(guide, Mapping) else (guide,)
-        home = backends.common(n, index, rows, *made[:2], *arrays) if like is None else backends.of(like, "like")
-        _check_traced(home, made)
         guides = maps.given(self, self.needs, guide) if self.needs or guide is not None else {}
-        sizes, xp, source = check_sizes(size, source_size), home, home
-        if _on_host(home, made, (n, index, rows, *guides.values()), like):
-            source = backends.common()  # NumPy's draws are the quickest
+        args = DrawArgs(_checked_count(n), check_sizes(size, source_size), keys.make(key), index, rows, guides)
+        return self.draw_args(args, like)
+
+    def draw_args(self, args: DrawArgs, like: Array | None) -> Mix:
+        """Draw in the library of `like`, or in NumPy; on the host where it knows all numbers, which is quickest."""
+        arrays = args.index, args.rows, *args.guides.values()
+        home = backends.common(args.n, *args.key[:2], *arrays) if like is None else backends.of(like, "like")
+        _check_traced(home, args.key)
+        xp = source = home
+        if home.name != "numpy" and _on_host(home, args, like):
+            source = backends.common()
             far = like is not None and home.on_accelerator(like)
-            xp = home if far and _has_weights(self, len(sizes.output) or 1, made.epoch) else source
-        mix = self.draw_in(xp, source, n, sizes, made, index, rows, guides)
+            xp = home if far and _has_weights(self, len(args.sizes.output) or 1, args.key.epoch) else source
+        mix = self.draw_in(xp, source, args)
         return mix if xp is home else mix.to(home)
 
-    def draw_in(
-        self,
-        xp: Library,
-        source: Library,
-        n: Dim,
-        sizes: Sizes,
-        made: Key,
-        index: Array | None,
-        rows: Array | None,
-        guides: Mapping[str, Array],
-    ) -> Mix:
-        """Draw by the functions of one library, from words of another or the same."""
-        n, (size, source_size) = _checked_count(n), sizes
-        if rows is None:
+    def draw_in(self, xp: Library, source: Library, args: DrawArgs) -> Mix:
+        """Draw by the functions of one library, from random bits of another or the same."""
+        n, (size, source_size) = args.n, args.sizes
+        if args.rows is None:
             numbers = source.arange(n)
-        elif index is None:
+        elif args.index is None:
             raise ValueError("rows: expected index= beside rows=, got none; pass the sources of each output, (k, n)")
         else:
-            backends.of(rows, "rows")
-            numbers = _checked_rows(source, backends.to(source, rows), n)
-        draw = Draw(xp, made, source.cast(numbers, "uint32"), size or (1,), source_size)
+            backends.of(args.rows, "rows")
+            numbers = _checked_rows(source, backends.to(source, args.rows), n)
+        draw = Draw(xp, args.key, source.cast(numbers, "uint32"), size or (1,), source_size or (1,))
         sources = _checked_sources(self)
-        if index is None:
-            index = ring(source, made, draw.n, sources)
+        if args.index is None:
+            index = ring(source, args.key, draw.n, sources)
         else:
-            index = _checked_parent(source, backends.to(source, index), n, sources)
+            index = _checked_parent(source, backends.to(source, args.index), n, sources)
         index = index if source is xp else backends.to(xp, index)
-        if guides:
-            draw = replace(draw, index=index, guides=_checked_guides(xp, guides, draw.size, index))
+        if args.guides:
+            draw = replace(draw, index=index, guides=_checked_guides(xp, args.guides, draw.size, index))
         region = draw.region_of(self)
         if not same(size, source_size):
-            check_windows(region, sizes, self)
+            check_windows(region, args.sizes, self)
         mix = assemble(xp, index, region, draw.size, draw.source_size)
         if not size:
             _check_blend(self, mix)
@@ -270,11 +276,14 @@ def _checked_guides(xp: Library, guides: Mapping[str, Array], size: Size, index:
     return {need: backends.to(xp, x) for need, x in guides.items()}
 
 
-def _on_host(home: Library, key: Key, given: tuple[Array | None, ...], like: Array | None) -> bool:
-    """Whether the host knows all that a draw depends on; a like= on an accelerator only says where it shall be."""
-    there = like is None or home.on_accelerator(like) or home.concrete(like) is not None
-    known = there and {*map(type, key[:2])} == {int}
-    return known and all(home.concrete(x) is not None for x in given if backends.find(x) == home)
+def _on_host(home: Library, args: DrawArgs, like: Array | None) -> bool:
+    """Whether the host knows all numbers of a draw; a `like` on an accelerator only says where the mix will be."""
+    if {*map(type, args.key[:2])} != {int}:
+        return False
+    if like is not None and not home.on_accelerator(like) and home.concrete(like) is None:
+        return False
+    arrays = args.n, args.index, args.rows, *args.guides.values()
+    return all(home.concrete(x) is not None for x in arrays if type(x) not in _NO_ARRAYS and backends.find(x) == home)
 
 
 def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:

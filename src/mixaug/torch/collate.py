@@ -8,11 +8,12 @@ from typing import Any, Unpack
 import torch
 from torch.utils import data
 
-from ..batch import Batch, Options, mix_from
+from ..batch import Batch, Options, mix_rows
 from ..core.hints import known_options
 from ..fields import Field, Labels, resolve, tree
 from ..label_rules import rule as label_rule
 from ..losses import check_smoothing, smooth
+from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe, identity
 from ..recipes.combine import check_no_schedule
 from .calls import Calls
@@ -92,7 +93,7 @@ class MixingCollate:
         recipe, options = self.recipe, self.options
         if not self.enabled:
             recipe, options = identity(), options | {"include_clean": False, "copies": 1}
-        mixed = mix_from(recipe, batch, None, None, key=self._calls.key(self.seed, *at), advises=False, **options)
+        mixed = mix_rows(recipe, Rows(batch), self._calls.key(self.seed, *at), advises=False, **options)
         if not self.smoothing:
             return mixed
         return _smoothed(mixed, resolve(batch, options.get("fields"), options.get("num_classes")), self.smoothing)

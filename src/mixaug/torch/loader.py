@@ -10,10 +10,11 @@ import torch
 from torch.utils import data
 
 from .. import backends
-from ..batch import Batch, Options, mix_from, with_mix, without_mix
+from ..batch import Batch, Options, mix_rows, with_mix, without_mix
 from ..core.hints import known_options
 from ..fields import Fields
 from ..fields.class_weights import ClassWeights
+from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe
 from ..recipes.recipe import check_whole
 from .sampler import EpochSampler, IndexSampler, Request, StepSampler
@@ -197,13 +198,12 @@ class _Fetched(data.Dataset):  # type: ignore[misc]
         return len(self.dataset)
 
     def __getitem__(self, asked: Request) -> Batch:
-        drawn = {"key": asked.key, "rows": asked.rows}
         if (held := in_memory(self.dataset)) is not None and self.collate_fn is data.default_collate:
-            return mix_from(self.recipe, None, held, asked.sources, **drawn, **self.options)
+            return mix_rows(self.recipe, Rows(None, held, asked.sources), asked.key, numbers=asked.rows, **self.options)
         rows, place = np.unique(asked.sources, return_inverse=True)
         place = place.reshape(asked.sources.shape)
         source = read_batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
-        mixed = mix_from(self.recipe, None, source, place, **drawn, **self.options)
+        mixed = mix_rows(self.recipe, Rows(None, source, place), asked.key, numbers=asked.rows, **self.options)
         if not self.options.get("return_mix"):
             return mixed
         mixed, mix = without_mix(mixed, source)

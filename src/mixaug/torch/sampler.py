@@ -12,6 +12,7 @@ from torch.utils import data
 from .. import backends
 from ..backends import Array
 from ..core import keys
+from ..core.keys import Key
 from ..epoch import Epoch
 from ..recipes import Recipe, check_recipe
 from ..recipes.recipe import check_whole, ring
@@ -20,7 +21,7 @@ from ..recipes.recipe import check_whole, ring
 class Request(NamedTuple):
     """What a worker is asked for: the batch of one step."""
 
-    key: tuple[int, ...]
+    key: Key
     rows: Array  #: int64 (m,), the row numbers of its rows among those of all ranks
     sources: Array  #: int64 (k, m), rows of the dataset
 
@@ -137,7 +138,7 @@ class EpochSampler(StepSampler):
 
     def request(self, epoch: int, step: int) -> Request:
         """What this rank's batch of a step is made of."""
-        this, key = Epoch(self.n, self.seed, epoch, self.shuffle), (self.seed, epoch, step)
+        this, key = Epoch(self.n, self.seed, epoch, self.shuffle), keys.make((self.seed, epoch, step))
         start, stop = step * self.rows, min((step + 1) * self.rows, self.n)
         if self.partners == "dataset":
             index = this.sources(start, stop, self.recipe.sources)
@@ -192,9 +193,10 @@ class IndexSampler(StepSampler):
             if ahead is None:
                 self._last = epoch, step
             if step >= start:
-                yield self._request((self.seed, epoch, step, *backends.ranks()), _checked_ids(ids, self.n))
+                key = keys.make((self.seed, epoch, step, *backends.ranks()))
+                yield self._request(key, _checked_ids(ids, self.n))
 
-    def _request(self, key: tuple[int, ...], ids: Array) -> Request:
+    def _request(self, key: Key, ids: Array) -> Request:
         return Request(key, np.arange(len(ids)), _ring_of(ids, key, self.recipe.sources))
 
     def _is_last(self) -> bool:
@@ -229,9 +231,9 @@ class IndexSampler(StepSampler):
         self._known = self._their_epoch()
 
 
-def _ring_of(ids: Array, key: tuple[int, ...], sources: int) -> Array:
+def _ring_of(ids: Array, key: Key, sources: int) -> Array:
     """int64 (sources, m): rows of the dataset, each with partners from among them."""
-    index: Array = ids[ring(backends.common(), keys.make(key), len(ids), sources)]
+    index: Array = ids[ring(backends.common(), key, len(ids), sources)]
     return index
 
 
