@@ -1,7 +1,7 @@
 """Recipes: distributions over mixes, one file a family.
 
-A new one is a frozen dataclass in its family's file and a row in `RECIPES`: every law, library, adapter, preview and
-report has it then.
+A new recipe is a frozen dataclass in its family's file and a row in `RECIPES`; every invariant, library, adapter,
+preview and report then covers it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ RECIPES: tuple[type[Recipe], ...] = (
     GridMix, TokenMix, FMix, CowMix, SmoothMix, GMix,
 )  # fmt: skip
 
-#: Those that need a guide.
+#: Recipes that need a guide.
 GUIDED: tuple[type[Recipe], ...] = (SaliencyMix, AttentiveCutMix, MergeMix, ClassMix, CopyPaste)
 
 for _kind in (*RECIPES, *GUIDED):
     setattr(_kind, "__init__", checked_init(_kind.__init__))  # noqa: B010 - it is made by `dataclass`
 
-#: What each name in the text of a recipe makes.
+#: The constructor for each name in the text of a recipe.
 KNOWN: dict[str, Callable[..., Recipe]] = {
     **{recipe.__name__.lower(): recipe for recipe in (*RECIPES, *GUIDED)},
     **{make.__name__: make for make in (one_of, sometimes, per_batch, schedule, identity)},

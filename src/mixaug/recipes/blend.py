@@ -22,13 +22,14 @@ class MixUp(LamRecipe):
     With two sources lam[0] ~ Beta(alpha, alpha). Weights are whole numbers of 1/65536.
 
     Args:
-        alpha: concentration, 1e-9 to 1e6; by default 1. Small values leave most samples nearly unmixed; at 1 all blends
-            are equally likely. A tuple has one number for each source, the base sample first: (a, b) is
+        alpha: concentration, 1e-9 to 1e6; by default 1. Small values leave most samples nearly unmixed; with 1 all
+            blends are equally likely. A tuple has one number for each source, the base sample first: (a, b) means
             lam[0] ~ Beta(a, b).
         sources: how many samples an output is made of, 2 to 256.
-        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one. Two sources.
-        dominant: whether the weights are sorted, so that the base sample is the heaviest: with two sources
-            max(lam, 1 - lam).
+        lam: the weight of the base sample in place of alpha: a number, or (low, high) to draw it uniformly. Only for
+            two sources.
+        dominant: whether to sort the weights in descending order, so that the base sample has the largest one; with
+            two sources this is max(lam, 1 - lam).
 
     Raises:
         ValueError: if an option is out of its range, if both `alpha` and `lam` are given, or `lam` with more sources.
@@ -40,11 +41,11 @@ class MixUp(LamRecipe):
         >>> ma.MixUp(lam=0.75).draw(2, size=(8, 8), key=(0, 0)).lam[0]
         array([0.75, 0.75], dtype=float32)
 
-    Good for classification and regression of anything that can be averaged, signals too, and for networks that are too
-    sure of themselves. A blend shows every source everywhere, but none as it is.
+    Good for classification and regression of images, signals and other data that can be averaged, and for networks that
+    are overconfident. Every source is visible everywhere, but none at full contrast.
 
-    Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". The paper draws one weight for a batch; this draws
-    one for each row: `per_batch(MixUp(...))` is the paper's.
+    Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization". The paper draws one weight per batch; here each row
+    has its own. Use `per_batch(MixUp(...))` for the paper's version.
     """
 
     sources: int = 2
@@ -59,7 +60,7 @@ class MixUp(LamRecipe):
             )
 
     def region(self, draw: Draw) -> Region:
-        """One weight for each source."""
+        """Draw one weight per source."""
         xp, bits = draw.xp, draw.random_bits(self.sources - 1)
         if self.sources == 2 or self.alpha is None:
             partner = xp.rint(look_up(xp, lam_table(self.law, 1), bits[0]) * float(ONE))
@@ -71,27 +72,29 @@ class MixUp(LamRecipe):
 
 
 def sticks(xp: Library, betas: Sequence[tuple[float, float]], bits: Array, n: Dim) -> list[Array]:
-    """Dirichlet weights by breaking a stick: whole numbers that sum to ONE.
+    """Draw Dirichlet weights by stick breaking: whole numbers that sum to ONE.
 
-    Each part but the first takes Beta(a, b) of what is left, by a word; the first is what the others leave.
+    Each part except the first takes a Beta(a, b) fraction of the rest, from one random word; the first gets the rest.
     """
     rest = xp.full((n,), float(ONE), "float32")
     weights: list[Array] = []
     for part, (a, b) in enumerate(betas):
-        weights.append(xp.rint(rest * look_up(xp, beta_table(a, b), bits[part])))  # whole: no library rounds rest anew
+        weights.append(
+            xp.rint(rest * look_up(xp, beta_table(a, b), bits[part]))
+        )  # whole numbers, so that no library rounds the rest
         rest = rest - weights[-1]
     return [rest, *weights]
 
 
 def stick_betas(alpha: Alpha, count: int) -> list[tuple[float, float]]:
-    """Beta(a, b) of each part of a Dirichlet but the first: a is its own concentration, b that of all after it."""
+    """Return (a, b) for each part of a Dirichlet except the first: its concentration and the sum of the later ones."""
     if not isinstance(alpha, tuple):
         return [(alpha, left * alpha) for left in range(count - 1, 0, -1)]
     return [(alpha[j], sum(alpha[j + 1 :]) + alpha[0]) for j in range(1, count)]
 
 
 def falling(xp: Library, weights: Sequence[Array]) -> list[Array]:
-    """The same weights in each row, the greatest first."""
+    """Sort the weights of each row in descending order."""
     ordered = list(weights)
     for end in range(len(ordered) - 1, 0, -1):
         for j in range(end):
@@ -102,12 +105,12 @@ def falling(xp: Library, weights: Sequence[Array]) -> list[Array]:
 
 @dataclass(frozen=True)
 class Identity(Recipe):
-    """Leave every sample as it is; labels still become one row of weights a sample."""
+    """Leave every sample unchanged; labels still become rows of weights."""
 
     sources: ClassVar[int] = 1
 
     def region(self, draw: Draw) -> Region:  # noqa: ARG002 - nothing to draw
-        """The base sample everywhere."""
+        """Return the base sample everywhere."""
         return Paste(None, (None,))
 
     def __repr__(self) -> str:

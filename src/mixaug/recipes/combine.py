@@ -17,13 +17,13 @@ from ..core.keys import bits24
 from .blend import Identity
 from .recipe import Draw, Recipe, check_number, check_recipe, check_whole, keep
 
-MAX_WEIGHT = 1e290  #: of a choice: sums of these, times 2^24, are finite
-MAX_DEPTH = 32  #: of recipes in recipes
-MAX_NODES = 10_000  #: of recipes in a recipe, itself among them
+MAX_WEIGHT = 1e290  #: of `one_of`: sums of these, times 2^24, are finite
+MAX_DEPTH = 32  #: of nested recipes
+MAX_NODES = 10_000  #: recipes in a nested recipe, including itself
 
 
 def check_nested(where: str, recipe: Recipe, inner: Sequence[Recipe]) -> None:
-    """Keep how deep a recipe made of recipes is and how many it holds; a ValueError for too deep or too many."""
+    """Store depth, number of recipes and guides of a nested recipe; raise a ValueError if it is too large."""
     depth = 1 + max(getattr(one, "_depth", 1) for one in inner)
     nodes = 1 + sum(getattr(one, "_nodes", 1) for one in inner)
     if depth > MAX_DEPTH:
@@ -35,7 +35,7 @@ def check_nested(where: str, recipe: Recipe, inner: Sequence[Recipe]) -> None:
 
 
 def check_item_recipe(where: str, recipe: Recipe, way_out: str) -> Recipe:
-    """The recipe of a dataset of single samples; a ValueError if it draws once for a batch, which these do not have."""
+    """Return a recipe for a dataset of single samples; raise a ValueError if it draws once per batch."""
     if (shared := _nested(recipe, PerBatch)) is not None:
         raise ValueError(
             f"{where}: expected a recipe that draws for each sample, got {shared!r}, which draws once for a batch; "
@@ -45,14 +45,14 @@ def check_item_recipe(where: str, recipe: Recipe, way_out: str) -> Recipe:
 
 
 def check_no_schedule(where: str, recipe: Recipe, way_out: str) -> Recipe:
-    """The recipe of a transform that does not know the epoch; a ValueError if it needs to."""
+    """Return a recipe for a transform that does not know the epoch; raise a ValueError if it has a schedule."""
     if _nested(recipe, Schedule) is not None:
         raise ValueError(f"{where}: expected a recipe without schedule, got {recipe!r}; {way_out}")
     return recipe
 
 
 def _nested(value: object, kind: type[Recipe]) -> Recipe | None:
-    """The first recipe of a kind that a recipe is made of, itself included."""
+    """Return the first recipe of a class inside a nested recipe, which may be itself; None if there is none."""
     if isinstance(value, kind):
         return value
     parts = vars(value).values() if isinstance(value, Recipe) else value if isinstance(value, (tuple, list)) else ()
@@ -60,19 +60,19 @@ def _nested(value: object, kind: type[Recipe]) -> Recipe | None:
 
 
 class Nested(Recipe):
-    """A recipe made of recipes, which needs the guides of all of them."""
+    """A recipe made of other recipes. It needs the guides of all of them."""
 
     _needs: ClassVar[tuple[str, ...]] = ()
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The guides that its recipes look at."""
+        """The guides that its recipes need."""
         return self._needs
 
 
 @dataclass(frozen=True)
 class OneOf(Nested):
-    """Choose one of several recipes for each row; `one_of` makes it."""
+    """Choose one of several recipes for each row; made by `one_of`."""
 
     recipes: tuple[Recipe, ...]
     weights: tuple[float, ...] | None = None
@@ -101,12 +101,12 @@ class OneOf(Nested):
         return max(recipe.sources for recipe in self.recipes)
 
     def region(self, draw: Draw) -> Drawn:
-        """Each row's region is that of the recipe chosen for it."""
+        """Return for each row the region of the recipe chosen for it."""
         drawn = (draw.child(place).region_of(recipe) for place, recipe in enumerate(self.recipes))
         return Chosen(self._choice(draw), tuple(drawn))
 
     def _choice(self, draw: Draw) -> Array:
-        """int32 (n,): the place of the recipe chosen for each row."""
+        """Return int32 (n,): the position of the recipe chosen for each row."""
         weights = self.weights or (1.0,) * len(self.recipes)
         limits = [round(2**24 * part / sum(weights)) for part in accumulate(weights)]
         bits = bits24(draw.xp, draw.random_bits(1)[0])
@@ -121,7 +121,7 @@ class OneOf(Nested):
 
 @dataclass(frozen=True)
 class PerBatch(Nested):
-    """Draw once for all rows; `per_batch` makes it."""
+    """Draw once for all rows; made by `per_batch`."""
 
     recipe: Recipe
 
@@ -134,7 +134,7 @@ class PerBatch(Nested):
         return self.recipe.sources
 
     def region(self, draw: Draw) -> Drawn:
-        """The recipe's region for row 0, in every row."""
+        """Return the region of row 0 for every row."""
         return draw.child(0).shared().region_of(self.recipe)
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ class PerBatch(Nested):
 
 @dataclass(frozen=True)
 class Schedule(Nested):
-    """Another recipe from some epochs on; `schedule` makes it."""
+    """Change the recipe at given epochs; made by `schedule`."""
 
     phases: tuple[tuple[int, Recipe], ...]
 
@@ -163,7 +163,7 @@ class Schedule(Nested):
         return max(recipe.sources for _, recipe in self.phases)
 
     def region(self, draw: Draw) -> Drawn:
-        """That of the recipe whose time it is; where the epoch is traced all are drawn, and one is chosen."""
+        """Return the region of the current recipe; if the epoch is traced, draw all of them and select one."""
         epoch = draw.key.epoch
         if epoch is None:
             raise ValueError(
@@ -185,16 +185,17 @@ class Schedule(Nested):
 
 @known_options()
 def schedule(phases: Mapping[int, Recipe | str]) -> Recipe:
-    """Mix by another recipe from some epochs on.
+    """Change the recipe at given epochs.
 
         recipe of epoch e = phases[largest start <= e]
 
     Args:
-        phases: the first epoch of each recipe, counted from 0; one has to begin at 0.
+        phases: each recipe by its first epoch, counted from 0; one has to begin at 0.
 
     Raises:
-        TypeError: what is no dict, or no recipe. ValueError: no recipe from epoch 0 on, or epochs that are none; when
-            drawn, a key without an epoch.
+        TypeError: if `phases` is not a dict of recipes.
+        ValueError: if no recipe begins at epoch 0, or an epoch is not a whole number >= 0; when drawn, if the key has
+            no epoch.
 
     Example:
         >>> import mixaug as ma
@@ -203,9 +204,9 @@ def schedule(phases: Mapping[int, Recipe | str]) -> Recipe:
         array([[1., 1.],
                [0., 0.]], dtype=float32)
 
-    The epoch is read from the key, (seed, epoch, step): every adapter that knows the epoch hands it over. A recipe that
-    begins at an epoch draws the same whatever other recipes there are. Where the epoch is traced (`tf.data`, a jitted
-    step that is handed it) all recipes are drawn and one is chosen, so keep them few there.
+    The epoch is read from the key, (seed, epoch, step); every adapter that knows the epoch puts it there. What a recipe
+    draws does not depend on the other recipes of the schedule. If the epoch is traced (in `tf.data`, or as an argument
+    of a jitted step), all recipes are drawn and one is selected, so use few of them there.
     """
     if not isinstance(phases, Mapping):
         raise TypeError(
@@ -216,25 +217,26 @@ def schedule(phases: Mapping[int, Recipe | str]) -> Recipe:
 
 
 def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: int = 1) -> dict[int, Recipe]:
-    """The phases of a schedule in which a number changes along straight lines between epochs.
+    """Return the phases of a schedule in which a number is interpolated linearly between epochs.
 
         phases[e] = make(value at e on the line between the points around it)
         e = first point, first point + every, ..., last point
 
     Args:
-        make: a recipe of the number: `ma.MixUp` for its alpha, `lambda p: ma.sometimes(p, recipe)` for a chance.
-        points: the number at some epochs, two or more.
+        make: makes a recipe from the number: `ma.MixUp` for its alpha, `lambda p: ma.sometimes(p, recipe)` for a
+            probability.
+        points: the number at two or more epochs.
         every: how many epochs a phase lasts.
 
     Returns:
-        Phases, to be merged with others: `ma.schedule({0: recipe, **ma.ramp(...)})`.
+        Phases, which can be merged with others: `ma.schedule({0: recipe, **ma.ramp(...)})`.
 
     Raises:
-        ValueError: fewer than two points, epochs that are none, or an `every` that is no whole number of 1 or more.
+        ValueError: if there are fewer than two points, an epoch is not a whole number >= 0, or `every` is not one >= 1.
 
     Example:
-        Mixup Without Hesitation (Yu et al. 2021): mix for six tenths of the time, in every other epoch until nine
-        tenths, then with a chance that falls to 0.
+        Mixup Without Hesitation (Yu et al. 2021): mix for the first 60 % of training, then in every other epoch until
+        90 %, then with a probability that falls to 0.
 
         >>> import mixaug as ma
         >>> mix = ma.MixUp(alpha=0.5)
@@ -257,23 +259,23 @@ def ramp(make: Callable[[float], Recipe], points: Mapping[int, float], every: in
 
 @known_options()
 def one_of(*recipes: Recipe | str, weights: Sequence[float] | None = None) -> Recipe:
-    """Choose one of several recipes for each row, by weights or with equal chances.
+    """Choose one of several recipes for each row, by weights or with equal probability.
 
-        chance of recipes[i] = weights[i] / sum(weights)
+        probability of recipes[i] = weights[i] / sum(weights)
 
     Args:
         recipes: one or more.
-        weights: one number of 0 or more for each; None: equal.
+        weights: one number >= 0 per recipe; None for equal weights.
 
     Raises:
-        TypeError: what is no recipe. ValueError: weights that do not fit.
+        TypeError: if an argument is not a recipe. ValueError: if the weights do not fit.
 
     Example:
         >>> import mixaug as ma
         >>> ma.one_of(ma.MixUp(alpha=0.2), ma.CutMix(), weights=(1, 3)).sources
         2
 
-    `per_batch(one_of(...))` chooses once for the batch, as torchvision's RandomChoice and timm's switch_prob do.
+    `per_batch(one_of(...))` chooses once per batch, like torchvision's RandomChoice and timm's switch_prob.
     """
     if len(recipes) == 1 and isinstance(recipes[0], (list, tuple)):
         raise TypeError("one_of: expected recipes one by one, got a list of them; write one_of(mixup, cutmix)")
@@ -283,23 +285,23 @@ def one_of(*recipes: Recipe | str, weights: Sequence[float] | None = None) -> Re
 
 @known_options()
 def sometimes(p: float, recipe: Recipe | str) -> Recipe:
-    """Mix each row with chance p and leave it alone otherwise.
+    """Mix each row with probability p, and leave it unchanged otherwise.
 
         sometimes(p, recipe) = one_of(recipe, identity(), weights=(p, 1 - p))
 
     Args:
-        p: the chance, 0 to 1.
-        recipe: what to do then.
+        p: the probability, 0 to 1.
+        recipe: the recipe to mix with.
 
     Raises:
-        ValueError: a p that is no chance. TypeError: what is no recipe.
+        ValueError: if `p` is not in 0..1. TypeError: if `recipe` is not a recipe.
 
     Example:
         >>> import mixaug as ma
         >>> ma.sometimes(0.5, ma.CutMix())
         sometimes(0.5, CutMix(alpha=1.0))
 
-    `per_batch(sometimes(0.5, CutMix()))` is the cutmix_prob of the CutMix paper's code.
+    `per_batch(sometimes(0.5, CutMix()))` is `cutmix_prob` in the code of the CutMix paper.
     """
     p = check_number("sometimes p", p, 0, 1, open_low=False)
     return one_of(recipe, identity(), weights=(p, 1 - p))
@@ -309,17 +311,17 @@ def sometimes(p: float, recipe: Recipe | str) -> Recipe:
 def per_batch(recipe: Recipe | str) -> Recipe:
     """Draw once for all rows, as most papers do: one weight, one box; sources still differ from row to row.
 
-    Where a recipe looks at guides, each row's own guide is looked at: the boxes of SaliencyMix have one size, and each
-    lies where its partner is salient.
+    A recipe that needs guides still uses the guide of each row: the boxes of SaliencyMix have one size, but each lies
+    where its partner is salient.
 
-    Datasets of single samples (`ma.torch.MixedDataset`, `ma.grain.mixed`, `ma.tf.mixed_zip`) have no batch and refuse
-    it.
+    Datasets of single samples (`ma.torch.MixedDataset`, `ma.grain.mixed`, `ma.tf.mixed_zip`) have no batch and
+    raise an error.
 
     Args:
-        recipe: what to draw once.
+        recipe: the recipe to draw from.
 
     Raises:
-        TypeError: what is no recipe.
+        TypeError: if `recipe` is not a recipe.
 
     Example:
         >>> import mixaug as ma
@@ -331,7 +333,7 @@ def per_batch(recipe: Recipe | str) -> Recipe:
 
 
 def identity() -> Recipe:
-    """Mix nothing: every output is its base sample, in fresh memory, with a dense label.
+    """Mix nothing: every output is a copy of its base sample, and labels become rows of weights.
 
     Example:
         >>> import mixaug as ma

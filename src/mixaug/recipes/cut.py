@@ -34,8 +34,8 @@ class CutMix(LamRecipe):
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
-        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
-        dominant: whether to draw max(lam, 1 - lam), so that the base sample is the heavier.
+        lam: the weight of the base sample in place of alpha: a number, or (low, high) to draw it uniformly.
+        dominant: whether to draw max(lam, 1 - lam), which gives the base sample the larger weight.
         placement: where the box lies. "clipped": around a uniform centre, clipped to the image, as in the paper.
             "inside": anywhere wholly inside the image, start[a] ~ U{0, .., size[a] - side[a]}. "uniform":
             start[a] ~ U{1 - side[a], .., size[a] - 1}, clipped to the image.
@@ -51,18 +51,18 @@ class CutMix(LamRecipe):
         >>> ma.CutMix(lam=0.75, placement="inside").draw(2, size=(8, 8), key=(0, 0)).lam[0]
         array([0.75, 0.75], dtype=float32)
 
-    Good for image classification: most of an image stays as it is, and one telling part of it is not enough. A box
-    counts as its class even where it shows nothing but background.
+    Good for image classification: most of an image keeps its full contrast, and the network cannot rely on a single
+    telling part. A box counts as its class even if it shows only background.
 
-    Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features". As there,
-    labels follow the clipped box; other than there, each row has its own box (`per_batch(CutMix(...))` is the paper's)
-    and sides may be odd: the paper's code halves a side and loses a pixel.
+    Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features". As in
+    the paper, labels follow the clipped box. Unlike the paper, each row has its own box (`per_batch(CutMix(...))` draws
+    one per batch), and sides may be odd: the paper's code halves a side and loses a pixel.
 
-    A clipped box keeps more of the base sample than lam says: at alpha 1, 0.68 in the mean instead of 0.5. Placed
-    "inside" its area is what was drawn, but pixels in the middle are pasted more often than those at the border; French
-    et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", place boxes so. "uniform"
-    pastes every pixel with the same chance, which suits scans, tiles and textures: the `uniform_sampling` of MosaicML's
-    Composer.
+    Clipping keeps more of the base sample than was drawn: with alpha=1 the mean of lam[0] is 0.68 instead of 0.5. With
+    "inside" the area is exactly what was drawn, but pixels in the middle are pasted more often than those at the border
+    (French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations"). With "uniform"
+    every pixel is pasted with the same probability, which suits scans, tiles and textures; this is `uniform_sampling` in
+    MosaicML Composer.
     """
 
     placement: str = field(default="clipped", kw_only=True)
@@ -75,7 +75,7 @@ class CutMix(LamRecipe):
             raise ValueError(f"CutMix placement: expected one of {names}, got {short(self.placement)}")
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second source over the base sample."""
+        """Paste a box of the second source over the base sample."""
         bits = draw.random_bits(1 + len(draw.size))
         ratio = look_up(draw.xp, side_ratios(self.law, len(draw.size)), bits[0])
         place = {"clipped": clipped_box, "inside": inside_box, "uniform": uniform_box}[self.placement]
@@ -84,28 +84,28 @@ class CutMix(LamRecipe):
 
 @dataclass(frozen=True)
 class CutMixMinMax(Recipe):
-    """Paste a box of another sample whose sides are drawn between bounds, and which lies wholly inside.
+    """Paste a box of another sample, with sides drawn between bounds, entirely inside the image.
 
         side[a] ~ U{least, .., most},  least = floor(low * size[a]),  most = max(floor(high * size[a]) - 1, least)
         start[a] ~ U{0, .., size[a] - side[a]}
         lam[1] = area(box) / area(image)
 
     Args:
-        low: the least side in parts of the image's, 0 to 1; where a side is 0, nothing is pasted.
-        high: what sides stay below in parts of the image's, low to 1.
+        low: the smallest side as a fraction of the image's side, 0 to 1; a side of 0 pastes nothing.
+        high: the upper bound of sides as a fraction of the image's side, low to 1.
 
     Raises:
-        ValueError: a low or a high that is none.
+        ValueError: if `low` or `high` is out of its range.
 
     Example:
         >>> import mixaug as ma
         >>> ma.CutMixMinMax(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
-    Good for mixes that are never too weak and never too strong, and for repeating what was trained with timm.
+    Good for mixes that are never too weak or too strong, and for reproducing training with timm.
 
-    The `cutmix_minmax` of timm, which has it from Darknet; sides and positions of the axes are independent. Other than
-    there, bounds without a side between them (low = high, or a small image) give the side at low and no error.
+    This is `cutmix_minmax` of timm, which took it from Darknet. Sides and positions of the axes are independent. Unlike
+    timm, bounds with no side between them (low = high, or a small image) give the side at `low` instead of an error.
     """
 
     low: float = 0.2
@@ -117,14 +117,14 @@ class CutMixMinMax(Recipe):
         keep(self, high=check_number("CutMixMinMax high", self.high, self.low, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second source over the base sample."""
+        """Paste a box of the second source over the base sample."""
         axes = range(len(draw.size))
         bits = draw.random_bits(2 * len(axes))
         box = [self._inside(draw, axis, bits[axis], bits[len(axes) + axis]) for axis in axes]
         return Paste(None, (None, draw.xp.stack(box, axis=1)))
 
     def _inside(self, draw: Draw, axis: int, side_word: Array, start_word: Array) -> Array:
-        """int32 (n, 2): first and one-past-last pixel along an axis."""
+        """Return int32 (n, 2): the first and the one-past-last pixel along an axis."""
         xp, length = draw.xp, draw.length(axis)
         least, above = (floor(xp, xp.cast(xp.constant(part), "float32") * length) for part in (self.low, self.high))
         return inside(draw, axis, least + below(xp, xp.maximum(above - least, 1), side_word), start_word)
@@ -132,19 +132,19 @@ class CutMixMinMax(Recipe):
 
 @dataclass(frozen=True, repr=False)
 class BoundedBox(Recipe):
-    """A recipe of boxes whose area and aspect, or height and width, are drawn between bounds."""
+    """A recipe with boxes whose area and aspect ratio, or height and width, are drawn between bounds."""
 
     area: Range | None = None
     aspect: Range | None = None
     height: Range | None = field(default=None, kw_only=True)
     width: Range | None = field(default=None, kw_only=True)
-    usual: ClassVar[tuple[Range, Range]]  #: area and aspect where nothing is given
+    usual: ClassVar[tuple[Range, Range]]  #: the default area and aspect
 
     def __repr__(self) -> str:
         return options_repr(self)
 
     def check_bounds(self) -> None:
-        """Keep the bounds in their checked form; a ValueError for anything else."""
+        """Check the bounds and store them."""
         name = type(self).__name__
         sides = {side: getattr(self, side) for side in ("height", "width") if getattr(self, side) is not None}
         others = {option: getattr(self, option) for option in ("area", "aspect") if getattr(self, option) is not None}
@@ -154,8 +154,8 @@ class BoundedBox(Recipe):
         if len(sides) == 1:
             (side, value), other = *sides.items(), "width" if "height" in sides else "height"
             raise ValueError(
-                f"{name}: expected height and width together, got {side}={short(value)} alone; pass {other} too, "
-                f"{other}=1 for the whole of it"
+                f"{name}: expected height and width together, got {side}={short(value)} alone; pass {other} too; "
+                f"{other}=1 is the whole of it"
             )
         if sides:
             keep(self, **{side: _checked_range(f"{name} {side}", value) for side, value in sides.items()})
@@ -165,7 +165,7 @@ class BoundedBox(Recipe):
         keep(self, aspect=_checked_aspect(f"{name} aspect", others.get("aspect", aspect)))
 
     def bounded(self, draw: Draw, bits: Array) -> Array:
-        """int32 (n, d, 2): a box within the bounds, wholly inside; takes 2 + d words."""
+        """Return int32 (n, d, 2): a box within the bounds, entirely inside the image; uses 2 + d random words."""
         xp, box = draw.xp, []
         for a, side in enumerate(self._sides(draw, bits)):
             whole = xp.minimum(xp.maximum(floor(xp, side), 1), draw.size[a])
@@ -173,7 +173,7 @@ class BoundedBox(Recipe):
         return xp.stack(box, axis=1)
 
     def _sides(self, draw: Draw, bits: Array) -> list[Array]:
-        """float32 (n,) along each axis."""
+        """Return the sides in pixels, float32 (n,), along each axis."""
         xp, axes = draw.xp, len(draw.size)
         if self.area is None:
             sides = [draw.length(a) * xp.full((draw.n,), 1.0, "float32") for a in range(axes)]
@@ -190,30 +190,31 @@ class BoundedBox(Recipe):
 
 @dataclass(frozen=True, repr=False)
 class BoxMix(BoundedBox):
-    """Paste a box of bounded area and aspect, or of bounded height and width, wholly inside.
+    """Paste a box with bounded area and aspect ratio, or bounded height and width, entirely inside the image.
 
         side[a] = floor(size[a] * area^(1/d)), times sqrt(aspect) and 1 / sqrt(aspect) on the last two axes
         area ~ U(low, high),  log aspect ~ U(log low, log high);  or side[a] = floor(size[a] * U(low, high))
 
     Args:
-        area: (low, high) in parts of the image, above 0, or a number for a fixed area; by default (0.1, 0.5).
-        aspect: (low, high) of height over width, in parts of the image's own; a number of 1 or more for
+        area: (low, high) as fractions of the image's area, above 0, or a number for a fixed area; by default
+            (0.1, 0.5).
+        aspect: (low, high) of height over width, relative to the image's own aspect ratio; a number >= 1 means
             (1 / aspect, aspect). By default 3.
-        height: instead of area and aspect, (low, high) in parts of the image's height, or a number.
-        width: likewise. A signal has a width alone; axes before the last two are covered from end to end.
+        height: (low, high) as fractions of the image's height, or a number, in place of area and aspect.
+        width: the same for the width. Signals have a width only; axes before the last two are covered completely.
 
     Raises:
-        ValueError: if an option is out of its range, or area and height are both given.
+        ValueError: if an option is out of its range, or `area` and `height` are both given.
 
     Example:
         >>> import mixaug as ma
         >>> ma.BoxMix(area=0.25, aspect=1).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
-    Good for segmentation and for consistency between a student and a teacher: every box is large enough to matter.
+    Good for segmentation and for student-teacher consistency: every box is large enough to matter.
 
-    French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", mix by boxes of area
-    1/2 and any aspect. Sides longer than the image are cut to it.
+    French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", use boxes of
+    area 1/2 and any aspect ratio. Sides longer than the image are shortened to it.
     """
 
     usual: ClassVar[tuple[Range, Range]] = (0.1, 0.5), 3.0
@@ -223,20 +224,20 @@ class BoxMix(BoundedBox):
         self.check_bounds()
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second source over the base sample."""
+        """Paste a box of the second source over the base sample."""
         return Paste(None, (None, self.bounded(draw, draw.random_bits(2 + len(draw.size)))))
 
 
 @dataclass(frozen=True)
 class NWayCutMix(Recipe):
-    """Paste boxes of several others over each sample, none over another.
+    """Paste boxes of several other samples over each sample, without overlap.
 
         lam ~ Dirichlet(alpha, ..., alpha)
-        strip j of a random axis: as wide as lam[j] is of all that is pasted;  side of box j = side of its strip * r
-        r^d = 1 - lam[0];  each box anywhere in its strip
+        a random axis is cut into strips; strip j takes the fraction lam[j] / (1 - lam[0]) of it
+        side of box j = side of its strip * r,  r^d = 1 - lam[0];  each box lies anywhere in its strip
 
     Args:
-        alpha: concentration, 1e-9 to 1e6; a tuple has one number for each source, the base sample first.
+        alpha: concentration, 1e-9 to 1e6; a tuple has one number per source, the base sample first.
         sources: how many samples an output is made of, 2 to 256.
 
     Raises:
@@ -247,10 +248,10 @@ class NWayCutMix(Recipe):
         >>> ma.NWayCutMix(alpha=1.0, sources=4).draw(2, size=(32, 32), key=(0, 0)).lam.shape
         (4, 2)
 
-    Good for several classes in an image, each at its full contrast. The more sources, the smaller their boxes.
+    Good for several classes in one image, each at full contrast. More sources mean smaller boxes.
 
-    Boxes pasted one after another would hide each other, and the shares would not be those drawn; in strips of their
-    own they cannot. With two sources it is `CutMix(placement="inside")`.
+    Boxes pasted one after another would hide each other, and lam would not be what was drawn; in separate strips they
+    cannot overlap. With two sources this is `CutMix(placement="inside")`.
     """
 
     alpha: Alpha = 1.0
@@ -261,7 +262,7 @@ class NWayCutMix(Recipe):
         keep(self, alpha=checked_alpha("NWayCutMix alpha", self.alpha, self.sources))
 
     def region(self, draw: Draw) -> Region:
-        """A box in each strip."""
+        """Place a box in each strip."""
         xp, axes, others = draw.xp, len(draw.size), self.sources - 1
         bits = draw.random_bits(others + 1 + others * axes)
         ratio = look_up(xp, side_ratios((self._base_beta, None, False), axes), bits[0])
@@ -278,13 +279,13 @@ class NWayCutMix(Recipe):
 
     @property
     def _base_beta(self) -> tuple[float, float]:
-        """Beta(a, b) of the base sample's weight."""
+        """(a, b) of the Beta distribution of the base sample's weight."""
         if isinstance(self.alpha, tuple):
             return self.alpha[0], sum(self.alpha[1:])
         return self.alpha, (self.sources - 1) * self.alpha
 
     def _ends(self, draw: Draw, bits: Array) -> list[tuple[Array, Array]]:
-        """Where each strip begins and ends, in whole numbers of 1 / ONE of the axis."""
+        """Return where each strip begins and ends, in multiples of 1 / ONE of the axis."""
         others = self.alpha[1:] if isinstance(self.alpha, tuple) else self.alpha
         weights = sticks(draw.xp, stick_betas(others, self.sources - 1), bits, draw.n)
         ends = [draw.xp.full((draw.n,), 0.0, "float32")]
@@ -298,13 +299,13 @@ class HMix(LamRecipe):
     """Paste a box over a blend of the same two samples.
 
         area(box) = (1 - lam) * ratio, placed and clipped as in CutMix
-        outside of it: weight of the base sample lam / (1 - area(box)), so that lam[0] = lam;  lam ~ Beta(alpha, alpha)
+        outside the box the base sample weighs lam / (1 - area(box)), so that lam[0] = lam;  lam ~ Beta(alpha, alpha)
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
-        ratio: how much of what is not the base sample is pasted and not blended: 0 is MixUp, 1 is CutMix but where a
+        ratio: the fraction of the partner that is pasted instead of blended: 0 is MixUp, 1 is CutMix except where a
             box is clipped.
-        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
+        lam: the weight of the base sample in place of alpha: a number, or (low, high) to draw it uniformly.
         dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
@@ -315,10 +316,10 @@ class HMix(LamRecipe):
         >>> ma.HMix(alpha=1.0, ratio=0.5).draw(2, size=(8, 8), key=(0, 0)).pixel_weights().shape
         (2, 2, 8, 8)
 
-    Good for what lies between MixUp and CutMix: where either helps, `ratio` is the one number to tune.
+    Good for interpolating between MixUp and CutMix: if either helps, `ratio` is the one number to tune.
 
-    Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". Weights of
-    the blend are whole numbers of 1/65536; where a clipped box is pasted, lam[0] is lam all the same.
+    Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". Blend
+    weights are multiples of 1/65536; lam[0] equals lam even if the box is clipped.
     """
 
     ratio: float = 0.5
@@ -329,7 +330,7 @@ class HMix(LamRecipe):
         keep(self, ratio=check_number("HMix ratio", self.ratio, 0, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second source over a blend of both."""
+        """Paste a box of the second source over a blend of both."""
         xp, axes = draw.xp, len(draw.size)
         bits = draw.random_bits(1 + axes)
         lam = look_up(xp, lam_table(self.law, 0, "float32"), bits[0])
@@ -343,12 +344,12 @@ class HMix(LamRecipe):
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def side_ratios(law: Law, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
-    """The side, in parts of the image's, of a box of area part * (1 - lam), for the quantiles of lam."""
+    """Return the side of a box of area part * (1 - lam), as a fraction of the image's side, by quantile of lam."""
     return np.asarray((part * (1 - lam_quantiles(law, 0))) ** (1 / axes), np.float32)
 
 
 def clipped_box(draw: Draw, ratio: Array, bits: Array) -> Array:
-    """int32 (n, d, 2): a box of that side ratio around a uniform centre, clipped to the image; takes a word an axis."""
+    """Return int32 (n, d, 2): a box with this side ratio around a uniform centre, clipped to the image."""
     if fused := draw.xp.fused():
         return fused.boxes(ratio, bits, draw.size, True)
     ends = [clipped(draw, a, floor(draw.xp, ratio * draw.length(a)), bits[a]) for a in range(len(draw.size))]
@@ -356,7 +357,7 @@ def clipped_box(draw: Draw, ratio: Array, bits: Array) -> Array:
 
 
 def inside_box(draw: Draw, ratio: Array, bits: Array) -> Array:
-    """int32 (n, d, 2): a box of that side ratio that lies anywhere wholly inside; takes a word an axis."""
+    """Return int32 (n, d, 2): a box with this side ratio at a uniform place inside the image."""
     if fused := draw.xp.fused():
         return fused.boxes(ratio, bits, draw.size, False)
     ends = [inside(draw, a, floor(draw.xp, ratio * draw.length(a)), bits[a]) for a in range(len(draw.size))]
@@ -364,7 +365,7 @@ def inside_box(draw: Draw, ratio: Array, bits: Array) -> Array:
 
 
 def uniform_box(draw: Draw, ratio: Array, bits: Array) -> Array:
-    """int32 (n, d, 2): a box of that side ratio that covers every pixel with the same chance; takes a word an axis."""
+    """Return int32 (n, d, 2): a box with this side ratio that covers every pixel with the same probability."""
     xp, ends = draw.xp, []
     for axis, length in enumerate(draw.size):
         side = floor(xp, ratio * draw.length(axis))
@@ -374,29 +375,29 @@ def uniform_box(draw: Draw, ratio: Array, bits: Array) -> Array:
 
 
 def clipped(draw: Draw, axis: int, side: Array, word: Array) -> Array:
-    """int32 (n, 2): first and one-past-last pixel of a side around a uniform centre, clipped to the image."""
+    """Return int32 (n, 2): a side around a uniform centre, clipped to the image."""
     return around(draw, axis, side, below(draw.xp, draw.size[axis], word))
 
 
 def around(draw: Draw, axis: int, side: Array, centre: Array) -> Array:
-    """int32 (n, 2): first and one-past-last pixel of a side around a centre, clipped to the image."""
+    """Return int32 (n, 2): a side around a centre, clipped to the image."""
     xp, start = draw.xp, centre - side // 2
     return xp.stack([xp.maximum(start, 0), xp.minimum(start + side, draw.size[axis])], axis=1)
 
 
 def inside(draw: Draw, axis: int, side: Array, word: Array) -> Array:
-    """int32 (n, 2): first and one-past-last pixel of a side that lies anywhere wholly inside."""
+    """Return int32 (n, 2): a side at a uniform place inside the image."""
     start = below(draw.xp, draw.size[axis] + 1 - side, word)
     return draw.xp.stack([start, start + side], axis=1)
 
 
 def ends(bounds: Any) -> tuple[float, float]:
-    """The two ends of a range; of a number twice that."""
+    """Return (low, high) of a range; a single number is both."""
     return bounds if isinstance(bounds, tuple) else (bounds, bounds)
 
 
 def _checked_range(name: str, value: Any, most: float = 1) -> Range:
-    """A number above 0 and at most `most`, or (low, high) of such; a ValueError for anything else."""
+    """Return a number above 0 and at most `most`, or (low, high) of such; raise a ValueError for anything else."""
     if not isinstance(value, (tuple, list)):
         return check_number(name, value, 0, most)
     if len(value) != 2:
@@ -416,14 +417,14 @@ def _checked_aspect(name: str, aspect: Any) -> Range:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def even(low: float, high: float, power: float) -> np.ndarray[Any, Any]:
-    """u^power for u even in (low, high): float32 (ONE,)."""
+    """Return u^power for ONE evenly spaced u in (low, high): float32 (ONE,)."""
     return np.asarray((low + (high - low) * (np.arange(ONE) + 0.5) / ONE) ** power, np.float32)
 
 
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def _stretches(aspect: Range, shrink: bool) -> np.ndarray[Any, Any]:
-    """sqrt(aspect), or one over it, for log aspect even in its range: float32 (ONE,)."""
+    """Return sqrt(aspect), or 1 / sqrt(aspect), for evenly spaced log(aspect): float32 (ONE,)."""
     place = (np.arange(ONE) + 0.5) / ONE
     if isinstance(aspect, tuple):
         low, high = np.log(aspect)
@@ -434,7 +435,7 @@ def _stretches(aspect: Range, shrink: bool) -> np.ndarray[Any, Any]:
 
 
 def _in_strip(draw: Draw, axis: int, cut: Array, ends: tuple[Array, Array], ratio: Array, word: Array) -> Array:
-    """int32 (n, 2): a box anywhere in its strip, which is the whole axis where that is not the one that is cut."""
+    """Return int32 (n, 2): a side at a uniform place in its strip, or on the whole axis if another axis is cut."""
     xp, length = draw.xp, draw.length(axis) * (1 / ONE)
     whole = (xp.full((draw.n,), 0.0, "float32"), xp.full((draw.n,), float(ONE), "float32"))
     first, last = (floor(xp, xp.where(cut, end, other) * length) for end, other in zip(ends, whole, strict=True))

@@ -1,4 +1,4 @@
-"""Holes: a part of the sample where nothing is to be seen. The label stays, for what is seen is the base sample."""
+"""Holes: parts of the sample that are hidden. Labels stay unchanged, because all visible pixels are the base sample."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PerChannel: TypeAlias = float | tuple[float, ...]  #: a number for all channels,
 
 
 def _checked_channels(name: str, value: Any, check: Callable[[str, Any], int | float]) -> PerChannel:
-    """A number, or one for each channel; a ValueError for anything else."""
+    """Return a number, or a tuple of one per channel; raise a ValueError for anything else."""
     if not isinstance(value, (tuple, list)):
         return check(name, value)
     if not value:
@@ -34,7 +34,7 @@ def _checked_channels(name: str, value: Any, check: Callable[[str, Any], int | f
 
 
 def _fill(draw: Draw, fill: PerChannel) -> Array:
-    """A constant fill as `Paste` holds it: float32 (n,), or (n, 1, ..., 1, c)."""
+    """Return a constant fill for `Paste`: float32 (n,), or (n, 1, ..., 1, c)."""
     xp = draw.xp
     if not isinstance(fill, tuple):
         return xp.full((draw.n,), fill, "float32")
@@ -44,7 +44,7 @@ def _fill(draw: Draw, fill: PerChannel) -> Array:
 
 @dataclass(frozen=True, repr=False)
 class _Holes(Recipe):
-    """A recipe that covers one box or several."""
+    """A recipe that covers one or several boxes."""
 
     count: Count = field(default=1, kw_only=True)
     sources: ClassVar[int] = 1
@@ -56,12 +56,12 @@ class _Holes(Recipe):
         return options_repr(self)
 
     def bits(self, words: int) -> int:
-        """How many random words the holes take, of so many each."""
+        """Return how many random words the holes use, given the number for each."""
         least, most = self._counts
         return most * words + (least < most)
 
     def holes(self, draw: Draw, bits: Array, words: int, box: Callable[[Array], Array]) -> Array:
-        """The holes, `box` of so many words each, and empty boxes where a row has fewer: as `Paste` holds them."""
+        """Return the holes for `Paste`, each made by `box` from its words; rows with fewer holes have empty boxes."""
         xp, (least, most) = draw.xp, self._counts
         holes = [box(bits[h * words : (h + 1) * words]) for h in range(most)]
         if least < most:
@@ -75,7 +75,7 @@ class _Holes(Recipe):
 
 
 def _checked_count(name: str, count: Any) -> Count:
-    """A whole number, or the least and the greatest of a range; a ValueError for anything else."""
+    """Return a whole number, or (low, high); raise a ValueError for anything else."""
     if not isinstance(count, (tuple, list)):
         return check_whole(name, count, 1, MAX_HOLES)
     if len(count) != 2:
@@ -86,14 +86,15 @@ def _checked_count(name: str, count: Any) -> Count:
 
 @dataclass(frozen=True, repr=False)
 class Cutout(_Holes):
-    """Cover a box of each sample, or several, of a fixed size around a uniform centre.
+    """Cover one or several boxes of a fixed size around uniform centres.
 
         output = where(inside(box), fill, sample),  side[a] = floor(size[a] * side), clipped to the image
 
     Args:
-        side: of the box, in parts of the image's, 0 to 1.
-        fill: what is seen in it, in the units of the images; a tuple has one number for each channel.
-        count: how many boxes, 1 to 64, each drawn by itself; (low, high) for a uniform number. They may overlap.
+        side: the box's side as a fraction of the image's side, 0 to 1.
+        fill: the value inside the box, in the units of the images; a tuple has one number per channel.
+        count: the number of boxes, 1 to 64, or (low, high) to draw it uniformly. Boxes are drawn independently and may
+            overlap.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -104,7 +105,7 @@ class Cutout(_Holes):
         >>> mix.lam, int((mix.images(np.ones((1, 8, 8), np.uint8), "nhw") == 0).sum())
         (array([[1.]], dtype=float32), 16)
 
-    Good for labels that have to stay as they are, and as a baseline: what mixing adds shows against it.
+    Good if labels must stay unchanged, and as a baseline that shows what mixing adds.
 
     DeVries & Taylor 2017, "Improved Regularization of Convolutional Neural Networks with Cutout": 16 of 32 pixels.
     """
@@ -118,7 +119,7 @@ class Cutout(_Holes):
         keep(self, fill=_checked_channels("Cutout fill", self.fill, check_any_number))
 
     def region(self, draw: Draw) -> Region:
-        """Holes of that size."""
+        """Return holes of this size."""
         xp, axes = draw.xp, len(draw.size)
         side = xp.full((draw.n,), self.side, "float32")
 
@@ -131,20 +132,22 @@ class Cutout(_Holes):
 
 @dataclass(frozen=True, repr=False)
 class RandomErasing(BoundedBox, _Holes):
-    """Cover a box of each sample, or several, of random area and aspect, by a constant or by noise.
+    """Cover one or several boxes of random area and aspect ratio with a constant or with noise.
 
         output = where(inside(box), fill + noise * N(0, 1), sample),  box as in BoxMix
 
     Args:
-        area: (low, high) in parts of the image, above 0, or a number for a fixed area; by default (0.02, 0.33).
-        aspect: (low, high) of height over width, in parts of the image's own; a number of 1 or more for
+        area: (low, high) as fractions of the image's area, above 0, or a number for a fixed area; by default
+            (0.02, 0.33).
+        aspect: (low, high) of height over width, relative to the image's own aspect ratio; a number >= 1 means
             (1 / aspect, aspect). By default 3.3.
-        fill: what is seen in it, in the units of the images; a tuple has one number for each channel.
-        noise: standard deviation of the noise about it, drawn for each pixel; 0: none. One number is the same noise in
-            all channels, a tuple has a number for each channel, which has a noise of its own.
-        height: instead of area and aspect, (low, high) in parts of the image's height, or a number.
-        width: likewise. A signal has a width alone; axes before the last two are covered from end to end.
-        count: how many boxes, 1 to 64, each drawn by itself; (low, high) for a uniform number. They may overlap.
+        fill: the value inside the box, in the units of the images; a tuple has one number per channel.
+        noise: standard deviation of Gaussian noise added to the fill at each pixel; 0 means no noise. With one number
+            all channels have the same noise; with a tuple of one number per channel each has its own.
+        height: (low, high) as fractions of the image's height, or a number, in place of area and aspect.
+        width: the same for the width. Signals have a width only; axes before the last two are covered completely.
+        count: the number of boxes, 1 to 64, or (low, high) to draw it uniformly. Boxes are drawn independently and may
+            overlap.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -154,9 +157,9 @@ class RandomErasing(BoundedBox, _Holes):
         >>> ma.RandomErasing(fill=127, noise=64).draw(2, size=(8, 8), key=(0, 0)).lam
         array([[1., 1.]], dtype=float32)
 
-    Good for things that are half hidden behind others, as in detection and re-identification: the label stays as it is.
+    Good for recognizing partly hidden objects, as in detection and re-identification. Labels stay unchanged.
 
-    Zhong et al. 2017, "Random Erasing Data Augmentation". The paper covers half of the samples: `sometimes(0.5, ...)`.
+    Zhong et al. 2017, "Random Erasing Data Augmentation". The paper erases half of the samples: `sometimes(0.5, ...)`.
     """
 
     fill: PerChannel = 0.0
@@ -176,7 +179,7 @@ class RandomErasing(BoundedBox, _Holes):
             )
 
     def region(self, draw: Draw) -> Region:
-        """Holes within bounds."""
+        """Return holes within the bounds."""
         words = 2 + len(draw.size)
         count = self.bits(words)
         if self.noise == 0:
@@ -189,7 +192,7 @@ class RandomErasing(BoundedBox, _Holes):
         return Paste(None, (None,), hole=hole, fill=fill)
 
     def _noise(self, draw: Draw, bits: Array) -> Array:
-        """float32 (n, *size), or (n, *size, c): the noise of each pixel."""
+        """Return the fill of each pixel, float32 (n, *size) or (n, *size, c)."""
         xp, fill, noise, pixels = draw.xp, self.fill, self.noise, prod(draw.size)
 
         def field(mean: float, deviation: float, bits: Array) -> Array:
@@ -214,7 +217,7 @@ def _check_deviation(name: str, value: Any) -> int | float:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def _normal(mean: float, deviation: float) -> np.ndarray[Any, Any]:
-    """The quantiles of N(mean, deviation^2): float32 (ONE,)."""
+    """Return the quantiles of N(mean, deviation^2): float32 (ONE,)."""
     from scipy.special import ndtri  # SciPy is slow to import
 
     return np.asarray(mean + deviation * ndtri((np.arange(ONE) + 0.5) / ONE), np.float32)

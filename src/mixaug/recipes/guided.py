@@ -35,7 +35,7 @@ class SaliencyMix(LamRecipe):
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
-        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
+        lam: the weight of the base sample in place of alpha: a number, or (low, high) to draw it uniformly.
         dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
@@ -122,7 +122,8 @@ class MergeMix(LamRecipe):
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
         token: the side of a token in pixels, 1 to 2^24, such as the patch size of the network.
-        lam: instead of alpha, the base sample's part of the tokens: a number, or (low, high), uniform.
+        lam: the fraction of tokens of the base sample in place of alpha: a number, or (low, high) to draw it
+            uniformly.
         dominant: whether to draw max(lam, 1 - lam).
 
     Raises:

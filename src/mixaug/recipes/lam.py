@@ -1,4 +1,4 @@
-"""How lam, the weight of the base sample, is drawn: options that the recipes of two sources share."""
+"""How lam, the weight of the base sample, is drawn: the options shared by recipes with two sources."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..core.hints import short
 from ..core.keys import ONE, beta_quantiles
 from .recipe import Recipe, check_number, keep
 
-#: Beyond these lam is 0 or 1, or 1/2 to three digits, and SciPy's quantiles of Beta lose precision.
+#: Outside this range lam is 0 or 1, or 1/2 to three digits, and SciPy's Beta quantiles lose precision.
 MIN_ALPHA, MAX_ALPHA = 1e-9, 1e6
 
 Alpha: TypeAlias = float | tuple[float, ...]
 Lam: TypeAlias = float | tuple[float, float]
-#: Beta(a, b), or instead a range that lam is uniform in, and whether it is max(lam, 1 - lam)
+#: (a, b) of a Beta distribution; a range for a uniform lam, or None; whether to take max(lam, 1 - lam)
 Law: TypeAlias = tuple[tuple[float, float], tuple[float, float] | None, bool]
 Table: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, repr=False)
 class LamRecipe(Recipe):
-    """A recipe that draws lam, the weight of the base sample, from Beta(alpha, alpha) or as `lam=` says."""
+    """A recipe that draws lam, the weight of the base sample, from Beta(alpha, alpha) or as given by `lam`."""
 
     alpha: Alpha | None = None
     lam: Lam | None = field(default=None, kw_only=True)
@@ -46,7 +46,7 @@ class LamRecipe(Recipe):
 
     @property
     def law(self) -> Law:
-        """The distribution of lam, by which its tables are cached."""
+        """The distribution of lam, which is the cache key of its tables."""
         lam = self.lam if isinstance(self.lam, tuple) or self.lam is None else (self.lam, self.lam)
         return pair(1.0 if self.alpha is None else self.alpha), lam, self.dominant
 
@@ -55,7 +55,7 @@ class LamRecipe(Recipe):
 
 
 def options_repr(recipe: Any) -> str:
-    """The repr of a dataclass without options that are None, or keyword-only and at their default."""
+    """Return the repr without options that are None, and without keyword-only options at their default."""
     options = {option.name: getattr(recipe, option.name) for option in fields(recipe)}
     named = [option for option in fields(recipe) if option.kw_only and options[option.name] != option.default]
     shown = [*(option for option in fields(recipe) if not option.kw_only), *named]
@@ -64,13 +64,13 @@ def options_repr(recipe: Any) -> str:
 
 
 def pair(alpha: Alpha) -> tuple[float, float]:
-    """The two parameters of a Beta distribution."""
+    """Return the two parameters of a Beta distribution."""
     a, b = alpha if isinstance(alpha, tuple) else (alpha, alpha)
     return a, b
 
 
 def checked_alpha(name: str, alpha: Any, sources: int) -> Alpha:
-    """A concentration, or one for each source; a ValueError for anything else."""
+    """Return a concentration, or a tuple of one per source; raise a ValueError for anything else."""
     if not isinstance(alpha, (tuple, list)):
         return check_concentration(name, alpha)
     if len(alpha) != sources:
@@ -82,7 +82,7 @@ def checked_alpha(name: str, alpha: Any, sources: int) -> Alpha:
 
 
 def check_concentration(name: str, alpha: Any) -> float:
-    """A number whose Beta distribution can be computed; a ValueError for anything else."""
+    """Return a concentration for which Beta quantiles can be computed; raise a ValueError for anything else."""
     if isinstance(alpha, (int, float)) and alpha == 0:
         raise ValueError(
             f"{name}: expected a finite number of {MIN_ALPHA:g} or more and at most {MAX_ALPHA:g}, got {alpha!r}; "
@@ -103,7 +103,7 @@ def _checked_lam(name: str, lam: Any) -> Lam:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def lam_quantiles(law: Law, source: int) -> Table:
-    """The quantiles of lam[0], the weight of the base sample, or of lam[1] = 1 - lam[0]: float64 (ONE,)."""
+    """Return the quantiles of lam[0], the weight of the base sample, or of lam[1] = 1 - lam[0]: float64 (ONE,)."""
     alpha, lam, dominant = law
     if lam is not None:
         low, high = lam if source == 0 else (1 - lam[1], 1 - lam[0])
@@ -119,6 +119,6 @@ def lam_quantiles(law: Law, source: int) -> Table:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def lam_table(law: Law, source: int, whole: str | None = None) -> np.ndarray[Any, Any]:
-    """These quantiles for `look_up`: float32, or rounded to whole numbers of 1 / ONE of that dtype."""
+    """Return these quantiles for `look_up`: float32, or rounded to whole multiples of 1 / ONE of the given dtype."""
     quantiles = lam_quantiles(law, source)
     return quantiles.astype(np.float32) if whole is None else np.rint(ONE * quantiles).astype(whole)

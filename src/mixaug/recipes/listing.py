@@ -1,4 +1,4 @@
-"""What there is to know of a recipe before it is used. Its docstring says it, and is the only place that does."""
+"""The description of each recipe, read from its docstring."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Paper:
 
 @dataclass(frozen=True)
 class Entry:
-    """A recipe in the list of all, `ma.recipes()`.
+    """An entry of `ma.recipes()`.
 
     Args:
         name: as `ma.recipe` reads it, in any case.
-        defaults: the recipe with every option as it is unless it is said, in the form that `ma.recipe` reads.
-        summary: what it does, in a line: the first of its docstring.
-        formula: the indented lines that follow it there; empty where there are none.
-        good_for: the paragraph that begins with "Good for", or empty.
-        notes: what else it says, a paragraph each: the paper, and what is different here.
-        paper: the first of these that begins as `Paper` is written; None where none does.
+        defaults: the recipe with its default options, as text that `ma.recipe` reads.
+        summary: the first line of its docstring.
+        formula: the indented lines that follow the summary, or an empty string.
+        good_for: the paragraph that begins with "Good for", or an empty string.
+        notes: the other paragraphs: the paper, and differences from it.
+        paper: the paper cited by the first note that begins with a citation, or None.
         kind: the class.
-        distribution: the one that it comes with: "mixaug", or that of its entry point.
+        distribution: the package that provides it: "mixaug", or that of its entry point.
     """
 
     name: str
@@ -61,15 +61,15 @@ class Entry:
 
 
 def entry(kind: type[Recipe], distribution: str = "mixaug") -> Entry:
-    """What the list says of a recipe.
+    """Return the entry of a recipe.
 
     >>> from .cut import CutMix
     >>> entry(CutMix).defaults, entry(CutMix).paper.year
     ('CutMix(alpha=1.0)', 2019)
     """
     first, *rest = re.split(r"\n\s*\n", inspect.cleandoc(_docstring(kind)))
-    said = [paragraph for paragraph in rest if not paragraph.startswith((*_SECTIONS, " "))]
-    prose = [" ".join(paragraph.split()) for paragraph in said]
+    texts = [paragraph for paragraph in rest if not paragraph.startswith((*_SECTIONS, " "))]
+    prose = [" ".join(paragraph.split()) for paragraph in texts]
     notes = tuple(text for text in prose if not text.startswith("Good for"))
     return Entry(
         name=kind.__name__,
@@ -85,7 +85,7 @@ def entry(kind: type[Recipe], distribution: str = "mixaug") -> Entry:
 
 
 def _docstring(kind: type[Recipe]) -> str:
-    """That which was written: a dataclass without one gets its signature instead."""
+    """Return the docstring as written; a dataclass without one has its signature in its place."""
     text = kind.__doc__ or ""
     return "" if text.startswith(f"{kind.__name__}(") else text
 

@@ -1,4 +1,4 @@
-"""Masks of any form: a weight for each pixel."""
+"""Masks of any shape: a weight per pixel."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from ..core.regions import Dense, Region
 from .lam import LamRecipe, Law, lam_quantiles, lam_table
 from .recipe import MAX_WORDS, Draw, Recipe, check_number, check_whole, keep
 
-MAX_CELLS = 4096  #: of a grid along an axis
+MAX_CELLS = 4096  #: along an axis of a grid
 
 
 @dataclass(frozen=True, repr=False)
 class GridMix(LamRecipe):
-    """Take each cell of a regular grid from the base sample or from another.
+    """Take each cell of a regular grid from the base sample or from a partner.
 
-        weight[1, pixel] = [u(cell of pixel) < 1 - lam],  lam ~ Beta(alpha, alpha),  u ~ U(0, 1) for each cell
+        weight[1, pixel] = [u(cell of pixel) < 1 - lam],  lam ~ Beta(alpha, alpha),  u ~ U(0, 1) per cell
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
-        cells: cells along each axis, 1 to 4096, and at most 2^24 in all; where the image is shorter, a cell is a pixel.
-        lam: instead of alpha, the chance of a cell to be the base sample's: a number, or (low, high) for a uniform one.
+        cells: the number of cells along each axis, 1 to 4096, and at most 2^24 in all; if the image is shorter, a cell
+            is a pixel.
+        lam: the probability that a cell comes from the base sample, in place of alpha: a number, or (low, high) to
+            draw it uniformly.
         dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
@@ -41,10 +43,10 @@ class GridMix(LamRecipe):
         >>> ma.GridMix(cells=2).draw(1, size=(4, 4), key=(0, 3)).pixel_weights().shape
         (2, 1, 4, 4)
 
-    Good for learning from local parts: pieces of both samples lie all over the image. Small cells cut things apart.
+    Good for learning from local parts: pieces of both samples are spread over the image. Small cells cut objects apart.
 
     Baek et al. 2021, "GridMix: Strong regularization through local context mapping". Labels follow the pixels; the
-    paper's extra loss on local patches is not part of the mix.
+    paper's additional loss on local patches is not part of the mix.
     """
 
     cells: int = 4
@@ -55,7 +57,7 @@ class GridMix(LamRecipe):
         keep(self, cells=check_whole("GridMix cells", self.cells, 1, MAX_CELLS))
 
     def region(self, draw: Draw) -> Region:
-        """One bit a cell, spread over the cell's pixels."""
+        """Draw one bit per cell, for all of its pixels."""
         xp, cells = draw.xp, self.cells ** len(draw.size)
         if cells > MAX_WORDS:
             raise ValueError(
@@ -69,7 +71,7 @@ class GridMix(LamRecipe):
         return Dense(xp.stack([~pasted, pasted]))
 
     def _cell_of_pixel(self, draw: Draw) -> Array:
-        """int32 (*size,): the number of the cell that each pixel lies in, row by row."""
+        """Return int32 (*size,): the number of each pixel's cell, in row-major order."""
         axes = range(len(draw.size))
         along = [draw.xp.arange(draw.size[axis]) * self.cells // draw.size[axis] for axis in axes]
         shape = [tuple(slice(None) if a == axis else None for a in axes) for axis in axes]
@@ -78,15 +80,16 @@ class GridMix(LamRecipe):
 
 @dataclass(frozen=True, repr=False)
 class TokenMix(LamRecipe):
-    """Take whole tokens of a vision transformer from another sample.
+    """Take whole tokens of a vision transformer from a partner.
 
         weight[1, pixel] = [its token is among round((1 - lam) * tokens) random ones],  lam ~ Beta(alpha, alpha)
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
-        token: the side of a token in pixels, 1 to 2^24: the patch size of the network, or a multiple of it. Tokens are
-            counted from the image's first pixel; the last ones along an axis may be cut off by its border.
-        lam: instead of alpha, the base sample's part of the tokens: a number, or (low, high), uniform.
+        token: the side of a token in pixels, 1 to 2^24: the patch size of the network, or a multiple of it. The grid
+            starts at the image's first pixel; the last tokens along an axis may be cut off by the border.
+        lam: the fraction of tokens of the base sample in place of alpha: a number, or (low, high) to draw it
+            uniformly.
         dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
@@ -100,12 +103,12 @@ class TokenMix(LamRecipe):
                [0, 0, 0, 0, 1, 1],
                [0, 0, 0, 0, 1, 1]])
 
-    Good for vision transformers: where `token` is their patch size, no token is made of two samples.
+    Good for vision transformers: if `token` is their patch size, no token mixes two samples.
 
-    Liu et al. 2022, "TokenMix: Rethinking Image Mixing for Data Augmentation in Vision Transformers", the random kind
-    of its mask; its other kind joins the tokens to blocks. Labels follow the pixels: the paper weighs them by what a
-    teacher sees there. The paper's code has half of the tokens and 14 more; here their number is drawn as in CutMix.
-    With a token of several patches this is the mask of Zhao et al. 2023, "MixPro".
+    Liu et al. 2022, "TokenMix: Rethinking Image Mixing for Data Augmentation in Vision Transformers", its random
+    mask; its other mask joins tokens to blocks. Labels follow the pixels; the paper weighs them by a teacher's
+    attention. The paper's code always takes half of the tokens plus 14; here their number is drawn as in CutMix. With a
+    token of several patches this is the mask of Zhao et al. 2023, "MixPro".
     """
 
     token: int = 16
@@ -116,7 +119,7 @@ class TokenMix(LamRecipe):
         keep(self, token=check_whole("TokenMix token", self.token, 1, MAX_LENGTH))
 
     def region(self, draw: Draw) -> Region:
-        """One bit a token, spread over the token's pixels."""
+        """Draw one bit per token, for all of its pixels."""
         xp, axes = draw.xp, range(len(draw.size))
         tokens = tuple((length + (self.token - 1)) // self.token for length in draw.size)
         bits = draw.random_bits(1 + prod(tokens))
@@ -129,16 +132,16 @@ class TokenMix(LamRecipe):
 
 @dataclass(frozen=True)
 class SmoothMix(Recipe):
-    """Keep a soft Gaussian spot of the base sample and fade into another.
+    """Keep a Gaussian spot of the base sample and fade into a partner.
 
         weight[0] = exp(-|pixel - centre|^2 / (2 sigma^2)),  centre uniform,  sigma ~ U(low, high) * min(size)
 
     Args:
-        low: smallest sigma in parts of the shortest side, above 0.
-        high: largest sigma in parts of the shortest side, at least low.
+        low: the smallest sigma as a fraction of the shortest side, above 0.
+        high: the largest sigma as a fraction of the shortest side, at least low.
 
     Raises:
-        ValueError: a low or a high that is none.
+        ValueError: if `low` or `high` is out of its range.
 
     Example:
         >>> import mixaug as ma
@@ -146,10 +149,10 @@ class SmoothMix(Recipe):
         >>> bool(abs(mix.pixel_weights().mean(axis=(2, 3)) - mix.lam).max() < 1e-6)
         True
 
-    Good for mixing without edges that no real image has: one sample fades into the other.
+    Good for mixing without the artificial edges of a box: one sample fades into the other.
 
-    Lee et al. 2020, "SmoothMix: A Simple Yet Effective Data Augmentation to Train Robust Classifiers". Shares are the
-    mean of the mask. The paper has square images; sigma is in parts of the shortest side here.
+    Lee et al. 2020, "SmoothMix: A Simple Yet Effective Data Augmentation to Train Robust Classifiers". lam is the
+    mean of the mask. The paper has square images; here sigma is relative to the shortest side.
     """
 
     low: float = 0.25
@@ -161,7 +164,7 @@ class SmoothMix(Recipe):
         keep(self, high=check_number("SmoothMix high", self.high, self.low, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A Gaussian of the base sample, the rest of the other."""
+        """Return a Gaussian weight for the base sample, and the rest for the partner."""
         xp, axes = draw.xp, range(len(draw.size))
         bits = draw.random_bits(1 + len(draw.size))
         shortest = draw.length(0)
@@ -175,7 +178,7 @@ class SmoothMix(Recipe):
 
 
 def _square_distance(draw: Draw, axis: int, centre: Array) -> Array:
-    """float32 (n, 1, .., length, .., 1): squared distance of the pixel middles along an axis from each row's centre."""
+    """Return float32 (n, 1, .., length, .., 1): squared distances of pixel centres from each row's centre."""
     at = draw.xp.cast(draw.xp.arange(draw.size[axis]), "float32") + 0.5
     off = at[None, :] - centre[:, None] * draw.length(axis)
     return (off * off)[(slice(None), *[slice(None) if a == axis else None for a in range(len(draw.size))])]
@@ -183,18 +186,18 @@ def _square_distance(draw: Draw, axis: int, centre: Array) -> Array:
 
 @dataclass(frozen=True, repr=False)
 class GMix(LamRecipe):
-    """Fade from one sample into another around a point: CutMix with a Gaussian for its box.
+    """Fade from one sample into another around a point: CutMix with a Gaussian in place of the box.
 
-        spot = exp(-pi * sum_a ((pixel[a] - centre[a]) / side[a])^2),  centre uniform among the pixels
+        spot = exp(-pi * sum_a ((pixel[a] - centre[a]) / side[a])^2),  centre a uniform pixel
         side[a] = size[a] * min(lam, 1 - lam)^(1/d),  lam ~ Beta(alpha, alpha),  d = len(size)
-        weight[0] = spot where lam < 1/2, else 1 - spot
+        weight[0] = spot if lam < 1/2, else 1 - spot
 
-    The spot sums to the volume of a box of these sides, so the shares are lam and 1 - lam where the border cuts none
-    of it off.
+    The integral of the spot is the volume of a box with these sides, so the weights are lam and 1 - lam unless the
+    border cuts off a part of it.
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
-        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
+        lam: the weight of the base sample in place of alpha: a number, or (low, high) to draw it uniformly.
         dominant: whether to draw max(lam, 1 - lam).
 
     Raises:
@@ -206,17 +209,17 @@ class GMix(LamRecipe):
         >>> bool(abs(mix.pixel_weights().mean(axis=(2, 3)) - mix.lam).max() < 1e-6)
         True
 
-    Good for what SmoothMix is good for, with shares of any size: here alpha says how strong mixes are.
+    Good for the same uses as SmoothMix, with lam of any size: alpha controls the strength of the mix.
 
     Park et al. 2022, "A Unified Analysis of Mixed Sample Data Augmentation: A Loss Function Perspective". As in the
-    authors' code, the sample with the smaller part is the spot, and shares are the mean of the mask; other than there,
-    the spot has the image's aspect, as CutMix's box has, and images need not be square.
+    authors' code, the sample with the smaller weight is the spot, and lam is the mean of the mask. Unlike there, the
+    spot has the aspect ratio of the image, like CutMix's box, and images need not be square.
     """
 
     sources: ClassVar[int] = 2
 
     def region(self, draw: Draw) -> Region:
-        """A Gaussian of the sample with the smaller part, the rest of the other."""
+        """Return a Gaussian weight for the sample with the smaller lam, and the rest for the other."""
         xp, axes = draw.xp, range(len(draw.size))
         bits = draw.random_bits(1 + len(draw.size))
         ratio = look_up(xp, _spot_ratios(self.law, len(draw.size)), bits[0])
@@ -228,10 +231,10 @@ class GMix(LamRecipe):
 
 
 def lowest(draw: Draw, values: Array, part: Array) -> Array:
-    """Bool (n, *size): in each row the round(part * pixels) pixels of the lowest values, fewer where some are equal.
+    """Return bool (n, *size): the round(part * pixels) lowest values of each row, fewer if some are equal.
 
     Args:
-        draw: whose size is that of the values.
+        draw: a draw of this size.
         values: int32 (n, *size), from -2^30 to 2^30 - 2.
         part: float32 (n,), 0 to 1.
     """
@@ -241,7 +244,7 @@ def lowest(draw: Draw, values: Array, part: Array) -> Array:
     if made is not None:
         return made
     limit = xp.full((draw.n,), -(2**30), "int32")
-    for bit in reversed(range(31)):  # the highest limit with no more than that below it, digit by digit
+    for bit in reversed(range(31)):  # the highest limit with at most `wanted` values below it, bit by bit
         higher = limit + 2**bit
         below = xp.total(values < _per_pixel(higher, len(axes)), tuple(1 + axis for axis in axes))
         limit = xp.where(below <= wanted, higher, limit)
@@ -251,7 +254,7 @@ def lowest(draw: Draw, values: Array, part: Array) -> Array:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def partner_parts(law: Law) -> np.ndarray[Any, Any]:
-    """float32 (ONE,): 1 - lam."""
+    """Return 1 - lam, float32 (ONE,)."""
     return np.asarray(1 - lam_quantiles(law, 0), np.float32)
 
 
@@ -265,12 +268,12 @@ def _spot_ratios(law: Law, axes: int) -> np.ndarray[Any, Any]:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def _is_less(law: Law) -> np.ndarray[Any, Any]:
-    """int32 (ONE,): 1 where lam < 1/2."""
+    """Return int32 (ONE,): 1 where lam < 1/2."""
     return np.asarray(lam_quantiles(law, 0) < 0.5, np.int32)
 
 
 def _bell(draw: Draw, axis: int, side: Array, centre: Array) -> Array:
-    """float32 (n, 1, .., length, .., 1): a Gaussian along an axis of height 1 and of that integral."""
+    """Return float32 (n, 1, .., length, .., 1): a Gaussian along an axis with height 1 and this integral."""
     xp, length = draw.xp, draw.length(axis)
     off = xp.cast(xp.arange(draw.size[axis]), "float32")[None, :] - xp.floor(uniform(xp, centre) * length)[:, None]
     bell = xp.exp(off * off * (-pi / (side * side))[:, None])

@@ -28,14 +28,14 @@ class Joined:
 
     @property
     def distribution(self) -> str:
-        """The distribution that it comes with."""
+        """The package that provides it."""
         return self.point.dist.name if self.point.dist else "an unknown distribution"
 
     def load(self) -> type[Recipe]:
-        """The recipe.
+        """Import the recipe.
 
         Raises:
-            ValueError: it cannot be imported, is no recipe, has another name, or an option without a default.
+            ValueError: if it cannot be imported, is not a recipe, has another name, or has an option without a default.
         """
         kind = self._imported()
         if not (isinstance(kind, type) and issubclass(kind, Recipe)):
@@ -82,15 +82,15 @@ def load(name: str, taken: tuple[str, ...]) -> type[Recipe]:
 
 
 def find(taken: Iterable[str]) -> dict[str, Joined]:
-    """The recipes of other distributions by name; nothing is imported.
+    """Return the recipes of other distributions by name, without importing them.
 
     Args:
-        taken: names that they may not have.
+        taken: reserved names.
 
     Raises:
-        ValueError: one has such a name, or two have the same.
+        ValueError: if a recipe has a reserved name, or two have the same name.
     """
-    from importlib.metadata import entry_points  # not needed before a name is met that is none of ours
+    from importlib.metadata import entry_points  # slow to import, and needed only for unknown names
 
     owners = {plain(name): "mixaug" for name in (*taken, *_RESERVED)}
     found: dict[str, Joined] = {}

@@ -110,7 +110,7 @@ class Draw:
 class Recipe(ABC):
     """A distribution over mixes: a frozen value whose `draw` is a pure function of a key.
 
-    A new one is a frozen dataclass with `sources`, the largest number of sources of an output, and `region`.
+    A new recipe is a frozen dataclass with `sources`, the largest number of sources of an output, and `region`.
     """
 
     @property
@@ -120,14 +120,14 @@ class Recipe(ABC):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The guides that it looks at: of "saliency", "masks" and "instances"."""
+        """The guides that it needs: any of "saliency", "masks" and "instances"."""
         return ()
 
     @abstractmethod
     def region(self, draw: Draw) -> Drawn:
-        """How the pixels of each of the draw's rows are combined."""
+        """Return how the pixels of each row of the draw are combined."""
 
-    mix_batch: ClassVar[Callable[..., Any]]  #: that of `batch`, which lies above this module and puts it here
+    mix_batch: ClassVar[Callable[..., Any]]  #: set by `mixaug.batch`, which imports this module
 
     @backends.no_autograph
     def __call__(
@@ -140,13 +140,13 @@ class Recipe(ABC):
         Args:
             batch: images and labels (and sample weights), or one dict, tuple or list of fields.
             num_classes: needed for class ids.
-            key: (seed, step) or (seed, epoch, step), an int s for (s, 0), or a JAX PRNG key. Without one the operating
-                system draws it, and the mix is another at each call; traced code has to pass one.
-            return_mix: whether the `Mix` comes back beside the batch.
+            key: (seed, step) or (seed, epoch, step), an int s for (s, 0), or a JAX PRNG key. Without a key the
+                operating system draws one, so every call gives another mix; traced code has to pass one.
+            return_mix: whether to return the `Mix` with the batch.
             options: as for `mix_batch`.
 
         Returns:
-            The mixed batch, in the container that it came in: a pair for images and labels.
+            The mixed batch, in the same container: a pair for images and labels.
 
         Raises:
             TypeError, ValueError: as for `mix_batch`.
@@ -192,30 +192,29 @@ class Recipe(ABC):
 
         Args:
             n: how many outputs, any number; a scalar tensor where it is unknown until run time.
-            size: the spatial size in pixels, such as (height, width); () for rows without spatial axes, which only
+            size: the spatial size in pixels, such as (height, width); () for data without spatial axes, which only
                 blends can mix.
-            key: (seed, step), (seed, epoch, step) or more integers; scalar integer tensors will do, and so will a JAX
-                PRNG key. An int s is (s, 0). Without a key the operating system draws one; traced code has to pass one.
-            like: an array whose library and device the mix shall be in. Without one it is NumPy's, which can be applied
-                to arrays of every library; what is drawn for a GPU by integers is drawn on the host and brought there,
-                in PyTorch by one copy that nothing waits for; but weights of pixels are made there.
-            index: int32 (k, n), who is mixed with whom where the sources are rows of a source of their own. Without
-                it each output is mixed with others of its batch, every other row equally likely.
-            rows: integers (n,) of 0 or more, the row number of each output; by default 0..n-1. Row r draws what
-                row r of a batch draws that has it, so that parts of a batch can be drawn by themselves. `index` has to
-                be given beside it, because partners may be in another part.
-            source_size: the spatial size of the sources, where it is another than that of the outputs. Only recipes
-                that fit their sources to boxes can have it, such as `ma.Mosaic()`.
+            key: (seed, step), (seed, epoch, step) or more integers, which may be scalar integer tensors, or a JAX PRNG
+                key. An int s means (s, 0). Without a key the operating system draws one; traced code has to pass one.
+            like: an array that determines the library and device of the mix. By default the mix is NumPy's, which can
+                be applied to arrays of every library. For a GPU, indices and boxes are drawn on the host and copied (in
+                PyTorch asynchronously); pixel weights are computed on the GPU.
+            index: int32 (k, n), the sources of each output, if they are rows of a separate source. By default each
+                output is mixed with other rows of its batch, all equally likely.
+            rows: integers >= 0 (n,), the row number of each output; by default 0..n-1. Row r always draws the same,
+                so a batch can be drawn in parts. Requires `index`, because partners may be in another part.
+            source_size: the spatial size of the sources, if it differs from that of the outputs. Only for recipes that
+                resize their sources to boxes, such as `ma.Mosaic()`.
             guide: for recipes that look at content (`recipe.needs`): a map for each row of the batch, or of the source
-                that `index` names rows of. "saliency": numbers >= 0 (n, *size), such as
+                that `index` refers to. "saliency": numbers >= 0 (n, *size), such as
                 `ma.guides.spectral_residual(images)`; "masks": class ids 0 to 255 (n, *size); "instances": the mask of
-                each object (n, m, *size). Maps may have another size than the images. A dict by these names where
-                several are needed. Saliency is rounded to rint(255 * x / max(x)) of each map; where all of it is 0,
-                every pixel counts the same. Negative numbers and NaN are refused, and count as 0 in traced code and on
-                accelerators.
+                each object (n, m, *size). Maps may differ in size from the images. Pass a dict by these
+                names if several are needed. Each saliency map is rounded to rint(255 * x / max(x)); if it is all 0,
+                every pixel counts the same. Negative numbers and NaN raise an error; in traced code and on
+                accelerators they count as 0.
 
         Raises:
-            TypeError: if `key`, `size`, `rows` or `guide` is not of the type above.
+            TypeError: if `key`, `size`, `rows` or `guide` has another type.
             ValueError: if `n`, `size`, `index`, `rows`, `source_size` or `guide` does not fit.
 
         Example:
@@ -242,7 +241,7 @@ class Recipe(ABC):
         return mix if xp is home else mix.to(home)
 
     def draw_in(self, xp: Library, source: Library, args: DrawArgs) -> Mix:
-        """Draw by the functions of one library, from random bits of another or the same."""
+        """Draw with the functions of one library, from random bits of the same or another one."""
         n, (size, source_size) = args.n, args.sizes
         if args.rows is None:
             numbers = source.arange(n)
@@ -256,7 +255,7 @@ class Recipe(ABC):
         if args.index is None:
             index = ring(source, args.key, draw.n, sources)
         else:
-            index = _checked_parent(source, backends.to(source, args.index), n, sources)
+            index = _checked_index(source, backends.to(source, args.index), n, sources)
         index = index if source is xp else backends.to(xp, index)
         if args.guides:
             draw = replace(draw, index=index, guides=_checked_guides(xp, args.guides, draw.size, index))
@@ -270,7 +269,7 @@ class Recipe(ABC):
 
 
 def _checked_guides(xp: Library, guides: Mapping[str, Array], size: Size, index: Array) -> dict[str, Array]:
-    """The guides in the library that draws."""
+    """Return the guides in the library that draws."""
     for need, x in guides.items():
         maps.check(backends.of(x, need), need, x, len(size), index)
     return {need: backends.to(xp, x) for need, x in guides.items()}
@@ -287,11 +286,11 @@ def _on_host(home: Library, args: DrawArgs, like: Array | None) -> bool:
 
 
 def _has_weights(recipe: Recipe, axes: int, epoch: Any) -> bool:
-    """Whether it draws a weight a pixel: too many to bring to an accelerator, which makes them quicker."""
+    """Return whether a recipe draws pixel weights, which are faster to compute on an accelerator than to copy there."""
     key = (0, 0) if epoch is None else (0, int(epoch), 0)
     try:
         return _draws_weights(recipe, axes, key)
-    except TypeError:  # a recipe that cannot be hashed
+    except TypeError:  # the recipe is not hashable
         return _draws_weights.__wrapped__(recipe, axes, key)
 
 
@@ -302,7 +301,7 @@ def _draws_weights(recipe: Recipe, axes: int, key: tuple[int, ...]) -> bool:
 
 
 def _check_blend(recipe: Recipe, mix: Mix) -> None:
-    """Refuse pixels that are chosen by their place, where there are no axes to choose along."""
+    """Raise a ValueError if pixels are chosen by position but there are no spatial axes."""
     if mix.region.arrays().keys() - {"background"}:
         raise ValueError(
             f"size: expected spatial axes for {recipe!r}, which combines sources by place, got none, as in the layout "
@@ -311,9 +310,9 @@ def _check_blend(recipe: Recipe, mix: Mix) -> None:
 
 
 def ring(xp: Library, key: Key, n: Dim, sources: int) -> Array:
-    """int32 (sources, n): the rows in a random order on a ring; source j is the row j places further on.
+    """Return int32 (sources, n): each row and its partners, which follow it on a ring of all rows in random order.
 
-    Distinct while sources <= n, row 0 the row itself, every other row equally likely, for any n.
+    The sources of a row are distinct if sources <= n, and every other row is equally likely, for any n.
     """
     if fused := xp.fused():
         return fused.ring(*key[:2], n, sources)
@@ -323,11 +322,11 @@ def ring(xp: Library, key: Key, n: Dim, sources: int) -> Array:
 
 
 def check_recipe(where: str, recipe: object) -> Recipe:
-    """The recipe, or the one that a text names; a TypeError for anything else."""
+    """Return the recipe, or parse it if it is text; raise a TypeError for anything else."""
     if isinstance(recipe, Recipe):
         return recipe
     if isinstance(recipe, str):
-        from . import KNOWN, read  # they are made of recipes
+        from . import KNOWN, read  # they import this module
 
         return read(recipe, KNOWN)
     if isinstance(recipe, type) and issubclass(recipe, Recipe):
@@ -338,12 +337,12 @@ def check_recipe(where: str, recipe: object) -> Recipe:
 
 
 def _described(x: object) -> str:
-    """What a thing is, in a word or two: arrays are long."""
+    """Return a short description of an object; the repr of an array may be long."""
     return f"the function {x.__name__}" if inspect.isfunction(x) else type(x).__name__
 
 
 def checked_init(init: Callable[..., None]) -> Callable[..., None]:
-    """The `__init__` of a recipe, which says what is meant by options of other libraries, and by a batch."""
+    """Wrap the `__init__` of a recipe to explain options of other libraries, and a batch passed by mistake."""
     init = known_options()(init)
 
     @wraps(init)
@@ -357,13 +356,13 @@ def checked_init(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def keep(made: object, **options: Any) -> None:
-    """Set options of a frozen value, such as a recipe, to their checked form, while it is made."""
+    """Set attributes of a frozen dataclass in its `__post_init__`."""
     for name, value in options.items():
         object.__setattr__(made, name, value)
 
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = True) -> int | float:
-    """A finite number in its range, as Python's own: a repr has to be read back; a ValueError for any other."""
+    """Return a finite number in its range as a Python number; raise a ValueError for anything else."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not number or not _is_finite(value) or not (low < value if open_low else low <= value) or value > high:
         above = f"above {low:g}" if open_low else f"of {low:g} or more" if low > -math.inf else ""
@@ -375,17 +374,17 @@ def check_number(name: str, value: Any, low: float, high: float = math.inf, *, o
 def _is_finite(number: Any) -> bool:
     try:
         return math.isfinite(number)
-    except OverflowError:  # an int that no float holds
+    except OverflowError:  # an int too large for a float
         return False
 
 
 def check_any_number(name: str, value: Any) -> int | float:
-    """A finite number, as Python's own; a ValueError for any other."""
+    """Return a finite number as a Python number; raise a ValueError for anything else."""
     return check_number(name, value, -math.inf, open_low=False)
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """A whole number in its range, as Python's own; a ValueError for anything else."""
+    """Return a whole number in its range as a Python int; raise a ValueError for anything else."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
         upto = "" if high is None else f" and at most {high}"
@@ -394,14 +393,14 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """True or False, as Python's own; a ValueError for anything else."""
+    """Return True or False as a Python bool; raise a ValueError for anything else."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name}: expected True or False, got {short(value)}")
     return bool(value)
 
 
 def check_sources(name: str, sources: Any) -> int:
-    """How many samples an output is made of, 2 to MAX_SOURCES; a ValueError for anything else."""
+    """Return the number of sources, 2 to MAX_SOURCES; raise a ValueError for anything else."""
     return check_whole(name, sources, 2, MAX_SOURCES)
 
 
@@ -418,7 +417,7 @@ def _checked_count(n: Dim) -> Dim:
 
 
 def _checked_rows(xp: Library, rows: Array, n: Dim) -> Array:
-    """Row numbers (n,); they are counted mod 2^32."""
+    """Check row numbers (n,), which are counted mod 2^32."""
     shape, dtype, values = tuple(xp.shape(rows)), xp.dtype(rows), xp.concrete(rows)
     fits = len(shape) == 1 and not (isinstance(n, int) and isinstance(shape[0], int) and shape[0] != n)
     if "int" not in dtype or not fits:
@@ -440,7 +439,7 @@ def _check_traced(xp: Library, key: Key) -> None:
             )
 
 
-def _checked_parent(xp: Library, index: Array, n: Dim, sources: int) -> Array:
+def _checked_index(xp: Library, index: Array, n: Dim, sources: int) -> Array:
     shape, held = xp.shape(index), xp.concrete(index)
     if "int" not in xp.dtype(index) or (held is not None and held.size and held.min() < 0):
         raise ValueError(

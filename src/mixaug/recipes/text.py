@@ -1,4 +1,4 @@
-"""The readable form of a recipe: `one_of(mixup(alpha=0.2), cutmix)`. Parsed, never evaluated."""
+"""Recipes as text, such as `one_of(mixup(alpha=0.2), cutmix)`. Text is parsed, never evaluated."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .recipe import Recipe
 Make: TypeAlias = Callable[..., Recipe]
 Other: TypeAlias = Callable[[str, tuple[str, ...]], Make]
 
-MAX_CHARACTERS = 100_000  #: of a text
-MAX_BRACKETS = 100  #: that are open at once
+MAX_CHARACTERS = 100_000
+MAX_BRACKETS = 100  #: open at the same time
 _CONSTANTS = {"none": None, "true": True, "false": False}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(
@@ -26,13 +26,13 @@ _TOKEN = re.compile(
 
 
 def parse(text: str, known: Mapping[str, Make], other: Other, checks: bool = True) -> Recipe:
-    """The recipe that a text names, with names in any case and with or without underscores.
+    """Parse a recipe. Names may be in any case, with or without underscores.
 
     Args:
-        text: what to read.
-        known: what each name makes.
-        other: what a name makes that is not among these, whose names it is handed; it raises for an unknown one.
-        checks: whether options are looked at before they are handed on.
+        text: the text.
+        known: the constructor for each name.
+        other: called with an unknown name and the known ones; returns its constructor or raises an error.
+        checks: whether to check options before the constructors are called.
     """
     if not isinstance(text, str):
         raise TypeError(f'recipe: expected a text, got {short(text)}; write such as "cutmix(alpha=1.0)"')
@@ -65,7 +65,7 @@ class _Reader:
         self.next()
 
     def next(self) -> str:
-        """The token, after which the one behind it comes next."""
+        """Return the current token and advance to the next."""
         token, found = self.token, _TOKEN.match(self.text, self.place)
         if not found or not found.lastgroup:
             rest = self.text[self.place :].strip()
@@ -77,21 +77,21 @@ class _Reader:
         return token
 
     def refuse_form(self) -> NoReturn:
-        """Raise for a text of the right tokens in the wrong order."""
+        """Raise a ValueError for valid tokens in the wrong order."""
         raise ValueError(
             f"recipe: expected names and options in brackets, got {short(self.text)}; "
             'write such as "one_of(mixup(alpha=0.2), cutmix)"'
         )
 
     def take(self, mark: str) -> bool:
-        """Whether that mark comes next, which is then read."""
+        """Return whether this mark comes next, and read it."""
         found = self.kind == "mark" and self.token == mark
         if found:
             self.next()
         return found
 
     def value(self) -> Any:
-        """A recipe, a number, a quoted word, None, True, False, a tuple or a dict."""
+        """Read a recipe, a number, a quoted word, None, True, False, a tuple or a dict."""
         if self.kind == "number":
             return self.number(self.next())
         if self.kind == "quoted":
@@ -103,16 +103,16 @@ class _Reader:
         return self.bracket(self.next())
 
     def number(self, token: str) -> int | float:
-        """The number that a token spells."""
+        """Return the number of a token."""
         try:
             return float(token) if set(token) & set(".eE") else int(token)
-        except ValueError:  # of more digits than Python reads
+        except ValueError:  # more digits than Python reads
             raise ValueError(
                 f"recipe: expected a number, got {len(token)} digits in {short(self.text)}; write fewer"
             ) from None
 
     def named(self, name: str) -> Any:
-        """A constant, or the recipe of that name and the options in brackets behind it."""
+        """Read a constant, or a recipe with its options in parentheses."""
         if name.lower() in _CONSTANTS:
             return _CONSTANTS[name.lower()]
         args: list[Any] = []
@@ -127,7 +127,7 @@ class _Reader:
         return self.make(name, args, options)
 
     def bracket(self, opening: str) -> Any:
-        """A dict of numbers, a tuple, or a value in brackets of its own."""
+        """Read a dict with numbers as keys, a tuple, or a parenthesized value."""
         items, comma = self.items(_CLOSING[opening])
         if opening == "{":
             phases: dict[Any, Any] = {}
@@ -142,7 +142,7 @@ class _Reader:
         return values[0] if opening == "(" and len(values) == 1 and not comma else values
 
     def items(self, closing: str) -> tuple[list[tuple[Any, Any]], bool]:
-        """Each (key or None, value) up to a closing bracket, and whether a comma stands before that."""
+        """Read (key or None, value) pairs up to a closing bracket; return them and whether they end with a comma."""
         self.depth += 1
         if self.depth > MAX_BRACKETS:
             raise ValueError(
@@ -160,7 +160,7 @@ class _Reader:
         return found, comma
 
     def item(self) -> tuple[Any, Any]:
-        """A value without a key, `option=value` or `number: value`."""
+        """Read a value without a key, `option=value` or `number: value`."""
         if self.kind == "name":
             name = self.next()
             return (_Option(name), self.value()) if self.take("=") else (None, self.named(name))
@@ -168,20 +168,20 @@ class _Reader:
         return (value, self.value()) if self.take(":") else (None, value)
 
     def add(self, options: dict[Any, Any], key: Any, value: Any) -> None:
-        """Add what may be said once."""
+        """Add an option that may be given once."""
         if key in options:
             raise ValueError(f"recipe: expected {key} once, got it twice in {short(self.text)}; leave one out")
         options[key] = value
 
     def make(self, name: str, args: list[Any], options: dict[str, Any]) -> Recipe:
-        """Call the maker of that name."""
+        """Call the constructor of this name."""
         make = self.known.get(plain(name)) or self.other(name, self.names)
         if self.checks:
             self.check_options(name, make, args, options)
         return make(*args, **options)
 
     def check_options(self, name: str, make: Make, args: list[Any], options: dict[str, Any]) -> None:
-        """Raise a ValueError for options that a maker does not take."""
+        """Raise a ValueError for options that a constructor does not take."""
         signature = inspect.signature(make)
         try:
             signature.bind(*args, **options)
@@ -196,7 +196,7 @@ class _Reader:
 
 
 def unknown(name: str, names: Sequence[str]) -> ValueError:
-    """The error for a name that is not among those known."""
+    """Return the error for an unknown name."""
     names = sorted(names, key=plain)
     return ValueError(
         f"recipe: expected a known name, got {short(name)}{_nearest(name, names)}; known are {', '.join(names)}"
@@ -204,7 +204,7 @@ def unknown(name: str, names: Sequence[str]) -> ValueError:
 
 
 def _cause(error: TypeError) -> str:
-    """What Python says of arguments, without its verb."""
+    """Return Python's message about wrong arguments, without its verb."""
     return str(error).removeprefix("got ")
 
 
@@ -217,5 +217,5 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """A name as it is compared: in small letters, without underscores."""
+    """Return a name in lower case without underscores, for comparison."""
     return name.lower().replace("_", "")

@@ -1,4 +1,4 @@
-"""Sources side by side, each seen through a window: part of it, or the whole made smaller."""
+"""Sources side by side in tiles: each shows a crop of its source, or the whole source resized."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from .recipe import MAX_SOURCES, Draw, Recipe, check_number, check_whole, keep
 
 @dataclass(frozen=True)
 class RICAP(Recipe):
-    """Patch four samples together, each a crop of its own size from anywhere in its image.
+    """Patch four samples together, each a random crop of its image.
 
         the image is cut at rint(size[a] * q[a]) along its last two axes,  q ~ Beta(beta, beta)
         source box of source j: start ~ U{0, .., size[a] - side[a]};  lam[j] = area(tile j) / area(image)
 
     Args:
-        beta: concentration, 1e-9 to 1e6: small values leave one sample nearly alone. (a, b) is q ~ Beta(a, b).
+        beta: concentration, 1e-9 to 1e6: with small values one sample covers nearly the whole image. (a, b) means
+            q ~ Beta(a, b).
 
     Raises:
         ValueError: if `beta` is out of its range.
@@ -34,11 +35,10 @@ class RICAP(Recipe):
         >>> ma.RICAP(beta=0.3).draw(4, size=(8, 8), key=(0, 0)).lam.shape
         (4, 4)
 
-    Good for image classification with four samples in view at once and nothing scaled. A small crop may show nothing of
-    what its label says.
+    Good for image classification with four unscaled samples at once. A small crop may show nothing of its class.
 
     Takahashi et al. 2018, "Data Augmentation using Random Image Cropping and Patching for Deep CNNs". The paper cuts
-    the whole batch at one point: `per_batch(RICAP())`. Signals have two tiles, volumes are cut along the last two axes.
+    the whole batch at one point: `per_batch(RICAP())`. Signals have two tiles; volumes are cut along the last two axes.
     """
 
     beta: Alpha = 0.3
@@ -48,7 +48,7 @@ class RICAP(Recipe):
         keep(self, beta=checked_alpha("RICAP beta", self.beta, 2))
 
     def region(self, draw: Draw) -> Region:
-        """Four tiles, and for each a crop of its size."""
+        """Return four tiles, each with a crop of its size."""
         xp, axes, of_sources = draw.xp, len(draw.size), replace(draw, size=draw.source_size)
         _check_larger(draw)
         bits = draw.random_bits(2 + self.sources * axes)
@@ -68,7 +68,7 @@ class RICAP(Recipe):
 
 
 def _check_larger(draw: Draw) -> None:
-    """Refuse sources that a crop of an output's size may not fit in."""
+    """Raise a ValueError if the sources may be smaller than a crop."""
     pairs = zip(draw.size, draw.source_size, strict=False)
     if any(isinstance(a, int) and isinstance(b, int) and a > b for a, b in pairs):
         raise ValueError(
@@ -79,16 +79,17 @@ def _check_larger(draw: Draw) -> None:
 
 @dataclass(frozen=True)
 class Mosaic(Recipe):
-    """Lay samples out in a grid with random lines, each the whole sample made smaller to fit its tile.
+    """Arrange samples in a grid with random lines, each resized to fit its tile.
 
         line t along axis a = floor(size[a] * (t - jitter / 2) / tiles[a]) + floor(size[a] * jitter / tiles[a] * u)
         t = 1 .. tiles[a] - 1,  u ~ U(0, 1)
         lam[j] = area(tile j) / area(image)
 
     Args:
-        tiles: tiles along each of the last two axes, or (rows, columns), 2 to 256 tiles in all: 2 has four sources,
-            3 has nine, (2, 3) has six. A signal has the columns.
-        jitter: how far lines move, in parts of a tile: 0 a regular grid, 1 (at two tiles) a centre in 1/4 .. 3/4.
+        tiles: the number of tiles along each of the last two axes, or (rows, columns), 2 to 256 tiles in all: 2 means
+            four sources, 3 nine, (2, 3) six. Signals have columns only.
+        jitter: how far lines move, as a fraction of a tile: 0 is a regular grid; 1 (with two tiles) puts the centre in
+            1/4 .. 3/4.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -101,11 +102,11 @@ class Mosaic(Recipe):
         >>> ma.mix_batch(ma.Mosaic(), (x, y), key=0, num_classes=4, size=(64, 48))[0].shape
         (4, 64, 48, 3)
 
-    Good for small things among many others: every sample is seen whole, at a smaller scale. That scale may be one that
-    a classifier never meets in a test.
+    Good for detecting small objects: every sample is visible completely, at a smaller scale. A classifier may never
+    meet that scale at test time.
 
-    Bochkovskiy et al. 2020, "YOLOv4: Optimal Speed and Accuracy of Object Detection". Detectors there crop the tiles
-    further; here each shows its whole sample. Samples are resized by their nearest pixels, as their masks are.
+    Bochkovskiy et al. 2020, "YOLOv4: Optimal Speed and Accuracy of Object Detection". Its detectors also crop the
+    tiles; here each tile shows its whole sample. Samples are resized by nearest neighbour, like their masks.
     """
 
     tiles: int | tuple[int, int] = 2
@@ -122,14 +123,14 @@ class Mosaic(Recipe):
 
     @property
     def sources(self) -> int:
-        """k, one a tile."""
+        """k, one per tile."""
         return prod(self.grid)
 
     def region(self, draw: Draw) -> Region:
-        """The tiles, each with the whole of its source."""
+        """Return the tiles, each with its whole source."""
         xp, axes = draw.xp, len(draw.size)
         counts = {axes - 2: self.grid[0], axes - 1: self.grid[1]}
-        first = counts[axes - 1 - (axes - 1) % 2] - 1  # lines of the even one of these axes
+        first = counts[axes - 1 - (axes - 1) % 2] - 1  # lines along the even one of these axes
         bits = draw.random_bits(sum(self.grid) - 2)
 
         def cuts(axis: int) -> list[Array]:
@@ -139,7 +140,7 @@ class Mosaic(Recipe):
         return Paste(None, _tiles(draw, self.grid, cuts), (whole(xp, draw.n, draw.source_size),) * self.sources)
 
     def _line(self, draw: Draw, axis: int, place: tuple[int, int], word: Array) -> Array:
-        """int32 (n,): where line t of so many tiles lies."""
+        """Return int32 (n,): the position of line t."""
         xp, length, (t, tiles) = draw.xp, draw.length(axis), place
         least = floor(xp, length * ((t - self.jitter / 2) / tiles))
         return least + below(xp, length * (self.jitter / tiles), word)
@@ -163,27 +164,27 @@ def _checked_tiles(tiles: Any) -> int | tuple[int, int]:
 
 @dataclass(frozen=True)
 class ResizeMix(Recipe):
-    """Paste the whole of another sample, made smaller, anywhere over each sample.
+    """Paste a whole other sample, resized, at a random place over each sample.
 
-        side[a] = max(1, floor(size[a] * r)),  r ~ U(low, high);  the box lies wholly inside
+        side[a] = max(1, floor(size[a] * r)),  r ~ U(low, high);  the box lies inside the image
         lam[1] = area(box) / area(image)
 
     Args:
-        low: least side in parts of the image's, above 0.
-        high: largest side, low to 1.
+        low: the smallest side as a fraction of the image's side, above 0.
+        high: the largest side, low to 1.
 
     Raises:
-        ValueError: a low or a high that is none.
+        ValueError: if `low` or `high` is out of its range.
 
     Example:
         >>> import mixaug as ma
         >>> ma.ResizeMix(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
-    Good for samples of which a box would often show background alone: here the whole of the other is always to be seen.
+    Good if a CutMix box would often show only background: here the whole partner is always visible.
 
     Qin et al. 2020, "ResizeMix: Mixing Data with Preserved Object Information and True Labels". Samples are resized by
-    their nearest pixels, in whole numbers, so that masks fit and every library has the same bits.
+    nearest neighbour in integer arithmetic, so that masks fit and every library gets the same bits.
     """
 
     low: float = 0.1
@@ -195,7 +196,7 @@ class ResizeMix(Recipe):
         keep(self, high=check_number("ResizeMix high", self.high, self.low, 1, open_low=False))
 
     def region(self, draw: Draw) -> Region:
-        """A box that shows the whole of the second source, over the base sample."""
+        """Paste a box that shows the whole second source over the base sample."""
         xp, axes = draw.xp, len(draw.size)
         bits = draw.random_bits(1 + axes)
         ratio = look_up(xp, even(self.low, self.high, 1.0), bits[0])
@@ -205,7 +206,7 @@ class ResizeMix(Recipe):
 
 
 def _tiles(draw: Draw, grid: tuple[int, int], cuts: Callable[[int], list[Array]]) -> tuple[Array, ...]:
-    """The boxes between the lines along the last two axes, row by row; on a single axis all but one row are empty."""
+    """Return the boxes between the lines along the last two axes, in row-major order; signals have one row."""
     xp, axes, (rows, columns) = draw.xp, len(draw.size), grid
     image = whole(xp, draw.n, draw.size)
     ends = {a: [image[:, a, 0], *cuts(a), image[:, a, 1]] for a in range(axes)[-2:]}
