@@ -61,8 +61,8 @@ class CutMix(LamRecipe):
     Clipping keeps more of the base sample than was drawn: with alpha=1 the mean of lam[0] is 0.68 instead of 0.5. With
     "inside" the area is exactly what was drawn, but pixels in the middle are pasted more often than those at the border
     (French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations"). With "uniform"
-    every pixel is pasted with the same probability, which suits scans, tiles and textures; this is `uniform_sampling` in
-    MosaicML Composer.
+    every pixel is pasted with the same probability, which suits scans, tiles and textures; this is `uniform_sampling`
+    in MosaicML Composer.
     """
 
     placement: str = field(default="clipped", kw_only=True)

@@ -105,7 +105,7 @@ class Cutout(_Holes):
         >>> mix.lam, int((mix.images(np.ones((1, 8, 8), np.uint8), "nhw") == 0).sum())
         (array([[1.]], dtype=float32), 16)
 
-    Good if labels must stay unchanged, and as a baseline that shows what mixing adds.
+    Good for tasks whose labels must stay unchanged, and as a baseline that shows what mixing adds.
 
     DeVries & Taylor 2017, "Improved Regularization of Convolutional Neural Networks with Cutout": 16 of 32 pixels.
     """

@@ -181,7 +181,7 @@ class ResizeMix(Recipe):
         >>> ma.ResizeMix(low=0.5, high=0.5).draw(2, size=(8, 8), key=(0, 0)).lam[1]
         array([0.25, 0.25], dtype=float32)
 
-    Good if a CutMix box would often show only background: here the whole partner is always visible.
+    Good for samples of which a CutMix box often shows only background: here the whole partner is visible.
 
     Qin et al. 2020, "ResizeMix: Mixing Data with Preserved Object Information and True Labels". Samples are resized by
     nearest neighbour in integer arithmetic, so that masks fit and every library gets the same bits.
