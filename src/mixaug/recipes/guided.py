@@ -176,7 +176,7 @@ class ClassMix(Recipe):
         >>> masks = np.array([[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
         >>> mix = ma.ClassMix().draw(2, size=(2, 2), key=(0, 2), guide=masks)
         >>> mix.masks(masks)[0].tolist()
-        [[2, 2], [1, 1]]
+        [[0, 0], [3, 3]]
 
     Good for semantic segmentation with few labels: masks may be predicted ones (`ma.Guide("masks")`), and pasted edges
     are those of objects.
