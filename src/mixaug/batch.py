@@ -1,4 +1,4 @@
-"""The door that most people use: check a batch, draw a mix for it, apply it to every field."""
+"""`mix_batch`: check a batch, draw a mix, apply it to every field."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import DrawArgs, check_flag, check_whole
 
-Batch: TypeAlias = tree.Tree  #: a dict of named fields, (images, labels) or (images, labels, sample_weight), nested
+Batch: TypeAlias = tree.Tree  #: a dict of fields, (images, labels) or (images, labels, sample_weight), possibly nested
 
-MAX_COPIES = 1024  #: of a batch
-_COPIES = -4  #: copies are drawn under the key with this number folded in: no node of a recipe has it
+MAX_COPIES = 1024
+_COPIES = -4  #: folded into the key of copies; no recipe uses this number
 
 
 class Options(TypedDict, total=False):
-    """What can be said of how a batch is mixed, beside the recipe: the options of `mix_batch`, and of every adapter."""
+    """The options of `mix_batch` and of every adapter."""
 
     num_classes: int | None
     fields: Fields | None
@@ -50,47 +50,50 @@ class Options(TypedDict, total=False):
 @known_options(Options)
 @backends.no_autograph
 def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = None, **options: Unpack[Options]) -> Batch:
-    """Mix a batch: one draw serves every field, so that none can disagree.
+    """Mix a batch with one draw for all of its fields.
 
         mix = recipe.draw(n, size of the first image field, key=key)
 
     Args:
-        recipe: what to draw from, or its text, such as "cutmix".
-        batch: a dict of named fields, an (images, labels) pair or an (images, labels, sample_weight) triple, arrays of
-            one library with n rows each, in dicts and tuples nested as they like. image(s), pixel_values, label(s),
-            mask(s), segmentation_mask(s), foreground, value(s), sample_weight(s), saliency and instances are known by
-            name. Sample weights are averaged by share, as the labels are.
-        more: nothing; images and labels are one batch.
+        recipe: the recipe, or its text, such as "cutmix".
+        batch: a dict of fields, an (images, labels) pair or an (images, labels, sample_weight) triple; arrays of one
+            library with n rows each, in nested dicts and tuples. Fields named image(s), pixel_values, label(s),
+            mask(s), segmentation_mask(s), foreground, value(s), sample_weight(s), saliency and instances are
+            recognized. Sample weights are averaged with weights lam, like labels.
+        more: not allowed; pass images and labels as one batch.
         key: (seed, step) or (seed, epoch, step), an int s for (s, 0), or a JAX PRNG key. The same key gives the same
-            mix: count the steps. Without one the operating system draws a key, whatever seeds the libraries have;
+            mix, so count the steps. Without a key the operating system draws one, regardless of the libraries' seeds;
             traced code (`tf.function`, `jax.jit`, `torch.compile`) has to pass one.
-        options: all by name, all optional:
+        options: keyword arguments, all optional:
 
             - num_classes: needed for class ids.
-            - fields: what fields of other names are, {"photo": "images", "kind": "labels", "caption": "keep"}, or with
-              options, {"images": ma.Images(layout="nchw"), "labels": ma.PerSource()}. In a nested batch a name is
-              the field's own or its whole path, "targets/kind". For a tuple of any length, one for each part of it.
-            - pairing: who is mixed with whom, such as `ma.pairing.SameClass()`; without it every other row is equally
+            - fields: the kinds of fields with other names, {"photo": "images", "kind": "labels", "caption": "keep"}, or
+              with options, {"images": ma.Images(layout="nchw"), "labels": ma.PerSource()}. In a nested batch use the
+              field's own name or its path, "targets/kind"; for a tuple of any length, one kind per part.
+            - pairing: how partners are chosen, such as `ma.pairing.SameClass()`; by default all other rows are equally
               likely.
-            - bank: another batch of the same form and any number of rows, that the partners come from.
-            - include_clean: whether the unmixed batch comes first and the mixed one after it, in one batch of 2n rows,
-              as RegMixup trains (Pinto et al. 2022).
-            - copies: how many mixed copies of the batch there are, each drawn anew: the first as it is without it.
-            - return_mix: whether the `Mix` comes back beside the batch: as the last part of a tuple, or under "mix" in
-              a dict. It is of the batch's library and has a column for each row that comes out; its `index` are rows
-              of the batch that went in (after them those of the bank, or of the dataset where there is one).
-            - class_weights: {class: weight}, or one weight a class. A sample weighs sum_k lam[k] * weight[class of
-              source k]: its sample weight is multiplied by that; without one a tuple gains a last part, a dict
-              "sample_weight", float32 (n,). With several fields of labels {"kind": {class: weight}} says which.
-            - size: the spatial size of the mixed images, where it is another than theirs, for recipes that fit their
+            - bank: another batch of the same structure, with any number of rows, which partners are taken from.
+            - include_clean: whether to return the unmixed batch followed by the mixed one, 2n rows in one batch, as in
+              RegMixup (Pinto et al. 2022).
+            - copies: the number of mixed copies of the batch, each drawn independently; the first equals the result
+              without `copies`.
+            - return_mix: whether to return the `Mix` too, as the last part of a tuple or as "mix" in a dict. It belongs
+              to the batch's library and has a column per output row; its `index` refers to rows of the input batch
+              (followed by those of the bank), or of the dataset if there is one.
+            - class_weights: {class: weight}, or one weight per class. The sample weight of an output is multiplied by
+              sum_k lam[k] * weight[class of source k]. If there are no sample weights, a tuple gains a last part and a
+              dict gains "sample_weight", float32 (n,). With several label fields use {"kind": {class: weight}}.
+            - size: the spatial size of the mixed images, if it differs from that of the input, for recipes that resize
               sources to boxes: `ma.mix_batch(ma.Mosaic(), batch, size=(640, 640))`. Masks and other images keep their
-              ratio to the first images: a length h becomes floor(h * size / length), boxes and keypoints are moved.
+              size relative to the first images: a length h becomes floor(h * size / length). Boxes and keypoints are
+              moved.
 
     Returns:
-        A new batch of the same form; nothing is written to.
+        A new batch of the same structure. Inputs are never written to.
 
     Raises:
-        TypeError, ValueError: fields that are not known, of several libraries, of different n, or without an image.
+        TypeError, ValueError: if a field is not recognized, if fields differ in library or number of rows, or if there
+            are no images.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -111,7 +114,7 @@ def mix_batch(recipe: Recipe | str, batch: Batch, *more: Any, key: KeyLike = Non
     return mix_rows(recipe, Rows(batch), key, **options)
 
 
-Recipe.mix_batch = staticmethod(mix_batch)  # what a call of a recipe does: recipes are below this module
+Recipe.mix_batch = staticmethod(mix_batch)  # used by Recipe.__call__, which cannot import this module
 
 
 class Settings(NamedTuple):
@@ -255,7 +258,7 @@ def _output_sizes(settings: Settings, of_images: Size) -> Sizes:
 
 
 def with_mix(batch: Batch, mix: Any) -> Batch:
-    """The batch with its mix beside it: under "mix" in a dict, as the last part of a tuple or a list."""
+    """Return the batch with its mix: as "mix" in a dict, as the last part of a tuple or a list."""
     if isinstance(batch, Mapping):
         if "mix" in batch:
             raise ValueError("return_mix: expected a batch without a field 'mix', got one; rename the field")
@@ -266,21 +269,21 @@ def with_mix(batch: Batch, mix: Any) -> Batch:
 
 
 def without_mix(batch: Batch, form: Batch) -> tuple[Batch, Any]:
-    """The batch of some form that `with_mix` has put a mix beside, and the mix."""
+    """Undo `with_mix`: return a batch of the given form, and the mix."""
     if isinstance(batch, Mapping):
         return {name: field for name, field in batch.items() if name != "mix"}, batch["mix"]
     return batch[:-1] if isinstance(form, (tuple, list)) else batch[0], batch[-1]
 
 
 def _own(kind: Field, field: Any, rows: Array) -> Any:
-    """The base samples of a field of a source; None of images, for the engines take them from it as they mix them."""
+    """Return the base samples of a field of a source; None for images, which kernels read from the source."""
     if isinstance(kind, Images):
         return None
     return tree.each_column(field, lambda x: [x[row] for row in rows.tolist()] if isinstance(x, list) else x[rows])
 
 
 def collated(samples: Sequence[Batch], fields: Fields | None, collate: Callable[[Sequence[Batch]], Batch]) -> Batch:
-    """Single samples as a batch: by that function, but those boxes whose number differs in each as lists."""
+    """Collate samples with a function; boxes that differ in number become lists."""
     kinds = resolve(samples[0], fields, None)
     ragged = [name for name, kind in kinds.items() if isinstance(kind, Boxes) and kind.ragged]
     if not ragged:
@@ -291,7 +294,7 @@ def collated(samples: Sequence[Batch], fields: Fields | None, collate: Callable[
 
 
 def check_labels(batch: Batch, recipe: Recipe, fields: Fields | None) -> None:
-    """Refuse images alone that are mixed with others, whose labels may have been forgotten."""
+    """Raise a ValueError for images without labels that would be mixed with others: labels may have been forgotten."""
     alone = hasattr(batch, "dtype") or (isinstance(batch, (tuple, list)) and len(batch) == 1)
     if alone and fields is None and recipe.sources > 1:
         raise ValueError(
@@ -301,7 +304,7 @@ def check_labels(batch: Batch, recipe: Recipe, fields: Fields | None) -> None:
 
 
 def _check_who(index: Array | None, pairing: Pairing | None, bank: Batch | None) -> None:
-    """Refuse what says twice who is mixed with whom."""
+    """Raise a TypeError if partners are given in more than one way."""
     if pairing is not None and not isinstance(pairing, Pairing):
         raise TypeError(f"pairing: expected a pairing, got {short(pairing)}; pass one such as ma.pairing.SameClass()")
     if bank is not None and (index is not None or pairing is not None):
@@ -315,24 +318,24 @@ def _check_who(index: Array | None, pairing: Pairing | None, bank: Batch | None)
         )
 
 
-def _of_bank(bank: Batch, held: Mapping[str, Any], fields: Fields | None) -> dict[str, Any]:
+def _of_bank(bank: Batch, values: Mapping[str, Any], fields: Fields | None) -> dict[str, Any]:
     check_form(bank, fields)
-    paths = list(tree.leaves(tree.replaced(bank, dict.fromkeys(held, np.empty(0)))))
-    others = tree.several(bank, held) if set(paths) == set(held) else {}
+    paths = list(tree.leaves(tree.replaced(bank, dict.fromkeys(values, np.empty(0)))))
+    others = tree.several(bank, values) if set(paths) == set(values) else {}
     same = others and all(
-        tree.columns(x, name).keys() == tree.columns(held[name], name).keys() for name, x in others.items()
+        tree.columns(x, name).keys() == tree.columns(values[name], name).keys() for name, x in others.items()
     )
     if not same:
         raise ValueError(
-            f"bank: expected the fields of the batch, {quoted(held)}, got {quoted(paths)}; "
+            f"bank: expected the fields of the batch, {quoted(values)}, got {quoted(paths)}; "
             "pass a batch of the same form"
         )
     return others
 
 
-def _with_bank(xp: backends.Library, held: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """The batch with the bank after it."""
-    for name, field in held.items():
+def _with_bank(xp: backends.Library, values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the batch followed by those of the bank."""
+    for name, field in values.items():
         theirs = tree.columns(others[name], name)
         for path, x in tree.columns(field, name).items():
             if not is_list(x):
@@ -341,11 +344,11 @@ def _with_bank(xp: backends.Library, held: Mapping[str, Any], others: Mapping[st
     count = count_rows(others)
     if isinstance(count, int) and not count:
         raise ValueError("bank: expected one row or more, got none; leave bank out until it has some")
-    return {name: _concat(xp, [x, others[name]]) for name, x in held.items()}
+    return {name: _concat(xp, [x, others[name]]) for name, x in values.items()}
 
 
 def _concat(xp: backends.Library, parts: Sequence[Any]) -> Any:
-    """The rows of several fields of one form, one after another."""
+    """Concatenate the rows of several fields."""
     if isinstance(parts[0], Mapping):
         return {name: _concat(xp, [part[name] for part in parts]) for name in parts[0]}
     if is_list(parts[0]):
@@ -354,25 +357,25 @@ def _concat(xp: backends.Library, parts: Sequence[Any]) -> Any:
 
 
 def _paired_by(
-    xp: backends.Library, pairing: Pairing, held: Mapping[str, Any], kinds: Mapping[str, Field]
+    xp: backends.Library, pairing: Pairing, values: Mapping[str, Any], kinds: Mapping[str, Field]
 ) -> Array | None:
     """Return the field that a pairing uses: the one that it names, or the first of the kind that it needs."""
     if pairing.needs is None:
         return None
     if pairing.field is not None:
-        return _numbered(xp, held[find(kinds, pairing.field, f"{type(pairing).__name__} field")])
+        return _numbered(xp, values[find(kinds, pairing.field, f"{type(pairing).__name__} field")])
     for wanted in (Labels, PerSource) if pairing.needs == "labels" else (Values,):
         for name, kind in kinds.items():
             if isinstance(kind, wanted) and not (wanted is Values and are_sample_weights(name)):
-                return _numbered(xp, held[name])
+                return _numbered(xp, values[name])
     raise ValueError(
-        f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {quoted(held)}; "
+        f"{type(pairing).__name__}: expected {pairing.needs} to pair by, got {quoted(values)}; "
         f"name them in fields=, or pass ma.pairing.{type(pairing).__name__}(field=...)"
     )
 
 
 def _numbered(xp: backends.Library, x: Any) -> Array:
-    """An array; of texts the number of each among them."""
+    """Return an array; texts become numbers."""
     return xp.constant(np.unique(np.asarray(x), return_inverse=True)[1].reshape(-1)) if is_list(x) else x
 
 

@@ -12,7 +12,7 @@ LIBRARIES = ["numpy", "torch", "tensorflow", "jax"]
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept(monkeypatch):
-    monkeypatch.setattr(mixaug.fields.plan, "_KEPT", {})
+    monkeypatch.setattr(mixaug.fields.plan, "_CACHE", {})
 
 
 def array(library, x):
@@ -116,7 +116,7 @@ def test_what_is_traced_is_not_kept():
         ("torch", lambda function: torch.compile(function, backend="eager", fullgraph=True)),
     ]:
         trace(lambda x, y: ma.mix_batch(ma.MixUp(), (x, y), key=(0, 0), num_classes=5))(*pair(library))
-    assert mixaug.fields.plan._KEPT == {}
+    assert mixaug.fields.plan._CACHE == {}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_what_is_traced_is_not_kept():
 )
 def test_what_cannot_be_compared_is_looked_at_each_time(name, x, what):
     plan({"image": pair()[0], name: x}, {str(name): what}, 5)
-    assert mixaug.fields.plan._KEPT == {}
+    assert mixaug.fields.plan._CACHE == {}
 
 
 def test_a_plan_holds_no_array_of_a_batch():
@@ -136,7 +136,7 @@ def test_a_plan_holds_no_array_of_a_batch():
 
 
 def test_only_so_many_are_kept(monkeypatch):
-    monkeypatch.setattr(mixaug.fields.plan, "_MOST_KEPT", 3)
+    monkeypatch.setattr(mixaug.fields.plan, "_CACHE_SIZE", 3)
     for n in range(1, 9):
         plan(pair(n=n), None, 5)
-        assert len(mixaug.fields.plan._KEPT) <= 3
+        assert len(mixaug.fields.plan._CACHE) <= 3

@@ -1,4 +1,4 @@
-"""Class weights: how much each output counts in the loss, by the classes that it is made of."""
+"""Class weights: the weight of each output in the loss, from the classes of its sources."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ..ops import rows
 from ..ops.labels import check_count
 from . import AllFields, Field, Labels, PerSource, Values, tree
 
-ClassWeights: TypeAlias = Mapping[Any, Any] | Sequence[float] | Array  #: {class: weight}, or one weight a class
+ClassWeights: TypeAlias = Mapping[Any, Any] | Sequence[float] | Array  #: {class: weight}, or one weight per class
 
-ADDED = "sample_weight"  #: what a dict gains where it has no sample weights
-NEW = "/"  #: what they are called among the mixed fields, whose paths all have names
+ADDED = "sample_weight"  #: the entry added to a dict without sample weights
+NEW = "/"  #: the name of added weights among the mixed fields, which no path can have
 
 
 class RowWeights(NamedTuple):
     """The weight of each output: sum_k lam[k] * table[class of source k].
 
     Args:
-        labels: the path of the field of labels.
-        area: what that field is, mixed by area.
-        table: one weight a class.
-        into: the path of the sample weights that are multiplied; None: the batch gains them.
+        labels: the path of the labels.
+        area: the labels field with the rule "area".
+        table: one weight per class.
+        into: the path of the sample weights to multiply; None if they are added to the batch.
     """
 
     labels: str
@@ -38,7 +38,7 @@ class RowWeights(NamedTuple):
     into: str | None
 
     def applied(self, mix: Mix, mixed: dict[str, Any], beside: AllFields) -> dict[str, Any]:
-        """The mixed fields with the weights of their rows in `into`, or as `NEW`."""
+        """Return the mixed fields with sample weights in `into`, or as `NEW`."""
         y, source = beside[self.labels]
         weight = self._of(self.area.mixer(y)(mix, y, source, {}))
         if self.into is None:
@@ -48,7 +48,7 @@ class RowWeights(NamedTuple):
         return {**mixed, self.into: before * xp.cast(rows.over(weight, before), before.dtype)}
 
     def _of(self, labels: Array) -> Array:
-        """float32 (n,): sum_c labels[c] * table[c], of labels mixed by area."""
+        """Return float32 (n,): sum_c labels[c] * table[c], for labels mixed by area."""
         xp = backends.of(labels)
         labels = xp.cast(labels, "float32")
         if self.area.binary:
@@ -58,11 +58,11 @@ class RowWeights(NamedTuple):
 
 
 def resolve(weights: ClassWeights, kinds: Mapping[str, Field], batch: tree.Tree, num_classes: int | None) -> RowWeights:
-    """What class weights mean for a batch of these fields.
+    """Return the weights for a batch with these fields.
 
     Raises:
-        TypeError, ValueError: if they are not one finite number >= 0 for each class, or it is not clear which labels or
-            sample weights they are for.
+        TypeError, ValueError: if they are not one finite number >= 0 per class, or if the labels or sample weights they
+            belong to are ambiguous.
     """
     name, numbers = _named(weights)
     labels = _labels(kinds, name)
@@ -78,12 +78,12 @@ def resolve(weights: ClassWeights, kinds: Mapping[str, Field], batch: tree.Tree,
 
 
 def are_sample_weights(path: str) -> bool:
-    """Whether values at a path are sample weights, by its name or that of the dict they are in."""
+    """Return whether values are sample weights, by their name or that of the dict around them."""
     return any(part.startswith(ADDED) for part in path.split("/"))
 
 
 def plain(weights: ClassWeights | None) -> Any:
-    """The same in lists and texts alone, as a configuration file can hold it."""
+    """Return class weights as lists and strings, for a configuration file."""
     if weights is None:
         return None
     name, numbers = _named(weights)
@@ -92,14 +92,14 @@ def plain(weights: ClassWeights | None) -> Any:
 
 
 def extended(batch: tree.Tree, weight: Array) -> tree.Tree:
-    """The batch with sample weights: a tuple gains a last part, a dict an entry."""
+    """Return the batch with sample weights: a last part of a tuple, an entry of a dict."""
     if isinstance(batch, Mapping):
         return {**batch, ADDED: weight}
     return type(batch)([*batch, weight])
 
 
 def without_added(batch: tree.Tree, form: tree.Tree) -> tuple[tree.Tree, Array | None]:
-    """The batch of some form that `extended` may have added sample weights to, and these."""
+    """Undo `extended`: return a batch of the given form, and the added sample weights, or None."""
     if isinstance(batch, Mapping):
         if batch.keys() == form.keys():
             return batch, None
@@ -110,7 +110,7 @@ def without_added(batch: tree.Tree, form: tree.Tree) -> tuple[tree.Tree, Array |
 
 
 def _named(weights: ClassWeights) -> tuple[str | None, Any]:
-    """The field that the weights name, if they do, and the weights: {"kind": [...]}."""
+    """Return the name of the labels, or None, and the weights, from {"kind": [...]} or weights alone."""
     if isinstance(weights, Mapping) and any(isinstance(name, str) for name in weights):
         if len(weights) != 1:
             came = ", ".join(map(repr, weights))
@@ -138,7 +138,7 @@ def _labels(kinds: Mapping[str, Field], name: str | None) -> str:
 
 
 def _sample_weight(kinds: Mapping[str, Field]) -> str | None:
-    """The field of sample weights, if there is one."""
+    """Return the path of the sample weights, or None."""
     found = [path for path, kind in kinds.items() if isinstance(kind, Values) and are_sample_weights(path)]
     if len(found) > 1:
         raise ValueError(
@@ -149,7 +149,7 @@ def _sample_weight(kinds: Mapping[str, Field]) -> str | None:
 
 
 def _check_can_gain(batch: tree.Tree) -> None:
-    """Refuse a batch that sample weights cannot be added to."""
+    """Raise an error for a batch to which sample weights cannot be added."""
     if isinstance(batch, Mapping):
         if ADDED in batch:
             raise ValueError(
@@ -164,7 +164,7 @@ def _check_can_gain(batch: tree.Tree) -> None:
 
 
 def _table(weights: Any, num_classes: int | None) -> tuple[float, ...]:
-    """One weight a class."""
+    """Return one weight per class."""
     numbers = _of_dict(weights, num_classes) if isinstance(weights, Mapping) else _of_array(weights)
     if num_classes is not None and len(numbers) != num_classes:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a field can be, and how a mix is applied to it: images, labels, masks, values."""
+"""The kinds of fields, and how a mix is applied to each: images, labels, masks, values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..ops.masks import check_ids
 from .readings import is_called, is_list, quoted, refuse
 
 AllFields: TypeAlias = Mapping[str, tuple[Any, Any]]  #: each field's value and its source, by name
-Mixer: TypeAlias = Callable[[Mix, Any, Any, AllFields], Any]  #: a field mixed, of its value and its source
+Mixer: TypeAlias = Callable[[Mix, Any, Any, AllFields], Any]  #: mixes a field, given its value and its source
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Images:
     """Images, signals or volumes.
 
     Args:
-        layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw", "nhw",
-            "ntchw" for videos, "nc" for rows of a table, which only blends can mix. By default "nhwc", "nchw" in
-            PyTorch, unless the shape may mean something else.
-        spatial: the axes that a mix is drawn over, such as "thw"; by default those of d, h and w that are there, else
-            t. Other axes share the mix: all channels, all frames.
-        dtype: what they are to become, such as "float32"; by default they keep theirs.
-        scale, offset: a number, or one a channel, as a tuple or an array: output = scale * pixel + offset.
+        layout: a letter per axis, in any case: n (rows) first, then c (channels), h, w, d, t, such as "nchw", "nhw",
+            "ntchw" for videos, or "nc" for rows of a table, which only blends can mix. By default "nhwc", or "nchw" in
+            PyTorch; if the shape is ambiguous, the layout has to be given.
+        spatial: the axes that a mix is drawn over, such as "thw"; by default those of d, h and w that exist, else t.
+            All other axes, such as channels and frames, share the mix.
+        dtype: the dtype of the output, such as "float32"; by default that of the input.
+        scale, offset: a number, or a tuple or array of one per channel: output = scale * pixel + offset.
     """
 
     layout: str | None = None
@@ -47,7 +47,7 @@ class Images:
         object.__setattr__(self, "offset", plain(self.offset))
 
     def settled(self, name: str, x: Array, like: str = "") -> Images:
-        """The same with a layout, by that of a library or `like` where none was said."""
+        """Return the field with its layout: the one given, or the default of the library or of `like`."""
         name, scaled = name or "images", self.scale is not None or self.offset is not None
         axes, _ = layout.of_images(x, self.layout, self.spatial, name, "Images(", like)
         say = f"fields={{{name!r}: ma.Images({{}})}}"
@@ -55,15 +55,15 @@ class Images:
         return replace(self, layout=axes)
 
     def size(self, x: Array) -> Size:
-        """The spatial size that a mix is drawn for, of settled images."""
+        """Return the spatial size of images, for which a mix is drawn."""
         return layout.parse(self.layout or "", self.spatial).size(backends.of(x), x)
 
     def mixer(self, x: Array) -> Mixer:
-        """What mixes settled images of this form."""
+        """Return the function that mixes images of this shape and dtype."""
         xp, axes = backends.of(x), layout.parse(self.layout or "", self.spatial)
         units = images.in_units(xp, x, axes, self.dtype, self.scale, self.offset)
 
-        def mix(mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG001 - of every field
+        def mix(mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG001 - the signature of all fields
             return mix.mixed_images(xp, x, source, axes, units)
 
         return mix
@@ -71,16 +71,16 @@ class Images:
 
 @dataclass(frozen=True)
 class Labels:
-    """Class ids (n,) or (n, 1), or one column a class (n, classes).
+    """Class ids (n,) or (n, 1), or one column per class (n, classes).
 
     Args:
         num_classes: needed for class ids.
-        rule: how the labels of an output follow from those of its sources: "area", "maximum", "visible", "heaviest", or
-            a value such as `ma.label_rules.Visible("foreground")`, which names the field that it depends on.
+        rule: how labels are computed from those of the sources: "area", "maximum", "visible", "heaviest", or a value
+            such as `ma.label_rules.Visible("foreground")`, which names the field that it depends on.
         binary: whether labels are 0 and 1, (n,) or (n, 1), and become (n, 1) for a sigmoid.
 
     Raises:
-        TypeError, ValueError: if `rule` is none, or `num_classes` is above 2 beside `binary`.
+        TypeError, ValueError: if `rule` is not a label rule, or `num_classes` is above 2 with `binary`.
     """
 
     num_classes: int | None = None
@@ -96,12 +96,12 @@ class Labels:
             )
 
     def check(self, name: str, x: Any) -> None:
-        """Raise a ValueError for an array that has more axes than labels have, such as masks."""
+        """Raise a ValueError for an array with more axes than labels have, such as masks."""
         if backends.find(x) is not None and len(x.shape) > 2:
             refuse(name, x, "class ids (n,) or (n, 1), or rows (n, classes)")
 
     def mixer(self, y: Array) -> Mixer:
-        """What mixes labels of this form."""
+        """Return the function that mixes labels of this shape and dtype."""
         xp, rule = backends.of(y, "labels"), label_rules.rule(self.rule)
         count = None if self.num_classes is None else labels.check_count(self.num_classes)
 
@@ -113,19 +113,19 @@ class Labels:
 
 
 def _guide(beside: AllFields, rule: Rule) -> tuple[Any, Any]:
-    """The field that a rule depends on, and its source."""
+    """Return the field that a rule depends on, and its source."""
     return beside[find(beside, str(rule.guide), "rule")]
 
 
 def guided(labels: Labels, fields: Mapping[str, Any]) -> Labels:
-    """Labels whose rule knows the layout of the masks that it depends on."""
+    """Return labels whose rule has the layout of the masks that it depends on."""
     rule = label_rules.rule(labels.rule)
     guide = None if rule.guide is None else fields[find(fields, rule.guide, "rule")]
     return replace(labels, rule=rule.settled(guide.layout, guide.spatial)) if isinstance(guide, Masks) else labels
 
 
 def find(fields: Mapping[str, Any], name: str, what: str) -> str:
-    """The path of the one field of that name."""
+    """Return the path of the field with this name; raise a ValueError unless there is exactly one."""
     found = [path for path in fields if is_called(path, name)]
     if len(found) != 1:
         raise ValueError(f"{what}: expected the name of one field, got {name!r}; name one of {quoted(fields)}")
@@ -134,15 +134,15 @@ def find(fields: Mapping[str, Any], name: str, what: str) -> str:
 
 @dataclass(frozen=True)
 class Masks:
-    """Class ids of pixels: each of the source that weighs most there, or the shares of the classes.
+    """Class ids of pixels. Each output pixel has the id of the source with the largest weight, or class probabilities.
 
     Args:
-        num_classes: how many classes there are; needed for ids where `soft`.
-        ignore_index: the id of pixels that say nothing.
-        soft: whether to give float32 shares of the classes, (n, *size, num_classes); of ids, or of floats or bools that
-            have one channel a class already. Floats without channels are the share of one class.
-        layout: as for `ma.Images`; by default that of the images without channels, or with. Where `soft`, c is the axis
-            of the classes, which the masks may come without.
+        num_classes: the number of classes; needed for ids with `soft`.
+        ignore_index: the id of pixels without a class.
+        soft: whether to return float32 class probabilities (n, *size, num_classes), from ids, or from floats or bools
+            with one channel per class. Floats without channels are the probability of one class.
+        layout: as for `ma.Images`; by default that of the images, with or without channels. With `soft`, c is the axis
+            of the classes, which the input may lack.
         spatial: as for `ma.Images`.
     """
 
@@ -153,7 +153,7 @@ class Masks:
     spatial: str | None = None
 
     def settled(self, name: str, x: Array, axes: int | None, like: str = "") -> Masks:
-        """The same with a layout, for a mix of so many spatial axes; by default two."""
+        """Return the field with its layout, for a mix with this many spatial axes; by default two."""
         name, xp = name or "masks", backends.of(x, name)
         axes = 2 if axes is None and not self.layout else axes or 0
         found = layout.of_masks(
@@ -173,12 +173,12 @@ class Masks:
         return replace(self, layout=layout.with_classes((self.layout or found.axes).lower(), like or xp.layout))
 
     def size(self, x: Array) -> Size:
-        """The spatial size of settled masks."""
+        """Return the spatial size of masks."""
         found = layout.of_masks(x, self.layout, self.spatial, 0)
         return found.size(backends.of(x), x)
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
-        """The mixed masks."""
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - the signature of all fields
+        """Return the mixed masks."""
         return mix.masks(
             x,
             self.ignore_index,
@@ -192,37 +192,37 @@ class Masks:
 
 @dataclass(frozen=True)
 class PerSource:
-    """Labels that a loss wants apart, and texts: becomes (those of each source (k, n, ...), their shares (k, n)).
+    """Labels or texts of each source, for losses that need them separately: (labels (k, n, ...), lam (k, n)).
 
-    Of a list of n things of any kind it makes k lists of n.
+    A list of n objects becomes k lists of n.
     """
 
-    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> tuple[Any, Array]:  # noqa: ARG002 - of every field
-        """The labels of each source, and their shares."""
+    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> tuple[Any, Array]:  # noqa: ARG002 - the signature of all fields
+        """Return the labels of each source, and lam."""
         if not is_list(x):
             return mix.per_source(x, source=source)
-        held = backends.of(mix.index).concrete(mix.index)
-        if held is None:
+        index = backends.of(mix.index).concrete(mix.index)
+        if index is None:
             raise TypeError(
                 "per_source: expected an array, or a mix on the host, got a list and a traced mix; mix it outside"
             )
-        own, source = list(x), x if source is None else source
-        return [own, *([source[row] for row in rows.tolist()] for rows in held[1:])], mix.lam
+        source = x if source is None else source
+        return [list(x), *([source[row] for row in rows.tolist()] for rows in index[1:])], mix.lam
 
 
 @dataclass(frozen=True)
 class Values:
-    """Regression targets or sample weights: averaged by share."""
+    """Regression targets or sample weights, averaged with weights lam."""
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - of every field
-        """The averaged values."""
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: AllFields) -> Array:  # noqa: ARG002 - the signature of all fields
+        """Return the averaged values."""
         return mix.values(x, source=source)
 
 
 @dataclass(frozen=True)
 class Keep:
-    """What cannot be mixed, texts or ids: kept as the base sample has it."""
+    """Texts, ids and other data that cannot be mixed: the base sample's values."""
 
-    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> Any:  # noqa: ARG002 - of every field
-        """The same values, in fresh memory."""
+    def mix(self, mix: Mix, x: Any, source: Any, beside: AllFields) -> Any:  # noqa: ARG002 - the signature of all fields
+        """Return a copy."""
         return list(x) if isinstance(x, list) else backends.of(x, "keep").copy(x)

@@ -1,4 +1,4 @@
-"""What is known of the batches of one form, whatever numbers they hold: found once for each form, and kept."""
+"""Plans of batches: what depends on the structure, shapes and dtypes of a batch, computed once and cached."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from ..label_rules import rule as label_rule
 from ..ops.labels import are_ids
 from . import Field, Fields, Images, Labels, Mixer, PerSource, arrays, resolve, settle, tree
 
-_MOST_KEPT = 256
-_KEPT: dict[Hashable, Plan] = {}
+_CACHE_SIZE = 256
+_CACHE: dict[Hashable, Plan] = {}
 
 
 class Plan(NamedTuple):
-    """How batches of a form are mixed."""
+    """How batches of one structure are mixed."""
 
-    fields: Mapping[str, Field]  #: what each field is, settled, by its path
-    mixers: Mapping[str, Mixer]  #: what mixes each field
-    sizes: Sizes  #: of outputs and sources, that a mix is drawn for
+    fields: Mapping[str, Field]  #: the kind of each field with its layout, by path
+    mixers: Mapping[str, Mixer]  #: the function that mixes each field
+    sizes: Sizes  #: the spatial sizes of outputs and sources
     library: Library
     rows: Dim
-    first: str  #: the path of the first field that holds an array
-    per_source: bool  #: whether the mix itself comes out of some field
-    sums_to_one: bool | None  #: whether mixed labels of class ids do; None without class ids
+    first: str  #: the path of the first field with an array
+    per_source: bool  #: whether a field returns lam
+    sums_to_one: bool | None  #: whether labels made from class ids sum to 1; None without class ids
 
-    def like(self, held: Mapping[str, Any]) -> Array:
-        """An array of the batch, which has its library and device."""
-        field = held[self.first]
+    def like(self, values: Mapping[str, Any]) -> Array:
+        """Return an array of the batch, for its library and device."""
+        field = values[self.first]
         if not isinstance(field, (dict, list)):
             return field
         return next(iter(arrays(self.first, self.fields[self.first], field).values()))
 
 
 def plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Plan:
-    """Return the plan of a batch: a kept one, where all that it depends on has been seen before."""
+    """Return the plan of a batch, from the cache if its structure has been seen before."""
     key = None if backends.is_compiling() else _key(batch, fields, num_classes)
-    found = None if key is None else _KEPT.get(key)
+    found = None if key is None else _CACHE.get(key)
     if found is None:
-        found = _found(batch, fields, num_classes)
+        found = _made_plan(batch, fields, num_classes)
         if key is not None:
-            if len(_KEPT) >= _MOST_KEPT:
-                _KEPT.clear()
-            _KEPT[key] = found
+            if len(_CACHE) >= _CACHE_SIZE:
+                _CACHE.clear()
+            _CACHE[key] = found
     return found
 
 
-def _found(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Plan:
+def _made_plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Plan:
     check_form(batch, fields)
     kinds = resolve(batch, fields, num_classes)
-    held = tree.several(batch, kinds)
-    kinds, size = settle(kinds, held)
-    named = {name: arrays(name, kind, held[name]) for name, kind in kinds.items()}
+    values = tree.several(batch, kinds)
+    kinds, size = settle(kinds, values)
+    named = {name: arrays(name, kind, values[name]) for name, kind in kinds.items()}
     xp = backends.same({path: x for some in named.values() for path, x in some.items()})
-    ids = (kind for name, kind in kinds.items() if isinstance(kind, Labels) and _are_ids(held[name], kind))
+    ids = (kind for name, kind in kinds.items() if isinstance(kind, Labels) and _are_ids(values[name], kind))
     return Plan(
         fields=kinds,
-        mixers={name: _mixer(kind, held[name]) for name, kind in kinds.items()},
+        mixers={name: _mixer(kind, values[name]) for name, kind in kinds.items()},
         sizes=check_sizes(size, None),
         library=xp,
-        rows=count_rows(held),
+        rows=count_rows(values),
         first=next(name for name, some in named.items() if some),
         per_source=any(isinstance(kind, PerSource) for kind in kinds.values()),
         sums_to_one=next((label_rule(kind.rule).sums_to_one for kind in ids), None),
@@ -80,7 +80,7 @@ def _are_ids(y: Array, kind: Labels) -> bool:
 
 
 def check_form(batch: tree.Tree, fields: Fields | None = None) -> None:
-    """Refuse what is no batch: an array, a dict, or a tuple of one to three parts, or of any number that are said."""
+    """Raise an error unless it is a batch: an array, a dict, or a tuple of one to three parts, or of declared parts."""
     if isinstance(batch, Mapping):
         if not batch:
             raise ValueError("batch: expected one field or more, got an empty dict; fill it")
@@ -99,9 +99,9 @@ def check_form(batch: tree.Tree, fields: Fields | None = None) -> None:
     )
 
 
-def count_rows(held: Mapping[str, Any]) -> Dim:
-    """Return how many rows the fields of a batch have; a ValueError if they differ."""
-    found = {path: x for name, field in held.items() for path, x in tree.columns(field, name).items()}
+def count_rows(values: Mapping[str, Any]) -> Dim:
+    """Return the number of rows of a batch; raise a ValueError if fields differ."""
+    found = {path: x for name, field in values.items() for path, x in tree.columns(field, name).items()}
     shapes = {name: (len(x),) if isinstance(x, list) else backends.of(x, name).shape(x) for name, x in found.items()}
     for name, shape in shapes.items():
         if not shape:
@@ -116,17 +116,17 @@ def count_rows(held: Mapping[str, Any]) -> Dim:
     return next(iter(known.values())) if known else next(iter(shapes.values()))[0]
 
 
-# --- by what a plan is known ---
+# --- keys of the cache ---
 
 
 class _UnknownError(Exception):
-    """There is something that no key can be made of, such as a traced array or a list of texts."""
+    """A part of a batch cannot be a key, such as a traced array or a list of strings."""
 
 
 def _key(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Hashable | None:
-    """Return all that a plan depends on; None if it depends on what cannot be compared, or is traced."""
+    """Return the cache key of a plan; None if a part is traced or cannot be compared."""
     try:
-        key = _form(batch), _said(fields), type(num_classes), num_classes
+        key = _form(batch), _declared_key(fields), type(num_classes), num_classes
         hash(key)
     except (_UnknownError, TypeError, RecursionError):
         return None
@@ -145,8 +145,8 @@ def _form(batch: tree.Tree) -> Hashable:
     return form
 
 
-def _said(fields: Fields | None) -> Hashable:
-    """Return what was said of fields. Equal numbers of different types, such as 1 and True, are different."""
+def _declared_key(fields: Fields | None) -> Hashable:
+    """Return the key of `fields`. Equal numbers of different types, such as 1 and True, are different."""
     if fields is None or isinstance(fields, str):
         return fields
     if isinstance(fields, Field):
@@ -155,8 +155,8 @@ def _said(fields: Fields | None) -> Hashable:
             raise _UnknownError
         return type(fields), options, *map(type, options)
     if isinstance(fields, Mapping):
-        return dict, *(_named(name, _said(what)) for name, what in fields.items())
-    return type(fields), *map(_said, fields)
+        return dict, *(_named(name, _declared_key(what)) for name, what in fields.items())
+    return type(fields), *map(_declared_key, fields)
 
 
 def _named(name: Any, value: Hashable) -> tuple[str, Hashable]:

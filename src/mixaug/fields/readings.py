@@ -1,4 +1,4 @@
-"""What a field may be, for sentences about those that nobody declared."""
+"""What an undeclared field may be, for error messages."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ..ops.masks import DTYPES as IDS
 
 
 def is_list(x: Any) -> bool:
-    """Whether a field is a list of things, or NumPy's array of texts or objects, which no other library has."""
+    """Return whether a field is a list, or a NumPy array of strings or objects, which no other library has."""
     return isinstance(x, list) or (isinstance(x, np.ndarray) and x.dtype.kind in "OSU")
 
 
 def refuse(name: str, x: Any, expected: str) -> NoReturn:
-    """Raise a ValueError for a part of a batch that is not what it should be, which says what it may be."""
+    """Raise a ValueError for a part of a batch of another kind, with the ways to declare it."""
     xp = backends.find(x)
     came = f"{xp.dtype(x)} of the shape {tuple(x.shape)}" if xp else type(x).__name__
     raise ValueError(f"{name}: expected {expected}, got {came}; say what it is: {ways_out(name, x)}")
 
 
 def ways_out(name: str, x: Any) -> str:
-    """How to say what a part of a batch is, the likely reading first."""
+    """Return how to declare a part of a batch, with the likely kind first."""
     likely, *others = _readings(x)
     return f"pass fields={{{name!r}: {likely}}} (or {', '.join(others)})"
 
 
 def _readings(x: Any) -> list[str]:
-    """What a part of a batch may be said to be, as code."""
+    """Return the kinds that a part of a batch may have, as code."""
     xp, numbers = backends.find(x), ["'values'", "'keep'"]
     if is_list(x):
         return ["'keep'", "'per_source'"]
@@ -48,10 +48,10 @@ def _readings(x: Any) -> list[str]:
 
 
 def is_called(path: str, name: str) -> bool:
-    """Return whether a field of this path has this name: its own or its whole path."""
+    """Return whether a name is the last part of a path, or the whole path."""
     return path == name or path.endswith(f"/{name}")
 
 
 def quoted(names: Iterable[str]) -> str:
-    """Names of fields for a sentence; that of a single array is empty."""
+    """Return names of fields for a message; the name of a single array is empty."""
     return ", ".join(repr(name) if name else "an array without a name" for name in names)

@@ -1,4 +1,4 @@
-"""Which kind of field each part of a batch is: by `fields=`, by its name, or by its place."""
+"""Which kind of field each part of a batch is: by `fields=`, by its name, or by its position."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .readings import is_called, is_list, quoted, refuse, ways_out
 
 @dataclass(frozen=True)
 class Further:
-    """A part that nothing was said of: images where they are like the first ones, or sample weights.
+    """An undeclared part of a tuple: images if it is like the first ones, or sample weights.
 
     Args:
-        first: the path of the first images, or of the container that holds them.
+        first: the path of the first images, or of the container around them.
         weights: whether it may be sample weights.
     """
 
@@ -37,7 +37,7 @@ class Further:
 Field: TypeAlias = Images | Labels | Masks | Boxes | Keypoints | PerSource | Values | Keep | Guide
 
 for _kind in get_args(Field):
-    setattr(_kind, "__init__", known_options()(_kind.__init__))  # noqa: B010 - it is made by `dataclass`
+    setattr(_kind, "__init__", known_options()(_kind.__init__))  # noqa: B010 - `dataclass` made it
 
 Fields: TypeAlias = Mapping[str, str | Field] | Sequence[str | Field | None] | str | Field
 
@@ -50,46 +50,46 @@ KINDS: dict[str, Callable[[], Field]] = {
     **dict.fromkeys(("value", "values", "sample_weight", "sample_weights"), Values),
     "saliency": Guide,
     "instances": partial(Guide, "instances"),
-}  #: the names that need no saying
-_SAID = {
+}  #: the kinds of fields with well-known names
+_DECLARED = {
     **KINDS,
     "boxes": Boxes,
     "keep": Keep,
     "per_source": PerSource,
-}  #: what a field can be said to be, beside those
+}  #: the names of kinds in `fields=`
 
 
 def as_list(fields: Any) -> Any:
-    """Return `fields` as a list where it is one field alone."""
+    """Return a single field as a list of one."""
     return [fields] if isinstance(fields, (str, Field)) else fields
 
 
 def arrays(name: str, kind: Field, x: Any) -> dict[str, Array]:
-    """The arrays of a field by name, which have to be of the library of all; of lists and texts there are none."""
+    """Return the arrays of a field by path, which must belong to the batch's library; lists and texts have none."""
     if isinstance(kind, (Keep, PerSource)) and is_list(x):
         return {}
     rows = enumerate(x) if isinstance(kind, Boxes) and isinstance(x, list) else ()
-    held = {path: value for i, row in rows for path, value in tree.columns(row, f"{name}/{i}").items()}
-    held = held or tree.columns(x, name)
+    values = {path: value for i, row in rows for path, value in tree.columns(row, f"{name}/{i}").items()}
+    values = values or tree.columns(x, name)
     if not isinstance(kind, Boxes):
-        return held
-    each = {f"{path}/{i}": y for path, x in held.items() for i, y in enumerate(x if isinstance(x, list) else [x])}
+        return values
+    each = {f"{path}/{i}": y for path, x in values.items() for i, y in enumerate(x if isinstance(x, list) else [x])}
     return {path: x for path, x in each.items() if backends.find(x) is not None or path.split("/")[-2] == "boxes"}
 
 
 def resolve(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> dict[str, Any]:
-    """What each field is, by its path: as `fields` says, or by its name; one that is neither is refused.
+    """Return the kind of each field by path: as declared in `fields`, or by its name; others raise an error.
 
-    Parts of which only their arrays can say what they are come as `Further`; `settle` looks at those.
+    Parts whose kind depends on their arrays become `Further`, which `settle` resolves.
     """
-    said = _by_name(batch, fields)
+    declared = _by_name(batch, fields)
     try:
-        kinds = _kinds(batch, said, num_classes)
+        kinds = _kinds(batch, declared, num_classes)
     except RecursionError:
         raise ValueError(
             "batch: expected dicts and tuples of finite depth, got one that contains itself; remove that entry"
         ) from None
-    for name in said:
+    for name in declared:
         if not any(is_called(path, name) or path.startswith(f"{name}/") for path in kinds):
             raise ValueError(
                 f"fields: expected names among {quoted(kinds)}, the batch's fields, got {name!r}; correct the name"
@@ -112,39 +112,39 @@ def _by_name(batch: tree.Tree, fields: Fields | None) -> dict[str, str | Field]:
 
 
 def _kinds(
-    batch: tree.Tree, said: Mapping[str, str | Field], num_classes: int | None, name: str = "", of_all: Any = None
+    batch: tree.Tree, declared: Mapping[str, str | Field], num_classes: int | None, name: str = "", of_all: Any = None
 ) -> dict[str, Any]:
-    what = next((said[called] for called in (name, name.rpartition("/")[2]) if called in said), of_all)
-    held = None if _is_leaf(batch, name, what) else tree.parts(batch, name)
-    if held is None:
+    what = next((declared[called] for called in (name, name.rpartition("/")[2]) if called in declared), of_all)
+    values = None if _is_leaf(batch, name, what) else tree.parts(batch, name)
+    if values is None:
         return {name: _field(name, what, num_classes, batch)}
-    if not held:
+    if not values:
         raise ValueError(
             f"field {name!r}: expected an array, got an empty {type(batch).__name__}; leave it out of the batch"
         )
     if what is not None and isinstance(batch, Mapping):
         raise ValueError(
-            f"field {name!r}: expected an array to be {short(what)}, got {quoted(held)}; say what each of these is"
+            f"field {name!r}: expected an array to be {short(what)}, got {quoted(values)}; say what each of these is"
         )
     in_order = not isinstance(batch, Mapping)
     kinds: dict[str, Any] = {}
-    for at, (path, value) in enumerate(held.items()):
+    for at, (path, value) in enumerate(values.items()):
         guess = what
-        if what is None and in_order and not isinstance(value, Mapping) and not _is_said(path, said):
-            guess = _by_place(path, value, at == len(tree.POSITIONS) - 1 == len(held) - 1)
-        for found, kind in _kinds(value, said, num_classes, path, guess).items():
+        if what is None and in_order and not isinstance(value, Mapping) and not _is_declared(path, declared):
+            guess = _by_place(path, value, at == len(tree.POSITIONS) - 1 == len(values) - 1)
+        for found, kind in _kinds(value, declared, num_classes, path, guess).items():
             if found in kinds:
                 raise ValueError(f"batch: expected one field for each path, got two of {found!r}; rename one")
             kinds[found] = kind
     return kinds
 
 
-def _is_said(path: str, said: Mapping[str, Any]) -> bool:
-    return path in said or path.rpartition("/")[2] in said
+def _is_declared(path: str, declared: Mapping[str, Any]) -> bool:
+    return path in declared or path.rpartition("/")[2] in declared
 
 
 def _by_place(path: str, value: Any, is_third: bool) -> Images | Further | None:
-    """What a part of a tuple is by its place: of images, or the third one of the batch."""
+    """Return the kind of an undeclared part of a tuple by its position: among images, or third in the batch."""
     if "/" not in path:
         return Further("images", weights=True) if is_third else None
     root = re.sub(r"(/\d+)+$", "", path)
@@ -154,53 +154,53 @@ def _by_place(path: str, value: Any, is_third: bool) -> Images | Further | None:
 
 
 def _is_leaf(batch: tree.Tree, name: str, what: Any) -> bool:
-    """Whether a container is one field: a dict or a list of what belongs to boxes, or a list of things to be kept."""
+    """Return whether a container is one field: boxes with their labels, or a list that is kept."""
     if isinstance(batch, list):
         return bool(name) and (_is_of_objects(name, what) or _is_a(what, (Keep, PerSource)))
     return isinstance(batch, Mapping) and _is_of_objects(name, what)
 
 
 def _is_a(what: Any, kinds: tuple[type, ...]) -> bool:
-    return isinstance(what, kinds) or (isinstance(what, str) and _SAID.get(what) in kinds)
+    return isinstance(what, kinds) or (isinstance(what, str) and _DECLARED.get(what) in kinds)
 
 
-def settle(kinds: Mapping[str, Any], held: Mapping[str, Any], like: str = "") -> tuple[dict[str, Field], Size]:
-    """What each field is, with the layout of each settled; and the size that a mix of them is drawn for.
+def settle(kinds: Mapping[str, Any], values: Mapping[str, Any], like: str = "") -> tuple[dict[str, Field], Size]:
+    """Determine the layout of each field, and the spatial size that a mix is drawn for.
 
     Args:
-        kinds: what `resolve` found.
-        held: the values.
-        like: "nhwc" or "nchw", in place of the library's own layout.
+        kinds: the result of `resolve`.
+        values: the values of the fields.
+        like: "nhwc" or "nchw", in place of the library's default layout.
     """
     fields: dict[str, Any] = {}
     for name, kind in kinds.items():
-        kind = _further(name, kind, held, fields) if isinstance(kind, Further) else kind
-        fields[name] = kind.settled(name, held[name], like) if isinstance(kind, Images) else kind
+        kind = _further(name, kind, values, fields) if isinstance(kind, Further) else kind
+        fields[name] = kind.settled(name, values[name], like) if isinstance(kind, Images) else kind
         if isinstance(kind, Labels):
-            kind.check(name, held[name])
-    sizes = [kind.size(held[name]) for name, kind in fields.items() if isinstance(kind, Images)]
+            kind.check(name, values[name])
+    sizes = [kind.size(values[name]) for name, kind in fields.items() if isinstance(kind, Images)]
     axes = len(sizes[0]) if sizes else None
     for name, kind in fields.items():
         if isinstance(kind, (Masks, Guide)):
-            fields[name] = kind.settled(name, held[name], axes, like)
+            fields[name] = kind.settled(name, values[name], axes, like)
         if isinstance(kind, Masks):
-            sizes.append(fields[name].size(held[name]))
+            sizes.append(fields[name].size(values[name]))
     fields = {name: guided(kind, fields) if isinstance(kind, Labels) else kind for name, kind in fields.items()}
     if not sizes:
-        raise ValueError(f"expected an image field to draw for, got {quoted(held)}; name one in fields=")
+        raise ValueError(f"expected an image field to draw for, got {quoted(values)}; name one in fields=")
     return fields, sizes[0]
 
 
-def _further(name: str, further: Further, held: Mapping[str, Any], fields: Mapping[str, Any]) -> Field:
-    """What a part is that nothing was said of; a ValueError where it may be several things."""
-    x, xp = held[name], backends.find(held[name])
+def _further(name: str, further: Further, values: Mapping[str, Any], fields: Mapping[str, Any]) -> Field:
+    """Return the kind of an undeclared part; raise a ValueError if it is ambiguous."""
+    x, xp = values[name], backends.find(values[name])
     paths = (path for path in fields if path == further.first or path.startswith(f"{further.first}/"))
     of_first = next(paths, further.first)
     first = fields.get(of_first)
     if xp is not None:
         if further.weights and xp.dtype(x) in FLOATS and _is_column(x):
             return Values()
-        if isinstance(first, Images) and _is_like(xp, x, held[of_first], first):
+        if isinstance(first, Images) and _is_like(xp, x, values[of_first], first):
             return first
     what = "sample weights, floats (n,) or (n, 1), or images" if further.weights else "images"
     return refuse(name, x, f"{what} like {of_first!r}, floats with three channels")
@@ -211,7 +211,7 @@ def _is_column(x: Array) -> bool:
 
 
 def _is_like(xp: Library, x: Array, first: Array, kind: Images) -> bool:
-    """Whether an array is images like others, floats with three channels: no mask and no target is."""
+    """Return whether an array is like the first images: floats with three channels, which masks and targets are not."""
     axes = layout.parse(kind.layout or "", kind.spatial)
     plain = kind == Images(kind.layout, kind.spatial)
     same = plain and backends.find(first) == xp and xp.dtype(x) == xp.dtype(first) and len(x.shape) == len(axes.axes)
@@ -219,7 +219,7 @@ def _is_like(xp: Library, x: Array, first: Array, kind: Images) -> bool:
 
 
 def _is_of_objects(name: str, what: str | Field | None) -> bool:
-    """Whether a dict is one field: what belongs to boxes."""
+    """Return whether a dict is one field: boxes with their labels."""
     return _is_a(what, (Boxes,)) or (what is None and KINDS.get(name.rpartition("/")[2]) is Boxes)
 
 
@@ -233,9 +233,9 @@ def _field(name: str, what: Any, num_classes: int | None, x: Any) -> Any:
             raise TypeError(f"field {name!r}: expected its kind, got {came}{way_out}")
         kind = what
     else:
-        known = (_SAID if what else KINDS).get(what or name.rpartition("/")[2])
+        known = (_DECLARED if what else KINDS).get(what or name.rpartition("/")[2])
         if known is None:
-            expected = f"one of {', '.join(_SAID)}" if what else "a known name, or what it is in fields="
+            expected = f"one of {', '.join(_DECLARED)}" if what else "a known name, or what it is in fields="
             raise ValueError(
                 f"field {name!r}: expected {expected}, got {short(what) if what else 'neither'}; {ways_out(name, x)}"
             )

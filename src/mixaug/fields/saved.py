@@ -12,7 +12,7 @@ from .resolve import Field, Fields, as_list
 
 
 def written(fields: Fields | None) -> Any:
-    """What `fields` says in dicts, lists and texts alone, as a configuration file can hold it."""
+    """Return `fields` as dicts, lists and strings, for a configuration file."""
     if fields is None or isinstance(fields, Mapping):
         return None if fields is None else {name: _written(what) for name, what in fields.items()}
     return [_written(what) for what in as_list(fields)]
@@ -30,7 +30,7 @@ def _written(what: Any) -> Any:
 
 
 def read(fields: Any) -> Any:
-    """What `written` made of fields, as fields again; fields themselves stay what they are."""
+    """Undo `written`; fields that are not plain data are returned unchanged."""
     if fields is None or isinstance(fields, Mapping):
         return None if fields is None else {name: _read(what) for name, what in fields.items()}
     return [_read(what) for what in as_list(fields)]
