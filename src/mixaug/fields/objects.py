@@ -21,8 +21,8 @@ class Boxes:
 
     A dict with "boxes" and arrays for them ("labels", "masks", "keypoints", "iscrowd", ids), a list of n such dicts or
     of n arrays, or boxes alone. A dict gains "weight", the visible fraction of each box, which is 0 in empty slots.
-    "area" is recomputed from the mixed boxes. Entries for the whole image ("image_id", "orig_size", "size", single numbers and
-    texts) are those of the base sample.
+    "area" is recomputed from the mixed boxes. Entries for the whole image ("image_id", "orig_size", "size", single
+    numbers and texts) are those of the base sample.
 
     Args:
         format: "xyxy", "xywh", "cxcywh" or "yxyx".
