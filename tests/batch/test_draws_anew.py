@@ -1,4 +1,4 @@
-"""The table "What draws anew" of docs/frameworks.md: every epoch of each door draws anew, by the key that it says."""
+"""The table "Keys and restarts" of docs/frameworks.md: every epoch of every adapter draws new mixes, from the documented key."""
 
 from __future__ import annotations
 
@@ -190,8 +190,8 @@ def test_a_key_is_made_of_what_the_table_says(name, tmp_path):
         np.testing.assert_allclose(labels, want, atol=1e-6)
 
 
-def test_the_table_has_a_row_for_each_door():
-    table = PAGE.read_text().partition("## What draws anew")[2].partition("\n## ")[0]
+def test_the_table_has_a_row_for_each_adapter():
+    table = PAGE.read_text().partition("## Keys and restarts")[2].partition("\n## ")[0]
     doors = [
         name.replace("`", "").strip() for line in re.findall(r"^\| (.*?) \|", table, re.M) for name in line.split(",")
     ]
