@@ -58,6 +58,8 @@ labels = np.arange(6)
 images = np.eye(6, dtype="float32").reshape(6, 1, 1, 6) * np.ones((6, 8, 8, 1), "float32")
 for entry in ma.recipes():
     recipe = ma.recipe(entry.name)
+    if recipe.needs:
+        continue
     want = ma.mix_batch(recipe, (images, labels), key=0, num_classes=6)
     mixed = ma.mix_batch(recipe, (cupy.array(images), cupy.array(labels)), key=0, num_classes=6)
     for got, expected in zip(mixed, want):
