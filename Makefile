@@ -1,4 +1,4 @@
-# Everything runs in .venv, which `make setup` makes; only git, make and Python >= 3.11 are needed.
+# Everything runs in .venv, which `make setup` creates. Requirements: git, make and Python >= 3.11.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT ?= out/demo
@@ -8,7 +8,7 @@ DEMO_ARGS ?= --epochs 3
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.ready  ## make .venv with mixaug and all that the commands here need
+setup: .venv/.ready  ## create .venv with mixaug and everything that these commands need
 .venv/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mixaug needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
@@ -17,56 +17,56 @@ setup: .venv/.ready  ## make .venv with mixaug and all that the commands here ne
 	@if [ "$$(uname)" = Linux ]; then $(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/triton "triton>=3.4"; fi
 	@touch $@
 
-demo: setup  ## mix real images, train with and without mixing, name the files to open
+demo: setup  ## mix real images, train with and without mixing, write a report
 	$(BIN)/mixaug preview --out $(DEMO_OUT)/preview.png
 	@if [ -e $(DEMO_OUT)/compare/config.json ]; then set -x; $(BIN)/mixaug compare --resume $(DEMO_OUT)/compare; \
 	else set -x; $(BIN)/mixaug compare --model small --seeds 2 $(DEMO_ARGS) --out $(DEMO_OUT)/compare; fi
 	@printf '\nOpen these:\n  %s\n  %s\n' "$(DEMO_OUT)/preview.png" "$(DEMO_OUT)/compare/report.html"
 
-test: setup  ## run the tests, the examples in docstrings among them (nine minutes on two cores)
+test: setup  ## run the tests, including the examples in docstrings (nine minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-test-all: test  ## and those that it leaves out: all combinations, long runs (eight minutes more)
+test-all: test  ## also run the tests marked full: all combinations, long training (eight minutes more)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m full
 
-verify: setup  ## what takes hours: fuzzing, mistakes made on purpose, long distributions; write docs/verification.md
+verify: setup  ## run fuzzing, mutations and tests of distributions (hours); write docs/verification.md
 	$(BIN)/python tools/verify.py $(VERIFY_ARGS)
 
-mutate: setup  # make mistakes on purpose, and say which of them make test notices: make mutate MUTATE_ARGS="kernels epoch"
+mutate: setup  # check which mutations of the code make test detects: make mutate MUTATE_ARGS="kernels epoch"
 	$(BIN)/python tools/mutate.py $(MUTATE_ARGS)
 
-fuzz: setup  ## random batches through every door: make fuzz FUZZ_ARGS="--cases 100000 --seed 1"
+fuzz: setup  ## mix random batches through every adapter: make fuzz FUZZ_ARGS="--cases 100000 --seed 1"
 	$(BIN)/python tests/fuzz/fuzz_doors.py $(FUZZ_ARGS)
 
-fuzz-workers: setup  # the same with workers, forks and damaged caches, 300 cases
+fuzz-workers: setup  # the same with workers, forks and damaged kernel caches, 300 cases
 	$(BIN)/python tests/fuzz/fuzz_workers.py $(FUZZ_ARGS)
 
-lint: setup  ## formatting, lint, types
+lint: setup  ## check formatting, lint and types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-format: setup  ## format and mend what can be mended
+format: setup  ## format, and fix what the linter can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-check: lint test  ## what a change must pass
+check: lint test  ## run lint and test
 
-golden: setup  ## draw tests/recipes/golden.json anew, when a law of the draw is changed on purpose
+golden: setup  ## rewrite tests/recipes/golden.json after an intended change of the draws
 	$(BIN)/python tools/make_golden.py
 
-recipes: setup  ## write docs/recipes.md anew; train for its table where there are other recipes
+recipes: setup  ## write docs/recipes.md; train for its table if the recipes have changed
 	$(BIN)/python tools/make_recipes.py
 
-wrong-inputs: setup  ## write docs/wrong-inputs.md anew, with the errors that the code raises now
+wrong-inputs: setup  ## write docs/wrong-inputs.md with the current errors
 	$(BIN)/python tools/make_wrong_inputs.py
 
-bench: setup .venv/peers/.ready  ## measure beside other libraries, write docs/benchmarks.md (ten minutes)
+bench: setup .venv/peers/.ready  ## compare with other libraries, write docs/benchmarks.md (ten minutes)
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
-bench-short: setup .venv/peers/.ready  # the same in little more than a minute, to out/bench-short: only that it runs
+bench-short: setup .venv/peers/.ready  # a short run of the benchmarks to out/bench-short, to see that they run
 	$(BIN)/python -m benchmarks.run --short $(BENCH_ARGS)
 
 .venv/peers/.ready: benchmarks/peers.txt .venv/.ready
 	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/peers -r benchmarks/peers.txt \
-	  && touch $@ || echo "not all peers could be installed: their rows will say so"
+	  && touch $@ || echo "some libraries could not be installed; their rows will contain the error"

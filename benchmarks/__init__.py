@@ -1,1 +1,1 @@
-"""How fast mixing is, beside what else mixes and beside a copy of the same bytes: `make bench`, docs/benchmarks.md."""
+"""Benchmarks of mixaug, other libraries and a plain copy: `make bench` writes docs/benchmarks.md."""

@@ -1,4 +1,4 @@
-"""What every process of the benchmarks does: measure, and leave its rows as JSON."""
+"""What all processes of the benchmarks share: measuring, and writing the rows as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rows = Callable[[bool], Iterable[Row]]
 
 
 def main(process: str, rows: Rows, packages: Sequence[str]) -> None:
-    """Measure the rows of this process, and write them where the source asked for them."""
+    """Measure the rows of this process and write them to --out."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
@@ -27,7 +27,7 @@ def main(process: str, rows: Rows, packages: Sequence[str]) -> None:
 
 
 def batches(contenders: Callable[[Work, Case], list[Contender]], short: bool, few: bool = False) -> Iterator[Row]:
-    """The rows of A, B and C; of few cases, if that is enough."""
+    """The rows of A, B and C, optionally of a quarter of the cases."""
     for work in workloads.works(short):
         for case in work.cases[:: 4 if few else 1]:
             yield from timing.measure(
@@ -42,7 +42,7 @@ def pipelines(contenders: Callable[[Pipelines], list[Contender]], short: bool) -
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """The versions of those packages that are installed."""
+    """The versions of the packages that are installed."""
     found = {}
     for name in packages:
         try:

@@ -15,7 +15,7 @@ BOTH = ("CutMix", "MixUp")
 
 @dataclass(frozen=True)
 class Found:
-    """A measured value, its 90th percentile where it has one, and what else is to be said."""
+    """A measured value, with its 90th percentile if known, and a remark."""
 
     value: float
     p90: float | None = None
@@ -24,7 +24,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Goal:
-    """What is to be reached: at most, or at least, so much of a unit."""
+    """A goal: a value that should be at most, or at least, the limit."""
 
     text: str
     limit: float
@@ -33,7 +33,7 @@ class Goal:
     at_least: bool = False
 
     def verdict(self, found: Found) -> str:
-        """Met, or by how much it is missed."""
+        """Whether the goal is met, or how far it is missed."""
         if found.value >= self.limit if self.at_least else found.value <= self.limit:
             return "met"
         if self.unit == "%":
@@ -43,7 +43,7 @@ class Goal:
 
 
 def goals() -> Iterator[Goal]:
-    """All of them, in the order of the page."""
+    """All goals, in the order of the page."""
     yield from big_batches()
     yield from small_batches()
     yield from pipelines()
@@ -70,16 +70,16 @@ def small_batches() -> Iterator[Goal]:
         yield times(
             f"A, {case}: draw, images, labels, against a fill of the output", 3, "A", case, "mixaug mix_batch", FILL
         )
-    for text, name in (("drawn for each sample", "mixaug mix_batch"), ("per_batch", "mixaug mix_batch, per_batch")):
+    for text, name in (("one draw per sample", "mixaug mix_batch"), ("per_batch", "mixaug mix_batch, per_batch")):
         yield Goal(
-            f"A in PyTorch, {text}, against torchvision and timm, one draw a batch",
+            f"A in PyTorch, {text}, against torchvision and timm with one draw per batch",
             1.2,
             "x",
             lambda run, name=name: least_gain(run, lambda row: row.name in ("torchvision", "timm Mixup batch"), name),
             at_least=True,
         )
     yield Goal(
-        "A, against all that draw for each sample, those by hand among them",
+        "A, against all contenders that draw per sample, hand-written code included",
         10,
         "x",
         lambda run: least_gain(run, lambda row: row.per_sample),
@@ -88,10 +88,10 @@ def small_batches() -> Iterator[Goal]:
 
 
 def pipelines() -> Iterator[Goal]:
-    """Images a second from a dataset in memory."""
+    """Images per second from a dataset in memory."""
     for method in BOTH:
         yield Goal(
-            f"tf.data, fused, {method}: images/s beside the same not mixed",
+            f"tf.data, fused, {method}: images/s relative to the same pipeline without mixing",
             0.9,
             "x",
             lambda run, method=method: of_pipeline(run, f"mixaug in tf.data, fused, {method}", "tf.data, not mixed"),
@@ -110,7 +110,7 @@ def pipelines() -> Iterator[Goal]:
 
 
 def steps() -> Iterator[Goal]:
-    """Training, the GPU, and the start."""
+    """Training, the GPU and startup."""
     for library, name in (
         ("Keras", "mixaug in tf.data, fused, CutMix"),
         ("Keras", "mixaug MixedDataset, CutMix"),
@@ -167,14 +167,14 @@ def whole(row: Row | None) -> Found | None:
 
 
 def gain(ours: Row | None, other: Row | None) -> Found | None:
-    """How many times faster ours is."""
+    """The speed of mixaug relative to another row."""
     if ours is None or other is None or not ours.median or other.median is None:
         return None
     return Found(other.median / ours.median, beside=f"{other.name}, {ours.case}")
 
 
 def least_gain(run: Results, wanted: Callable[[Row], bool], name: str = "") -> Found | None:
-    """The least of all gains over others on A, of ours of that name in the same process."""
+    """The smallest gain over other contenders on A, within the same process."""
     gains = []
     for row in run.of("A"):
         if row.median is not None and not row.ours and row.name not in LIMITS and wanted(row):
@@ -191,13 +191,13 @@ OURS = {
 
 
 def of_pipeline(run: Results, name: str, other: str) -> Found | None:
-    """Images a second of a pipeline, as a multiple of those of another one."""
+    """The images per second of a pipeline, relative to another one."""
     speed = gain(run.find("pipelines", "", name), run.find("pipelines", "", other))
     return None if speed is None else Found(speed.value)
 
 
 def added(row: Row | None) -> Found | None:
-    """What mixing adds to a step, in percent."""
+    """The time that mixing adds to a step, in percent."""
     if row is None or row.added is None or row.interval is None:
         return None
     low, high = row.interval

@@ -15,12 +15,13 @@ TEXTS = ("remarks", "result")  #: columns of words
 HOW = """\
 ## How it is measured
 
-- One process a library. In it all contenders of a case take turns in random order, round after round, after warm-up
-  calls, with Python's collector off and a pause before each turn; a call draws, and makes images and labels (or masks).
-- Numbers are medians of single calls, never a best; **p90** is the 90th percentile. Two threads at most.
-- *x copy* is against `np.copyto` of as many bytes as must be read and written once, in the same process and rounds.
-- A is a hot loop (turns of 30 calls). B and C have one call a turn: their batches do not lie in the cache.
-- "uint8 to float32" is scaled and shifted a channel; the others do that before or after, whichever is faster and right.
+- Each library runs in a process of its own. After warm-up calls, all contenders of a case take turns in random order, with the garbage
+  collector off and a pause before each turn. A call draws a mix and computes images and labels (or masks).
+- Numbers are medians of single calls; **p90** is the 90th percentile. At most two threads are used.
+- *x copy* is the time relative to `np.copyto` of the bytes that must be read and written, in the same process and rounds.
+- A is a hot loop (turns of 30 calls). B and C have one call per turn, so that their batches are not in the cache.
+- "uint8 to float32" includes scaling and shifting each channel. Libraries without this option do it before or after mixing, whichever
+  is faster and correct.
 """
 SHORT = "**A short run of tiny batches: it shows that everything runs, and its numbers say nothing.**\n"
 WORKS = {
@@ -28,7 +29,7 @@ WORKS = {
     "B": "B: 64 images of 224x224x3",
     "C": "C: 8 images of 512x512x3 with masks of int32",
 }
-CELLS = "A cell is: median in ms (times the copy; p90 in ms).\n"
+CELLS = "Each cell contains: median in ms (relative to the copy; p90 in ms).\n"
 
 
 def write(run: Results, folder: Path) -> Iterator[Path]:
@@ -40,20 +41,20 @@ def write(run: Results, folder: Path) -> Iterator[Path]:
 
 
 def text(run: Results) -> str:
-    """What a user asks: how fast mixaug is beside the others."""
+    """The page for users: how fast mixaug is compared with other libraries."""
     parts = [head("Benchmarks", run), beside(run), CHART, startup(run), HOW, *(batches(run, name) for name in WORKS)]
     parts += [pipelines(run), training(run), gpu(run), failed(run)]
     return "\n".join(part for part in parts if part)
 
 
 def text_for_developers(run: Results) -> str:
-    """What is to be reached, where the time of a batch goes, and what was tried."""
+    """The page for developers: goals, where the time goes, and what was tried."""
     parts = [head("Performance notes", run), table_of_goals(run), parts_of_a_batch(run), NOTES.read_text()]
     return "\n".join(part for part in parts if part)
 
 
 def beside(run: Results) -> str:
-    """How many times as fast ours is as each of the others, by case."""
+    """The speed of mixaug relative to each other library, by case."""
     compared = [row for name in ("A", "B") for row in run.of(name) if row.case in COMPARED]
     peers = [row for row in compared if not row.ours and row.name not in LIMITS]
     if not peers:
@@ -65,11 +66,11 @@ def beside(run: Results) -> str:
         if any(ratios):
             lines.append([process, name, *ratios, remarks(rows)])
     heads = [f"{'128x32x32x3' if table == 'A' else '64x224x224x3'}, {case}" for table, case in columns]
-    return f"## mixaug beside the others\n\n{BESIDE}\n" + table(["library", "", *heads, "remarks"], lines, 2)
+    return f"## mixaug and other libraries\n\n{BESIDE}\n" + table(["library", "", *heads, "remarks"], lines, 2)
 
 
 def ratio(run: Results, row: Row | None) -> str:
-    """How many times as fast ours is."""
+    """The speed of mixaug relative to another row."""
     ours = row and run.find(row.table, row.case, OURS[row.process], row.process)
     if row is None or row.median is None or ours is None or not ours.median:
         return ""
@@ -79,24 +80,24 @@ def ratio(run: Results, row: Row | None) -> str:
 
 COMPARED = [f"{method}, {dtypes}" for dtypes in (U8, F32) for method in BOTH]
 BESIDE = """\
-Time of the other library divided by that of mixaug, for one call that draws a mix and makes images and labels; above 1
-mixaug is faster. mixaug draws a box and a weight for each sample; the remarks say who draws one for the whole batch.
+Time of the other library divided by that of mixaug, for one call that draws a mix and computes images and labels: above 1, mixaug is
+faster. mixaug draws a box and a weight for each sample; the remarks say which libraries draw one for the whole batch.
 """
 CHART = """\
-![Times the copy for a batch of photos, and images a second of pipelines, for every contender](benchmarks.svg)
+![Time relative to a copy for a batch of photos, and images per second of pipelines, for every library](benchmarks.svg)
 """
 
 
 def head(title: str, run: Results) -> str:
-    """What the page is, and what it was measured on."""
+    """The title, and the machine and versions of the run."""
     lines = [f"- {name}: {value}" for name, value in run.about.items()]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
-    top = f"# {title}\n\nWritten by `make bench`, from one run. Read the ratios: times are of this machine alone.\n"
+    top = f"# {title}\n\nWritten by `make bench`, from a single run. Compare ratios; absolute times depend on the machine.\n"
     return "\n".join([top, *([SHORT] if run.short else []), *lines, f"- versions: {versions}\n"])
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
-    """A table in Markdown; the columns after the first ones are numbers, but for remarks."""
+    """A Markdown table. The first columns and remarks are text, the others numbers."""
     lines = ["| " + " | ".join(columns) + " |"]
     is_text = [i < text_columns or name in TEXTS for i, name in enumerate(columns)]
     lines.append("|" + "|".join("---" if text else "---:" for text in is_text) + "|")
@@ -104,13 +105,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], text_columns: i
 
 
 def table_of_goals(run: Results) -> str:
-    """What was to be reached, and what is."""
+    """The goals and what was measured."""
     rows = [goal_row(goal, goal.find(run)) for goal in goals()]
     return "## Goals\n\n" + table(["", "goal", "measured", "p90", "result"], rows)
 
 
 def goal_row(goal: Goal, found: Found | None) -> list[str]:
-    """One goal."""
+    """The row of a goal."""
     sign = ">=" if goal.at_least else "<="
     wanted = f"{sign} {shown(goal.limit, goal.unit)}"
     if found is None:
@@ -133,12 +134,12 @@ def shown(value: float, unit: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """A number with three significant digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def batches(run: Results, name: str) -> str:
-    """The table of a batch: a row a contender, a column a case."""
+    """The table of a batch, with one row per contender and one column per case."""
     rows = run.of(name)
     if not rows:
         return ""
@@ -160,7 +161,7 @@ def contenders(rows: Sequence[Row]) -> Iterator[tuple[str, str, list[Row]]]:
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """Each once, in order."""
+    """Unique names, in their order."""
     return list(dict.fromkeys(names))
 
 
@@ -170,7 +171,7 @@ def of_case(rows: Sequence[Row], case: str) -> Row | None:
 
 
 def bold(name: str, rows: Sequence[Row]) -> str:
-    """A name, bold if it is ours."""
+    """A name, in bold for mixaug."""
     return f"**{name}**" if rows[0].ours else name
 
 
@@ -185,7 +186,7 @@ def cell(row: Row | None) -> str:
 
 
 def remarks(rows: Sequence[Row]) -> str:
-    """What is to be said of a contender, and why it failed."""
+    """Remarks about a contender, and its error if it failed."""
     return "; ".join(unique(text for row in rows for text in (row.remark, row.error) if text))
 
 
@@ -198,8 +199,8 @@ def parts_of_a_batch(run: Results) -> str:
     lines = [
         [name, *(cell(of_case(found, case)) for case in cases), remarks(found)] for _, name, found in contenders(rows)
     ]
-    text = "mixaug on NumPy, 128 images of 32x32x3, uint8 to float32: median in ms (p90 in ms).\n"
-    return f"## Where a small batch's time goes\n\n{text}\n" + table(["", *cases, "remarks"], lines)
+    text = "mixaug with NumPy, 128 images of 32x32x3, uint8 to float32: median in ms (p90 in ms).\n"
+    return f"## Time of a small batch\n\n{text}\n" + table(["", *cases, "remarks"], lines)
 
 
 def pipelines(run: Results) -> str:
@@ -208,17 +209,17 @@ def pipelines(run: Results) -> str:
     if not rows:
         return ""
     text = (
-        "50,000 images like CIFAR-10's, uint8 in memory, to batches of 128, mixed, normalised, with soft labels.\n"
-        "No worker processes. The first ten batches of a pass are not counted; p90 is of single batches.\n"
+        "50,000 images of the size of CIFAR-10, uint8 in memory, in batches of 128, mixed and normalized, with soft labels. No worker\n"
+        "processes. The first ten batches of a pass are not counted; p90 is over single batches.\n"
     )
     lines = [[row.process, bold(row.name, [row]), *rates(row), remarks([row])] for row in rows]
     return f"## Pipelines\n\n{text}\n" + table(
-        ["process", "", "images/s", "ms a batch", "p90, ms", "remarks"], lines, 2
+        ["process", "", "images/s", "ms per batch", "p90, ms", "remarks"], lines, 2
     )
 
 
 def rates(row: Row) -> list[str]:
-    """Images a second, and the milliseconds of a batch."""
+    """Images per second, and milliseconds per batch."""
     if row.median is None or row.p90 is None:
         return ["fails", "", ""]
     return [f"{1e3 * row.images / row.median:,.0f}", number(row.median), number(row.p90)]
@@ -230,18 +231,17 @@ def training(run: Results) -> str:
     if not rows:
         return ""
     text = (
-        "ResNet-20 on the CPU, batches of 128; on a GPU ResNet-50, 256 photos that lie there. *added* is against the\n"
-        "same pipeline without mixing (mixaug's against `ma.identity()` where that is there): the median over blocks\n"
-        "of steps, and its 95 % interval from a bootstrap of the blocks. An interval that holds 0 means: not told\n"
-        "from nothing.\n"
+        "ResNet-20 on the CPU with batches of 128; ResNet-50 on a GPU with 256 photos in GPU memory. *added* is the time relative to\n"
+        "the same pipeline without mixing (for mixaug with `ma.identity()`, if measured): the median over blocks of steps, with a 95 %\n"
+        "bootstrap interval. If the interval contains 0, no difference was measured.\n"
     )
     lines = [[row.case, bold(row.name, [row]), *steps(row), remarks([row])] for row in rows]
-    columns = ["library", "pipeline", "ms a step", "p90, ms", "added", "remarks"]
+    columns = ["library", "pipeline", "ms per step", "p90, ms", "added", "remarks"]
     return f"## A training step\n\n{text}\n" + table(columns, lines, 2)
 
 
 def steps(row: Row) -> list[str]:
-    """The milliseconds of a step, and what mixing adds to it."""
+    """Milliseconds per step, and the time that mixing adds."""
     if row.median is None or row.p90 is None:
         return ["fails", "", ""]
     added = ""
@@ -258,32 +258,32 @@ def gpu(run: Results) -> str:
         return ""
     lines = [[row.table, row.case, bold(row.name, [row]), cell_or_none(row), remarks([row])] for row in rows]
     text = (
-        "256x224x224x3, uint8 to bfloat16, channels first where nothing is said. *gpu*: between two events around a\n"
-        "call that is in the device's queue before the first of them comes, after 256 MB of others were written;\n"
-        "*gpu wall*: on the clock, from asking for it until it is done. " + CELLS
+        "256x224x224x3, uint8 to bfloat16, channels first unless noted. *gpu*: time between two CUDA events around a call that is\n"
+        "queued before the first event, with a cold cache (256 MB are written before). *gpu wall*: wall-clock time until the result is\n"
+        "ready. " + CELLS
     )
     return f"## On a GPU\n\n{text}\n" + table(["", "", "", "ms", "remarks"], lines, 3)
 
 
 def cell_or_none(row: Row) -> str:
-    """A measurement, or that there is none."""
+    """A measurement, or "not measured"."""
     return NONE if row.median is None else cell(row)
 
 
 def startup(run: Results) -> str:
-    """The table of the start."""
+    """The table of startup times."""
     rows = run.of("startup")
     if not rows:
         return ""
     lines = [[row.name, *(steps(row)[:2]), remarks([row])] for row in rows]
     text = (
-        "In fresh processes. Kernels are compiled when they are first needed, once a machine, and cached on the disk;\n"
-        "`python -m mixaug.warmup` compiles them ahead.\n"
+        "Measured in new processes. Kernels are compiled at first use, once per machine, and cached on disk; `python -m mixaug.warmup`\n"
+        "compiles them ahead.\n"
     )
-    return f"## The start\n\n{text}\n" + table(["", "median, ms", "p90, ms", "remarks"], lines)
+    return f"## Startup\n\n{text}\n" + table(["", "median, ms", "p90, ms", "remarks"], lines)
 
 
 def failed(run: Results) -> str:
-    """Processes that did not come to an end."""
+    """The table of processes that failed."""
     rows = run.of("process")
     return "" if not rows else "## Not measured\n\n" + table(["process", "why"], [[r.name, r.error] for r in rows], 2)

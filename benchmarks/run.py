@@ -2,8 +2,8 @@
 
 python -m benchmarks.run [--short] [--only numpy,torch] [--page] [--out docs] [--results out/bench/results.json]
 
-With --page the page is written anew from the results of the last run, as after a change of benchmarks/notes.md. With
---gpu FILE the rows of a GPU are those that `python -m benchmarks.contenders.gpu --out FILE` left on a machine with one.
+--page writes the pages from the results of the last run, for example after a change of benchmarks/notes.md. --gpu FILE adds
+the results of `python -m benchmarks.contenders.gpu --out FILE`, measured on a machine with a GPU.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROCESSES: dict[str, tuple[str, dict[str, str]]] = {
     "training_torch": ("training_torch", {}),
     "gpu": ("gpu", {}),
     "startup": ("startup", {}),
-}  #: the module of each process, and what its environment says
+}  #: the module and the environment variables of each process
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="tiny batches, hardly more than once: that it runs")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(PROCESSES), help="these processes")
@@ -72,7 +72,7 @@ def arguments() -> argparse.Namespace:
 
 
 def use_few_cores() -> None:
-    """Keep this process and those that it starts on two cores, where the system knows how."""
+    """Restrict this process and its children to two cores, if the system supports it."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
@@ -84,14 +84,14 @@ def measured(asked: argparse.Namespace) -> Results:
     begun = time.monotonic()
     for name in asked.only:
         found = outcome(name, asked.short)
-        rows += map(results.made, found["rows"])
+        rows += map(results.from_json, found["rows"])
         versions.update(found["versions"])
     about = {**dict(machine()), "took": f"{time.monotonic() - begun:.0f} s", "command": command(asked)}
     return Results(rows, about, versions, asked.short)
 
 
 def outcome(name: str, short: bool) -> dict[str, Any]:
-    """What a process found; where it fails a row says why."""
+    """The results of a process. If it fails, a row contains the error."""
     begun = time.monotonic()
     print(f"{name} ...", end=" ", flush=True)
     try:
@@ -105,7 +105,7 @@ def outcome(name: str, short: bool) -> dict[str, Any]:
 
 
 def started(name: str, short: bool) -> dict[str, Any]:
-    """Run the process of that name to its end."""
+    """Run a process and return its results."""
     module, settings = PROCESSES[name]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
@@ -119,20 +119,20 @@ def started(name: str, short: bool) -> dict[str, Any]:
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
-    """Quiet, two threads, and the peers that .venv lacks."""
+    """Environment variables: two threads, little output, and the path of the other libraries."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(THREADS))
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_OFFLINE": "1", "JAX_PLATFORMS": "cpu"}
     return {**os.environ, **threads, **quiet, **settings, "PYTHONPATH": str(PEERS)}
 
 
 def last_line(error: Exception) -> str:
-    """Why a process failed."""
+    """The last line of the output of a process that failed."""
     lines = (getattr(error, "stderr", None) or "").strip().splitlines()
     return lines[-1].replace("|", "/")[:200] if lines else reason(error)
 
 
 def machine() -> Iterator[tuple[str, str]]:
-    """What it runs on."""
+    """The machine that the benchmarks run on."""
     yield "date", datetime.date.today().isoformat()
     yield "processor", processor()
     yield "cores", f"{os.cpu_count()}, of which {min(THREADS, os.cpu_count() or 1)} are used"
@@ -140,20 +140,20 @@ def machine() -> Iterator[tuple[str, str]]:
 
 
 def processor() -> str:
-    """The processor's name, as exactly as the system tells it."""
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    told = dict(line.split(":", 1) for line in lines if ":" in line)
-    told = {key.strip(): value.strip() for key, value in told.items()}
-    name = told.get("model name", platform.machine())
-    numbers = [f"{key.removeprefix('cpu ')} {told[key]}" for key in ("cpu family", "model") if key in told]
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    name = fields.get("model name", platform.machine())
+    numbers = [f"{key.removeprefix('cpu ')} {fields[key]}" for key in ("cpu family", "model") if key in fields]
     return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def memory() -> str:
-    """How much memory there is."""
+    """The amount of memory."""
     try:
         return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
     except (AttributeError, ValueError, OSError):
@@ -161,7 +161,7 @@ def memory() -> str:
 
 
 def command(asked: argparse.Namespace) -> str:
-    """How to run the same."""
+    """The command that repeats this run."""
     words = ["--short"] if asked.short else []
     if asked.only != list(PROCESSES):
         words.append(f"--only {','.join(asked.only)}")

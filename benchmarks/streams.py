@@ -1,4 +1,4 @@
-"""How a pipeline is timed: each runs for a while, in turn; the first batches of a run are not counted."""
+"""Time pipelines: they run in turn, each for some seconds, without counting the first batches."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ HEAD = 10  #: batches that a run begins with and that are not counted: what was 
 
 
 def stream(name: str, make: Callable[[], Callable[[], Iterable[Any]]], **options: Any) -> Contender:
-    """A contender whose call begins a pass over its dataset."""
+    """A contender whose call starts a pass over its dataset."""
     return Contender(name, make, **options)
 
 
 def measure(data: Pipelines, contenders: Sequence[Contender]) -> Iterator[Row]:
-    """Milliseconds a batch: the median over runs of their mean, and the 90th percentile of single batches."""
+    """Milliseconds per batch: the median over runs of their means, and the 90th percentile of single batches."""
     contenders = [stream(COPY, lambda: _copies(data)), *contenders]
     passes, errors = _made(contenders)
     runs: dict[str, list[list[float]]] = {name: [] for name in passes}
@@ -66,7 +66,7 @@ def gaps(batches: Iterable[Any], limit: float) -> list[float]:
 
 
 def _made(contenders: Sequence[Contender]) -> tuple[dict[str, Callable[[], Iterable[Any]]], dict[str, str]]:
-    """The passes that can be begun, and the reasons of those that cannot."""
+    """The pipelines that can be started, and the errors of the others."""
     passes, errors = {}, {}
     for one in contenders:
         try:

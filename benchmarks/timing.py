@@ -1,4 +1,4 @@
-"""How a call is timed: all contenders of a case in turn, in random order, beside a copy of the same bytes."""
+"""Time calls: all contenders of a case and a copy of the same bytes take turns in random order."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 
 Call = Callable[[], Any]
 
-COPY = "copy of the same bytes"  #: the name of the limit's row
-FILL = "fill of the output alone"  #: the name of a second one's
-CAST = "NumPy's cast of the batch"  #: the name of a third one's, of uint8 to float32
+COPY = "copy of the same bytes"  #: the name of the row of the limit
+FILL = "fill of the output alone"  #: the name of the row of a second limit
+CAST = "NumPy's cast of the batch"  #: the name of the row of a third limit, for uint8 to float32
 LIMITS = (COPY, FILL, CAST)
-REST = 0.003  #: seconds of sleep before each turn, so that the threads of the one before it are asleep
+REST = 0.003  #: seconds to sleep before each turn, until the threads of the previous contender sleep
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do the work of a case. `make` builds the call that is timed; it may fail, and then the row says why.
+    """One way to do the work of a case. `make` builds the call to be timed; if it fails, the row contains the error.
 
-    `per_sample` says whether each sample of a batch has a draw of its own, or the batch has one.
+    `per_sample` is True if each sample has its own draw, False if there is one draw per batch.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Contender:
 
 @dataclass(frozen=True)
 class Pace:
-    """How often: rounds, counted calls a turn, and calls before those; a turn has fewer where it would take longer.
+    """The number of rounds, of timed calls per turn (fewer if they take longer than `seconds`), and of calls before them.
 
-    A contender whose calls take more than `slow` seconds has a turn in every fourth round.
+    Contenders whose calls take more than `slow` seconds run in every fourth round only.
     """
 
     rounds: int
@@ -49,7 +49,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement, in milliseconds a call; `copy` is the median of the limit in the same process and case."""
+    """One measurement, in milliseconds per call; `copy` is the median of the limit in the same process and case."""
 
     table: str
     case: str
@@ -69,14 +69,14 @@ class Row:
 
     @property
     def times_copy(self) -> float | None:
-        """How many copies of the same bytes a call takes the time of."""
+        """The time of a call relative to a copy of the same bytes."""
         return None if self.median is None or not self.copy else self.median / self.copy
 
 
 def measure(
     table: str, case: str, contenders: Sequence[Contender], pace: Pace, nbytes: int = 0, images: int = 0
 ) -> Iterator[Row]:
-    """Time all contenders in turn, and first among them the copy that reads and writes as many bytes as they must."""
+    """Time all contenders in turn, including a copy that reads and writes the same number of bytes."""
     if nbytes:
         contenders = [Contender(COPY, lambda: copier(nbytes)), *contenders]
     ready, broken = prepared(contenders)
@@ -96,24 +96,24 @@ def row(
     images: int = 0,
     error: str = "",
 ) -> Row:
-    """The row of a contender, from seconds a call."""
-    made = Row(
+    """The row of a contender, from seconds per call."""
+    result = Row(
         table, case, one.name, ours=one.ours, per_sample=one.per_sample, remark=one.remark, images=images, error=error
     )
     if error or not times:
-        return made
+        return result
     median, p90 = (1e3 * float(np.percentile(times, q)) for q in (50, 90))
-    return replace(made, median=median, p90=p90, copy=None if copy is None else 1e3 * copy, calls=len(times))
+    return replace(result, median=median, p90=p90, copy=None if copy is None else 1e3 * copy, calls=len(times))
 
 
 def copier(nbytes: int) -> Call:
-    """The limit: a copy that reads half of these bytes and writes the other half, into memory that is there already."""
+    """The limit: a copy that reads half of these bytes and writes the other half, to allocated memory."""
     source, target = (np.ones(max(1, nbytes // 2), np.uint8) for _ in range(2))
     return lambda: np.copyto(target, source)
 
 
 def prepared(contenders: Sequence[Contender]) -> tuple[dict[str, tuple[Call, float]], dict[str, str]]:
-    """The calls, warmed up twice, with the seconds that the last of these took; and the reasons of those that fail."""
+    """The calls after two warm-up calls, with the seconds of the second; and the errors of those that fail."""
     ready: dict[str, tuple[Call, float]] = {}
     broken: dict[str, str] = {}
     for one in contenders:
@@ -127,7 +127,7 @@ def prepared(contenders: Sequence[Contender]) -> tuple[dict[str, tuple[Call, flo
 
 
 def round_robin(ready: Mapping[str, tuple[Call, float]], pace: Pace) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """Seconds of every call: each round gives each contender one turn, in random order, with the collector off."""
+    """Seconds of every call. In each round all contenders have one turn, in random order, without garbage collection."""
     rng, names = np.random.default_rng(0), list(ready)
     times: dict[str, list[float]] = {name: [] for name in names}
     failed: dict[str, str] = {}
@@ -150,7 +150,7 @@ def round_robin(ready: Mapping[str, tuple[Call, float]], pace: Pace) -> tuple[di
 
 
 def a_turn(call: Call, about: float, pace: Pace) -> list[float]:
-    """The seconds of each of a contender's calls in one round."""
+    """The seconds of each call of a contender in one round."""
     time.sleep(REST)
     for _ in range(pace.head):
         call()
@@ -158,14 +158,14 @@ def a_turn(call: Call, about: float, pace: Pace) -> list[float]:
 
 
 def seconds(call: Call) -> float:
-    """How long a call takes; to let go of what it returns is part of it."""
+    """The seconds that a call takes, including freeing what it returns."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in one short line."""
+    """An error as one short line."""
     lines = str(error).strip().splitlines() or [""]
     text = f"{type(error).__name__}: {lines[0]}".removesuffix(": ").replace("|", "/")
     return text if len(text) <= 110 else text[:107] + "..."

@@ -143,7 +143,7 @@ def by_hand(data: Pipelines) -> list[Contender]:
         Contender(
             "tf.data by hand, CutMix: a Python loop over the batch, tf.concat",
             lambda: mapped(data, by_hand_tf.looped(data.batch_size)),
-            remark=f"{UNCLIPPED}; the graph has a branch a sample, to begin a pass takes a second more",
+            remark=f"{UNCLIPPED}; the graph has a branch per sample; starting a pass takes a second longer",
         ),
     ]
 
