@@ -15,13 +15,15 @@ TEXTS = ("remarks", "result")  #: columns of words
 HOW = """\
 ## How it is measured
 
-- Each library runs in a process of its own. After warm-up calls, all contenders of a case take turns in random order, with the garbage
-  collector off and a pause before each turn. A call draws a mix and computes images and labels (or masks).
+- Each library runs in a process of its own. After warm-up calls, all contenders of a case take turns in
+  random order, with the garbage collector off and a pause before each turn. A call draws a mix and
+  computes images and labels (or masks).
 - Numbers are medians of single calls; **p90** is the 90th percentile. At most two threads are used.
-- *x copy* is the time relative to `np.copyto` of the bytes that must be read and written, in the same process and rounds.
+- *x copy* is the time relative to `np.copyto` of the bytes that must be read and written, in the same
+  process and rounds.
 - A is a hot loop (turns of 30 calls). B and C have one call per turn, so that their batches are not in the cache.
-- "uint8 to float32" includes scaling and shifting each channel. Libraries without this option do it before or after mixing, whichever
-  is faster and correct.
+- "uint8 to float32" includes scaling and shifting each channel. Libraries without this option do it
+  before or after mixing, whichever is faster and correct.
 """
 SHORT = "**A short run of tiny batches: it shows that everything runs, and its numbers say nothing.**\n"
 WORKS = {
@@ -80,8 +82,9 @@ def ratio(run: Results, row: Row | None) -> str:
 
 COMPARED = [f"{method}, {dtypes}" for dtypes in (U8, F32) for method in BOTH]
 BESIDE = """\
-Time of the other library divided by that of mixaug, for one call that draws a mix and computes images and labels: above 1, mixaug is
-faster. mixaug draws a box and a weight for each sample; the remarks say which libraries draw one for the whole batch.
+Time of the other library divided by that of mixaug, for one call that draws a mix and computes images
+and labels: above 1, mixaug is faster. mixaug draws a box and a weight for each sample; the remarks say
+which libraries draw one for the whole batch.
 """
 CHART = """\
 ![Time relative to a copy for a batch of photos, and images per second of pipelines, for every library](benchmarks.svg)
@@ -92,7 +95,8 @@ def head(title: str, run: Results) -> str:
     """The title, and the machine and versions of the run."""
     lines = [f"- {name}: {value}" for name, value in run.about.items()]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
-    top = f"# {title}\n\nWritten by `make bench`, from a single run. Compare ratios; absolute times depend on the machine.\n"
+    written = "Written by `make bench`, from a single run. Compare ratios; absolute times depend on the machine."
+    top = f"# {title}\n\n{written}\n"
     return "\n".join([top, *([SHORT] if run.short else []), *lines, f"- versions: {versions}\n"])
 
 
@@ -209,8 +213,9 @@ def pipelines(run: Results) -> str:
     if not rows:
         return ""
     text = (
-        "50,000 images of the size of CIFAR-10, uint8 in memory, in batches of 128, mixed and normalized, with soft labels. No worker\n"
-        "processes. The first ten batches of a pass are not counted; p90 is over single batches.\n"
+        "50,000 images of the size of CIFAR-10, uint8 in memory, in batches of 128, mixed and normalized, with\n"
+        "soft labels. No worker processes. The first ten batches of a pass are not counted; p90 is over single\n"
+        "batches.\n"
     )
     lines = [[row.process, bold(row.name, [row]), *rates(row), remarks([row])] for row in rows]
     return f"## Pipelines\n\n{text}\n" + table(
@@ -231,9 +236,10 @@ def training(run: Results) -> str:
     if not rows:
         return ""
     text = (
-        "ResNet-20 on the CPU with batches of 128; ResNet-50 on a GPU with 256 photos in GPU memory. *added* is the time relative to\n"
-        "the same pipeline without mixing (for mixaug with `ma.identity()`, if measured): the median over blocks of steps, with a 95 %\n"
-        "bootstrap interval. If the interval contains 0, no difference was measured.\n"
+        "ResNet-20 on the CPU with batches of 128; ResNet-50 on a GPU with 256 photos in GPU memory. *added* is\n"
+        "the time relative to the same pipeline without mixing (for mixaug with `ma.identity()`, if measured):\n"
+        "the median over blocks of steps, with a 95 % bootstrap interval. If the interval contains 0, no\n"
+        "difference was measured.\n"
     )
     lines = [[row.case, bold(row.name, [row]), *steps(row), remarks([row])] for row in rows]
     columns = ["library", "pipeline", "ms per step", "p90, ms", "added", "remarks"]
@@ -258,8 +264,9 @@ def gpu(run: Results) -> str:
         return ""
     lines = [[row.table, row.case, bold(row.name, [row]), cell_or_none(row), remarks([row])] for row in rows]
     text = (
-        "256x224x224x3, uint8 to bfloat16, channels first unless noted. *gpu*: time between two CUDA events around a call that is\n"
-        "queued before the first event, with a cold cache (256 MB are written before). *gpu wall*: wall-clock time until the result is\n"
+        "256x224x224x3, uint8 to bfloat16, channels first unless noted. *gpu*: time between two CUDA events\n"
+        "around a call that is queued before the first event, with a cold cache (256 MB are written before). *gpu\n"
+        "wall*: wall-clock time until the result is\n"
         "ready. " + CELLS
     )
     return f"## On a GPU\n\n{text}\n" + table(["", "", "", "ms", "remarks"], lines, 3)
@@ -277,8 +284,8 @@ def startup(run: Results) -> str:
         return ""
     lines = [[row.name, *(steps(row)[:2]), remarks([row])] for row in rows]
     text = (
-        "Measured in new processes. Kernels are compiled at first use, once per machine, and cached on disk; `python -m mixaug.warmup`\n"
-        "compiles them ahead.\n"
+        "Measured in new processes. Kernels are compiled at first use, once per machine, and cached on disk;\n"
+        "`python -m mixaug.warmup` compiles them ahead.\n"
     )
     return f"## Startup\n\n{text}\n" + table(["", "median, ms", "p90, ms", "remarks"], lines)
 

@@ -2,8 +2,8 @@
 
 python -m benchmarks.run [--short] [--only numpy,torch] [--page] [--out docs] [--results out/bench/results.json]
 
---page writes the pages from the results of the last run, for example after a change of benchmarks/notes.md. --gpu FILE adds
-the results of `python -m benchmarks.contenders.gpu --out FILE`, measured on a machine with a GPU.
+--page writes the pages from the results of the last run, for example after a change of benchmarks/notes.md. --gpu FILE
+adds the results of `python -m benchmarks.contenders.gpu --out FILE`, measured on a machine with a GPU.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="tiny batches, hardly more than once: that it runs")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(PROCESSES), help="these processes")
-    parser.add_argument("--page", action="store_true", help="measure nothing, write the page of the last run")
-    parser.add_argument("--gpu", type=Path, help="the rows of a GPU, from another machine")
-    parser.add_argument("--out", type=Path, help="the folder of the page")
-    parser.add_argument("--results", type=Path, help="the file of the rows")
+    parser.add_argument("--short", action="store_true", help="tiny batches and few rounds, to see that it runs")
+    parser.add_argument(
+        "--only", type=lambda text: text.split(","), default=list(PROCESSES), help="the processes to run"
+    )
+    parser.add_argument("--page", action="store_true", help="only write the page of the last run")
+    parser.add_argument("--gpu", type=Path, help="results of a GPU from another machine")
+    parser.add_argument("--out", type=Path, help="folder for the page")
+    parser.add_argument("--results", type=Path, help="file for the results")
     asked = parser.parse_args()
     folder = ROOT / "out" / ("bench-short" if asked.short else "bench")
     asked.out = asked.out or (folder if asked.short else ROOT / "docs")

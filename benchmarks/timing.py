@@ -35,7 +35,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Pace:
-    """The number of rounds, of timed calls per turn (fewer if they take longer than `seconds`), and of calls before them.
+    """The number of rounds, of timed calls per turn (fewer if they exceed `seconds`), and of calls before them.
 
     Contenders whose calls take more than `slow` seconds run in every fourth round only.
     """
@@ -127,7 +127,7 @@ def prepared(contenders: Sequence[Contender]) -> tuple[dict[str, tuple[Call, flo
 
 
 def round_robin(ready: Mapping[str, tuple[Call, float]], pace: Pace) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """Seconds of every call. In each round all contenders have one turn, in random order, without garbage collection."""
+    """Seconds of every call. In each round all contenders have a turn, in random order, without garbage collection."""
     rng, names = np.random.default_rng(0), list(ready)
     times: dict[str, list[float]] = {name: [] for name in names}
     failed: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""Write tests/recipes/golden.json: mixes drawn under keys of every form, which every library must hit bit for bit.
+"""Write tests/recipes/golden.json: mixes drawn with various keys, which every library must reproduce bit for bit.
 
-python tools/make_golden.py          (only when a law of the draw itself is changed on purpose)
+python tools/make_golden.py          (only after an intended change of the draws)
 """
 
 from __future__ import annotations

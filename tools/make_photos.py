@@ -1,6 +1,6 @@
-"""Make the photographs of the data `photos`: python tools/make_photos.py FOLDER (skimage/data of scikit-image's wheel).
+"""Create the photographs of the dataset `photos`: python tools/make_photos.py FOLDER (skimage/data of scikit-image).
 
-Each is a square of its original, 256 x 256 pixels.
+Each is a square crop of the original, resized to 256 x 256 pixels.
 """
 
 import sys

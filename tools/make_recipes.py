@@ -1,9 +1,9 @@
-"""Write docs/recipes.md and its pictures from the recipes themselves.
+"""Write docs/recipes.md and its pictures.
 
 python tools/make_recipes.py [--run]
 
-Everything is made anew but the numbers of the short run at its end, which lie in docs/recipes/run.json: they are
-trained for where that file is not of the recipes that there are now, or with --run.
+The results of the short run at the end of the page are in docs/recipes/run.json. The run is repeated if the list of
+recipes has changed, or with --run.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ SETTING = [
 HEAD = """\
 # The recipes
 
-Made by `make recipes` from the recipes' own docstrings. `mixaug recipes` lists them, `ma.recipes()` gives the list.
+Generated from the docstrings by `make recipes`. `mixaug recipes` and `ma.recipes()` list the recipes.
 
-Each picture shows mixed samples of the bundled images under the key (0, 0), beside each the origin of its pixels, and
-beneath it the weights of its label. Blue is the base sample, the other colours are the partners; what is pale is a
-hole, which belongs to none. Recipes that look at a guide are shown on composed scenes, with the mixed mask: saliency is
-the spectral residual, objects are those of the masks ([guides](guides.md)). `mixaug preview --recipe all` draws all
-on your images.
+Each picture shows bundled images mixed with the key (0, 0), next to a map of the source of each pixel, with the mixed
+label below. Blue is the base sample, other colors are partners, and pale areas are holes. Recipes that need a
+[guide](fields.md#guides) are shown with composed scenes and the mixed mask; their saliency maps are spectral residuals.
+`mixaug preview --recipe all` draws such pictures with your own images.
 
-Every recipe draws anew for each row. Most papers draw once for a batch: that is `ma.per_batch(recipe)`. Recipes are
-made of others by `ma.one_of`, `ma.sometimes` and `ma.schedule`; [a new one](writing-a-recipe.md) takes twenty lines.
+Every recipe draws a different mix for each sample. Most papers draw one mix per batch: use `ma.per_batch(recipe)` for
+that. Combine recipes with `ma.one_of`, `ma.sometimes` and `ma.schedule`, or [write a new one](writing-a-recipe.md) in
+twenty lines.
 
 | recipe | what it does | paper |
 |---|---|---|
 """
 RUN = """\
-## A short run of all
+## A short training run
 
-**Too short to rank anything**: one seed, {steps} optimizer steps on 500 images. Mixing makes the task harder and pays
-late, so a run of this length favours `none`. The table shows that each arm trains, and no more; which one helps you, a
-longer comparison on your own data says, over several seeds.
+**This run is too short to rank the recipes**: one seed, {steps} optimizer steps on 500 images. Mixing makes the task
+harder and helps only in longer training, so `none` is best here. The table only shows that each recipe trains. To find
+out which one helps you, run a longer comparison with several seeds on your own data.
 
 | arm | test accuracy, % | test loss |
 |---|---|---|
@@ -81,14 +81,14 @@ def main() -> None:
 
 
 def page() -> str:
-    """The whole of docs/recipes.md."""
+    """The text of docs/recipes.md."""
     entries = list(map(entry, (*RECIPES, *GUIDED)))
     rows = [f"| [{one.name}](#{one.name.lower()}) | {one.summary} | {one.paper or ''} |\n" for one in entries]
-    return HEAD + "".join(rows) + "\n" + "\n".join(map(section, entries)) + "\n" + table(held())
+    return HEAD + "".join(rows) + "\n" + "\n".join(map(section, entries)) + "\n" + table(saved_run())
 
 
 def section(one: Entry) -> str:
-    """What the page says of a recipe."""
+    """The section of a recipe."""
     image = f"![Samples mixed by {one.name}, and the origin of each pixel](recipes/{one.name.lower()}.png)"
     text = "\n\n".join((one.good_for, *one.notes))
     return f"## {one.name}\n\n`ma.{one.defaults}`. {one.summary}\n\n{image}\n\n```text\n{one.formula}\n```\n\n{text}\n"
@@ -109,24 +109,24 @@ def pictures() -> dict[Path, Image.Image]:
 
 
 def table(run: dict[str, Any]) -> str:
-    """The last section, of a run."""
+    """The section of the training run."""
     rows = [f"| {row['arm']} | {100 * row['test_accuracy']:.1f} | {row['test_loss']:.3f} |\n" for row in run["rows"]]
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    command = f"\nBy this command, on {run['machine']}, with {versions}:\n\n```sh\n{run['command']}\n```\n"
+    command = f"\nProduced by this command, on {run['machine']}, with {versions}:\n\n```sh\n{run['command']}\n```\n"
     return RUN.format(steps=run["steps"]) + "".join(rows) + command
 
 
-def held() -> dict[str, Any]:
+def saved_run() -> dict[str, Any]:
     run: dict[str, Any] = json.loads((FOLDER / "run.json").read_text())
     return run
 
 
 def trained_arms() -> list[str]:
-    return [row["arm"] for row in held()["rows"]]
+    return [row["arm"] for row in saved_run()["rows"]]
 
 
 def train() -> dict[str, Any]:
-    """Compare all recipes, and keep what the last epoch of each says."""
+    """Compare all recipes, and return the results of the last epoch."""
     arms = [f"--arm {arm}" for arm in ARMS]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"

@@ -1,4 +1,4 @@
-"""Write docs/wrong-inputs.md from the rows of tools/wrong_inputs.py: each code is run, and each way out is followed.
+"""Write docs/wrong-inputs.md from the rows of tools/wrong_inputs.py, by running the code of each row.
 
 python tools/make_wrong_inputs.py
 """
@@ -36,11 +36,11 @@ ROWS = [row for rows in SECTIONS.values() for row in rows]
 HEAD = f"""\
 # Wrong inputs
 
-What happens to inputs that are wrong, or that could mean two things. Each row was run, its message is quoted as it was
-raised, and the code in the last column was run too. Rows without a last column are accepted, and say what comes out.
-The page is made by `make wrong-inputs`; a test checks that it is what the code does now.
+This page lists inputs that are wrong or ambiguous, with the errors that they raise and code that works instead. Rows
+without code in the last column are accepted; they describe the result. `make wrong-inputs` generates the page by
+running all of the code, and a test checks that it is up to date.
 
-The rows use these names, those from the second import on if they train:
+The rows use these names. Only the rows about trainers use those after the second import:
 
 ```python
 {SETUP}
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def page(lines: Sequence[str]) -> str:
-    """The whole page, of a line for each row."""
+    """The text of the page, given the line of each row."""
     left, parts = iter(lines), [HEAD]
     for title, rows in SECTIONS.items():
         parts.append(f"## {title}\n\n{TABLE}{''.join(next(left) for _ in rows)}")
@@ -63,22 +63,22 @@ def page(lines: Sequence[str]) -> str:
 
 
 def line(row: Row) -> str:
-    """What the page says of a row; an error if its code does not do what it should, or its way out fails."""
+    """The line of a row; an error if its code does not do what it should, or if the code that should work fails."""
     happens = outcome(row.code, row.check if row.gives else "")
     if row.gives:
         if happens is not None:
             raise AssertionError(f"{row.what}: expected {row.gives} got {happens}")
         return _cells(row.what, _code(row.code), row.gives[0].upper() + row.gives[1:], "")
     if happens is None:
-        raise AssertionError(f"{row.what}: expected a refusal, got none")
+        raise AssertionError(f"{row.what}: expected an error, got none")
     if (failed := outcome(row.works, row.check)) is not None:
-        raise AssertionError(f"{row.what}: expected the way out to work, got {failed}")
+        raise AssertionError(f"{row.what}: expected the code in the last column to work, got {failed}")
     return _cells(row.what, _code(row.code), _code(happens), _code(row.works))
 
 
 @lru_cache
 def outcome(code: str, check: str = "") -> str | None:
-    """The message of the error that a code raises, or that a command prints; None if all is well."""
+    """The error that the code raises or the command prints; None if it succeeds."""
     with _in_a_folder():
         return _command(code) if code.startswith("mixaug ") else _python(code, check)
 
@@ -99,7 +99,7 @@ def _python(code: str, check: str) -> str | None:
 
 
 def _sentence(error: Exception) -> str:
-    """The message of an error; Keras puts it in bold between sentences of its own."""
+    """The message of an error; Keras prints it in bold among other sentences."""
     bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error))
     return bold[1] if bold else str(error)
 
@@ -116,7 +116,7 @@ def _command(code: str) -> str | None:
 
 @contextmanager
 def _in_a_folder() -> Iterator[None]:
-    """A folder to work in, with images of two classes, images and masks, a folder and pipes of misleading names."""
+    """A temporary working folder with images, masks, and a folder and pipes with misleading names."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -137,7 +137,7 @@ def _in_a_folder() -> Iterator[None]:
 
 
 def _code(text: str) -> str:
-    """Lines of code for a cell of a table."""
+    """Code as the cell of a table."""
     return "<br>".join(f"`{one}`" for one in text.replace("|", "\\|").splitlines())
 
 

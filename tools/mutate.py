@@ -1,11 +1,10 @@
-"""Make mistakes on purpose, one at a time, and say which of them `make test` notices.
+"""Apply mutations to the code, one at a time, and report which of them `make test` detects.
 
 python tools/mutate.py                        all of tools/mutations.py
-python tools/mutate.py kernels epoch          those in files whose names hold one of these
-python tools/mutate.py --first                only the tests that could notice them first
+python tools/mutate.py kernels epoch          mutations of files whose names contain one of these words
+python tools/mutate.py --first                run only the tests that are listed with each mutation
 
-Each mistake is made in a copy of the tree. The tests that could notice it run first, and all of `make test` where they
-do not.
+Each mutation is applied to a copy of the tree. The tests listed with it run first; if they pass, `make test` runs.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from pathlib import Path
 from mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parent.parent
-LIMIT = 3600  # seconds, for a mistake that makes something endless
-KERNELS = "kernels/"  # every kernel is compiled anew when one of these files changes
+LIMIT = 3600  # seconds, for a mutation that causes an endless loop
+KERNELS = "kernels/"  # a change of one of these files recompiles every kernel
 ALL = ["-n", "2", "--dist", "worksteal"]  # as `make test` runs
 
 
 class Copy:
-    """A copy of the tree, with a cache of kernels of its own."""
+    """A copy of the tree, with its own kernel cache."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.tree = folder, folder / "tree"
@@ -41,7 +40,7 @@ class Copy:
                 shutil.copy2(ROOT / name, self.tree / name)
 
     def tests(self, arguments: list[str], cache: Path) -> tuple[int, str]:
-        """Run tests until the first one fails: pytest's exit status, and that test."""
+        """Run tests until the first failure; return pytest's exit status and that test."""
         env = {**os.environ, "PYTHONPATH": str(self.tree / "src"), "NUMBA_CACHE_DIR": str(cache)}
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *arguments]
         with tempfile.TemporaryFile("w+") as out:
@@ -60,7 +59,7 @@ class Copy:
 
 
 def check(mutations: list[Mutation]) -> None:
-    """Refuse a mistake that cannot be made."""
+    """Exit with an error if a mutation cannot be applied."""
     for mutation in mutations:
         count = (ROOT / "src" / "mixaug" / mutation.file).read_text().count(mutation.old)
         if count != 1:
@@ -70,7 +69,7 @@ def check(mutations: list[Mutation]) -> None:
 
 
 def outcome(copy: Copy, mutation: Mutation, first: bool) -> str:
-    """How a mistake ends: "caught by ...", or "missed"."""
+    """The result of a mutation: "caught by ..." or "missed"."""
     path = copy.tree / "src" / "mixaug" / mutation.file
     text, own = path.read_text(), copy.folder / "mutated"
     cache = own if mutation.file.startswith(KERNELS) else copy.folder / "cache"
@@ -87,10 +86,10 @@ def outcome(copy: Copy, mutation: Mutation, first: bool) -> str:
 
 
 def main() -> None:
-    """Make the mistakes, and say how each ends."""
+    """Apply the mutations and print the result of each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="parts of the names of files; all by default")
-    parser.add_argument("--first", action="store_true", help="run only the tests that could notice a mistake first")
+    parser.add_argument("--first", action="store_true", help="run only the tests that are listed with each mutation")
     asked = parser.parse_args()
     chosen = [one for one in MUTATIONS if not asked.files or any(name in one.file for name in asked.files)]
     check(chosen)
@@ -100,12 +99,12 @@ def main() -> None:
         firsts = sorted({f"tests/{name}" for mutation in chosen for name in mutation.tests.split()})
         status, test = copy.tests(firsts if asked.first else ALL, copy.folder / "cache")
         if status:
-            sys.exit(f"expected tests that pass without a mistake, got {test}")
+            sys.exit(f"expected tests that pass without mutations, got {test}")
         for mutation in chosen:
             how = outcome(copy, mutation, asked.first)
             missed += [mutation] if how == "missed" else []
             print(f"{mutation.file}: {mutation.why}: {how}", flush=True)
-    print(f"{len(chosen) - len(missed)} of {len(chosen)} mistakes are caught, in {time.time() - begun:.0f} s")
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} mutations are caught, in {time.time() - begun:.0f} s")
     sys.exit(bool(missed))
 
 

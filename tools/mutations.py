@@ -1,4 +1,4 @@
-"""Mistakes that `make test` has to notice: each replaces a piece of text that is in its file once."""
+"""Mutations that `make test` must detect. Each replaces a text that occurs once in its file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Mutation(NamedTuple):
-    """A mistake in one file.
+    """A mutation of one file.
 
     Args:
         file: below src/mixaug.
         old: the text that is replaced; it occurs once in the file.
         new: the text that replaces it.
-        why: what the mistake is.
+        why: the bug that it introduces.
         tests: the files in tests/ that run first.
     """
 

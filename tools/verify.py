@@ -1,9 +1,9 @@
-"""Run what takes longer than tests may, and write docs/verification.md with what it printed.
+"""Run checks that take too long for tests, and write their output to docs/verification.md.
 
-python tools/verify.py                            all of it; hours
-python tools/verify.py fuzz mutations             these; the other sections of the page stay as they are
+python tools/verify.py                            all checks; hours
+python tools/verify.py fuzz mutations             some checks; the other sections of the page are kept
 python tools/verify.py fuzz --log 0.log 1.log --ran "tests/fuzz/fuzz_doors.py --cases 10000 --seed 0 and 10000"
-                                                  the section of what has been run already, of these outputs
+                                                  write the section from the outputs of earlier runs
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ PAGE = ROOT / "docs" / "verification.md"
 LIBRARIES = ("numpy", "numba", "tensorflow", "keras", "torch", "jax")
 HEAD = """# Verification
 
-What is checked beyond `make test-all`, because it takes hours: `make verify` runs it and writes this page
-(`tools/verify.py`). Each section says what was run, where, and what it printed.
+These checks take hours and are not part of `make test-all`. `make verify` runs them and writes this page
+(`tools/verify.py`). Each section shows the command, the machine and the output.
 """
 
 
@@ -38,7 +38,7 @@ class Check(NamedTuple):
     Args:
         what: what is checked.
         command: the arguments of Python.
-        summary: the lines of the page, of what the command printed.
+        summary: selects the lines of the output for the page.
     """
 
     what: str
@@ -47,7 +47,7 @@ class Check(NamedTuple):
 
 
 def of_fuzz(outputs: list[str]) -> list[str]:
-    """How many cases ended how, of all outputs; which doors they came through, and how many sentences there were."""
+    """The number of cases by result and library, and the numbers of adapters and of different errors."""
     counts: Counter[str] = Counter()
     sentences: set[str] = set()
     for output in outputs:
@@ -57,38 +57,38 @@ def of_fuzz(outputs: list[str]) -> list[str]:
             sentences.add(re.sub(r"'[^']*'|\d+", "_", example))
     ends = {how: counts.pop(how, 0) for how in ("right", "refused", "void", "wrong")}
     libraries: Counter[str] = Counter()
-    for door, count in counts.items():
-        libraries[door.partition(" ")[0]] += count
+    for adapter, count in counts.items():
+        libraries[adapter.partition(" ")[0]] += count
     return [
         f"{sum(ends.values())} cases: " + ", ".join(f"{count} {how}" for how, count in ends.items()),
         "by library: " + ", ".join(f"{name} {count}" for name, count in libraries.most_common()),
-        f"{len(counts)} doors, {len(sentences)} different sentences",
+        f"{len(counts)} adapters, {len(sentences)} different errors",
     ]
 
 
 def lines_with(*patterns: str) -> Callable[[list[str]], list[str]]:
-    """The lines that hold one of these patterns."""
+    """A function that selects the lines that match one of the patterns."""
     found = re.compile("|".join(patterns))
     return lambda outputs: [line for output in outputs for line in output.splitlines() if found.search(line)]
 
 
 CHECKS = {
     "fuzz": Check(
-        "Random batches through every door, of every container, layout, dtype and role, three of ten damaged: each is "
-        "mixed as an independent definition says (right), or refused in one sentence (refused). Void are cases without "
-        "a batch.",
+        "Random batches in every adapter, with all containers, layouts, dtypes and kinds of fields; three of ten are "
+        "damaged. Each must equal an independent definition (right) or raise an error of one sentence (refused). Void "
+        "cases have no batch.",
         ["tests/fuzz/fuzz_doors.py", "--cases", "100000", "--seed", "1", "--fail", "100000"],
         of_fuzz,
     ),
     "workers": Check(
-        "The same with workers, forks, threads and damaged caches of kernels, 300 cases.",
+        "The same with workers, forks, threads and damaged kernel caches, 300 cases.",
         ["tests/fuzz/fuzz_workers.py", "--seed", "1"],
         lines_with(r"cases in \d+ s"),
     ),
     "mutations": Check(
-        "Mistakes made on purpose, one at a time (`tools/mutations.py`), and whether `make test` notices.",
+        "Mutations of the code, one at a time (`tools/mutations.py`), and whether `make test` detects them.",
         ["tools/mutate.py"],
-        lines_with(": missed$", "mistakes are caught"),
+        lines_with(": missed$", "mutations are caught"),
     ),
     "distributions": Check(
         "Draws under many keys follow the distributions of their papers (`tests/recipes/long_distributions.py`).",
@@ -99,7 +99,7 @@ CHECKS = {
 
 
 def printed(command: list[str]) -> str:
-    """Run Python, show what it prints, and return that."""
+    """Run Python, and return its output, which is also printed."""
     env = {**os.environ, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     run = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -113,7 +113,7 @@ def printed(command: list[str]) -> str:
 
 
 def machine() -> str:
-    """The processor, as it calls itself, and how many there are."""
+    """The name and the number of the processors."""
     path = Path("/proc/cpuinfo")
     text = path.read_text() if path.exists() else ""
     named = [
@@ -125,7 +125,7 @@ def machine() -> str:
 
 
 def section(name: str, outputs: list[str], command: str, took: str = "") -> str:
-    """The section of a check."""
+    """The section of a check, as Markdown."""
     check = CHECKS[name]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     versions = ", ".join(f"{library} {found}" for library in LIBRARIES if (found := _version(library)))
@@ -149,18 +149,18 @@ def _version(library: str) -> str:
 
 
 def sections() -> dict[str, str]:
-    """Those that the page has."""
+    """The sections of the existing page."""
     text = PAGE.read_text() if PAGE.exists() else ""
     parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
     return {part.partition("\n")[0].removeprefix("## "): part for part in parts}
 
 
 def main() -> None:
-    """Run the checks, and write the page after each."""
+    """Run the checks and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checks", nargs="*", choices=[*CHECKS, []], help="all by default")
-    parser.add_argument("--log", nargs="+", type=Path, help="outputs of one check that has been run")
-    parser.add_argument("--ran", help="the command that made them")
+    parser.add_argument("--log", nargs="+", type=Path, help="outputs of an earlier run of one check")
+    parser.add_argument("--ran", help="the command of that run")
     asked = parser.parse_args()
     chosen = asked.checks or [*CHECKS]
     if bool(asked.log) != bool(asked.ran) or (asked.log and len(chosen) != 1):
@@ -171,8 +171,8 @@ def main() -> None:
             text = section(name, [path.read_text() for path in asked.log], asked.ran)
         else:
             text = section(name, [printed(command)], " ".join(command), f", {time.time() - begun:.0f} s")
-        held = sections() | {name: text}
-        PAGE.write_text("\n".join([HEAD, *(held[name] for name in CHECKS if name in held)]))
+        page = sections() | {name: text}
+        PAGE.write_text("\n".join([HEAD, *(page[name] for name in CHECKS if name in page)]))
     print(f"wrote {PAGE}")
 
 

@@ -1,6 +1,6 @@
-"""The rows of docs/wrong-inputs.md: what is written, and what to write instead; `make wrong-inputs` makes the page.
+"""The rows of docs/wrong-inputs.md: wrong code and code that works instead. `make wrong-inputs` generates the page.
 
-Codes run in a folder of their own, in the names that SETUP makes, which each of them gets anew.
+Each code runs in a temporary folder, with fresh variables from SETUP.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ ds = tf.data.Dataset.from_tensor_slices((x, y))  # single samples
 cutmix, mixup = ma.CutMix(), ma.MixUp()
 """
 
-#: Further names, of the rows that train.
+#: Further names, for the rows about trainers.
 TRAINING = """\
 import lightning, transformers
 
 
-class Net(lightning.LightningModule):  # what both trainers take
+class Net(lightning.LightningModule):  # a model for both trainers
     def __init__(self, num_labels=3, **options):
         super().__init__()
         self.config = transformers.PretrainedConfig(num_labels=num_labels, **options)
@@ -51,7 +51,7 @@ def fit(callback, **options):
     trainer.fit(Net(), torch.utils.data.DataLoader(pairs, 3, **options))
 """
 
-#: What a way out is checked by: labels follow the pixels.
+#: Helpers for checks: labels must match the pixels.
 HELPERS = """
 def right(images, labels, axes=(1, 2)):
     means = np.asarray(images, "float64").mean(axis=axes)
@@ -66,11 +66,11 @@ class Row(NamedTuple):
     """One row of the page.
 
     Args:
-        what: the situation.
-        code: what is written: Python, or a command of mixaug's.
-        works: what works instead.
-        gives: what comes out, where the code is not refused.
-        check: Python that shows that what works, or what comes out, is right. It is not on the page.
+        what: the title.
+        code: Python, or a command of mixaug.
+        works: code that works instead.
+        gives: the result, if the code does not raise an error.
+        check: Python that checks the result of `works`, or of `code` if it is accepted. It is not on the page.
     """
 
     what: str
@@ -82,7 +82,7 @@ class Row(NamedTuple):
 
 LAYOUTS = [
     Row(
-        "Grey images without an axis of channels",
+        "Grayscale images without a channel axis",
         "cutmix(masks / 2, y, num_classes=3)",
         'out = cutmix(masks / 2, y, num_classes=3, fields={"images": ma.Images(layout="nhw")})',
         check="assert np.allclose(2 * out[0].mean(axis=(1, 2)), out[1] @ [0, 1, 2], atol=1e-5)",
@@ -136,7 +136,7 @@ LAYOUTS = [
         check="right(*out)",
     ),
     Row(
-        "A layout without rows",
+        "A layout without the batch axis",
         'cutmix(x, y, num_classes=3, fields={"images": ma.Images(layout="hwc")})',
         'out = cutmix(x, y, num_classes=3, fields={"images": ma.Images(layout="nhwc")})',
         check="right(*out)",
@@ -148,7 +148,7 @@ LAYOUTS = [
         check="right(*out, axes=(2, 3))",
     ),
     Row(
-        "A layout with another number of axes",
+        "A layout with a different number of axes than the images",
         'cutmix(x, y, num_classes=3, fields={"images": ma.Images(layout="nhw")})',
         'out = cutmix(x, y, num_classes=3, fields={"images": ma.Images(layout="nhwc")})',
         check="right(*out)",
@@ -200,7 +200,7 @@ LAYOUTS = [
     Row(
         "A batch of one sample",
         "out = cutmix(x[:1], y[:1], num_classes=3)",
-        gives="the sample, mixed with itself, and its label.",
+        gives="the sample mixed with itself, and its label.",
         check="assert (out[0] == x[:1]).all() and (out[1] == np.eye(3)[:1]).all()",
     ),
     Row(
@@ -227,7 +227,7 @@ ROLES = [
     Row(
         "Images without labels, and a recipe without partners",
         "out = ma.Cutout()(x)",
-        gives="images with a hole each.",
+        gives="images with one hole each.",
         check="assert out.shape == x.shape and (out == 0).all(axis=-1).any(axis=(1, 2)).all()",
     ),
     Row(
@@ -237,21 +237,21 @@ ROLES = [
         check='right(out["images"], out["labels"])',
     ),
     Row(
-        "A third part of integers",
+        "A third element of integers",
         "cutmix(x, y, np.arange(6), num_classes=3)",
         'out = cutmix(x, y, np.arange(6), num_classes=3, fields={"sample_weight": "keep"})',
         check="right(*out[:2]); assert (out[2] == np.arange(6)).all()",
     ),
     Row(
-        "A third part of several columns",
+        "A third element with several columns",
         'cutmix(x, y, np.eye(6, dtype="float32"), num_classes=3)',
         'out = cutmix(x, y, np.eye(6, dtype="float32"), num_classes=3, fields={"sample_weight": "values"})',
         check="right(*out[:2]); assert np.allclose(out[2].sum(axis=1), 1)",
     ),
     Row(
-        "A third part of floats, (n,) or (n, 1)",
+        "A third element of floats, (n,) or (n, 1)",
         'out = cutmix(x, y, y.astype("float32"), num_classes=3)',
-        gives="sample weights, averaged with the weights lam.",
+        gives="sample weights, averaged with lam.",
         check="right(*out[:2]); assert np.allclose(out[2], out[1] @ [0, 1, 2], atol=1e-5)",
     ),
     Row(
@@ -267,7 +267,7 @@ ROLES = [
         check='assert ((out["image"].argmax(axis=-1) > 0) == out["mask"]).all()',
     ),
     Row(
-        "A float mask to be averaged",
+        "A float mask that should be averaged",
         'ma.mix_batch(mixup, {"image": x, "mask": x[..., 0]})',
         'fields = {"mask": ma.Images(layout="nhw")}\n'
         'out = ma.mix_batch(mixup, {"image": x, "mask": x[..., 0]}, fields=fields)',
@@ -280,39 +280,39 @@ ROLES = [
         check="assert (out[0] == out[1]).all()",
     ),
     Row(
-        "A field of an unknown name",
+        "A field with an unrecognized name",
         'ma.mix_batch(cutmix, {"image": x, "label": y, "caption": list("abcdef")}, num_classes=3)',
         'fields = {"caption": "keep"}\n'
         'out = ma.mix_batch(cutmix, {"image": x, "label": y, "caption": list("abcdef")}, num_classes=3, fields=fields)',
         check='right(out["image"], out["label"]); assert out["caption"] == list("abcdef")',
     ),
     Row(
-        "A field that the batch does not have",
+        "A field that is not in the batch",
         'ma.mix_batch(cutmix, {"image": x, "label": y}, num_classes=3, fields={"photo": "images"})',
         'out = ma.mix_batch(cutmix, {"photo": x, "label": y}, num_classes=3, fields={"photo": "images"})',
         check='right(out["photo"], out["label"])',
     ),
     Row(
-        "A role that does not exist",
+        "A kind of field that does not exist",
         'ma.mix_batch(cutmix, {"photo": x, "label": y}, num_classes=3, fields={"photo": "picture"})',
         'out = ma.mix_batch(cutmix, {"photo": x, "label": y}, num_classes=3, fields={"photo": "images"})',
         check='right(out["photo"], out["label"])',
     ),
     Row(
-        "A class in place of its value",
+        "A class instead of an instance",
         'cutmix(x, y, num_classes=3, fields={"images": ma.Images})',
         'out = cutmix(x, y, num_classes=3, fields={"images": ma.Images()})',
         check="right(*out)",
     ),
     Row(
-        "A tuple of four parts",
+        "A tuple of four elements",
         "ma.mix_batch(cutmix, (x, y, masks, x), num_classes=3)",
         'fields = ("images", "labels", "masks", "images")\n'
         "out = ma.mix_batch(cutmix, (x, y, masks, x), num_classes=3, fields=fields)",
         check="right(*out[:2]); assert (out[0] == out[3]).all() and (out[0].argmax(axis=-1) == out[2]).all()",
     ),
     Row(
-        "Fields for three parts of a pair",
+        "Three entries in `fields` for a pair",
         'cutmix(x, y, num_classes=3, fields=("images", "labels", "values"))',
         'out = cutmix(x, y, num_classes=3, fields=("images", "labels"))',
         check="right(*out)",
@@ -330,9 +330,9 @@ ROLES = [
         check="right(out[0][0], out[1]); assert (out[0][0] == out[0][1]).all()",
     ),
     Row(
-        "A list in place of a tuple",
+        "A list instead of a tuple",
         "out = ma.mix_batch(cutmix, [x, y], num_classes=3)",
-        gives="a list of images and labels: lists of arrays are tuples.",
+        gives="a list of images and labels: lists of arrays are treated as tuples.",
         check="assert isinstance(out, list); right(*out)",
     ),
     Row(
@@ -354,13 +354,13 @@ ROLES = [
         check='right(out["images"], out["labels"])',
     ),
     Row(
-        "A generator or loader in place of a batch",
+        "A generator or loader instead of a batch",
         "ma.mix_batch(cutmix, iter([(x, y)]), num_classes=3)",
         "out = list(ma.mixed(cutmix, iter([(x, y)]), epoch=0, num_classes=3))[0]",
         check="right(*out)",
     ),
     Row(
-        "Two fields of one path",
+        "Two fields with the same path",
         'ma.mix_batch(cutmix, {"image": x, "a": {"label": y}, "a/label": y}, num_classes=3)',
         'out = ma.mix_batch(cutmix, {"image": x, "a": {"label": y}, "b/label": y}, num_classes=3)',
         check='right(out["image"], out["a"]["label"]); right(out["image"], out["b/label"])',
@@ -390,7 +390,7 @@ ROLES = [
         check="right(*out)",
     ),
     Row(
-        "Boxes of another format than the field's",
+        "Boxes in another format than declared",
         'ma.Boxes(format="coco").mix(cutmix.draw(1, (8, 8), key=0), np.zeros((1, 1, 4)), None, {})',
         'out = ma.Boxes(format="xywh").mix(cutmix.draw(1, (8, 8), key=0), np.zeros((1, 1, 4)), None, {})',
         check="assert out.shape == (1, 2, 4)",
@@ -415,7 +415,7 @@ ROLES = [
         check="right(*out)",
     ),
     Row(
-        "The text of a pairing",
+        "A pairing as text",
         'cutmix(x, y, num_classes=3, pairing="same_class")',
         "out = cutmix(x, y, num_classes=3, pairing=ma.pairing.SameClass())",
         check="right(*out); assert set(out[1].ravel()) == {0, 1}",
@@ -450,7 +450,7 @@ LABELS = [
     Row(
         "Whole floats as class ids",
         'out = cutmix(x, y.astype("float32"), num_classes=3)',
-        gives="rows of weights, as for integers.",
+        gives="soft labels, as for integers.",
         check="right(*out)",
     ),
     Row(
@@ -466,19 +466,19 @@ LABELS = [
         check="assert out[1].shape == (6,)",
     ),
     Row(
-        "Rows of weights above 1",
+        "Soft labels above 1",
         "cutmix(x, 2 * np.eye(3)[y])",
         'out = cutmix(x, 2 * np.eye(3)[y], fields={"labels": "values"})',
         check="right(2 * out[0], out[1])",
     ),
     Row(
-        "Rows of zeros and ones that do not sum to 1: several classes a sample",
+        "Multi-hot labels, which do not sum to 1",
         "out = cutmix(x, np.ones((6, 5)))",
-        gives="rows averaged by lam; they need not sum to 1.",
+        gives="labels averaged by lam, which need not sum to 1.",
         check="assert np.allclose(out[1], 1)",
     ),
     Row(
-        "One-hot rows of another width than `num_classes`",
+        "One-hot labels with another width than `num_classes`",
         "cutmix(x, np.eye(3)[y], num_classes=10)",
         "out = cutmix(x, np.eye(3)[y], num_classes=3)",
         check="right(*out)",
@@ -490,13 +490,13 @@ LABELS = [
         check="right(*out)",
     ),
     Row(
-        "Labels of three axes",
+        "Labels with three axes",
         "cutmix(x, np.eye(3)[y][:, None], num_classes=3)",
         "out = cutmix(x, np.eye(3)[y], num_classes=3)",
         check="right(*out)",
     ),
     Row(
-        "Texts as labels",
+        "Strings as labels",
         'cutmix(x, np.array(["cat", "dog", "eel"])[y], num_classes=3)',
         'ids = np.unique(np.array(["cat", "dog", "eel"])[y], return_inverse=True)[1]\n'
         "out = cutmix(x, ids, num_classes=3)",
@@ -568,12 +568,12 @@ LABELS = [
         check="right(*out[:2])",
     ),
     Row(
-        "Class ids where a loss needs rows",
+        "Class ids for a loss that needs soft labels",
         "ma.losses.cross_entropy(np.zeros((6, 3)), y)",
         "ma.losses.cross_entropy(np.zeros((6, 3)), cutmix(x, y, num_classes=3)[1])",
     ),
     Row(
-        "A loss that is a mean already",
+        "A loss that returns a mean",
         "parts, lam = cutmix.draw(6, (8, 8), key=0).per_source(yt)\n"
         "ma.losses.mixed_criterion(torch.nn.CrossEntropyLoss(), torch.zeros(6, 3), parts, lam)",
         "parts, lam = cutmix.draw(6, (8, 8), key=0, like=xt).per_source(yt)\n"
@@ -581,7 +581,7 @@ LABELS = [
         "ma.losses.mixed_criterion(loss, torch.zeros(6, 3), parts, lam)",
     ),
     Row(
-        "All label smoothing",
+        "Label smoothing of 1",
         "ma.losses.smooth(np.eye(3)[y], 1.0)",
         "ma.losses.smooth(np.eye(3)[y], 0.1)",
     ),
@@ -600,7 +600,7 @@ RECIPES = [
     Row("A negative alpha", "ma.MixUp(alpha=-0.2)", "ma.MixUp(alpha=0.2)"),
     Row("An infinite alpha", 'ma.MixUp(alpha=float("inf"))', "ma.MixUp(lam=0.5)"),
     Row("An alpha that is not a number", 'ma.MixUp(alpha=float("nan"))', "ma.MixUp(alpha=0.2)"),
-    Row("A text as alpha", 'ma.MixUp(alpha="0.2")', "ma.MixUp(alpha=0.2)"),
+    Row("A string as alpha", 'ma.MixUp(alpha="0.2")', "ma.MixUp(alpha=0.2)"),
     Row("A huge alpha", "ma.MixUp(alpha=1e12)", "ma.MixUp(lam=0.5)"),
     Row("A lam above 1", "ma.MixUp(lam=1.5)", "ma.MixUp(lam=0.5)"),
     Row("Both alpha and lam", "ma.MixUp(alpha=1.0, lam=0.5)", "ma.MixUp(lam=0.5)"),
@@ -623,7 +623,7 @@ RECIPES = [
     Row("Bounds in the wrong order", "ma.CutMixMinMax(low=0.8, high=0.2)", "ma.CutMixMinMax(low=0.2, high=0.8)"),
     Row("A grid of one tile", "ma.Mosaic(tiles=1)", "ma.Mosaic(tiles=2)"),
     Row(
-        "A class in place of a recipe",
+        "A class instead of a recipe",
         "ma.mix_batch(ma.CutMix, (x, y), num_classes=3)",
         "out = ma.mix_batch(ma.CutMix(), (x, y), num_classes=3)",
         check="right(*out)",
@@ -667,7 +667,7 @@ KEYS = [
         check="right(*out)",
     ),
     Row(
-        "A text as key",
+        "A string as key",
         'cutmix(x, y, num_classes=3, key="seed")',
         "out = cutmix(x, y, num_classes=3, key=0)",
         check="right(*out)",
@@ -693,7 +693,7 @@ KEYS = [
     Row(
         "No key, twice",
         "out = [cutmix(x, y, num_classes=3)[0] for _ in range(9)]",
-        gives="another mix each time, whatever seeds NumPy, PyTorch or Keras have.",
+        gives="a different mix each time, regardless of the seeds of NumPy, PyTorch or Keras.",
         check="assert any((one != out[0]).any() for one in out)",
     ),
     Row(
@@ -915,7 +915,7 @@ ADAPTERS = [
         check="right(*out, axes=(2, 3))",
     ),
     Row(
-        "Every batch left out",
+        "Dropping every batch",
         "ma.torch.loader(cutmix, pairs, 8, drop_last=True, num_classes=3)",
         "(out,) = ma.torch.loader(cutmix, pairs, 6, drop_last=True, num_classes=3)",
         check="right(*out, axes=(2, 3))",
@@ -946,7 +946,7 @@ ADAPTERS = [
     Row(
         "`Mixed` in evaluation",
         "out = ma.torch.Mixed(cutmix, num_classes=3).eval()(xt, yt)",
-        gives="the batch as it came, labels as class ids.",
+        gives="the unchanged batch, with labels as class ids.",
         check="assert out[0] is xt and out[1] is yt",
     ),
     Row(
@@ -968,7 +968,7 @@ ADAPTERS = [
         check="right(*out, axes=(2, 3))",
     ),
     Row(
-        "A stream of Grain's",
+        "An iterable dataset of Grain",
         "import grain\nstream = grain.MapDataset.source([(x[i], y[i]) for i in range(6)]).to_iter_dataset()\n"
         "ma.grain.mixed(cutmix, stream, num_classes=3)",
         "import grain\nsource = grain.MapDataset.source([(x[i], y[i]) for i in range(6)])\n"
@@ -1000,7 +1000,7 @@ TRAINERS = [
         'fields={"labels": "values"}, compute_loss_func=squared).train()',
     ),
     Row(
-        "Hugging Face: labels of another name",
+        "Hugging Face: labels with another name",
         'samples = [{"pixel_values": image, "target": label} for image, label in pairs]\n'
         "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix).train()",
         'samples = [{"pixel_values": image, "labels": label} for image, label in pairs]\n'
@@ -1015,7 +1015,7 @@ TRAINERS = [
         "ma.huggingface.MixTrainer(Plain(), args, train_dataset=samples, recipe=cutmix).train()",
     ),
     Row(
-        "Hugging Face: rows of labels, of one class a sample or of several",
+        "Hugging Face: soft labels, which may be single-label or multi-label",
         'samples = [{"pixel_values": image, "labels": torch.eye(3)[label]} for image, label in pairs]\n'
         "ma.huggingface.MixTrainer(Net(), args, train_dataset=samples, recipe=cutmix).train()",
         'samples = [{"pixel_values": image, "labels": torch.eye(3)[label]} for image, label in pairs]\n'
@@ -1050,7 +1050,7 @@ TRAINERS = [
         "ma.lightning.MixCallback(cutmix, num_classes=3)",
     ),
     Row(
-        "Lightning: batches that are tuples, which nothing can be put into",
+        "Lightning: batches that are tuples, which cannot be modified",
         "def collate(rows):\n"
         "    return tuple(torch.utils.data.default_collate(rows))\n"
         "fit(ma.lightning.MixCallback(cutmix, num_classes=3), collate_fn=collate)",
@@ -1079,7 +1079,7 @@ TRAINERS = [
 
 FILES = [
     Row(
-        "A file that is no mix",
+        "A file that is not a mix",
         'np.savez("mix.npz", lam=np.ones(3))\nma.Mix.load("mix.npz")',
         'cutmix.draw(6, (8, 8), key=0).save("mix.npz")\nma.Mix.load("mix.npz")',
     ),
@@ -1089,7 +1089,7 @@ FILES = [
         'cutmix.draw(6, (8, 8), key=0).save("mix.npz")\nma.Mix.load("mix.npz")',
     ),
     Row(
-        "A mix whose lam is not its region's",
+        "A mix whose lam does not match its region",
         'cutmix.draw(6, (8, 8), key=0).save("mix.npz")\narrays = dict(np.load("mix.npz"))\n'
         'np.savez("mix.npz", **{**arrays, "lam": arrays["lam"][::-1]})\nma.Mix.load("mix.npz")',
         'cutmix.draw(6, (8, 8), key=0).save("mix.npz")\nma.Mix.load("mix.npz")',
@@ -1100,12 +1100,12 @@ FILES = [
         'cutmix.draw(6, (8, 8), key=0).save("mix.npz")\nma.Mix.load("mix.npz")',
     ),
     Row(
-        "A folder in place of a file",
+        "A folder instead of a file",
         'cutmix.draw(6, (8, 8), key=0).save("photos")',
         'cutmix.draw(6, (8, 8), key=0).save("mix.npz")',
     ),
     Row(
-        "A named pipe in place of a file",
+        "A named pipe instead of a file",
         'cutmix.draw(6, (8, 8), key=0).save("pipe.npz")',
         'cutmix.draw(6, (8, 8), key=0).save("mix.npz")',
     ),
@@ -1135,13 +1135,13 @@ COMMANDS = [
         "A folder without sub-folders", "mixaug preview --data folder:photos/cat", "mixaug preview --data folder:photos"
     ),
     Row(
-        "Two folders in place of one",
+        "Two folders instead of one",
         "mixaug preview --data folder:images,masks",
         "mixaug preview --data folders:images,masks",
     ),
     Row("No rows", "mixaug preview --rows 0", "mixaug preview --rows 1"),
     Row(
-        "A task that the data do not have",
+        "A task that the data does not support",
         "mixaug preview --data folder:photos --task segmentation",
         "mixaug preview --data folders:images,masks --task segmentation",
     ),
