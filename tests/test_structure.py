@@ -84,7 +84,7 @@ def test_frameworks_stay_in_their_modules(path):
     assert FRAMEWORKS & {module.partition(".")[0] for module in imports(path)} <= allowed
 
 
-def test_every_module_stands_in_the_order():
+def test_every_module_is_in_the_order():
     assert {module(path) for path in FILES} == set(ORDER)
 
 
@@ -98,13 +98,13 @@ def test_import_loads_no_framework_and_no_scipy():
     assert not loaded & (FRAMEWORKS | {"scipy", "matplotlib", "PIL", "rich", "typer"})
 
 
-def test_a_framework_that_is_not_asked_for_is_not_loaded():
+def test_unused_frameworks_are_not_loaded():
     code = "import sys, numpy, mixaug as ma; ma.mix_batch(ma.CutMix(), (numpy.zeros((4, 8, 8, 1)), numpy.arange(4)), "
     code += "key=(0, 0), num_classes=4); print('tensorflow' in sys.modules)"
     assert in_a_fresh_process(code).strip() == "False"
 
 
-def test_an_unknown_attribute_names_those_there_are():
+def test_an_unknown_attribute_lists_the_known_ones():
     import mixaug as ma
 
     with pytest.raises(AttributeError, match=r"mixaug has no 'torchvision'; it has .*CutMix, .*, keras, .*tf"):

@@ -130,7 +130,7 @@ def test_smoothing_switching_off_and_repeated_augmentation_together(kind, worker
     assert mixed == {0: True, 1: False, 2: True}
 
 
-def test_a_repeated_sample_is_mixed_anew_each_time():
+def test_copies_of_a_repeated_sample_are_mixed_differently():
     sampler = RepeatAugSampler(Samples(), num_replicas=1, rank=0, num_repeats=3, selected_round=0, shuffle=False)
     loader = data.DataLoader(Samples(), 6, sampler=sampler, collate_fn=collate(mode="elem"))
     images = torch.cat([images for images, _ in loader])
@@ -138,7 +138,7 @@ def test_a_repeated_sample_is_mixed_anew_each_time():
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers_that_have_started_hear_of_it(start):
+def test_running_workers_notice_the_switch(start):
     made = mixing()
     samples = data.TensorDataset(torch.from_numpy(Samples().images), torch.arange(N))
     options = {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": start}

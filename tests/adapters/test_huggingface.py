@@ -294,7 +294,7 @@ def test_label_smoothing_smooths_the_mixed_labels_and_leaves_evaluation_to_the_t
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_a_loss_of_the_user_s_own_gets_the_mixed_labels(smoothing, tmp_path):
+def test_a_custom_loss_receives_the_mixed_labels(smoothing, tmp_path):
     called = []
 
     def loss(outputs, labels, num_items_in_batch=None):
@@ -327,7 +327,7 @@ class Both(Noted, Weighted):
     pass
 
 
-def test_it_stands_before_a_trainer_of_the_user_s_own(tmp_path):
+def test_it_combines_with_a_custom_trainer(tmp_path):
     trainer, record = made(vit(), tmp_path, Both)
     trainer.train()
     assert_mixed(trainer, record, 1, seed=42)
@@ -444,7 +444,7 @@ def test_what_is_refused_when_it_is_made(model, args, options, error, sentence, 
         ma.huggingface.MixTrainer(model(), args(tmp_path), **{"recipe": RECIPE, **options})
 
 
-def test_a_recipe_has_to_be_said(tmp_path):
+def test_a_recipe_is_required(tmp_path):
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'recipe'"):
         ma.huggingface.MixTrainer(vit(), arguments(tmp_path))
 

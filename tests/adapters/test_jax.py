@@ -126,7 +126,7 @@ def test_ids_out_of_range_are_refused_eagerly_and_nan_under_jit():
 
 
 @pytest.mark.parametrize("size", [(513, 377), (97, 89)])
-def test_soft_shares_of_large_images_need_no_float64(size):
+def test_lam_of_soft_masks_of_large_images_needs_no_float64(size):
     lam = ma.SmoothMix().draw(3, size, key=(0, 0), like=jnp.zeros(1)).lam
     np.testing.assert_allclose(lam, ma.SmoothMix().draw(3, size, key=(0, 0)).lam, atol=1e-6)
 
@@ -161,7 +161,7 @@ def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
     np.testing.assert_array_equal(jax.jit(xp.ratio)(part, y), right)
 
 
-def test_weights_of_64_bits_have_shares_too():
+def test_lam_of_float64_weights():
     with jax.enable_x64(True):
         weight = jnp.stack([jnp.full((4, 5, 6), 0.25, jnp.float64), jnp.full((4, 5, 6), 0.75, jnp.float64)])
         lam = ma.Dense(weight).lam(ma.backends.of(weight), 4, (5, 6))

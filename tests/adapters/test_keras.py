@@ -115,7 +115,7 @@ def test_workers_that_start_before_keras_begins_the_epoch_read_that_epoch():
         assert worker.apply(lambda: ds.epoch) == ds.epoch == 1
 
 
-def test_a_loop_of_ones_own_counts_by_the_ends_of_its_epochs():
+def test_a_custom_loop_counts_epochs_by_on_epoch_end():
     ds = dataset()
     for epoch in range(3):
         np.testing.assert_array_equal(ds[0][1], expected(epoch)[0][:, :N])
@@ -134,12 +134,12 @@ def _shared_epoch():
 
 
 @pytest.mark.parametrize("workers", [{"workers": 0}, {"workers": 2, "use_multiprocessing": True}], ids=str)
-def test_set_epoch_goes_on_where_a_run_stopped(workers):
+def test_set_epoch_resumes_where_a_run_stopped(workers):
     ds = dataset(**workers)
     assert_epochs(fed(ds, epochs=3, initial_epoch=1, callbacks=[ma.keras.SetEpoch(ds)]), [1, 2])
 
 
-def test_fit_twice_goes_on_counting():
+def test_a_second_fit_continues_counting():
     ds = dataset(workers=0)
     fed(ds, epochs=1)
     assert_epochs(fed(ds, epochs=2), [1, 2])
@@ -168,7 +168,7 @@ class Generator(keras.utils.PyDataset):
         self.ended += 1
 
 
-def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
+def test_a_wrapped_dataset_keeps_its_epochs():
     inner = Generator()
     ds = ma.keras.MixedDataset(ma.MixUp(sources=3), inner, num_classes=N, seed=2)
     assert len(ds) == 2

@@ -139,7 +139,7 @@ def test_training_sees_mixed_batches_and_no_tensor_is_written_to(dataset, option
     assert torch.equal(Y, before[1])
 
 
-def test_batches_made_beforehand_are_not_changed_from_epoch_to_epoch():
+def test_cached_batches_are_not_modified():
     net, batches = recorder(lightning), [[X[:4], Y[:4]], [X[4:8], Y[4:8]]]
     trainer(mix(), max_epochs=2).fit(net, data.DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch))
     assert all(fed is held for fed, held in zip(net.plain, batches * 2, strict=True))
@@ -228,7 +228,7 @@ def test_a_training_step_that_takes_the_iterator_is_refused():
         trainer(mix()).fit(TakesTheIterator(), pairs())
 
 
-def test_what_is_no_recipe_is_refused():
+def test_values_that_are_not_a_recipe_raise():
     with pytest.raises(TypeError, match="recipe: expected a recipe first, before the data, got 3"):
         ma.lightning.MixCallback(3)
 

@@ -84,7 +84,7 @@ def model(outputs=("kind",)) -> keras.Model:
 
 
 @pytest.mark.parametrize("workers", [{}, {"workers": 2}, {"workers": 2, "use_multiprocessing": True}], ids=str)
-def test_unmixed_fit_weighs_as_with_its_own_sample_weight(workers):
+def test_unmixed_fit_equals_fit_with_sample_weight(workers):
     rows, options = keras.utils.to_categorical(IDS, C), {"verbose": 0, "shuffle": False}
     y, weights = {"kind": rows}, {"kind": OWN}
     want = model().fit(X, y, sample_weight=weights, batch_size=3, **options).history["loss"]
@@ -115,7 +115,7 @@ class Generator(keras.utils.PyDataset):
         return X[rows], IDS[rows], OWN[rows]
 
 
-def test_a_wrapped_dataset_brings_its_own_and_refuses_others():
+def test_a_wrapped_dataset_has_its_own_weights_and_refuses_others():
     sentence = r"expected a PyDataset alone, .* got sample_weight= beside it; leave them out, and give its batches what"
     with pytest.raises(ValueError, match=sentence):
         ma.keras.MixedDataset(RECIPE, Generator(), sample_weight=OWN, num_classes=C)

@@ -146,7 +146,7 @@ def test_the_key_is_seed_and_step_and_no_global_generator_is_drawn_from():
     assert torch.equal(torch.get_rng_state(), held[1])
 
 
-def test_a_run_that_is_resumed_goes_on_as_the_first_would_have():
+def test_a_resumed_run_draws_what_an_unbroken_run_draws():
     samples, targets = torch.rand(4, 1, 8, 8), torch.arange(4)
     first = ma.timm.Mixup(num_classes=4)
     outs = [first(samples, targets) for _ in range(5)]
@@ -158,7 +158,7 @@ def test_a_run_that_is_resumed_goes_on_as_the_first_would_have():
         assert all(map(torch.equal, resumed(samples, targets), want))
 
 
-def test_mixup_enabled_is_heard_at_run_time():
+def test_mixup_enabled_can_be_changed_at_run_time():
     samples, targets = torch.rand(4, 1, 8, 8), torch.arange(4)
     mixup_fn, other = ma.timm.Mixup(num_classes=4), theirs.Mixup(num_classes=4)
     mixup_fn.mixup_enabled = other.mixup_enabled = False
@@ -273,7 +273,7 @@ def test_sides_are_uniform_between_timm_s_bounds_and_independent(size):
     np.testing.assert_allclose(correlations, np.eye(len(size)), atol=0.02)
 
 
-def test_a_box_lies_anywhere_inside_equally_likely():
+def test_all_positions_of_a_box_inside_are_equally_likely():
     box = boxes(0.25, 1.0, (9, 8))
     assert (box >= 0).all()
     assert (box[:, :, 1] <= (9, 8)).all()

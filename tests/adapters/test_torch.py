@@ -58,7 +58,7 @@ def test_the_module_counts_its_calls_in_its_state():
     assert repr(mixed) == f"Mixed({RECIPE!r}, num_classes={N})"
 
 
-def test_the_count_is_that_of_the_buffer_whoever_changes_it():
+def test_the_step_is_that_of_the_buffer_even_if_others_change_it():
     """The host counts along, so that no device is waited for: it must see what is done to the buffer elsewhere."""
     mixed = ma.torch.Mixed(RECIPE, num_classes=N)
 
@@ -306,7 +306,7 @@ def test_parents_from_the_dataset_are_those_of_ma_batches():
 
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 2, "persistent_workers": True}], ids=str)
-def test_a_resume_in_the_middle_of_an_epoch_goes_on(workers):
+def test_a_loader_resumes_in_the_middle_of_an_epoch(workers):
     whole = list(expected([0, 1, 2]))
     loader = make(**workers)
     seen = []
@@ -360,7 +360,7 @@ def as_a_rank(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_processes_that_train_together_are_asked_who_they_are(tmp_path):
+def test_the_rank_is_read_from_torch_distributed(tmp_path):
     halves = ways.on_two_ranks("fork", as_a_rank, tmp_path)
     for first, second, (_, whole) in zip(*halves, make(batch_size=2 * BATCH), strict=True):
         assert torch.equal(torch.cat([first, second]), whole)
@@ -461,7 +461,7 @@ def test_items_have_no_batch_to_draw_once_for(recipe):
 
 
 @pytest.mark.parametrize("recipe", ITEM_RECIPES, ids=repr)
-def test_item_i_is_mixed_with_its_parents_of_this_epoch(recipe):
+def test_item_i_is_mixed_with_its_sources_of_this_epoch(recipe):
     x = torch.from_numpy(ways.own_class_everywhere(N, (5, 6))).movedim(-1, 1)
     ds = ma.torch.MixedDataset(recipe, TensorDataset(x, LABELS), num_classes=N)
     for row in (0, 21, 9, -1):
@@ -505,7 +505,7 @@ def test_items_that_are_refused():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_collate_function_draws_anew_each_epoch_and_is_right(workers):
+def test_the_collate_function_differs_each_epoch_and_is_right(workers):
     x = torch.from_numpy(ways.own_class_everywhere(N, (5, 6))).movedim(-1, 1)
     mixing = ma.torch.MixingCollate(ma.CutMix(), num_classes=N)
     loader = DataLoader(TensorDataset(x, LABELS), BATCH, collate_fn=mixing, num_workers=workers)
@@ -524,7 +524,7 @@ def in_a_fresh_process(code: str) -> str:
 
 
 @pytest.mark.parametrize("partners", ["batch", "dataset"])
-def test_a_dataset_in_memory_is_mixed_as_it_lies(partners):
+def test_a_dataset_in_memory_is_mixed_without_reading_samples(partners):
     class Wrapped(torch.utils.data.Dataset):
         def __init__(self, held):
             self.held = held

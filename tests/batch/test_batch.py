@@ -106,7 +106,7 @@ def test_batches_that_are_refused(batch, options, error, sentence):
         ma.mix_batch(ma.CutMix(), batch, key=(0, 0), **options)
 
 
-def test_what_is_no_recipe_is_refused():
+def test_values_that_are_not_a_recipe_raise():
     with pytest.raises(TypeError, match=r"expected a recipe first, before the data, got 3; pass one"):
         ma.mix_batch(3, (IMAGES, LABELS), key=(0, 0), num_classes=N)
 
@@ -184,7 +184,7 @@ def test_keep_clean_puts_the_batch_before_its_mixes(recipe):
 
 
 @pytest.mark.parametrize("clean", [False, True])
-def test_repeat_draws_each_copy_anew(clean):
+def test_each_copy_has_another_mix(clean):
     options = {"num_classes": CLASSES, "include_clean": clean}
     images, labels = ma.mix_batch(MORE, BATCH, key=(1, 2), copies=3, **options)
     one = ma.mix_batch(MORE, BATCH, key=(1, 2), **options)
@@ -216,7 +216,7 @@ def test_labels_apart_cannot_be_joined(options):
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), MORE, ma.MixUp(alpha=9.0, sources=4), ma.GridMix()], ids=repr)
 @pytest.mark.parametrize("size", [1, 2, len(BANK[0])])
-def test_other_parents_come_from_the_bank_alone(recipe, size):
+def test_partners_come_only_from_the_bank(recipe, size):
     bank = tuple(x[:size] for x in BANK)
     for step in range(10):
         images, labels = ma.mix_batch(recipe, BATCH, key=(0, step), num_classes=CLASSES, bank=bank)
@@ -235,7 +235,7 @@ def test_parents_of_a_bank_are_distinct_and_equally_likely():
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_a_bank_moves_no_box_and_no_share():
+def test_a_bank_does_not_change_boxes_or_lam():
     fields = {"labels": ma.PerSource()}
     _, (_, plain) = ma.mix_batch(MORE, BATCH, key=(3, 4), fields=fields)
     _, (parts, lam) = ma.mix_batch(MORE, BATCH, key=(3, 4), fields=fields, bank=BANK)

@@ -174,7 +174,7 @@ def drawn(name, tmp_path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_every_batch_of_every_epoch_draws_anew(name, tmp_path):
+def test_every_batch_of_every_epoch_has_another_mix(name, tmp_path):
     labels = drawn(name, tmp_path)
     assert len(labels) >= EPOCHS
     lams = [np.sort(rows.max(axis=1)).round(5).tobytes() for rows in labels]
@@ -182,7 +182,7 @@ def test_every_batch_of_every_epoch_draws_anew(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name, (_, key) in DRAWN.items() if key])
-def test_a_key_is_made_of_what_the_table_says(name, tmp_path):
+def test_keys_consist_of_what_the_table_says(name, tmp_path):
     recipe = ma.timm.Mixup(mode="elem").recipe if "timm" in name else R
     for step, labels in enumerate(drawn(name, tmp_path)):
         rows = slice(BATCH * (step % 2), BATCH * (step % 2 + 1))

@@ -84,7 +84,7 @@ def test_labels_are_the_pixels_in_every_batch(recipe):
         np.testing.assert_allclose(images.mean(axis=(1, 2)), labels, atol=1e-6)
 
 
-def test_each_sample_is_first_parent_once_an_epoch_and_epochs_differ():
+def test_each_sample_is_the_base_sample_once_per_epoch_and_epochs_differ():
     x, y = dataset()
     epochs = [
         np.concatenate([labels for _, labels in ma.batches(ma.identity(), x, y, 5, epochs=1, seed=s, num_classes=23)])

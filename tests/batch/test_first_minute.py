@@ -117,7 +117,7 @@ def test_numpy_integers_make_the_key_that_ints_make():
 
 
 @pytest.mark.parametrize("key", ["7", 7.0, True, (7,), (), {"seed": 7}, np.array([7, 0]), np.float32(7), (7, 0.5)])
-def test_what_is_no_key_is_refused(key):
+def test_values_that_are_not_a_key_raise(key):
     for use in (lambda: RECIPE.draw(N, SIZE, key=key), lambda: RECIPE(X, Y, num_classes=N, key=key)):
         with pytest.raises(TypeError, match=r"^key: expected (an integer, \(seed, step\)|integers)"):
             use()
@@ -311,7 +311,7 @@ def test_a_trainer_of_hugging_face_takes_a_text():
         ma.huggingface.MixTrainer(recipe="cutmx")
 
 
-def test_images_alone_come_back_alone():
+def test_images_without_labels_return_images():
     for images in (ma.CutMix()(X, fields="images", key=3), ma.Cutout()(X, key=3)):
         assert isinstance(images, np.ndarray)
         assert images.shape == X.shape

@@ -27,7 +27,7 @@ X, Y = ways.own_class_everywhere(N, (5, 6)), np.arange(N)
 # --- replicas and tasks of TensorFlow
 
 
-def test_the_step_of_a_layer_moves_in_training_alone():
+def test_the_step_of_a_layer_advances_only_in_training():
     layer = ma.keras.MixLayer(ma.Cutout())
 
     class Mixing(keras.Model):
@@ -110,7 +110,7 @@ def rows_of(loader) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_sampler_without_a_length_goes_on_where_it_was(workers):
+def test_a_sampler_without_a_length_resumes_where_it_stopped(workers):
     def make(sampler):
         return ma.torch.loader(ma.identity(), PAIRS, 5, num_classes=N, sampler=sampler, num_workers=workers)
 
@@ -237,7 +237,7 @@ def test_any_rows_are_drawn_what_they_are_in_the_whole(recipe, way):
     (np.arange(3), ValueError, r"rows: expected integers of shape \(2,\), one an output, got int64 of shape \(3,\)"),
     ([0, 1], TypeError, "rows: expected an array of NumPy, .* got list; convert it first"),
 ])  # fmt: skip
-def test_rows_that_are_none_are_refused(rows, error, sentence):
+def test_invalid_rows_raise(rows, error, sentence):
     with pytest.raises(error, match=sentence):
         ma.CutMix().draw(2, (4, 4), key=(0, 0), index=np.zeros((2, 2), np.int32), rows=rows)
 

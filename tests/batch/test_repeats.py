@@ -25,11 +25,11 @@ def lams(transform, epochs=3, **options) -> list[float]:
 @pytest.mark.parametrize("make", [
     lambda: ma.torch.Mixed(DRAWN_ONCE, num_classes=N), lambda: ma.timm.Mixup(num_classes=N, label_smoothing=0.0),
 ], ids=["Mixed", "timm.Mixup"])  # fmt: skip
-def test_a_transform_in_workers_draws_anew_in_each_worker_and_epoch(make, persistent):
+def test_a_transform_in_workers_differs_in_each_worker_and_epoch(make, persistent):
     assert len(set(lams(make(), num_workers=2, persistent_workers=persistent))) == 12
 
 
-def test_a_collate_function_draws_anew_in_persistent_workers():
+def test_a_collate_function_differs_in_each_epoch_of_persistent_workers():
     mixing = ma.torch.MixingCollate(DRAWN_ONCE, num_classes=N)
     loader = DataLoader(DATA, batch_size=6, collate_fn=mixing, num_workers=2, persistent_workers=True)
     assert len({round(float(y[0].max()), 6) for _ in range(3) for _, y in loader}) == 12
@@ -106,7 +106,7 @@ def dataset(**options) -> ma.keras.MixedDataset:
     return ma.keras.MixedDataset(ma.CutMix(), np.zeros((8, 8, 8, 3), "float32"), np.arange(8) % 4, 4, **options)
 
 
-def test_epochs_are_counted_by_whoever_calls():
+def test_epochs_are_counted_by_the_caller():
     ds = dataset(num_classes=4)
 
     class Mine:

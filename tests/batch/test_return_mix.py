@@ -159,14 +159,14 @@ def parts_of(batch, form):
 @pytest.mark.parametrize("recipe", RECIPE_ROWS)
 @pytest.mark.parametrize("form", [tuple_of, named], ids=["pairs", "dicts"])
 @pytest.mark.parametrize("door", DOORS)
-def test_the_mix_beside_a_batch_makes_it(door, form, recipe):
+def test_the_returned_mix_reproduces_the_batch(door, form, recipe):
     images, labels, mix = parts_of(DOORS[door](RECIPE_ROWS[recipe], form), form)
     assert_mix_makes_the_batch(images, labels, mix)
 
 
 @pytest.mark.parametrize("recipe", RECIPE_ROWS)
 @pytest.mark.parametrize("door", OF_PAIRS)
-def test_the_mix_beside_a_pair_makes_it(door, recipe):
+def test_the_returned_mix_reproduces_the_pair(door, recipe):
     assert_mix_makes_the_batch(*OF_PAIRS[door](RECIPE_ROWS[recipe]))
 
 
@@ -321,7 +321,7 @@ def test_a_layer_says_in_its_configuration_whether_it_returns_the_mix():
     assert len(layer((tf.constant(X), tf.constant(Y)))) == 3
 
 
-def test_class_weights_stand_before_the_mix():
+def test_sample_weights_come_before_the_mix():
     images, labels, weights, mix = RECIPE(X, Y, class_weights=[1.0, 2, 3, 4, 5, 6], key=1, **OPTIONS)
     assert_mix_makes_the_batch(images, labels, mix)
     np.testing.assert_allclose(weights, labels @ np.arange(1.0, 7), rtol=1e-6)

@@ -77,7 +77,7 @@ def test_a_region_is_checked_in_a_graph_too():
     {"lam": np.full((2, N), 0.5, np.float32)}, {"size": (0, 8)}, {"size": (8, 8, 8)}, {"region": "none"},
     {"index": np.full((2, N), -1, np.int32)},
 ])  # fmt: skip
-def test_a_mix_made_by_hand_is_checked(change):
+def test_a_mix_constructed_directly_is_checked(change):
     mix = ma.CutMix(lam=0.75, placement="inside").draw(N, SIZE, key=0)
     parts = {"index": mix.index, "lam": mix.lam, "region": mix.region, "size": mix.size}
     assert ma.Mix(**parts).lam is mix.lam
@@ -115,7 +115,7 @@ def test_nested_recipes_are_bounded():
     "mixup(alpha=1 if 1 else 2)",
     "cut\0mix", "[mixup]", "mixup(alpha='\\d')",
 ])  # fmt: skip
-def test_texts_that_are_no_recipe_are_refused_in_one_sentence(text):
+def test_invalid_recipe_texts_raise_one_sentence(text):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match=r"recipe|alpha") as caught:

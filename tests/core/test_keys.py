@@ -68,7 +68,7 @@ def test_a_key_is_one_integer_or_a_tuple_of_two_or_more(key):
 
 
 @pytest.mark.parametrize("number", [1.0, True, "1", None, np.float32(1), np.array([True])])
-def test_a_key_is_made_of_integers(number):
+def test_a_key_consists_of_integers(number):
     with pytest.raises(TypeError, match="key: expected integers, got"):
         keys.make((0, number))
 

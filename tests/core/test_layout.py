@@ -113,7 +113,7 @@ AMBIGUOUS = [
 
 @pytest.mark.parametrize(("shape", "said", "other"), AMBIGUOUS)
 @pytest.mark.parametrize("library", ways.MAKE)
-def test_what_has_two_readings_is_refused_and_either_can_be_said(library, shape, said, other):
+def test_ambiguous_shapes_raise_and_either_reading_can_be_declared(library, shape, said, other):
     if library == "torch":
         shape = {(4, 3, 32, 32): (4, 32, 32, 3), (4, 8, 16, 16, 3): (4, 8, 3, 16, 16)}.get(shape, shape)
         said, other = {"nchw": ("nhwc", "nchw"), "nthwc": ("ntchw", "ncdhw"), "nhw": ("nhw", "nct")}.get(
@@ -129,14 +129,14 @@ def test_what_has_two_readings_is_refused_and_either_can_be_said(library, shape,
         ma.mix_batch(ma.MixUp(), (x, y), key=(0, 0), num_classes=4, fields={"images": ma.Images(layout=layout)})
 
 
-def test_unknown_lengths_are_no_evidence():
+def test_unknown_lengths_do_not_count_as_evidence():
     run = tf.function(lambda x, y: ma.mix_batch(ma.CutMix(), (x, y), key=(0, 0), num_classes=4))
     spec = tf.TensorSpec([None, None, None, None]), tf.TensorSpec([None], tf.int32)
     assert run.get_concrete_function(*spec).structured_outputs[0].shape.rank == 4
 
 
 @pytest.mark.parametrize("layout", ["hwc", "nhwcc", "nhxc", "first", "n", ""])
-def test_a_text_that_is_no_layout_is_refused(layout):
+def test_invalid_layouts_raise(layout):
     with pytest.raises(ValueError, match=r"layout: expected n \(rows\) first"):
         parse(layout)
     for spatial in ("c", "hh", "t", ""):
@@ -178,7 +178,7 @@ def test_masks_of_frames_follow_the_frames():
 
 @pytest.mark.parametrize("library", ways.MAKE)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.SmoothMix(), ma.Mosaic(), ma.Cutout()], ids=repr)
-def test_masks_of_shares_are_those_of_their_ids(recipe, library):
+def test_soft_masks_equal_the_masks_of_their_ids(recipe, library):
     ids = np.random.default_rng(2).integers(0, 7, (N, 8, 6))
     hot = np.eye(7, dtype=np.float32)[ids]
     hot = np.moveaxis(hot, -1, 1).copy() if library == "torch" else hot

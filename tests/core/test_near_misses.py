@@ -401,7 +401,7 @@ def test_every_recipe_knows_what_is_meant(kind):
 
 
 @pytest.mark.parametrize("kind", RECIPES, ids=lambda kind: kind.__name__)
-def test_a_recipe_says_its_options_to_those_who_ask_python(kind):
+def test_the_signature_of_a_recipe_shows_its_options(kind):
     assert {*signature(kind).parameters} == {field.name for field in fields(kind)}
 
 

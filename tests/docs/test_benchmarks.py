@@ -28,13 +28,13 @@ def rows_of_ours(page):
 
 
 @pytest.mark.full
-def test_every_process_has_rows_of_ours(page):
+def test_every_process_has_rows_of_mixaug(page):
     for process in PROCESSES:
         assert [row for row in rows_of_ours(page) if row.startswith(f"| {process} |")]
 
 
 @pytest.mark.full
-def test_every_row_of_ours_has_numbers_and_none_fails(page):
+def test_every_row_of_mixaug_has_numbers(page):
     for row in rows_of_ours(page):
         cells = [cell.strip() for cell in row.strip("|").split("|")][2:-1]
         assert any(cells), row
@@ -42,7 +42,7 @@ def test_every_row_of_ours_has_numbers_and_none_fails(page):
 
 
 @pytest.mark.full
-def test_the_page_opens_with_ratios_beside_the_others(page):
+def test_the_page_starts_with_ratios_to_other_libraries(page):
     first = page.partition("\n## ")[2]
     assert first.startswith("mixaug and other libraries\n")
     rows = [line for line in first.partition("\n## ")[0].splitlines() if line.startswith("| torch | t")]
@@ -65,7 +65,7 @@ def test_the_page_names_the_machine_and_says_what_p90_is(page):
     assert "A short run" in page
 
 
-def test_rows_of_another_machine_take_the_place_of_those_of_this_one(tmp_path):
+def test_rows_of_another_machine_replace_those_of_this_one(tmp_path):
     """As those of a GPU, which the machine that writes the page need not have."""
     row = {"table": "gpu", "case": "CutMix", "process": "gpu", "interval": None}
     copy = {**row, "name": "copy of the same bytes", "remark": "a GPU", "median": 2.0, "p90": 2.5, "copy": 2.0}

@@ -28,7 +28,7 @@ def test_label_is_the_pasted_fraction(size):
     np.testing.assert_allclose(images.mean(axis=(1, 2)), labels, atol=1e-6)
 
 
-def test_label_is_not_the_partners_alone():
+def test_the_label_is_not_only_the_partners():
     """Elsewhere: the label becomes the partner's, though nearly all pixels are the base sample's."""
     x, y = truth(64, (32, 32))
     mix = CUT.draw(64, (32, 32), key=(0, 0))
@@ -38,7 +38,7 @@ def test_label_is_not_the_partners_alone():
     assert (mix.images(x).mean(axis=(1, 2))[mostly_own, y[mostly_own]] > 0.9).all()
 
 
-def test_share_zero_is_the_own_samples():
+def test_lam_0_is_the_weight_of_the_base_sample():
     """Elsewhere: lambda is the partner's share."""
     x, _ = truth(64)
     mix = BLEND.draw(64, (9, 7), key=(0, 0))
@@ -124,7 +124,7 @@ def test_uint8_is_rounded_to_nearest_without_bias():
     assert (mix.images(np.full_like(x, 255)) == 255).all()
 
 
-def test_uint8_images_leave_the_labels_alone():
+def test_uint8_images_do_not_change_the_labels():
     """Elsewhere: lambda takes the images' dtype, so with uint8 every weight of the base sample becomes 0."""
     x, y = truth(16, dtype="uint8")
     for recipe in (BLEND, CUT):
@@ -132,7 +132,7 @@ def test_uint8_images_leave_the_labels_alone():
         np.testing.assert_array_equal(labels, ma.mix_batch(recipe, truth(16), key=(0, 0), num_classes=16)[1])
 
 
-def test_half_precision_images_leave_the_labels_alone():
+def test_half_precision_images_do_not_change_the_labels():
     """Elsewhere: labels in bfloat16, so class 999 becomes 1000 and rows sum to 1.002."""
     for dtype in (tf.bfloat16, tf.float16):
         _, labels = ma.mix_batch(
@@ -250,7 +250,7 @@ def test_a_blend_of_masks_makes_no_class_up():
     assert (~soft.any(axis=-1) == ((masks == 255) & (masks[mix.index[1]] == 255))).all()
 
 
-def test_masks_and_images_share_one_draw():
+def test_masks_and_images_use_the_same_draw():
     """Elsewhere: the image of a dict is mixed, its mask and a second image pass silently as they were."""
     x, y = truth(16)
     masks = np.broadcast_to(np.arange(16).reshape(16, 1, 1), (16, 9, 7)).copy()

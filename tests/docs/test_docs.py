@@ -76,7 +76,7 @@ def test_the_picture_of_the_readme_is_what_its_command_draws_now(tmp_path):
     assert held.stat().st_size < 300_000
 
 
-def test_the_readme_names_whom_the_bundled_images_are_of():
+def test_the_readme_names_the_owners_of_the_bundled_images():
     last = (PROJECT / "README.md").read_text().partition("The bundled images")[2]
     licences = [path.read_text() for path in (ROOT / "lab").glob("*/LICENSE")]
     assert len(licences) == 2

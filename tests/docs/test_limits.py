@@ -34,7 +34,7 @@ def test_the_length_of_single_samples_zipped_is_unknown_until_it_is_asserted():
     assert ds.cardinality() == N == len(list(ds))
 
 
-def test_a_pipeline_made_anew_counts_from_0_unless_a_variable_says_the_epoch():
+def test_a_new_pipeline_counts_from_0_unless_a_variable_has_the_epoch():
     def passes(count, **options):
         ds = SAMPLES.batch(N).apply(ma.tf.mixed("cutmix", num_classes=N, **options))
         return [labels.numpy() for _ in range(count) for _, labels in ds]
@@ -45,7 +45,7 @@ def test_a_pipeline_made_anew_counts_from_0_unless_a_variable_says_the_epoch():
     assert (first != second).any()
 
 
-def test_evaluate_and_predict_count_epochs_and_set_epoch_does_not_mind(model):
+def test_evaluate_and_predict_count_epochs_unless_set_epoch_is_used(model):
     ds = ma.keras.MixedDataset("cutmix", X, Y, 2, num_classes=N)
     model.fit(ds, epochs=2, shuffle=False, verbose=0)
     model.evaluate(ds, verbose=0)
@@ -69,7 +69,7 @@ def test_keras_reads_a_loader_before_fit_and_a_callback_sets_the_epoch(model, mo
     assert asked[-4:] == [0, 0, 1, 1]
 
 
-def test_a_loader_says_how_many_samples_there_are():
+def test_the_length_of_a_loader_and_of_its_dataset():
     loader = ma.torch.loader("cutmix", PAIRS, 4, num_classes=N, fields=CHANNELS_LAST)
     assert (len(loader), len(loader.dataset)) == (2, N)
 
@@ -128,7 +128,7 @@ def test_ragged_and_sparse_tensors_are_refused(make):
     ma.mix_batch("cutmix", (tf.constant(X), tf.constant(Y)), key=0, num_classes=N)
 
 
-def test_lam_counts_padding_in_cuts_and_a_blend_does_not_care():
+def test_lam_counts_padding_in_cuts_but_not_in_blends():
     hidden = np.zeros((2, 8, 1), np.float32)
     hidden[0, :2], hidden[1] = 1, 2  # two tokens and eight
     cut = [ma.CutMix().draw(2, (8,), key=(0, step)) for step in range(20)]
@@ -138,7 +138,7 @@ def test_lam_counts_padding_in_cuts_and_a_blend_does_not_care():
     np.testing.assert_allclose(mix.images(hidden, "ntc")[1, :2, 0], 2 - mix.lam[1, 1], atol=1e-6)
 
 
-def test_a_restarted_script_that_collates_repeats_unless_it_gives_another_seed():
+def test_a_restarted_script_with_mixing_collate_repeats_unless_the_seed_differs():
     from mixaug.timm_collate import FastCollateMixup
 
     class Samples(torch.utils.data.Dataset):

@@ -41,7 +41,7 @@ def test_a_refusal_is_one_sentence(row):
     assert " at 0x" not in sentence
 
 
-def test_what_is_accepted_and_every_way_out_is_checked():
+def test_accepted_code_and_every_way_out_is_checked():
     for row in MAKER.ROWS:
         makes_a_batch = re.search(r"^(?:    )?out = |^for out", row.gives or row.works, re.MULTILINE)
         assert row.check or not (row.gives or makes_a_batch), row.what

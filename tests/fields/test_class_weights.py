@@ -39,7 +39,7 @@ def weights_of(images, ids=IDS) -> np.ndarray:
 @pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("rule", ["area", "maximum", "heaviest"])
-def test_an_output_weighs_what_its_pixels_are_made_of_in_every_library(rule, way):
+def test_the_weight_of_an_output_matches_its_pixels_in_every_library(rule, way):
     fields = {"images": LAST, "labels": ma.Labels(C, rule=rule)}
 
     def mixed(images, ids):
@@ -108,7 +108,7 @@ def test_they_multiply_the_mixed_sample_weight(column, dtype):
         np.testing.assert_array_equal(triple[2], mixed["sample_weight"])
 
 
-def test_a_batch_without_sample_weights_gains_them_in_its_own_form():
+def test_a_batch_without_sample_weights_gains_them_in_its_container():
     options = {"key": KEY, "num_classes": C, "class_weights": TABLE}
     pair, listed = ma.mix_batch(RECIPE, (IMAGES, IDS), **options), ma.mix_batch(RECIPE, [IMAGES, IDS], **options)
     named = ma.mix_batch(RECIPE, {"images": IMAGES, "labels": IDS}, **options)
@@ -159,7 +159,7 @@ def test_clean_rows_copies_and_a_bank_have_weights():
         ),
     ],
 )
-def test_what_are_no_class_weights_is_refused(given, error, message):
+def test_invalid_class_weights_raise(given, error, message):
     with pytest.raises(error, match=f"class_weights: {message}"):
         ma.mix_batch(RECIPE, (IMAGES, IDS), key=KEY, num_classes=C, class_weights=given)
 
@@ -314,12 +314,12 @@ def check_own(batches, n: int) -> None:
 
 
 @pytest.mark.parametrize("column", [False, True], ids=["(n,)", "(n, 1)"])
-def test_sample_weights_beside_arrays(column):
+def test_sample_weights_with_arrays(column):
     own = OWN[:, None] if column else OWN
     check_own(ma.batches(RECIPE, IMAGES, IDS, 4, epochs=2, num_classes=C, sample_weight=own), 2 * N)
 
 
-def test_sample_weights_beside_fields_that_are_said_by_place():
+def test_sample_weights_with_fields_declared_by_position():
     fields = ("images", ma.Labels(C))
     check_own(ma.batches(RECIPE, IMAGES, IDS, 4, epochs=1, fields=fields, sample_weight=OWN), N)
     mixed = ma.batches(RECIPE, IMAGES, IDS, 4, epochs=1, fields=fields, sample_weight=OWN, class_weights=TABLE)
@@ -394,7 +394,7 @@ def test_unmixed_they_are_the_weight_of_pytorchs_cross_entropy_for_each_row():
     torch.testing.assert_close(rows.sum() / torch.tensor(weights).sum(), mean)  # its mean divides by the weights
 
 
-def test_mixed_pytorch_weighs_each_class_of_a_row_and_not_the_row():
+def test_pytorch_weights_each_class_of_a_mixed_label_not_the_sample():
     _, labels, weights = ma.mix_batch(ma.MixUp(alpha=1.0), (X, IDS), key=KEY, **OPTIONS)
     logits, rows = torch.tensor(LOGITS), torch.tensor(labels)
     theirs = torch.nn.CrossEntropyLoss(weight=torch.tensor(TABLE), reduction="none")(logits, rows)
@@ -475,7 +475,7 @@ def test_a_compute_loss_of_a_subclass_finds_the_weights_in_its_inputs(trainer_of
     assert trainer.train().training_loss == pytest.approx(want, rel=1e-4)
 
 
-def test_a_compute_loss_func_beside_class_weights_is_refused(trainer_of):
+def test_compute_loss_func_with_class_weights_raises(trainer_of):
     with pytest.raises(
         ValueError, match=r"class_weights: expected no compute_loss_func beside them.*or override compute_loss"
     ):

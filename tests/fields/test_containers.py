@@ -63,7 +63,7 @@ def test_the_third_part_is_weights_or_images_like_the_first():
     np.testing.assert_array_equal(mix((X, Y, X))[2], WANT[0])
 
 
-def test_parts_are_named_by_their_path_and_a_word_may_be_said_of_all():
+def test_fields_are_named_by_their_path_and_a_word_may_declare_several():
     small = ids(8, 8, 3, dtype="uint8")
     for fields in ({"images/0": "images", "images/1": "images"}, {"images": "images"}):
         (a, b), _ = mix(((small, small), Y), fields=fields)
@@ -95,7 +95,7 @@ def test_a_collated_batch_of_nested_samples_is_mixed():
 
 
 @pytest.mark.parametrize("library", ways.MAKE)
-def test_images_alone_need_no_word_for_one_source_and_one_for_several(library):
+def test_images_without_labels_must_be_declared_for_recipes_of_several_sources(library):
     x = ways.MAKE[library](np.ascontiguousarray(np.moveaxis(X, -1, 1)) if library == "torch" else X)
     assert ma.mix_batch(ma.Cutout(), x, key=(0, 0)).shape == x.shape
     assert ma.mix_batch(ma.Cutout(), [x], key=(0, 0))[0].shape == x.shape
@@ -111,7 +111,7 @@ def test_images_alone_need_no_word_for_one_source_and_one_for_several(library):
     np.testing.assert_array_equal(mixed, mix((X, ids(8, 8, dtype="uint8")), fields=("images", "masks"))[1])
 
 
-def test_images_alone_in_the_adapters():
+def test_images_without_labels_in_the_adapters():
     x = torch.ones(4, 3, 8, 8)
     assert (ma.torch.Mixed(ma.Cutout())(x) == 0).any()
     model = keras.Sequential([keras.Input((8, 8, 3)), ma.keras.MixLayer(ma.Cutout()), keras.layers.Flatten()])

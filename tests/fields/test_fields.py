@@ -86,7 +86,7 @@ def test_two_images_of_a_sample_and_several_outputs():
     np.testing.assert_allclose(mixed["who"], mixed["kind"].reshape(N, N // 2, 2).sum(axis=1), atol=1e-6)
 
 
-def test_labels_by_the_foreground_beside_them():
+def test_labels_weighted_by_a_foreground_field():
     foreground = np.zeros((N, *SIZE), bool)
     foreground[:, 2:6, 1:5] = True
     mix = RECIPE.draw(N, SIZE, key=KEY)
@@ -99,7 +99,7 @@ def test_labels_by_the_foreground_beside_them():
 
 
 @pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
-def test_texts_are_kept_or_handed_on_by_parent(make):
+def test_texts_are_kept_or_returned_per_source(make):
     words = [f"row {i}" for i in range(N)]
     batch = {"images": make(IMAGES), "caption": words, "id": make(IDS), "text": np.array(words), "all": words}
     fields = {"images": ma.Images("nhwc"), "caption": "keep", "id": "keep", "text": ma.PerSource(), "all": "per_source"}
@@ -173,7 +173,7 @@ def test_fields_that_are_refused(batch, options, error, sentence):
         ma.mix_batch(RECIPE, batch, key=KEY, **options)
 
 
-def test_a_list_has_no_parents_where_they_are_traced():
+def test_lists_cannot_be_mixed_per_source_in_traced_code():
     with pytest.raises(
         TypeError, match="per_source: expected an array, or a mix on the host, got a list and a traced mix"
     ):

@@ -133,7 +133,7 @@ def test_pasted_objects_bring_their_boxes_and_hide_what_they_cover(listed, recip
                 assert box[2] <= columns.max() + 1
 
 
-def test_instances_alone_are_a_guide_and_are_mixed():
+def test_instances_can_be_the_only_guide_and_are_mixed():
     masks = objects()["masks"].astype(np.uint8)
     x = ways.own_class_everywhere(4, (10, 12))
     out = ma.mix_batch(ma.CopyPaste(part=1.0), {"images": x, "instances": masks}, key=0, return_mix=True)
@@ -279,7 +279,7 @@ def test_a_recipe_without_its_guide_is_refused_and_the_way_out_works():
     both.draw(N, SIZE, key=0, guide={need: maps.example(need, N, SIZE) for need in ("masks", "saliency")})
 
 
-def test_what_is_no_guide_is_refused():
+def test_values_that_are_not_a_guide_raise():
     saliency = batch()["saliency"]
     cases = [
         (ma.CutMix(), saliency, ValueError, "expected none for CutMix"),

@@ -85,7 +85,7 @@ def test_masks_of_pytorch_are_masks_with_channels_first_too():
             assert mixed[1].shape == given.shape
 
 
-def test_labels_with_more_axes_at_the_door_of_a_mix():
+def test_labels_with_more_axes_raise_in_mix_labels():
     mix, masks = ma.CutMix().draw(N, SIZE, key=(0, 0)), np.int64(IMAGES.argmax(-1))
     with pytest.raises(ValueError, match=r"got the shape .*; if they are masks .*, or mix them by mix.masks"):
         mix.labels(masks, N)
@@ -136,7 +136,7 @@ def test_a_float_mask_of_two_values_is_refused_with_both_ways_out(library, recip
     np.testing.assert_allclose(soft, seen[..., : max(channels, 1)], atol=1e-5)
 
 
-def test_float_masks_at_the_door_of_a_mix():
+def test_float_masks_raise_in_mix_masks():
     mix = ma.MixUp().draw(N, SIZE, key=(0, 0))
     with pytest.raises(TypeError, match=r"or, for shares of classes, call mix.masks\(m, soft=True\)$"):
         mix.masks(IMAGES[..., 0])

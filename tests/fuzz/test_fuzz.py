@@ -145,7 +145,7 @@ def test_a_recipe_of_one_source_takes_a_pairing_in_every_library():
             assert tuple(mix.index.shape) == (1, 3)
 
 
-def test_second_images_of_another_size_are_taken_in_the_layout_that_is_said():
+def test_second_images_of_another_size_use_the_declared_layout():
     x, small = np.zeros((N, 3, 3, 1), np.float32), np.zeros((N, 2, 3, 3), np.float32)
     fields = {"image": "images", "small": ma.Images(layout="nhwc")}  # (2, 3), though (3, 3) is there in another layout
     out = ma.mix_batch("cutmix", {"image": x, "small": small}, key=0, fields=fields)
@@ -157,7 +157,7 @@ def test_second_images_of_another_size_are_taken_in_the_layout_that_is_said():
 
 @pytest.mark.parametrize("thing", [set(), b"bytes", None, 3, "cat", np.array("cat")], ids=repr)
 @pytest.mark.parametrize("kind", ["boxes", "keep", "per_source", "values", "labels", "masks", "images", "keypoints"])
-def test_what_is_no_array_is_refused_as_every_kind_of_field(thing, kind):
+def test_values_that_are_not_arrays_raise_for_every_kind_of_field(thing, kind):
     with pytest.raises(
         (TypeError, ValueError), match=r"^(labels|values|keypoints|masks|keep|per_source).*: expected .*, got .*; "
     ):
@@ -176,7 +176,7 @@ def test_so_many_copies_that_no_memory_holds_them_are_refused(option, value):
 
 
 @pytest.mark.parametrize("nothing", [{}, (), []], ids=repr)
-def test_an_empty_container_is_no_field(nothing):
+def test_empty_containers_raise(nothing):
     for batch in ({"image": X, "label": nothing}, (X, nothing)):
         with pytest.raises((TypeError, ValueError), match=r"label.*: expected an array"):
             ma.mix_batch("cutmix", batch, key=0, num_classes=3)
@@ -184,7 +184,7 @@ def test_an_empty_container_is_no_field(nothing):
         ma.batches("cutmix", nothing, Y, 2, num_classes=N)
 
 
-def test_a_layer_says_what_is_no_tensor():
+def test_a_layer_names_values_that_are_not_tensors():
     layer = ma.keras.MixLayer("cutmix", num_classes=N)
     with pytest.raises(Exception, match="inputs: expected tensors, or arrays to make them of, got"):
         layer({"images": X, "labels": object()})

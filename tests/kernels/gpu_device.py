@@ -91,7 +91,7 @@ def test_a_batch_is_mixed_as_on_the_host_and_waits_for_nothing(recipe, dtype):
         )
 
 
-def test_a_mix_of_numpy_serves_arrays_there(recipe):
+def test_a_mix_of_numpy_mixes_arrays_on_the_gpu(recipe):
     mix, x, y = recipe.draw(N, SIZE, key=KEY), pixels(), torch.arange(N)
     masks = torch.from_numpy(np.random.default_rng(1).integers(0, 5, (N, *SIZE)))
     there = x.cuda(), y.cuda(), masks.cuda()
@@ -218,7 +218,7 @@ def test_other_streams_and_pinned_memory():
         assert torch.equal(images.cpu(), mix.images(pixels()))
 
 
-def test_jax_draws_the_same_mix_there(recipe):
+def test_jax_draws_the_same_mix_on_the_gpu(recipe):
     jax = pytest.importorskip("jax")
     if jax.default_backend() == "cpu":
         pytest.skip("JAX has no GPU")

@@ -189,7 +189,7 @@ def test_an_image_of_several_blocks_at_their_full_size():
         assert torch.equal(run(x, None, mix, channels, dtype), mix.images(x, layout(2, channels)))
 
 
-def test_the_own_sample_has_what_whole_numbers_leave():
+def test_the_base_sample_has_the_remaining_weight():
     """Weights that are no whole numbers of 2^-16, for each of which a source is rounded."""
     mix, x = drawn(ma.MixUp(sources=5), 5, (40, 30)), pixels((5, 3, 40, 30), U8)
     weight = (
@@ -207,7 +207,7 @@ def test_the_own_sample_has_what_whole_numbers_leave():
     [ma.CutMix(), ma.NWayCutMix(sources=3), ma.FMix(), ma.one_of(ma.HMix(), ma.CutMix()), ma.identity()],
     ids=repr,
 )
-def test_pixels_of_one_parent_are_copied_bit_for_bit(recipe, dtype):
+def test_pixels_of_a_single_source_are_copied_bit_for_bit(recipe, dtype):
     """Whatever the bits are: NaNs of every kind, infinities, zeros of both signs."""
     wide = INTS[dtype]
     limits = torch.iinfo(wide)
@@ -230,7 +230,7 @@ def test_pixels_of_one_parent_are_copied_bit_for_bit(recipe, dtype):
     "recipe", [ma.one_of(ma.CutMix(), ma.MixUp(sources=3)), ma.one_of(ma.FMix(), ma.SmoothMix())], ids=repr
 )
 @pytest.mark.parametrize("channels", ["last", "first"])
-def test_a_parent_without_weight_adds_nothing(recipe, channels):
+def test_a_source_with_weight_zero_adds_nothing(recipe, channels):
     """Neither as padding nor where it is not seen, though it is NaN there."""
     mix = drawn(recipe, 4, (6, 11))
     rows = torch.arange(mix.index.numel(), dtype=torch.int32, device=DEVICE).reshape(mix.index.shape)
@@ -267,7 +267,7 @@ def test_each_pixel_that_is_seen_is_read_once(recipe, monkeypatch):
     assert len(of_x) == 2 * (mix.pixel_weights() > 0).sum()
 
 
-def test_the_own_samples_are_those_of_x():
+def test_base_samples_come_from_x():
     x, source = pixels((3, 8), F32), pixels((3, 8), F32, seed=1)
     mix = replace(drawn(ma.identity(), 3, (8,)), index=torch.tensor([[2, 0, 1]], dtype=torch.int32, device=DEVICE))
     assert torch.equal(run(x, source, mix, None, F32), x)
@@ -337,7 +337,7 @@ def test_labels_are_those_of_the_library(recipe, dtype, classes):
         )
 
 
-def test_labels_of_what_is_none_are_nan():
+def test_labels_of_invalid_ids_are_nan():
     index = torch.tensor([[0, 1, 2, 3, 4], [1, 0, 3, 5, -1]], dtype=torch.int32, device=DEVICE)
     lam = torch.full((2, 5), 0.5, device=DEVICE)
     y = torch.tensor([2, 0, 1, 2, 7, 0, 2], device=DEVICE)[1:6]  # what lies beside it are classes, too

@@ -141,7 +141,7 @@ def ran(monkeypatch):
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("recipe", RECIPES, ids=repr)
-def test_images_are_those_of_the_definition(recipe, size, ran):
+def test_images_equal_the_definition(recipe, size, ran):
     mix = drawn(recipe, size, step=3)
     for pair in MAIN:
         x = pixels(size, pair[0])
@@ -157,7 +157,7 @@ def test_images_are_those_of_the_definition(recipe, size, ran):
 
 
 @pytest.mark.parametrize("form", ["paste", "dense"])
-def test_the_own_sample_has_what_whole_numbers_leave(form, generic, ran):
+def test_the_base_sample_has_the_remaining_weight(form, generic, ran):
     size, mix = (64, 64), drawn(ma.MixUp(sources=5), (64, 64))
     lam = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # no whole ones of 2^-16
     weight = np.ascontiguousarray(np.broadcast_to(lam[:, :, None, None], (5, N, *size)))
@@ -193,7 +193,7 @@ def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     (MAIN[1], [ma.CutMix(), ma.MixUp(), ma.MixUp(sources=4), ma.HMix(), ma.Cutout(fill=7)]),
     (MAIN[2], [ma.MixUp(sources=3), ma.CutMix()]),
 ], ids=["uint8 to float32", "float32"])  # fmt: skip
-def test_large_outputs_are_those_of_the_definition(pair, recipes):
+def test_large_outputs_equal_the_definition(pair, recipes):
     x = pixels((225, 223), pair[0], n=16)  # rows that no tile holds and that begin within a line; past the caches
     assert x[0].size > engines.cpu._BAND
     assert x.size * 4 > engines.cpu._STREAM
@@ -224,7 +224,7 @@ def test_images_of_another_size_than_the_mix(recipe, generic, ran):
 
 
 @pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
-def test_an_engine_gives_what_its_library_gives(make, generic, ran):
+def test_a_kernel_equals_its_library(make, generic, ran):
     ids, engaged = np.array([3, 0, 2, 1, 1, 3, 2]), 0
     for recipe in (*FEW, ma.SmoothMix()):
         like = make(pixels((8, 8)))
@@ -243,7 +243,7 @@ def test_an_engine_gives_what_its_library_gives(make, generic, ran):
 
 
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
-def test_every_way_converts_as_the_engine_does(way):
+def test_every_library_converts_as_the_kernel_does(way):
     recipe, x = ma.one_of(ma.MixUp(sources=3), ma.CutMix()), pixels((8, 8))
 
     def run(x):
@@ -254,7 +254,7 @@ def test_every_way_converts_as_the_engine_does(way):
         ways.assert_same(got, want, ways.array_of(way), atol=atol)
 
 
-def test_ids_out_of_range_are_refused_by_the_sentence_of_the_library(ran):
+def test_ids_out_of_range_raise_the_error_of_the_library(ran):
     mix = drawn()
     for ids in (np.array([0, 1, 2, 3, 0, 1, 4]), np.array([0, 1, -1, 3, 0, 1, 2])):
         with pytest.raises(ValueError, match=r"labels: expected class ids in 0\.\.3, got"):
@@ -317,7 +317,7 @@ def test_without_a_gradient_the_kernels_are_used(ran):
     assert ran == ["paste"] * 3
 
 
-def test_under_vmap_it_is_done_by_the_library(ran):
+def test_under_vmap_the_library_is_used(ran):
     x = np.stack([pixels((8, 8), "float32"), pixels((8, 8), "float32")[::-1]])
     mix = drawn()
     want = np.stack([mix.images(np.ascontiguousarray(one)) for one in x])
@@ -394,7 +394,7 @@ def test_rows_of_no_axes_are_refused(x):
 # --- the caller's memory ---
 
 
-def test_out_is_written_to_and_given_back(ran):
+def test_out_is_written_and_returned(ran):
     x = pixels((8, 8))
     for recipe in (ma.CutMix(), ma.MixUp(), ma.SmoothMix()):
         for options in ({}, UNITS):
@@ -430,7 +430,7 @@ def test_out_is_written_to_and_given_back(ran):
     ({"dtype": "float32", "scale": "big"}, TypeError, "scale: expected a number, or one for each channel, got 'big'"),
     ({"out": np.broadcast_to(np.uint8(0), (N, 8, 8, 3))}, ValueError, "out: expected memory that can be written to"),
 ])  # fmt: skip
-def test_what_is_wrong_is_refused(options, error, sentence):
+def test_wrong_arguments_raise(options, error, sentence):
     with pytest.raises(error, match=sentence):
         drawn().images(pixels((8, 8)), **options)
 
@@ -451,7 +451,7 @@ def test_the_memory_of_the_images_is_refused(part):
 
 
 @pytest.mark.parametrize(("make", "title"), [(tf.constant, "tensors of TensorFlow"), (jnp.asarray, "arrays of JAX")])
-def test_what_cannot_be_written_to_is_refused(make, title):
+def test_read_only_out_raises(make, title):
     x, out = make(pixels((8, 8))), make(np.zeros((N, 8, 8, 3), np.uint8))
     with pytest.raises(TypeError, match=f"out: expected none, for {title} cannot be written to"):
         drawn(like=x).images(x, out=out)
@@ -480,7 +480,7 @@ def test_rows_are_taken_from_a_whole_dataset(recipe, generic):
 
 
 @pytest.mark.parametrize("recipe", [ma.MixUp(), ma.FMix()], ids=repr)
-def test_a_source_that_lies_otherwise_than_the_images(recipe, ran):
+def test_a_source_with_another_memory_layout_than_the_images(recipe, ran):
     data, index = pixels((8, 8), n=20), np.random.default_rng(2).permutation(20)[: 2 * N].reshape(2, N)
     mix = recipe.draw(N, (8, 8), key=(0, 1), index=index)
     x = data[mix.index[0]]
@@ -512,7 +512,7 @@ def test_batches_are_converted_as_by_hand(recipe):
 # --- bounds ---
 
 
-def test_parents_that_are_no_rows_are_refused():
+def test_sources_out_of_range_raise():
     mix, x = drawn(), pixels((8, 8))
     for row, place in ((N, 1), (2**31 - 1, 0)):
         index = mix.index.copy()
@@ -555,7 +555,7 @@ KEPT = {"NumPy": lambda x: x, "a view": lambda x: x[1:2, ::3].reshape(-1)[5:], "
 
 
 @pytest.mark.parametrize("keep", KEPT.values(), ids=KEPT)
-def test_memory_is_lent_again_only_when_nothing_looks_into_it(keep):
+def test_memory_is_reused_only_without_references(keep):
     size = 1 << 20
     memory._free.clear()
     lent = memory.memory(size)
@@ -572,7 +572,7 @@ def test_memory_is_lent_again_only_when_nothing_looks_into_it(keep):
     assert address in {held.ctypes.data for held in memory._free[size]} or len(memory._free[size]) == memory._KEPT
 
 
-def test_no_more_memory_is_kept_than_a_few_of_a_few_sizes():
+def test_few_buffers_of_few_sizes_are_kept():
     memory._free.clear()
     for turn in range(20):
         lent = [memory.memory((1 << 18) + 64 * turn) for _ in range(5)]
@@ -584,7 +584,7 @@ def test_no_more_memory_is_kept_than_a_few_of_a_few_sizes():
 
 
 @pytest.mark.parametrize("make", ways.MAKE.values(), ids=ways.MAKE)
-def test_outputs_that_are_kept_stay_what_they_are(make, generic):
+def test_outputs_that_are_kept_are_not_overwritten(make, generic):
     x, kept = pixels((128, 128), n=4), []
     given = make(x)
     memory._free.clear()
@@ -634,7 +634,7 @@ del lent
 """
 
 
-def test_a_program_ends_in_silence_with_lent_memory_in_its_hands():
+def test_a_program_exits_without_messages_while_outputs_are_alive():
     ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("", "")
 
@@ -727,7 +727,7 @@ def plain(monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
-def test_the_fused_draw_is_the_draw(recipe, plain):
+def test_the_compiled_draw_equals_the_generic_draw(recipe, plain):
     for _, size in ways.SIZES:
         for n in (0, 1, 2, 7, 128):
 
@@ -747,7 +747,7 @@ def test_rows_of_the_same_rank_are_by_number(plain):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 97, 1000, 70_001])
-def test_the_fused_order_of_a_dataset_is_its_order(n, plain):
+def test_the_compiled_order_of_a_dataset_equals_the_generic_order(n, plain):
     rows = np.random.default_rng(n).integers(0, n, 200)
     for seed in (0, -3, 2**40):
 
@@ -768,7 +768,7 @@ def test_noise_is_put_into_holes_by_the_kernels(ran):
 
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.Mosaic(), ma.Cutout(), ma.FMix(), ma.GridMix()], ids=repr)
-def test_masks_of_one_parent_a_pixel_are_made_by_the_kernels(recipe, generic, ran):
+def test_kernels_mix_binary_masks(recipe, generic, ran):
     mix = drawn(recipe, (13, 11))
     for dtype in ("uint8", "int16", "int32", "int64"):
         m = np.random.default_rng(1).integers(0, 99, (N, 13, 11)).astype(dtype)
@@ -791,7 +791,7 @@ def test_a_scale_may_be_followed_by_a_gradient(library):
     np.testing.assert_allclose(found, want, rtol=1e-5)
 
 
-def test_what_is_recorded_is_no_constant():
+def test_recorded_values_are_not_constants():
     x, other = (torch.rand(N, 3, 8, 8) for _ in range(2))
     mix = drawn(like=x)
     recorded = torch.fx.experimental.proxy_tensor.make_fx(lambda x: mix.images(x))(x)
@@ -830,7 +830,7 @@ def test_the_kernels_are_in_the_cache_on_disk():
     assert tiles.mix.stats.cache_path
 
 
-def test_regions_of_other_shapes_are_not_for_the_kernels(ran):
+def test_kernels_refuse_regions_of_other_shapes(ran):
     mix, x = ma.MixUp(sources=3).draw(N, (8, 8), key=(0, 1)), pixels((8, 8))
     with pytest.raises(ValueError, match=r"region: background: expected the shape \(3, 7\), got \(2, 7\)"):
         ma.Mix(mix.index, mix.lam, ma.Paste(mix.region.background[:2], (None,) * 3), mix.size)
@@ -848,7 +848,7 @@ class Pasted(ma.Paste):
     """Likewise."""
 
 
-def test_a_region_is_known_by_what_it_holds(ran):
+def test_the_plan_of_a_region_depends_on_its_contents(ran):
     mix, x = ma.SmoothMix().draw(N, (8, 8), key=(0, 1)), pixels((8, 8))
     soft = ma.Mix(mix.index, mix.lam, Soft(mix.region.weight), mix.size)
     np.testing.assert_array_equal(soft.images(x), mix.images(x))
@@ -868,7 +868,7 @@ def test_a_crop_without_its_box_is_refused(kind):
         kind((None, box), (None, box, None))
 
 
-def test_more_boxes_than_parents_are_not_for_the_kernels(ran):
+def test_kernels_refuse_more_boxes_than_sources(ran):
     mix, box = ma.GridMix().draw(N, (8, 8), key=(0, 1)), np.zeros((N, 2, 2), np.int32)
     more = ma.Mix(mix.index, mix.lam, ma.Dense(mix.region.weight, (None, None, box), (None, None, box)), mix.size)
     with pytest.raises(ValueError, match="zip"):
@@ -876,7 +876,7 @@ def test_more_boxes_than_parents_are_not_for_the_kernels(ran):
     assert ran == []
 
 
-def test_a_weight_that_is_no_number_is_refused():
+def test_nan_weights_raise():
     weight = np.float32([[[[np.nan, 0, 1, 1]]], [[[np.nan, 0, 0, 0]]]])
     with pytest.raises(ValueError, match="region: weight: expected weights of 0 or more, got nan"):
         ma.Mix(np.int32([[0], [0]]), np.float32([[1], [0]]), ma.Dense(weight, fill=np.float32([1])), (1, 4))
@@ -916,7 +916,7 @@ def test_autograd_sees_that_out_was_written_to():
         loss.backward()
 
 
-def test_labels_of_other_byte_orders_and_shares_of_other_dtypes():
+def test_labels_of_other_byte_orders_and_lam_of_other_dtypes():
     mix, ids = ma.MixUp().draw(N, (8, 8), key=(0, 1)), np.arange(N)
     np.testing.assert_array_equal(mix.labels(ids.astype(">i4"), N), mix.labels(ids, N))
     tensor = mix.to(backends.of(torch.zeros(1)))
@@ -955,7 +955,7 @@ def test_without_a_folder_for_the_cache_kernels_are_compiled_all_the_same():
 @ways.of_kernels
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(), ma.FMix(), ma.SmoothMix()], ids=repr)
 @pytest.mark.parametrize("wrong", [-1, N, 2**31 - 1])
-def test_the_kernels_themselves_read_no_row_that_is_not_there(recipe, wrong, monkeypatch):
+def test_kernels_never_read_rows_out_of_range(recipe, wrong, monkeypatch):
     refused = []
 
     def run(*given, real=tiles.mix):

@@ -119,7 +119,7 @@ def test_laws_of_the_metrics(rows):
             np.testing.assert_array_equal(got, want)
 
 
-def test_it_is_the_mean_of_the_labels_of_the_predicted_parent():
+def test_it_is_the_mean_label_weight_of_the_predicted_class():
     """A network that always knows the base sample has the mean of its share."""
     mix = ma.CutMix().draw(8, (16, 16), key=(0, 0))
     mixed = metrics.mixed_accuracy(np.eye(8, dtype=np.float32), mix.labels(np.arange(8), 8))
@@ -144,7 +144,7 @@ def test_the_accumulator_is_the_mean_of_all_rows(library):
     assert metric.compute() == pytest.approx({"mixed_accuracy": 0.6, "accuracy": 0.6})
 
 
-def test_an_empty_batch_is_no_row():
+def test_an_empty_batch_counts_no_rows():
     metric = metrics.MixedAccuracy()
     metric.update(LOGITS[:0], LABELS[:0])
     with pytest.raises(RuntimeError, match="expected rows"):

@@ -52,7 +52,7 @@ def value(code: str, labels: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0])
-def test_both_losses_of_a_row_agree_on_one_hot_labels(pair):
+def test_both_losses_of_a_pair_agree_on_one_hot_labels(pair):
     ids, rows = pair
     np.testing.assert_allclose(value(ids, IDS), value(rows, ROWS), rtol=1e-5)
     mixed = 0.25 * ROWS + 0.75 * ROWS[::-1]
@@ -140,7 +140,7 @@ def quiet() -> list:
 
 
 @pytest.mark.parametrize("call", quiet())
-def test_nothing_is_said_where_no_loss_has_to_change(call, unsaid):
+def test_there_is_no_warning_if_the_loss_need_not_change(call, unsaid):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ma.MixedLabelsWarning)
         call()
@@ -153,7 +153,7 @@ def test_a_loader_says_it_for_its_workers_which_say_nothing(unsaid):
     assert len([one for one in caught if one.category is ma.MixedLabelsWarning]) == 1
 
 
-def test_it_is_said_while_a_compiler_traces_and_breaks_no_graph(unsaid):
+def test_it_warns_while_tracing_without_a_graph_break(unsaid):
     torch._dynamo.reset()
     mixed = torch.compile(ma.torch.Mixed(ma.MixUp(), num_classes=C), fullgraph=True, backend="aot_eager")
     with pytest.warns(ma.MixedLabelsWarning):

@@ -503,6 +503,6 @@ def test_what_is_unknown_until_run_time_is_refused_or_taken():
     np.testing.assert_allclose(smoothed, losses.smooth(LABELS, 0.1), atol=1e-7)
 
 
-def test_one_column_is_a_class_by_itself_where_there_are_several_labels():
+def test_one_column_is_one_class_of_multi_label_targets():
     column = losses.smooth(np.array([[0], [1]]), 0.2, multi_label=True)
     np.testing.assert_allclose(column, [[0.1], [0.9]], atol=1e-7)

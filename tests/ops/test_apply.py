@@ -240,7 +240,7 @@ def test_a_mix_of_unknown_size_survives_its_file(tmp_path):
     assert ma.Mix.load(tmp_path / "mix").size == (5, 4)
 
 
-def test_files_that_are_no_mix(tmp_path):
+def test_files_that_are_not_a_mix_raise(tmp_path):
     ma.CutMix().draw(300, (5, 4), key=(0, 0)).save(tmp_path / "cut")
     (tmp_path / "cut").write_bytes((tmp_path / "cut").read_bytes()[:-100])
     np.save(tmp_path / "array.npy", np.zeros(3))
@@ -312,7 +312,7 @@ def test_objects_of_every_library_are_mixed_by_a_mix_of_numpy():
     lambda mix, x: mix.masks(x), lambda mix, x: mix.per_source(x), lambda mix, x: mix.boxes(x),
     lambda mix, x: mix.keypoints(x), lambda mix, x: mix.instances(x), lambda mix, x: mix.visible(x),
 ])  # fmt: skip
-def test_a_mix_of_another_library_serves_its_own_arrays_alone(apply):
+def test_a_mix_of_another_library_mixes_only_its_own_arrays(apply):
     mix = ma.CutMix().draw(2, (4, 4), key=(0, 0), like=ways.torch.zeros(1))
     with pytest.raises(TypeError, match=r"one library, got TensorFlow for '.*' and PyTorch for 'the mix'"):
         apply(mix, tf.zeros((2, 4, 4, 3)))
@@ -330,7 +330,7 @@ def test_rows_that_are_not_there_are_refused_while_pytorch_compiles_too():
             ways.torch.compile(apply, backend="eager")(x)
 
 
-def test_the_parts_of_texts_have_shares_of_the_library_of_the_batch():
+def test_per_source_texts_have_lam_in_the_library_of_the_batch():
     for make in ways.MAKE.values():
         images = make(np.zeros((3, 4, 4, 1), np.float32))
         batch = {"images": images, "caption": ["a", "b", "c"]}
@@ -360,7 +360,7 @@ def test_memory_that_begins_where_the_images_are_is_refused_whatever_its_strides
             mix.images(x, out=out)
 
 
-def test_memory_of_tensors_without_any_is_no_memory_that_overlaps():
+def test_tensors_without_memory_do_not_overlap():
     x = torch.zeros((4, 3, 6, 5), device="meta")
     mix = ma.CutMix().draw(4, size=(6, 5), key=(0, 0), like=x)
     assert mix.images(x, out=torch.empty_like(x)).shape == x.shape

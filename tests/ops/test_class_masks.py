@@ -107,7 +107,7 @@ def has_places(recipe: ma.Recipe) -> bool:
 
 
 @pytest.mark.parametrize("recipe", [r for r in ways.RECIPE_ROWS if has_places(r)], ids=repr)
-def test_a_mask_of_the_pixels_own_places_moves_as_the_image_does(recipe):
+def test_a_mask_of_pixel_numbers_moves_with_the_image(recipe):
     """Image and mask both number their pixels: also through windows each mask pixel is that of the image pixel."""
     n, size = 6, (12, 10)
     ids = np.arange(n * 120).reshape(n, *size)
@@ -177,7 +177,7 @@ def test_the_heavier_image_wins_and_the_first_at_a_tie():
     np.testing.assert_array_equal(mix.masks(m)[:, 0, 0], [1, 2, 1])
 
 
-def test_two_shares_of_the_same_image_count_as_one():
+def test_weights_of_the_same_image_are_added():
     """Of 0.4 own and 0.3 + 0.3 of another, the other is heavier."""
     mix = blend((0.4, 0.3, 0.3), (1, 0, 0), index=[[0, 1], [1, 0], [1, 0]])
     m = np.int64([5, 6])[:, None, None] * np.ones((1, 2, 2), np.int64)
@@ -190,7 +190,7 @@ def test_an_ignored_pixel_is_ignored_exactly_where_it_is_chosen():
     np.testing.assert_array_equal(mix.masks(m, 255), [m[0], m[0]])
 
 
-def test_soft_shares_are_of_those_that_are_not_ignored():
+def test_soft_masks_average_only_sources_that_are_not_ignored():
     mix = blend((0.75, 0.25), (0.25, 0.75))
     m = np.uint8([[[255, 1], [2, 255]], [[0, 255], [2, 255]]])
     soft = mix.masks(m, 255, num_classes=3, soft=True)
@@ -209,7 +209,7 @@ def test_an_ignored_id_among_the_classes_is_left_out_too():
     np.testing.assert_array_equal(mix.masks(m, 0, num_classes=2, soft=True)[:, 0, 0], [[0, 1], [0, 1]])
 
 
-def test_a_hole_keeps_the_own_id():
+def test_a_hole_keeps_the_id_of_the_base_sample():
     mix = ma.Cutout(side=0.5).draw(3, (8, 8), key=(0, 0))
     m = np.arange(3 * 64).reshape(3, 8, 8)
     np.testing.assert_array_equal(mix.masks(m), m)
@@ -320,7 +320,7 @@ def test_two_images_of_a_sample_are_cut_alike():
     np.testing.assert_array_equal(np.argwhere(mixed[1] == 0).min(axis=0), [4, 4])
 
 
-def test_channels_that_are_where_they_were_not_said_to_be_are_refused():
+def test_channels_in_an_undeclared_place_raise():
     mix = ma.CutMix().draw(2, (4, 4), key=(0, 0))
     with pytest.raises(ValueError, match=r"got \(3, 4\) of the layout 'nhwc'; they have it in the layout 'nchw'"):
         mix.images(np.zeros((2, 3, 4, 4), np.float32), "nhwc")

@@ -116,7 +116,7 @@ def test_heaviest_of_several_classes_takes_the_whole_row():
     np.testing.assert_array_equal(mix.labels(rows, rule="heaviest"), rows[np.where(first, [0, 1], [1, 0])])
 
 
-def test_area_is_what_is_said_by_no_word():
+def test_area_is_the_default_rule():
     mix = RECIPE.draw(N, SIZE, key=KEY)
     np.testing.assert_array_equal(mix.labels(IDS, C), mix.labels(IDS, C, rule=Area()))
     assert ma.Labels(C) == ma.Labels(C, rule="area") == ma.Labels(C, rule=Area())
@@ -133,7 +133,7 @@ def test_only_the_maximum_does_not_keep_sums_of_one():
     assert mix.labels(np.arange(N), N, rule="maximum").sum(axis=1).max() == 2
 
 
-def test_a_rule_of_your_own_is_one_frozen_dataclass():
+def test_a_custom_rule_is_one_frozen_dataclass():
     @dataclass(frozen=True)
     class Squared(Rule):
         sums_to_one: ClassVar[bool] = False
@@ -169,7 +169,7 @@ def test_rules_go_through_a_configuration_file(rule):
         (None, TypeError, "rule: expected one of 'area'"),
     ],
 )
-def test_what_is_no_rule_is_refused(rule, error, message):
+def test_values_that_are_not_a_rule_raise(rule, error, message):
     with pytest.raises(error, match=message):
         ma.Labels(C, rule=rule)
     with pytest.raises(error, match=message):
@@ -202,7 +202,7 @@ FLOATS = ["float16", "float32", "float64"]
 @pytest.mark.slow_ways
 @pytest.mark.parametrize("column", [False, True], ids=["(n,)", "(n, 1)"])
 @pytest.mark.parametrize("way", ways.WAYS)
-def test_whole_floats_are_class_ids_where_num_classes_is_said(way, column):
+def test_whole_floats_are_class_ids_if_num_classes_is_passed(way, column):
     ids = IDS.astype(np.float32)[:, None] if column else IDS.astype(np.float32)
     want = RECIPE.draw(N, SIZE, key=KEY).labels(IDS, C)
 
@@ -222,7 +222,7 @@ def test_floats_of_any_width_are_the_same_ids(dtype):
     np.testing.assert_allclose(many, mix.labels(np.arange(N), N), atol=1e-7)
 
 
-def test_a_fraction_is_no_class_id_and_each_way_out_works():
+def test_fractional_class_ids_raise_and_each_way_out_works():
     ids, images = np.float32([0, 1, 0.5, 1]), ways.own_class_everywhere(4, SIZE)
     message = (
         "labels: expected whole class ids, got 0.5 in row 2; for numbers to be averaged make the field 'values' in "
@@ -238,7 +238,7 @@ TRACED = ("tf_graph", "tf_xla", "jax_jit", "torch_compiled")
 
 
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way.__name__ in TRACED])
-def test_where_no_host_sees_them_what_is_no_id_gives_rows_of_nan(way):
+def test_traced_invalid_class_ids_give_nan(way):
     ids = np.float32([0, 0.5, 2, 7, -1, np.nan])
     got = ways.values(way(lambda ids: ma.identity().draw(ways.count(ids), SIZE, key=KEY, like=ids).labels(ids, C), ids))
     np.testing.assert_array_equal(np.isnan(got).all(axis=1), [False, True, False, True, True, True])
@@ -254,7 +254,7 @@ def test_where_no_host_sees_them_what_is_no_id_gives_rows_of_nan(way):
         (np.float32([0, 1e20, 2, 0]), "labels: expected class ids in 0..3"),
     ],
 )
-def test_floats_that_are_no_class_are_refused(ids, message):
+def test_floats_that_are_not_a_class_raise(ids, message):
     with pytest.raises(ValueError, match=message):
         RECIPE.draw(4, SIZE, key=KEY).labels(ids, C)
 
@@ -359,7 +359,7 @@ def test_binary_labels_take_no_other_number_of_classes(num_classes):
         RECIPE.draw(N, SIZE, key=KEY).labels(BITS, 10, binary=True)
 
 
-def test_num_classes_of_other_labels_are_said_in_their_field():
+def test_num_classes_of_further_labels_is_passed_in_their_field():
     batch = {"images": ways.own_class_everywhere(N, SIZE), "labels": BITS, "kind": IDS}
     message = (
         "expected no num_classes beside binary=True, got 10; .* say num_classes in the field that it is for, as in"
@@ -385,7 +385,7 @@ def test_labels_that_are_not_binary_are_refused(labels, message):
 
 
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way.__name__ in ("tf_graph", "jax_jit", "torch_compiled")])
-def test_where_no_host_sees_them_what_is_not_binary_gives_nan(way):
+def test_traced_labels_that_are_not_binary_give_nan(way):
     y = np.array([0, 1, 2, -1])
 
     def mixed(y):

@@ -165,7 +165,7 @@ def test_two_boxes_that_cover_a_half_together_hide_it():
     assert one(mix, [2, 2, 6, 6], [8, 8, 8, 8], [0, 0, 0, 0]) == ([[4, 2, 6, 6], [-1] * 4, [-1] * 4], [0.5, 0, 0])
 
 
-def test_a_blend_keeps_all_boxes_by_share():
+def test_a_blend_keeps_all_boxes_weighted_by_lam():
     mix = pasted(None, None, background=(0.75, 0.25))
     assert one(mix, [2, 2, 6, 6], [0, 1, 8, 4], min_visibility=1.0) == ([[2, 2, 6, 6], [0, 1, 8, 4]], [0.75, 0.25])
 
@@ -253,7 +253,7 @@ def test_keypoints_move_with_their_window():
     assert half.points.tolist() == [[[5 / 8, 5 / 8], [5 / 8, 5 / 8]]]
 
 
-def test_points_that_are_none_stay_where_they_are():
+def test_padding_of_keypoints_is_unchanged():
     """A window moves no padding: -1 does not come to lie in the image."""
     mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 4], [0, 4]]))
     nan = float("nan")
@@ -623,7 +623,7 @@ def test_so_many_of_the_heaviest():
     assert more.valid.tolist() == [[True] * 5 + [False] * 5]
 
 
-def test_what_is_no_box_is_none():
+def test_invalid_boxes_are_dropped():
     """Padding, NaN, no area, turned round, outside, and what `valid` says is none."""
     nan = float("nan")
     boxes = np.float32(
@@ -648,7 +648,7 @@ def test_empty_slots_hold_what_cannot_be_mistaken():
     assert {name: y.dtype for name, y in out.items()} == {name: y.dtype for name, y in labels.items()}
 
 
-def test_masks_and_keypoints_stay_beside_their_boxes():
+def test_masks_and_keypoints_keep_the_order_of_their_boxes():
     mix = pasted(None, [[0, 8], [0, 4]])
     source = np.float32([[[4, 0, 8, 4], [0, 0, 3, 3]], [[4, 4, 8, 8], [0, 0, 8, 8]]])
     masks = np.zeros((2, 2, 8, 8), bool)
@@ -666,7 +666,7 @@ def test_masks_and_keypoints_stay_beside_their_boxes():
 # --- the defects of others ---
 
 
-def test_labels_stay_beside_their_boxes_as_keras_does_not():
+def test_labels_keep_the_order_of_their_boxes_unlike_in_keras():
     """Keras 3.15 `MixUp` joins boxes along the objects and their labels along the rows: (4, 4, 4) and (8, 2)."""
     boxes, labels = np.tile(np.float32([1, 1, 5, 5]), (4, 2, 1)), np.arange(8).reshape(4, 2)
     mix = ma.MixUp(alpha=1.0).draw(4, (8, 8), key=KEY)
@@ -699,7 +699,7 @@ def test_a_crop_drops_the_boxes_that_it_does_not_show():
     assert (out.boxes[out.valid][:, 2:] > out.boxes[out.valid][:, :2]).all()
 
 
-def test_no_label_names_an_object_that_is_not_to_be_seen_as_ultralytics_has_them():
+def test_no_label_names_a_hidden_object_unlike_in_ultralytics():
     """Ultralytics PR 20393: labels of objects under the pasted box, or beside the part that was pasted."""
     box = np.float32([[[1, 1, 3, 3]], [[5, 5, 7, 7]]])
     out = pasted(None, [[0, 4], [0, 4]]).boxes(box[:1], np.array([[1]]), source=box, labels_source=np.array([[1], [2]]))

@@ -369,7 +369,7 @@ def test_regions_that_do_not_fit_are_refused(region, sentence):
     ma.Mix(np.int32([[0]]), np.float32([[1]]), Paste(None, (WHOLE,), (WHOLE,)), (6, 8), (12, 16))
 
 
-def test_every_door_takes_the_size():
+def test_every_adapter_takes_size():
     x, y, recipe = pixels((9, 14), "uint8"), np.arange(N), ma.Mosaic()
     options = {"num_classes": N, "size": (20, 12)}
     assert recipe(x, y, key=0, **options)[0].shape == (N, 20, 12, 3)

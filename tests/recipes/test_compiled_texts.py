@@ -57,7 +57,7 @@ def test_a_text_of_another_distribution_is_read_in_compiled_code(joined):  # noq
         pytest.param("", "recipe: expected names and options in brackets", marks=pytest.mark.full),
     ],
 )
-def test_a_text_that_is_none_is_refused_by_its_sentence(text, sentence):
+def test_invalid_texts_raise_their_error(text, sentence):
     for function in doors(text):
         with pytest.raises(Exception, match=sentence):
             compiled(function)(X, Y, torch.tensor(3))

@@ -66,7 +66,7 @@ def test_the_mean_area_is_what_integration_gives(recipe, clip, size):
     assert abs(lam.mean() - mean_area(size, clip)) < 4 * lam.std() / np.sqrt(N)
 
 
-def test_a_clipped_box_keeps_more_of_the_own_sample():
+def test_a_clipped_box_leaves_more_of_the_base_sample():
     """The figures of CutMix's docstring: s(1 - s/4) is what a centre leaves of a side s, on the mean."""
     s = np.sqrt((np.arange(10_000) + 0.5) / 10_000)
     assert round(1 - ((s * (1 - s / 4)) ** 2).mean(), 2) == 0.68
@@ -152,7 +152,7 @@ def test_boxmix_stretches_the_last_two_axes_and_cuts_what_is_too_long():
     size=st.lists(st.integers(1, 12), min_size=1, max_size=3).map(tuple),
     step=st.integers(0, 1000),
 )
-def test_n_way_boxes_are_inside_and_none_lies_over_another(sources, alpha, size, step):
+def test_n_way_boxes_are_inside_and_disjoint(sources, alpha, size, step):
     boxes = ma.NWayCutMix(alpha=alpha, sources=sources).draw(20, size, key=(0, step)).region.box
     assert boxes[0] is None
     assert all(lies_inside(box, size) for box in boxes[1:])
@@ -168,7 +168,7 @@ def test_n_way_areas_are_dirichlet(sources, alpha):
     np.testing.assert_allclose(np.cov(lam), stats.dirichlet(np.full(sources, alpha)).cov(), atol=0.006)
 
 
-def test_n_way_strips_lie_along_either_axis_and_boxes_anywhere_in_theirs():
+def test_n_way_strips_use_either_axis_and_boxes_any_place_in_their_strip():
     region = ma.NWayCutMix(sources=3).draw(N, LARGE, key=(0, 0)).region
     one, other = region.box[1:]
     along = one[:, :, 1] <= other[:, :, 0]  # the first strip comes first
@@ -181,7 +181,7 @@ def test_n_way_strips_lie_along_either_axis_and_boxes_anywhere_in_theirs():
         assert stats.kstest(box[cut, 1, 0][room > 1000] / room[room > 1000], "uniform").pvalue > 1e-3
 
 
-def test_n_way_of_two_parents_is_a_box_inside():
+def test_n_way_with_two_sources_is_a_box_inside():
     two, one = ma.NWayCutMix(alpha=0.8, sources=2).draw(N, LARGE, key=(0, 0)), ma.CutMix(alpha=0.8, placement="inside")
     one = one.draw(N, LARGE, key=(0, 0))
     np.testing.assert_array_equal(sides(two.region.box[1]), sides(one.region.box[1]))
@@ -191,7 +191,7 @@ def test_n_way_of_two_parents_is_a_box_inside():
 
 @pytest.mark.parametrize("size", [LARGE, (64, 48), (5, 3)])
 @pytest.mark.parametrize(("alpha", "ratio"), [(1.0, 0.5), (1.0, 1.0), (0.5, 0.5), (3.0, 0.9)])
-def test_the_share_of_hmix_is_beta_whatever_is_clipped(alpha, ratio, size):
+def test_lam_of_hmix_is_beta_despite_clipping(alpha, ratio, size):
     lam = ma.HMix(alpha=alpha, ratio=ratio).draw(N, size, key=(0, 0)).lam[0]
     assert stats.kstest(lam, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
     word = keys.random_bits(NUMPY, keys.make((0, 0)), np.arange(N, dtype=np.uint32), 1)[0]

@@ -100,7 +100,7 @@ def test_cutmix_area_has_the_mean_that_integration_gives():
     assert abs(lam.mean() - (overlap**2).mean()) < 0.006
 
 
-def test_every_other_row_is_equally_likely_as_a_parent():
+def test_every_other_row_is_equally_likely_as_a_partner():
     n, sources, draws = 7, 4, 6000
     counts = np.zeros((sources, n, n))
     for step in range(draws):
@@ -150,7 +150,7 @@ def test_smoothmix_spots_have_the_paper_s_sigma_and_a_uniform_centre():
     assert stats.kstest(sigma / 61, stats.uniform(0.25, 0.25).cdf).pvalue > 1e-3
 
 
-def test_rows_and_steps_share_no_word():
+def test_rows_and_steps_use_different_random_bits():
     """The words of different rows, blocks, keys and the ranking never repeat by accident of construction."""
     from mixaug import backends
     from mixaug.core import keys
@@ -196,7 +196,7 @@ def test_what_a_branch_draws_depends_neither_on_the_choice_nor_on_its_siblings()
 
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0])
-def test_mixup_of_images_alone_has_the_same_expectation(alpha):
+def test_mixup_without_labels_has_the_same_expectation(alpha):
     """Huszar 2017: the loss of a blend against both labels is, on the mean over pairs, that of a blend whose weight of
     the base sample is Beta(alpha + 1, alpha) against the own label alone."""
     rng = np.random.default_rng(0)
@@ -225,7 +225,7 @@ def test_mixup_of_images_alone_has_the_same_expectation(alpha):
 
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0, 3.0])
-def test_an_own_weight_seen_as_often_as_it_weighs_is_beta_of_alpha_plus_one(alpha):
+def test_size_biased_lam_is_beta_of_alpha_plus_one(alpha):
     """The same on MixUp's own draws: E[2 w f(w)] = E[f(v)], w ~ Beta(alpha, alpha), v ~ Beta(alpha + 1, alpha)."""
     w = ma.MixUp(alpha=alpha).draw(10 * N, (1,), key=(0, 0)).lam[0].astype(np.float64)
     for power in (1, 2, 5):

@@ -46,7 +46,7 @@ def test_a_fill_for_each_pixel_by_hand():
     np.testing.assert_array_equal(mix.images(np.ones((1, 2, 2, 3), np.float16))[0], fill[0, ..., None].repeat(3, -1))
 
 
-def test_shares_beside_a_hole_are_parts_of_what_is_seen():
+def test_lam_next_to_a_hole_counts_the_visible_pixels():
     """Half of the image is a hole; of the other eight pixels two are the other source's, or a quarter of a blend."""
     hole, box = np.int32([[[0, 2], [0, 4]]] * 2), np.int32([[[2, 3], [0, 2]], [[0, 0], [0, 0]]])
     background = np.float32([[1, 0.75], [0, 0.25]])
@@ -132,7 +132,7 @@ def test_noise_is_normal_and_drawn_for_each_pixel():
     )
 
 
-def test_noise_of_a_batch_is_drawn_anew_at_each_key():
+def test_noise_differs_for_each_key():
     fills = [ma.RandomErasing(noise=1).draw(2, (4, 4), key=(0, step)).region.fill for step in (0, 1)]
     assert (fills[0] != fills[1]).all()
 

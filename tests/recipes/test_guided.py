@@ -210,7 +210,7 @@ def test_the_kernels_round_maps_as_the_definition_does(dtype, monkeypatch):
 
 @pytest.mark.parametrize("value", [np.nan, -1.0, np.inf, -np.inf])
 @pytest.mark.parametrize("kernels", [True, False])
-def test_numbers_that_are_no_saliency_are_refused(value, kernels, monkeypatch):
+def test_values_that_are_not_saliency_raise(value, kernels, monkeypatch):
     if not kernels:
         monkeypatch.setattr(backends.common(), "fused", lambda: None)
     saliency = np.ones((3, 4, 4), np.float32)

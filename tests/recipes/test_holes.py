@@ -154,7 +154,7 @@ def test_visible_foreground_leaves_out_what_holes_cover():
     np.testing.assert_allclose(mix.visible(foreground).lam, seen / seen.sum(axis=0), atol=1e-6)
 
 
-def test_the_first_hole_is_the_one_that_is_drawn_alone():
+def test_the_first_hole_equals_a_single_hole():
     for one, many in [
         (ma.Cutout(side=0.4), ma.Cutout(side=0.4, count=5)),
         (ma.RandomErasing(), ma.RandomErasing(count=(3, 3))),

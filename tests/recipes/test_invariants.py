@@ -160,7 +160,7 @@ def test_invariants_hold_whatever_is_drawn(recipe, n, size, key):
 
 
 @given(st.integers(2, 6), st.integers(1, 5))
-def test_fewer_rows_than_parents(sources, n):
+def test_fewer_rows_than_sources(sources, n):
     """3: shares of equal sources are added into the first, so each row is counted once."""
     mix = ma.MixUp(alpha=1.0, sources=sources).draw(n, (2, 2), key=(0, 0))
     assert ((mix.lam > 0).sum(axis=0) <= n).all()
@@ -183,7 +183,7 @@ def test_recipes_differ_only_in_what_they_draw():
     np.testing.assert_array_equal(sources[0], sources[2])
 
 
-def test_a_batch_with_a_dense_branch_keeps_each_branchs_own_share():
+def test_a_batch_with_a_dense_branch_keeps_the_lam_of_each_branch():
     recipe = ma.one_of(ma.MixUp(alpha=1.0), ma.SmoothMix(), weights=(1, 0))
     mixed, alone = recipe.draw(50, (97, 89), key=KEY), ma.one_of(ma.MixUp(alpha=1.0)).draw(50, (97, 89), key=KEY)
     np.testing.assert_array_equal(mixed.lam, alone.lam)

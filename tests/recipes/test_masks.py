@@ -278,7 +278,7 @@ def test_cowmix_sigmas_differ_from_row_to_row():
     assert stats.spearmanr(order, borders(masks(recipe, 300, size))).statistic > 0.85
 
 
-def test_cowmix_noise_goes_on_beyond_the_border():
+def test_cowmix_noise_continues_beyond_the_border():
     """Elsewhere: the noise ends there, so that small spots keep away from the border."""
     n, size, sigma = N, (32, 32), 4
     ours = masks(ma.CowMix(low=sigma / 32, high=sigma / 32, least=0.2, most=0.2), n, size).mean(axis=0)
@@ -292,7 +292,7 @@ def test_cowmix_noise_goes_on_beyond_the_border():
 
 
 @pytest.mark.parametrize(("size", "token"), [((32, 48), 16), ((9, 7), 4), ((13,), 5), ((5, 6, 4), 2), ((3, 3), 16)])
-def test_every_token_has_one_parent(size, token):
+def test_every_token_has_one_source(size, token):
     mask = masks(ma.TokenMix(token=token), 50, size)
     for corner in np.ndindex(*(math.ceil(length / token) for length in size)):
         cell = mask[(slice(None), *[slice(c * token, (c + 1) * token) for c in corner])].reshape(50, -1)

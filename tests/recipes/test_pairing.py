@@ -99,7 +99,7 @@ def test_other_class_is_another_as_long_as_there_are_rows_of_one(labels, sources
 
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
-def test_balanced_parents_are_distinct(labels, sources, step):
+def test_sources_of_balanced_are_distinct(labels, sources, step):
     drawn = Balanced().index(len(labels), sources, key=(0, step), seen=labels)
     for row, column in enumerate(drawn.T):
         found = column[1:][column[1:] != row]
@@ -107,7 +107,7 @@ def test_balanced_parents_are_distinct(labels, sources, step):
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=9).map(np.array), st.integers(2, 5), st.integers(0, 1000))
-def test_near_parents_are_distinct_and_never_oneself(values, sources, step):
+def test_partners_of_near_are_distinct_and_not_the_base_sample(values, sources, step):
     n = len(values)
     drawn = Near(0.7).index(n, sources, key=(0, step), seen=values)
     for row, column in enumerate(drawn.T):
@@ -165,7 +165,7 @@ def test_balanced_takes_each_row_of_a_class_as_often():
         assert stats.chisquare(counts[expected > 0], 5000 * expected[expected > 0]).pvalue > 1e-3
 
 
-def test_balanced_leaves_a_row_unmixed_where_its_own_class_is_drawn_and_it_is_alone_in_it():
+def test_balanced_leaves_the_only_sample_of_a_drawn_class_unmixed():
     """By hand: two rows of two classes; a second source is the other row only where the first one is not."""
     drawn = partners(Balanced(), np.array([0, 1]), sources=3, keys=4000)
     for row in range(2):
@@ -192,7 +192,7 @@ def test_near_rows_are_likely_as_its_formula_says():
     assert stats.chisquare(counts, counts.sum() * wrong / wrong.sum()).pvalue < 1e-3
 
 
-def test_near_parents_are_a_sample_without_replacement():
+def test_partners_of_near_are_drawn_without_replacement():
     values, keys = np.array([0.0, 0.4, 1.0, 1.5]), 6000
     first, second = partners(Near(1.0), values, sources=3, keys=keys)[:, :, 0].T
     chance = np.exp(-(values**2) / 2)
@@ -204,7 +204,7 @@ def test_near_parents_are_a_sample_without_replacement():
         assert stats.chisquare(counts, counts.sum() * left[left > 0] / left.sum()).pvalue > 1e-3
 
 
-def test_near_takes_values_of_several_columns_and_large_ones_that_lie_close():
+def test_near_takes_several_columns_and_large_close_values():
     points = np.array([[0, 0], [3, 4], [0, 1.0]])
     drawn = partners(Near(1.0), points, keys=2000)[:, 0]
     assert (drawn[:, 0] == 2).mean() > 0.99
@@ -234,7 +234,7 @@ IMAGES, OWN = ways.own_class_everywhere(8, (6, 5)), np.arange(8)
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=repr)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=4), ma.RICAP(), ma.SmoothMix()], ids=repr)
-def test_the_label_is_the_pixels_whoever_is_paired(pairing, recipe):
+def test_the_label_is_the_pixels_for_every_pairing(pairing, recipe):
     """Each image has a channel of its own, and a field beside it the class to pair by."""
     fields = {"kind": ma.Labels(4), "target": "values"}
     batch = {"images": IMAGES, "kind": LABELS, "target": LABELS.astype(np.float32), "labels": OWN}
@@ -246,7 +246,7 @@ def test_the_label_is_the_pixels_whoever_is_paired(pairing, recipe):
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=repr)
-def test_a_pairing_changes_the_parents_and_nothing_else(pairing):
+def test_a_pairing_changes_only_index(pairing):
     x = np.random.default_rng(0).integers(0, 256, (8, 9, 7, 1), np.uint8)
     batch = {"images": x, "labels": LABELS, "value": LABELS.astype(np.float32)}
     for recipe in (ma.CutMix(), ma.RICAP(), ma.one_of(ma.MixUp(sources=3), ma.CutMix()), ma.GridMix()):
@@ -274,7 +274,7 @@ def test_labels_that_a_loss_wants_apart_can_be_paired_by():
     assert (parts == LABELS).all()
 
 
-def test_sample_weights_are_no_values_to_pair_by():
+def test_sample_weights_are_not_used_for_pairing():
     weights = np.linspace(0, 1, 8, dtype=np.float32)
     batch = {"images": IMAGES, "sample_weight": weights, "age": np.array([0.0, 0, 9, 9, 20, 20, 30, 30])}
     fields = {"age": "values"}

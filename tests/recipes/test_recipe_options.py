@@ -47,7 +47,7 @@ def test_a_dirichlet_has_a_concentration_for_each_source():
     np.testing.assert_allclose(lam.mean(axis=1), [0.5, 0.25, 0.25], atol=0.01)
 
 
-def test_boxes_are_placed_as_is_said():
+def test_boxes_follow_placement():
     size = (40, 40)
     inside = drawn(ma.CutMix(placement="inside"), size).region.box[1]
     assert ((inside >= 0) & (inside <= 40)).all()

@@ -231,7 +231,7 @@ def test_a_part_of_a_batch_is_drawn_what_it_is_in_the_whole(recipe, way):
     ways.assert_same(way(part, np.arange(5, 9, dtype=np.int32)), whole.lam[:, 5:], ways.array_of(way))
 
 
-def test_row_numbers_that_are_none_or_whose_partners_are_not_said_are_refused():
+def test_invalid_row_numbers_or_rows_without_index_raise():
     index = np.zeros((2, 2), np.int32)
     for make in ways.MAKE.values():
         for rows, sentence in (

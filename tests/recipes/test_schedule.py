@@ -167,7 +167,7 @@ DOORS = [
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_every_door_hands_the_epoch_over(door):
+def test_every_adapter_passes_the_epoch(door):
     assert [is_mixed(door(epoch)) for epoch in range(4)] == [False, False, True, True]
 
 

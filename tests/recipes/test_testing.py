@@ -136,7 +136,7 @@ def test_what_is_broken_is_named(way):
         (np.stack([np.arange(5)] * 2), r"output 0 is made of the rows \[0, 0\]"),
     ],
 )
-def test_parents_that_are_none_are_named(monkeypatch, index, came):
+def test_invalid_sources_are_reported(monkeypatch, index, came):
     recipe = ma.MixUp()
     mix = replace(recipe.draw(5, (9, 7), key=ma.testing.KEY), index=index, _checked=True)
     monkeypatch.setattr(ma.MixUp, "draw", lambda *_, **__: mix)
@@ -164,7 +164,7 @@ def test_images_that_are_not_the_definition_are_named(monkeypatch):
         ma.testing.check(ma.CutMix(), **QUICK)
 
 
-def test_masks_of_another_parent_are_named(monkeypatch):
+def test_masks_of_another_source_are_reported(monkeypatch):
     monkeypatch.setattr(ma.Mix, "masks", lambda _, m: m.copy())
     with pytest.raises(AssertionError, match=r"^a mask has the id of the source that weighs most: .* have another"):
         ma.testing.check(ma.CutMix(), **QUICK)
@@ -178,6 +178,6 @@ def test_a_repr_that_does_not_read_back_is_named():
         ma.testing.check(Named(), **QUICK)
 
 
-def test_what_is_no_recipe_is_refused():
+def test_values_that_are_not_a_recipe_raise():
     with pytest.raises(TypeError, match=r"testing.check: expected a recipe, got 3"):
         ma.testing.check(3)

@@ -106,7 +106,7 @@ def test_tiles_cover_each_pixel_once(recipe, size):
     assert (boxes == 1).all()
 
 
-def test_tiles_lie_row_by_row():
+def test_tiles_are_in_row_major_order():
     for recipe, tiles in ((ma.RICAP(beta=3.0), 2), (ma.Mosaic(tiles=3), 3)):
         boxes = np.stack(recipe.draw(20, (90, 60), key=(0, 0)).region.box, axis=1).reshape(20, tiles, tiles, 2, 2)
         assert (boxes[:, :, :, 0] == boxes[:, :, :1, 0]).all()  # the tiles of a row have its top and bottom
@@ -115,7 +115,7 @@ def test_tiles_lie_row_by_row():
         assert (boxes[:, :, 1:, 1, 0] == boxes[:, :, :-1, 1, 1]).all()
 
 
-def test_ricap_crops_have_their_tiles_size_and_lie_anywhere():
+def test_crops_of_ricap_have_the_size_of_their_tile_and_any_position():
     size = (3000, 2500)
     region = ma.RICAP(beta=1.0).draw(N, size, key=(0, 0)).region
     starts = []
@@ -129,7 +129,7 @@ def test_ricap_crops_have_their_tiles_size_and_lie_anywhere():
     assert (abs(np.corrcoef(starts) - np.eye(4)) < 0.03).all()  # each tile's crop is drawn apart
 
 
-def test_ricap_shows_its_parents_unscaled():
+def test_ricap_does_not_resize_its_sources():
     """By hand: a tile's pixel is the source's pixel as far from the crop's start."""
     n, size = 6, (7, 9)
     x = unlike(n, size)
@@ -173,14 +173,14 @@ def test_mosaic_lines_move_by_their_jitter():
     assert (abs(np.corrcoef(lines) - np.eye(4)) < 0.03).all()
 
 
-def test_mosaic_has_a_parent_a_tile():
+def test_mosaic_has_one_source_per_tile():
     mix = ma.Mosaic(tiles=3).draw(20, (30, 30), key=(0, 0))
     assert mix.lam.shape == (9, 20)
     assert (mix.lam > 0).all()
     assert all(len(set(column)) == 9 for column in mix.index.T)
 
 
-def test_mosaic_shows_the_whole_of_each_parent_by_hand():
+def test_mosaic_shows_each_whole_source():
     x = unlike(4, (4, 4))
     mix = ma.Mosaic(jitter=0).draw(4, (4, 4), key=(0, 0))
     small = x[:, 1::2, 1::2]  # the nearest pixel of the middle of each 2 x 2 block is the later one
@@ -191,7 +191,7 @@ def test_mosaic_shows_the_whole_of_each_parent_by_hand():
 
 
 @pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.Mosaic(tiles=3), ma.ResizeMix()], ids=repr)
-def test_samples_made_smaller_are_those_of_nearest_exact(recipe):
+def test_resized_samples_equal_nearest_exact(recipe):
     """PyTorch's resize of that name has the same rule: the pixel that the middle of each new one lies in."""
     n, size = 12, (17, 23)
     x = unlike(n, size)
@@ -259,7 +259,7 @@ def _unmerged(mix: ma.Mix) -> np.ndarray:
 
 
 @pytest.mark.parametrize("recipe", TILES, ids=repr)
-def test_rows_of_a_choice_show_what_they_show_alone(recipe):
+def test_rows_of_one_of_equal_the_chosen_recipe(recipe):
     """A row's windows, holes and fill are its own branch's, whatever the rows beside it have."""
     n, size = 24, (11, 8)
     x = np.random.default_rng(0).integers(0, 256, (n, *size), np.uint8)

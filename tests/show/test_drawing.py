@@ -29,7 +29,7 @@ def test_long_names_end_in_an_ellipsis():
     assert font.getlength(short) <= 144 < font.getlength(short + "mm")
 
 
-def test_long_titles_are_wrapped_between_parents():
+def test_long_titles_are_wrapped_between_sources():
     font = drawing.font(15, bold=True)
     one, three = (drawing.paragraph(["0.33 ankle boot"] * k, " + ", font, 200) for k in (1, 3))
     assert three.height > 2 * one.height
@@ -73,7 +73,7 @@ def test_boxes_are_drawn_at_their_edges():
     assert (picture[40:80, 30:60] == 0).all()
 
 
-def test_a_tag_is_what_its_box_has_room_for(monkeypatch):
+def test_tags_are_shortened_to_their_box(monkeypatch):
     tags = []
     monkeypatch.setattr(drawing, "_tag", lambda *given: tags.append(given[3]))
     image, blue = np.zeros((160, 160, 1), np.uint8), (0, 0, 255)

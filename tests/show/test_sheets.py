@@ -49,7 +49,7 @@ def test_images_of_every_library_and_layout_are_drawn_as_they_are(library, layou
     (lambda x: x.astype("float32") / 255, ""), (lambda x: x.astype("float32"), ""),
     (lambda x: (x.astype("float32") - 127) / 64, "pixels are scaled from"),
 ])  # fmt: skip
-def test_floats_are_scaled_and_it_is_said(x, note):
+def test_scaling_of_floats_is_noted(x, note):
     sheet = ma.show((x(images()), np.arange(4)))
     assert " ".join(sheet.notes).startswith(note)
     if not note:
