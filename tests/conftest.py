@@ -1,4 +1,4 @@
-"""Settings of every test, and which tests `make test` leaves to `make test-all`: those that are marked `full`."""
+"""Settings for all tests. `make test` skips tests marked `full`; `make test-all` runs them."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ LIBRARIES = ("torch", "", "jax", "tf")  # in the order in which workers meet the
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave variants to `make test-all`; put tests of a library side by side, so that a worker starts few of them."""
+    """Mark variants as `full`, and sort tests by library, so that each worker imports few libraries."""
     mark_variants(items)
     if hasattr(config, "workerinput"):  # of pytest-xdist
         items.sort(key=library)
 
 
 def library(item: pytest.Item) -> int:
-    """The place of the library whose arrays a test mixes, as far as its name says."""
+    """The position of the library of a test, judging by the test's name."""
     name = item.name.replace("tensorflow", "tf")
     return next((place for place, library in enumerate(LIBRARIES) if library and library in name), LIBRARIES.index(""))
 
 
 def mark_variants(items: list[pytest.Item]) -> None:
-    """Mark those variants `full` that a test which is marked `pairs` or `slow_ways` does without."""
+    """Mark the variants of tests with the marks `pairs` and `slow_ways` that `make test` skips as `full`."""
     for marker, needed in (("pairs", pairwise), ("slow_ways", one_a_way)):
         tests: dict[str, list[pytest.Item]] = defaultdict(list)
         for item in items:
@@ -60,9 +60,9 @@ def mark_variants(items: list[pytest.Item]) -> None:
 
 
 def pairwise(variants: list[Any]) -> set[int]:
-    """Variants that hold each value of each parameter with each value of each other one.
+    """A subset of the variants that covers all pairs of values of two parameters.
 
-    Greedy: always the variant that adds the most pairs, the first of several.
+    Greedy: repeatedly takes the variant that adds the most pairs; ties go to the first.
     """
     missing = {}
     for number, variant in enumerate(variants):
@@ -72,13 +72,13 @@ def pairwise(variants: list[Any]) -> set[int]:
     while missing:
         best = max(missing, key=lambda number: len(missing[number]))
         chosen.add(best)
-        held = missing.pop(best)
-        missing = {number: left for number, pairs in missing.items() if (left := pairs - held)}
+        covered = missing.pop(best)
+        missing = {number: left for number, pairs in missing.items() if (left := pairs - covered)}
     return chosen
 
 
 def one_a_way(variants: list[Any]) -> set[int]:
-    """All variants of the quick ways, and of each slow way a single one, another one for each."""
+    """All variants of the fast ways, and one variant of each slow way, a different one for each."""
     by_way: dict[str, list[int]] = defaultdict(list)
     for number, variant in enumerate(variants):
         by_way[variant.params["way"].__name__].append(number)

@@ -1,4 +1,4 @@
-"""What `make test` leaves to `make test-all`."""
+"""The selection of tests of `make test`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def test_each_pair_of_values_is_in_some_chosen_variant(counts, most):
     variants = [SimpleNamespace(params=dict(enumerate(row))) for row in product(*map(range, counts))]
     chosen = [variants[number].params for number in pairwise(variants)]
     for factors in combinations(range(len(counts)), min(2, len(counts))):
-        held = {tuple(row[factor] for factor in factors) for row in chosen}
-        assert held == set(product(*(range(counts[factor]) for factor in factors)))
+        covered = {tuple(row[factor] for factor in factors) for row in chosen}
+        assert covered == set(product(*(range(counts[factor]) for factor in factors)))
     assert len(chosen) <= most
 
 
@@ -35,7 +35,7 @@ def test_each_way_is_chosen_and_of_the_slow_ones_one_variant():
 @pytest.mark.parametrize("b", ["u", "v", "w", "x"])
 @pytest.mark.parametrize("c", [0.5, 1.5])
 def test_a_test_that_is_marked_pairs_leaves_some_variants_out(a, b, c, request):
-    """32 variants, of which 16 to 25 hold all pairs."""
+    """32 variants, of which 16 to 25 cover all pairs."""
     mine = [item for item in request.session.items if item.name.startswith(f"{request.node.originalname}[")]
     assert request.node in mine
     if request.config.option.markexpr == "not full":

@@ -1,4 +1,4 @@
-"""The recipes, libraries and sizes of the invariants' table. A new recipe or library is a row here."""
+"""Tables of recipes, libraries and sizes for the tests of invariants. Add a row for a new recipe or library."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ RECIPE_ROWS = [
 ]
 
 KEY = (2**65 + 7, -3, 11)
-SOFT = ("SmoothMix", "GMix(")  # whose masks may differ by 1e-6
+SOFT = ("SmoothMix", "GMix(")  # their masks may differ by 1e-6
 GUIDED_ROWS = [
     *(make() for make in GUIDED),
     ma.SaliencyMix(lam=(0.2, 0.9), dominant=True),
@@ -64,7 +64,7 @@ GUIDED_ROWS = [
 
 
 def guides(recipe: ma.Recipe, n: int, size: tuple[int, ...], seed: int = 0) -> dict[str, np.ndarray]:
-    """The guides that a recipe needs: random maps, the first of zeros, masks of five classes, three objects."""
+    """The guides for a recipe: random maps (the first is zeros), masks of five classes, three objects."""
     made = {need: example(need, n, size, seed) for need in recipe.needs}
     if n and "saliency" in made:
         made["saliency"][0] = 0
@@ -119,13 +119,13 @@ def torch_eager(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
 
 
 def torch_compiled(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
-    """In one graph without breaks; what Inductor makes of it is tested once a region, for it takes long."""
+    """In one graph without breaks. Inductor takes long and is tested once for each kind of region."""
     torch._dynamo.reset()
     return torch.compile(function, fullgraph=True, backend="aot_eager")(*map(tensor, arrays))
 
 
 def torch_traced(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
-    """In one graph without breaks, run as it was traced: the lesser half of the time of `torch_compiled`."""
+    """In one graph without breaks, run as traced, which takes less time than `torch_compiled`."""
     torch._dynamo.reset()
     return torch.compile(function, fullgraph=True, backend="eager")(*map(tensor, arrays))
 
@@ -147,7 +147,7 @@ WAYS = [
     *([torch_cuda] if torch.cuda.is_available() else []),
 ]  # fmt: skip
 
-COMPILED = (tf_xla, torch_compiled, jax_jit)  # these take seconds each: not all at every size
+COMPILED = (tf_xla, torch_compiled, jax_jit)  # these take seconds each, so they do not run with every size
 CASES = [(way, shape) for way in WAYS for shape in (SIZES[:1] if way in COMPILED else SIZES)]
 ARRAYS = {"numpy": np.ndarray, "tf": tf.Tensor, "torch": torch.Tensor, "jax": jax.Array}
 LIKES = {"numpy": None, "tensorflow": tf.zeros(1), "torch": torch.zeros(1), "jax": jnp.zeros(1)}
@@ -160,7 +160,7 @@ def is_soft(recipe: ma.Recipe) -> bool:
 
 
 def array_of(way: Callable[..., Any]) -> type:
-    """What a way's function gives arrays of."""
+    """The array type that a way returns."""
     return ARRAYS[way.__name__.partition("_")[0]]
 
 
@@ -173,34 +173,34 @@ def values(x: Any) -> np.ndarray:
 
 
 def assert_same(got: Any, want: np.ndarray, array: type, atol: float = 0, device: str | None = None) -> None:
-    """An array is of the right library, device, dtype and shape, and only then of the right values."""
+    """Assert equal library, device, dtype and shape, then equal values."""
     assert isinstance(got, array), f"expected {array}, got {type(got)}"
     assert device is None or str(got.device) == device
-    held = values(got)
-    assert (held.dtype.name, held.shape) == (want.dtype.name, want.shape)
+    found = values(got)
+    assert (found.dtype.name, found.shape) == (want.dtype.name, want.shape)
     if atol:
-        np.testing.assert_allclose(held.astype(np.float64), want.astype(np.float64), atol=atol, rtol=0)
+        np.testing.assert_allclose(found.astype(np.float64), want.astype(np.float64), atol=atol, rtol=0)
     else:
-        np.testing.assert_array_equal(held, want)
+        np.testing.assert_array_equal(found, want)
 
 
 def count(x: Any) -> Any:
-    """The number of rows, a tensor where it is unknown."""
+    """The number of rows, a tensor if it is unknown."""
     return tf.shape(x)[0] if isinstance(x, tf.Tensor) and x.shape[0] is None else x.shape[0]
 
 
 def assert_label_is_the_pixels(images: Any, labels: Any, channels: int = -1) -> None:
-    """Of images that were one-hot i at every pixel: what is seen of each, over all that is seen, is its label."""
+    """Assert that the visible fraction of each image is its label, for images that were one-hot i."""
     images, labels = np.moveaxis(values(images), channels, -1).astype(np.float64), values(labels)
     if labels.ndim == 1:
         images, labels = images[None], labels[None]
     seen = images.sum(axis=tuple(range(1, images.ndim - 1)))
-    some = seen.sum(axis=1) > 0  # a hole may be all there is
+    some = seen.sum(axis=1) > 0  # a hole may cover the whole image
     np.testing.assert_allclose(seen[some] / seen[some].sum(axis=1, keepdims=True), labels[some], atol=2e-6)
 
 
 def seen_through(mix: ma.Mix, sources: np.ndarray) -> np.ndarray:
-    """What each source shows at each pixel, by hand: (k, n, *size, c) of sources (k, n, *size, c), in NumPy."""
+    """What each source shows at each pixel, by definition: (k, n, *size, c) of sources (k, n, *size, c)."""
     out, boxes, source_boxes = sources.copy(), mix.region.box, mix.region.source_box
     for j, i in np.ndindex(sources.shape[:2]):
         if source_boxes[j] is None:
@@ -215,13 +215,13 @@ def seen_through(mix: ma.Mix, sources: np.ndarray) -> np.ndarray:
 
 
 def layout(axes: int, place: str | None = "last") -> str:
-    """The layout of images of so many spatial axes, their channels last, first or None."""
+    """The layout of images with this number of spatial axes, with channels last, first or None."""
     spatial = SPATIAL[axes]
     return {"last": f"n{spatial}c", "first": f"nc{spatial}", None: f"n{spatial}"}[place]
 
 
 def layout_of(x: Any, place: str | None = "last") -> str:
-    """The layout of these images, by the number of their axes."""
+    """The layout of images, from the number of their axes."""
     return layout(len(x.shape) - (1 if place is None else 2), place)
 
 
@@ -234,7 +234,7 @@ def own_class_everywhere(n: int, size: tuple[int, ...], dtype: str = "float32") 
 
 
 def on_two_ranks(method: str, run: Callable[[int, str], None], folder: Path) -> list[Any]:
-    """What run(rank, folder), in two processes, saved to folder/rank.pt."""
+    """The objects that run(rank, folder) saves to folder/rank.pt in two processes."""
     context = torch.multiprocessing.get_context(method)
     ranks = [context.Process(target=run, args=(rank, str(folder))) for rank in range(2)]
     for rank in ranks:

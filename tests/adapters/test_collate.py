@@ -1,4 +1,4 @@
-"""Collate functions that mix: smoothing, switching off by epoch, repeated augmentation, and timm's own loader."""
+"""Collate functions that mix: smoothing, switching off by epoch, repeated augmentation, and timm's loader."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Samples(data.Dataset):
 
 
 def shares(images) -> np.ndarray:
-    """How much of each sample is in each output, by its pixels."""
+    """The weight of each sample in each output, computed from the pixels."""
     return ways.values(images).astype(np.float64).reshape(len(images), N, -1).mean(axis=2) / 255
 
 
 def assert_smoothed_pixels(images, labels, atol: float = 3e-3) -> None:
-    """Labels are what the pixels are, then smoothed; uint8 pixels are rounded to 1/255."""
+    """Labels match the pixels and are then smoothed; uint8 pixels are rounded to 1/255."""
     want = (1 - SMOOTHING) * shares(images) + SMOOTHING / C
     np.testing.assert_allclose(ways.values(labels), want, atol=atol)
 

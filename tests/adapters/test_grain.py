@@ -65,7 +65,7 @@ def test_a_shuffle_before_it_shuffles_each_epoch_differently():
 def test_batches_do_not_depend_on_threads_or_processes():
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()  # Grain reads its flags in the workers
-    source = [Source()[row] for row in range(N)]  # data alone: a process that gets it has nothing of ours to import
+    source = [Source()[row] for row in range(N)]  # plain data, so that worker processes need not import this module
     ds = mixed(source=source).repeat(3).batch(4)
     want = [ds[i] for i in range(len(ds))]
     for options in (grain.ReadOptions(num_threads=0), grain.ReadOptions(num_threads=4)):

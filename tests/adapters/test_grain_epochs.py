@@ -1,4 +1,4 @@
-"""Grain's epochs: every one of a row is mixed anew, whatever repeats the dataset and however many workers read it."""
+"""Grain's epochs: every epoch of a row has another mix, for any kind of repetition and any number of workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import ways
 
 N, EPOCHS = 11, 3
 X = ways.own_class_everywhere(N, (5, 6))
-SAMPLES = [(X[i], i) for i in range(N)]  # data alone: a process that gets it has nothing of ours to import
+SAMPLES = [(X[i], i) for i in range(N)]  # plain data, so that worker processes need not import this module
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,7 +37,7 @@ def elements(stream) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def by_row(stream) -> dict[int, list[bytes]]:
-    """The images of each base sample, which has more than half of each label, in the order that they came in."""
+    """The images of each base sample (which has more than half of each label), in their order."""
     images: dict[int, list[bytes]] = {}
     for image, label in stream:
         images.setdefault(int(label.argmax()), []).append(image.tobytes())

@@ -1,4 +1,4 @@
-"""Hugging Face: real Trainers on small real models mix what they train on, and nothing else."""
+"""Hugging Face: Trainers with small models mix training batches only."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix(alpha=1.0))
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Operations as small as these only wait for each other's threads where other tests run beside them."""
+    """Use one thread: such small operations are slower with several when other tests run in parallel."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -59,7 +59,7 @@ def resnet(**options) -> ResNetForImageClassification:
 
 
 class Samples(data.Dataset):
-    """Samples as a Trainer takes them."""
+    """Samples in the form that a Trainer expects."""
 
     def __init__(self, labels: torch.Tensor = Y, images: torch.Tensor = X) -> None:
         self.images, self.labels = images, labels
@@ -72,7 +72,7 @@ class Samples(data.Dataset):
 
 
 class Record(TrainerCallback):
-    """Writes down what a model is fed, what it answers, and the gradients of each optimizer step."""
+    """Records the inputs and outputs of a model, and the gradients of each optimizer step."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model, self.before = model, copy.deepcopy(model)
@@ -95,7 +95,7 @@ class Record(TrainerCallback):
 
 
 class Noted(ma.huggingface.MixTrainer):
-    """Keeps the labels and the losses of the training steps."""
+    """Records the labels and losses of the training steps."""
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
@@ -141,7 +141,7 @@ def cut(items: list, accumulate: int) -> list[list]:
 
 
 def assert_mixed(trainer, record, accumulate: int, seed: int) -> None:
-    """What the model was fed is that of ma.mix_batch under the documented key."""
+    """The model's input equals ma.mix_batch with the documented key."""
     steps = cut(list(zip(record.plain, record.fed, trainer.mixed, strict=True)), accumulate)
     for step, batches in enumerate(steps):
         for micro, (plain, fed, labels) in enumerate(batches):
@@ -154,7 +154,7 @@ def assert_mixed(trainer, record, accumulate: int, seed: int) -> None:
 
 
 def assert_gradients(record, labels, accumulate: int, loss, together: bool) -> None:
-    """The first optimizer step's gradients are those of the mean over all its rows."""
+    """The gradients of the first optimizer step equal those of the mean over all its rows."""
     model, fed = record.before.train(), record.fed[:accumulate]
     if together:
         logits = model(pixel_values=torch.cat([batch["pixel_values"] for batch in fed])).logits
@@ -315,7 +315,7 @@ def test_a_custom_loss_receives_the_mixed_labels(smoothing, tmp_path):
 
 
 class Weighted(Trainer):
-    """Somebody's Trainer: it adds to the loss of its base."""
+    """A custom Trainer, which adds to the loss of its base class."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
@@ -373,8 +373,8 @@ import conftest
 import test_huggingface as this
 trainer, record = this.made(this.vit(), sys.argv[1], max_steps=1, gradient_accumulation_steps=2, seed=3)
 trainer.train()
-held = {"plain": record.plain[:2], "fed": record.fed, "mixed": trainer.mixed, "gradients": record.gradients[0]}
-this.torch.save(held, f"{sys.argv[1]}/{trainer.args.process_index}.pt")
+saved = {"plain": record.plain[:2], "fed": record.fed, "mixed": trainer.mixed, "gradients": record.gradients[0]}
+this.torch.save(saved, f"{sys.argv[1]}/{trainer.args.process_index}.pt")
 """
 
 
@@ -389,16 +389,16 @@ def test_processes_draw_different_mixes_and_their_gradients_are_of_all_rows(tmp_
     environments = [{**os.environ, **there, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
     started = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for env in environments]
     assert [process.wait(timeout=1800) for process in started] == [0, 0]
-    held = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    saved = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     for rank in (0, 1):
-        assert len(held[rank]["fed"]) == 2
-        for micro, (plain, fed) in enumerate(zip(held[rank]["plain"], held[rank]["fed"], strict=True)):
+        assert len(saved[rank]["fed"]) == 2
+        for micro, (plain, fed) in enumerate(zip(saved[rank]["plain"], saved[rank]["fed"], strict=True)):
             want = ma.mix_batch(RECIPE, plain, key=(3, 0, 0, micro, rank), num_classes=CLASSES)
             assert torch.equal(fed["pixel_values"], want["pixel_values"])
     model = vit()
-    logits = model(pixel_values=torch.cat([fed["pixel_values"] for rank in held for fed in rank["fed"]])).logits
-    soft_loss(logits, torch.cat([labels for rank in held for labels in rank["mixed"]])).backward()
-    for one, other, parameter in zip(held[0]["gradients"], held[1]["gradients"], model.parameters(), strict=True):
+    logits = model(pixel_values=torch.cat([fed["pixel_values"] for rank in saved for fed in rank["fed"]])).logits
+    soft_loss(logits, torch.cat([labels for rank in saved for labels in rank["mixed"]])).backward()
+    for one, other, parameter in zip(saved[0]["gradients"], saved[1]["gradients"], model.parameters(), strict=True):
         assert torch.equal(one, other)
         torch.testing.assert_close(one, parameter.grad, rtol=1e-4, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""JAX: keys of both kinds, jit without compiling anew, vmap, scan and grad, a mix as a pytree."""
+"""JAX: keys of both kinds, jit without recompilation, vmap, scan and grad, a mix as a pytree."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_gradients_flow():
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_a_mix_is_a_pytree_wherever_it_was_drawn(recipe):
-    """A mix of NumPy's may be handed to a jitted function: it becomes one of JAX's there."""
+    """A NumPy mix can be passed to a jitted function, where it becomes a JAX mix."""
     mix = recipe.draw(N, SIZE, key=(0, 0))
     images, back = jax.jit(lambda mix, x: (mix.images(x), mix))(mix, X)
     np.testing.assert_allclose(images, mix.images(X), atol=1e-6)
@@ -149,7 +149,7 @@ def test_the_streams_take_jax_arrays():
 @pytest.mark.parametrize("ulps", [-2, -1, 0, 1, 2])
 @pytest.mark.parametrize("total", [3, 1024, 224 * 224, 2**21 + 1, 512**3 // 3])
 def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
-    """XLA's GPUs divide so; shares are to be the same bits there."""
+    """Division as XLA does it on GPUs; lam must be bit-identical nevertheless."""
     from mixaug.backends import jax as xp
 
     part = np.random.default_rng(0).integers(0, total + 1, 10_000).astype(np.float32)
@@ -171,7 +171,7 @@ def test_lam_of_float64_weights():
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.GridMix()], ids=repr)
 def test_a_jitted_step_makes_the_images_in_one_operation(recipe):
-    """XLA gathers, converts, normalises and mixes in one fusion: nothing of the images' size lies between."""
+    """XLA gathers, converts, normalizes and mixes in one fusion, without intermediate arrays of the images' size."""
     x, scale = jnp.zeros((7, 20, 24, 3), jnp.uint8), np.float32([0.1, 0.2, 0.3])
 
     def run(x, step):

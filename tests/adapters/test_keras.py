@@ -25,7 +25,7 @@ Y = np.arange(N)
 
 
 class Recorder(keras.Model):
-    """A model that writes down what `fit` feeds it; each batch says by its labels what it is."""
+    """A model that records what `fit` feeds it; the labels identify each batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ def test_shuffle_true_shuffles_only_the_order_of_batches():
 
 
 class Generator(keras.utils.PyDataset):
-    """An image generator of its own kind: it darkens as its epochs go by."""
+    """A custom image generator whose images get darker with each epoch."""
 
     def __init__(self):
         super().__init__()
@@ -173,7 +173,7 @@ def test_a_wrapped_dataset_keeps_its_epochs():
     ds = ma.keras.MixedDataset(ma.MixUp(sources=3), inner, num_classes=N, seed=2)
     assert len(ds) == 2
     seen = fed(ds, epochs=2)
-    assert inner.ended == 3  # Keras' call before the first epoch reaches it as it would without us
+    assert inner.ended == 3  # Keras' call before the first epoch also reaches the wrapped generator
     for epoch in range(2):
         for index in range(2):
             rows = slice(index * 5, index * 5 + 5)

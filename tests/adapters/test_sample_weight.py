@@ -1,4 +1,4 @@
-"""`ma.keras.MixedDataset(sample_weight=...)`: what Keras' `fit` reads as the third part of each batch."""
+"""`ma.keras.MixedDataset(sample_weight=...)`: the third element of each batch, which Keras' `fit` reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONS = {"seed": 3, "num_classes": C}
 
 
 def of_pixels(images, weights=OWN) -> np.ndarray:
-    """The weights of the samples that the pixels are of."""
+    """The sample weights computed from the pixels."""
     return images.mean(axis=(1, 2), dtype=np.float64) @ weights
 
 

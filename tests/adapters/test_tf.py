@@ -1,4 +1,4 @@
-"""tf.data: the stream that every other library draws, for any parallelism, with shapes kept."""
+"""tf.data: the same mixes as in every other library, for any parallelism, with static shapes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_epoch_is_the_stream_that_numpy_draws(calls):
 
 
 def test_passes_are_counted_without_epoch():
-    """Live in others: the same random numbers each epoch, or a seed that is ignored."""
+    """A bug in other code: the same random numbers in each epoch, or a seed that is ignored."""
     for _ in range(2):  # the same program gives the same stream again
         ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N, seed=1))
         for epoch in range(3):
@@ -64,7 +64,7 @@ def test_a_variable_is_read_when_a_pass_begins():
     epoch.assign(2)
     pulled = iter(ds)
     first = next(pulled)
-    epoch.assign(9)  # in the middle of a pass: this pass goes on as it began
+    epoch.assign(9)  # in the middle of a pass: the pass continues with its epoch
     assert_same([first, *pulled], epoch_by_numpy(0, 2))
     assert_same(ds, epoch_by_numpy(0, 9))
 
@@ -156,7 +156,7 @@ def test_zipped_element_i_mixes_element_i_of_both(recipe):
 
 
 def test_zipped_samples_are_the_same_in_blocks_in_a_graph_and_one_by_one():
-    """Of more of them than are mixed in one go, and of sizes that are known or not."""
+    """With more elements than are mixed at once, and with known and unknown sizes."""
     x, y = np.random.default_rng(0).integers(0, 256, (150, 6, 4, 1), np.uint8), np.arange(150) % 5
     pair = [tf.data.Dataset.from_tensor_slices((part, y)) for part in (x, x[::-1].copy())]
     unsized = [tf.data.Dataset.from_generator(lambda ds=ds: iter(ds), output_signature=(
@@ -209,7 +209,7 @@ def test_zipped_batches():
         for row, (p, q) in enumerate(zip(own, other, strict=True)):
             if p != q:
                 np.testing.assert_allclose((labels[row, p], labels[row, q]), lam[:, row], atol=1e-6)
-    assert (next(iter(out))[0] != next(iter(out))[0]).numpy().any()  # each pass draws anew
+    assert (next(iter(out))[0] != next(iter(out))[0]).numpy().any()  # each pass has other mixes
 
 
 def test_zipped_batches_of_unequal_length_are_refused():

@@ -1,4 +1,4 @@
-"""What `ma.tf.mixed` takes for a batch, and what for a single sample."""
+"""What `ma.tf.mixed` reads as a batch, and what as a single sample."""
 
 from __future__ import annotations
 

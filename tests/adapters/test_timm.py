@@ -1,4 +1,4 @@
-"""timm: the same form and distributions as its own Mixup, without its limits."""
+"""timm: the same interface and distributions as timm's Mixup, without its limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ every_mode = pytest.mark.parametrize("mode", ["batch", "pair", "elem"])
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Operations as small as these only wait for each other's threads where other tests run beside them."""
+    """Use one thread: such small operations are slower with several when other tests run in parallel."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -42,7 +42,7 @@ def own_class_everywhere(n: int, size: int = 32) -> torch.Tensor:
 
 
 def lambdas(mixup_fn, n: int, calls: int) -> np.ndarray:
-    """How much of each output is its base sample, by its label, call after call: (calls, n)."""
+    """The weight of the base sample in each output, from its label, for each call: (calls, n)."""
     samples, targets = torch.zeros(n, 1, 16, 16), torch.arange(n)
     return np.stack([mixup_fn(samples.clone(), targets)[1].diagonal().numpy() for _ in range(calls)])
 
@@ -64,7 +64,7 @@ def test_lambda_has_the_distribution_of_timm_s(options, mode, n, calls):
     options = {**options, "mode": mode, "num_classes": n, "label_smoothing": 0.0}
     np.random.seed(0)  # what timm draws from
     want, got = lambdas(theirs.Mixup(**options), n, calls), lambdas(ma.timm.Mixup(**options), n, calls)
-    rows = slice(0, 1) if mode == "batch" else slice(0, n // 2) if mode == "pair" else slice(None)  # drawn on their own
+    rows = slice(0, 1) if mode == "batch" else slice(0, n // 2) if mode == "pair" else slice(None)  # drawn separately
     assert stats.ks_2samp(got[:, rows].ravel(), want[:, rows].ravel()).pvalue > 0.01
 
 
@@ -78,7 +78,7 @@ def test_batch_mode_draws_once_and_the_others_for_each_sample(options):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_the_rows_are_timm_s_for_the_same_lambda(smoothing):
-    """Of two samples each is the other's partner, here and in a batch in reverse."""
+    """Two samples are each other's partners, as in timm, which reverses the batch."""
     targets = torch.tensor([3, 1])
     plain = ma.timm.Mixup(num_classes=5, label_smoothing=0.0, seed=4)
     smoothed = ma.timm.Mixup(num_classes=5, label_smoothing=smoothing, seed=4)
@@ -136,14 +136,14 @@ def test_the_key_is_seed_and_step_and_no_global_generator_is_drawn_from():
     mixup_fn = ma.timm.Mixup(0.8, 1.0, switch_prob=0.25, prob=0.9, mode="elem", num_classes=5, seed=7)
     one = ma.one_of(ma.MixUp(alpha=0.8), ma.CutMix(alpha=1.0), weights=(0.75, 0.25))
     assert mixup_fn.recipe == ma.sometimes(0.9, one)
-    held = np.random.get_state()[1].copy(), torch.get_rng_state()
+    states = np.random.get_state()[1].copy(), torch.get_rng_state()
     for step in range(3):
         got = mixup_fn(samples, targets)
         want = ma.mix_batch(mixup_fn.recipe, (samples, targets), key=(7, step), num_classes=5)
         assert torch.equal(got[0], want[0])
         torch.testing.assert_close(got[1], 0.9 * want[1] + 0.1 / 5, rtol=0, atol=1e-6)
-    assert np.array_equal(np.random.get_state()[1], held[0])
-    assert torch.equal(torch.get_rng_state(), held[1])
+    assert np.array_equal(np.random.get_state()[1], states[0])
+    assert torch.equal(torch.get_rng_state(), states[1])
 
 
 def test_a_resumed_run_draws_what_an_unbroken_run_draws():
@@ -172,7 +172,7 @@ def test_mixup_enabled_can_be_changed_at_run_time():
 
 @pytest.fixture
 def ranks():
-    """Makes this process the one of a rank, of a group that sends nothing."""
+    """Initializes a process group with this rank, which never communicates."""
 
     def become(rank: int, world_size: int) -> None:
         if torch.distributed.is_initialized():

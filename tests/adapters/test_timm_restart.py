@@ -1,4 +1,4 @@
-"""A timm script that is started again: two lines keep it from drawing the mixes of its first epochs again."""
+"""A restarted timm script: two lines prevent it from repeating the mixes of the first epochs."""
 
 from __future__ import annotations
 

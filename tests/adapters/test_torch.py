@@ -59,7 +59,7 @@ def test_the_module_counts_its_calls_in_its_state():
 
 
 def test_the_step_is_that_of_the_buffer_even_if_others_change_it():
-    """The host counts along, so that no device is waited for: it must see what is done to the buffer elsewhere."""
+    """The step is also counted on the host, to avoid waiting for the device; it must follow changes of the buffer."""
     mixed = ma.torch.Mixed(RECIPE, num_classes=N)
 
     def assert_next(mixed, step):
@@ -78,7 +78,7 @@ def test_the_step_is_that_of_the_buffer_even_if_others_change_it():
     assert_next(mixed, 4)
     torch.compile(mixed, backend="eager")(IMAGES, LABELS)
     assert_next(mixed, 6)
-    mixed.to(torch.device("cpu"), torch.float64)  # integers stay what they are
+    mixed.to(torch.device("cpu"), torch.float64)  # integers stay integers
     assert_next(mixed, 7)
 
 
@@ -124,7 +124,7 @@ def test_in_a_compose_and_with_tv_tensors():
 
 
 def test_tv_tensors_of_masks_and_boxes():
-    """Masks and boxes stay what they are, with the format and the canvas of the boxes, padded or in a list of dicts."""
+    """Masks and boxes keep their type, format and canvas size, padded or in a list of dicts."""
     xywh, size = {"format": "XYWH", "canvas_size": (8, 6)}, torch.tensor([[0.0, 0, 6, 8]])
     batch = {
         "images": tv_tensors.Image(IMAGES[:2]),
@@ -163,7 +163,7 @@ def test_compiles_once_for_all_steps(given):
 
 @pytest.mark.full
 def test_a_first_use_inside_a_compiled_function():
-    """A program that has called nothing of ours before: the library is loaded while its function is traced."""
+    """A program whose first call of mixaug is traced, so that the backend is loaded during tracing."""
     code = """
 import mixaug as ma, torch
 def run(x, y):
@@ -261,7 +261,7 @@ def test_devices_that_differ_are_refused():
 
 
 def expected(epochs=(0,), sources: str = "batch", seed: int = 0, batch: int = BATCH, shuffle: bool = True):
-    """What the loader has to give: batches in the epoch's order, mixed as the core mixes them."""
+    """The expected batches: in the order of the epoch, mixed by the core."""
     for epoch in epochs:
         this = Epoch(N, seed, epoch, shuffle)
         for step, start in enumerate(range(0, N, batch)):
@@ -316,7 +316,7 @@ def test_a_loader_resumes_in_the_middle_of_an_epoch(workers):
             if (epoch, step) == (1, 2):
                 state = loader.state_dict()
                 break
-    assert state == {"epoch": 1, "step": 3}  # what was handed over, not what workers have fetched ahead
+    assert state == {"epoch": 1, "step": 3}  # counts batches that were returned, not those that workers prefetched
     resumed = make(**workers)
     resumed.load_state_dict(state)
     resumed.sampler.set_epoch(1)  # as trainers do before each pass
@@ -348,7 +348,7 @@ def test_shards_are_what_one_process_would_draw(world, partners, recipe):
         if sum(len(part[1]) for part in parts) == len(labels):
             assert torch.equal(torch.cat([part[0] for part in parts]), images)
             assert torch.equal(torch.cat([part[1] for part in parts]), labels)
-        else:  # fewer rows than ranks: none is empty, and all rows are there
+        else:  # fewer rows than ranks: no rank is empty, and every row occurs
             assert step == len(one) - 1
             assert {tuple(row.tolist()) for part in parts for row in part[1]} == {tuple(r.tolist()) for r in labels}
 
@@ -374,7 +374,7 @@ def test_the_order_and_the_end_as_asked():
 
 
 class Photos(Dataset):
-    """Samples as dicts, read a list at a time."""
+    """Samples as dicts, fetched as lists."""
 
     def __init__(self):
         self.read = []
@@ -526,20 +526,20 @@ def in_a_fresh_process(code: str) -> str:
 @pytest.mark.parametrize("partners", ["batch", "dataset"])
 def test_a_dataset_in_memory_is_mixed_without_reading_samples(partners):
     class Wrapped(torch.utils.data.Dataset):
-        def __init__(self, held):
-            self.held = held
+        def __init__(self, dataset):
+            self.dataset = dataset
 
         def __len__(self):
-            return len(self.held)
+            return len(self.dataset)
 
         def __getitem__(self, row):
-            return self.held[row]
+            return self.dataset[row]
 
-    held = torch.utils.data.TensorDataset(torch.rand(22, 3, 8, 8), torch.arange(22) % 5)
+    in_memory = torch.utils.data.TensorDataset(torch.rand(22, 3, 8, 8), torch.arange(22) % 5)
     recipe = ma.one_of(ma.CutMix(), ma.MixUp(sources=3))
     for one, other in zip(
-        ma.torch.loader(recipe, held, 8, num_classes=5, partners=partners),
-        ma.torch.loader(recipe, Wrapped(held), 8, num_classes=5, partners=partners),
+        ma.torch.loader(recipe, in_memory, 8, num_classes=5, partners=partners),
+        ma.torch.loader(recipe, Wrapped(in_memory), 8, num_classes=5, partners=partners),
         strict=True,
     ):
         assert torch.equal(one[0], other[0])
@@ -547,7 +547,7 @@ def test_a_dataset_in_memory_is_mixed_without_reading_samples(partners):
 
 
 def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypatch):
-    """The "device" that is here beside the host holds no values, but keeps count of what is brought to it."""
+    """A stand-in for a device: it has no values, but counts the transfers."""
     from mixaug.backends import torch as xp
 
     monkeypatch.setattr(xp, "_MOST_KEPT", 16)
@@ -566,7 +566,7 @@ def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypa
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_words_of_the_host_draw_the_same_weights_in_another_library(recipe):
-    """As on a GPU, where weights of pixels are made from words that NumPy drew."""
+    """As on a GPU, where pixel weights are computed from random bits drawn by NumPy."""
     made = ma.core.keys.make((5, 1, 2))
     args = DrawArgs(N, ma.core.regions.Sizes((8, 6), (8, 6)), made)
     got = recipe.draw_in(ma.backends.of(torch.zeros(1)), ma.backends.common(), args)

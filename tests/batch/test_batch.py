@@ -1,4 +1,4 @@
-"""The door: dicts, pairs and triples, names, and every refusal."""
+"""mix_batch: dicts, pairs and triples, names, and every error."""
 
 from __future__ import annotations
 
@@ -197,11 +197,11 @@ def test_each_copy_has_another_mix(clean):
 
 
 def test_copies_say_nothing_of_each_other():
-    """Whether a row is mixed in its second copy depends on nothing that its first one drew."""
+    """The second copy of a row is mixed independently of the first."""
     n = 4000
     recipe, batch = ma.one_of(ma.identity(), ma.MixUp()), (np.zeros((n, 1, 1, 1), np.float32), np.arange(n) % 2)
     _, labels = ma.mix_batch(recipe, batch, key=(0, 0), num_classes=2, copies=2, pairing=ma.pairing.Roll())
-    first, second = 1 - labels[np.arange(2 * n), np.arange(2 * n) % 2].reshape(2, n)  # the share of the other class
+    first, second = 1 - labels[np.arange(2 * n), np.arange(2 * n) % 2].reshape(2, n)  # the weight of the other class
     assert stats.spearmanr(first, second).pvalue > 1e-3
     assert stats.ks_2samp(first[second > 0], first[second == 0]).pvalue > 1e-3
 
@@ -221,7 +221,7 @@ def test_partners_come_only_from_the_bank(recipe, size):
     for step in range(10):
         images, labels = ma.mix_batch(recipe, BATCH, key=(0, step), num_classes=CLASSES, bank=bank)
         ways.assert_label_is_the_pixels(images, labels)
-        assert not labels[:, :N][~np.eye(N, dtype=bool)].any()  # of the batch only the base sample
+        assert not labels[:, :N][~np.eye(N, dtype=bool)].any()  # only the base sample is from the batch
         assert ((labels[:, N:] > 0).sum(axis=1) <= min(size, recipe.sources - 1)).all()
     assert labels[:, N:].any()
 
@@ -282,7 +282,7 @@ def test_options_that_are_refused(options, error, sentence):
         ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=(0, 0), num_classes=N, **options)
 
 
-# Every adapter that takes the options: a function of them to a batch, and the key that it mixes under.
+# Every adapter with options: a function from the options to a batch, and the key that it uses.
 def planar(batch):
     return torch.from_numpy(np.moveaxis(batch[0], -1, 1).copy()), torch.from_numpy(batch[1])
 

@@ -1,4 +1,4 @@
-"""The table "Keys and restarts" of docs/frameworks.md: every epoch of every adapter draws new mixes, from the documented key."""
+"""The table "Keys and restarts" of docs/frameworks.md: every epoch has other mixes, from the documented keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPTIONS: dict[str, Any] = {"seed": SEED, "num_classes": ROWS}
 
 
 class Net(lightning.LightningModule):
-    """Keeps the labels that it is handed."""
+    """Records its labels."""
 
     def __init__(self):
         super().__init__()
@@ -134,7 +134,7 @@ def mixed() -> list[Any]:
     return [labels for epoch in range(EPOCHS) for _, labels in ma.mixed(R, loader, epoch=epoch, **OPTIONS)]
 
 
-#: Each row's labels, batch by batch; and its key, where rows of a batch are mixed within themselves.
+#: For each row of the table: the labels, batch by batch; and the key, if batches are mixed within themselves.
 DRAWN: dict[str, tuple[Any, Any]] = {
     "ma.mixed": (mixed, lambda epoch, step: (SEED, epoch, step % 2)),
     "ma.batches": (lambda: [y for _, y in ma.batches(R, X, Y, BATCH, epochs=EPOCHS, **OPTIONS)], None),
@@ -196,4 +196,4 @@ def test_the_table_has_a_row_for_each_adapter():
         name.replace("`", "").strip() for line in re.findall(r"^\| (.*?) \|", table, re.M) for name in line.split(",")
     ]
     assert set(doors) - {"where"} == set(DRAWN)
-    assert keras.backend.backend() == "tensorflow"  # whose tensors `MixLayer` is tried with
+    assert keras.backend.backend() == "tensorflow"  # this test uses its tensors for `MixLayer`

@@ -1,4 +1,4 @@
-"""Orders and sources over a whole dataset, and the batches made of them."""
+"""Order and sources over a whole dataset, and the batches."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_parents_of_an_epoch(n, sources):
     index = this.sources(0, n, sources)
     np.testing.assert_array_equal(index[0], rows)
     for j in range(1, sources):
-        np.testing.assert_array_equal(np.sort(index[j]), np.arange(n))  # each row is source j once an epoch
+        np.testing.assert_array_equal(np.sort(index[j]), np.arange(n))  # each row is source j once per epoch
         if j < n:
             assert (index[j] != rows).all()
 
@@ -62,7 +62,7 @@ def test_parents_come_from_the_whole_dataset():
 
 
 def test_an_epoch_is_the_same_however_it_is_cut():
-    """Longer than a block, and cut across its border."""
+    """A range that is longer than a block and crosses its border."""
     this = Epoch(20_000, seed=1, epoch=2)
     whole = this.sources(0, 20_000, 3)
     np.testing.assert_array_equal(np.sort(whole[0]), np.arange(20_000))

@@ -1,4 +1,4 @@
-"""The first minute: a recipe is called, a key may be an int or left out, and a text is taken wherever a recipe is."""
+"""The first minute: recipes can be called, keys can be ints or omitted, and texts work wherever recipes do."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_call_takes_the_options_of_mix_batch():
     images, labels = RECIPE(X, Y, num_classes=N, key=0, include_clean=True, pairing=ma.pairing.Roll())
     np.testing.assert_array_equal(images[:N], X)
     assert_label_is_the_pixels(images, labels)
-    assert np.all(values(labels)[N:][np.arange(N), (np.arange(N) - 1) % N] > 0)  # each with the row before it
+    assert np.all(values(labels)[N:][np.arange(N), (np.arange(N) - 1) % N] > 0)  # each is mixed with the row before it
 
 
 def test_inputs_of_a_call_are_not_written_to():

@@ -1,4 +1,4 @@
-"""Replicas, tasks, samplers of others and any rows: what draws anew, and what draws the same."""
+"""Replicas, tasks, custom samplers and arbitrary rows: what draws different mixes, and what the same."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ PAIRS = TensorDataset(torch.from_numpy(X).movedim(-1, 1), torch.from_numpy(Y))
 
 
 class Unsized(Sampler):
-    """A sampler without a length, whose rows follow from its epoch."""
+    """A sampler without a length, whose indices depend on its epoch."""
 
     def __init__(self):
         self.epoch = 0
@@ -133,7 +133,7 @@ def test_a_sampler_without_a_length_resumes_where_it_stopped(workers):
 def test_an_epoch_that_is_set_at_the_sampler_is_taken_over():
     sampler = Unsized()
     loader = ma.torch.loader(ma.identity(), PAIRS, 5, num_classes=N, sampler=sampler)
-    sampler.set_epoch(7)  # as a script does that starts again
+    sampler.set_epoch(7)  # as a restarted script does
     assert rows_of(loader)[0][0] == 7
     assert rows_of(loader)[0][0] == 8
     loader.sampler.set_epoch(3)
@@ -166,7 +166,7 @@ def test_rows_that_are_not_in_the_dataset_are_refused(sampler, error, sentence):
 
 
 class Collate:
-    """Of a module, so that spawned workers can be given it."""
+    """At module level, so that it can be pickled for spawned workers."""
 
     def __init__(self, transform):
         self.transform = transform
@@ -196,7 +196,7 @@ def as_a_rank(rank: int, folder: str) -> None:
 
 @pytest.mark.full
 def test_workers_of_ranks_of_one_seed_draw_different_mixes(tmp_path):
-    """Spawned workers are in no process group: they are told the rank."""
+    """Spawned workers are not in the process group, so the rank is passed to them."""
     one, two = ways.on_two_ranks("spawn", as_a_rank, tmp_path)
     for name, drawn in one.items():
         assert all(not torch.equal(a, b) for a, b in zip(drawn, two[name], strict=True)), name

@@ -1,4 +1,4 @@
-"""Nothing repeats by accident: no epoch, worker, rank or pass draws what another drew."""
+"""Nothing repeats by accident: every epoch, worker, rank and pass draws different mixes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_items_have_no_batch_to_draw_once_for(recipe):
 
 
 def fails_at(bad: int) -> tf.data.Dataset:
-    """Ten samples, each pixel of sample i is i; one of them cannot be read."""
+    """Ten samples; each pixel of sample i is i. One of them cannot be read."""
 
     def read(i):
         tf.debugging.assert_none_equal(i, tf.constant(bad, tf.int64))

@@ -1,4 +1,4 @@
-"""return_mix: the mix of a batch beside it, at every door, which makes the same pixels and the same labels."""
+"""return_mix: in every adapter, the returned mix reproduces the pixels and labels of the batch."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ RECIPE = RECIPE_ROWS["boxes or blends"]
 
 
 def named(batch):
-    """A pair as a dict."""
+    """An (images, labels) pair as a dict."""
     return dict(zip(("images", "labels"), batch, strict=True))
 
 
 class Samples(torch.utils.data.Dataset):
-    """Samples that are read one by one."""
+    """A dataset whose samples are read one by one."""
 
     def __init__(self, form):
         self.form = form
@@ -64,7 +64,7 @@ def torch_items(recipe, form, **options):
 
 
 def in_training(recipe, form):
-    """What the training step of Lightning's real Trainer sees."""
+    """The batches that the training step of a Lightning Trainer receives."""
     seen = []
 
     class Model(lightning.LightningModule):
@@ -83,7 +83,7 @@ def in_training(recipe, form):
 
 
 def in_map(layer):
-    """A layer as a function of a dataset's parts."""
+    """A layer as a function of the elements of a dataset."""
     return lambda *parts: layer(parts if len(parts) > 1 else parts[0])
 
 
@@ -91,7 +91,7 @@ def tuple_of(pair):
     return tuple(pair)
 
 
-#: Each door, of a recipe and what makes the form of its batches of a pair.
+#: For each adapter: a function of a recipe and of a function that turns a pair into the adapter's form of batch.
 DOORS = {
     "a call": lambda r, form: r(form((X, Y)), **OPTIONS),
     "mix_batch": lambda r, form: ma.mix_batch(r, form((X, Y)), **OPTIONS),
@@ -134,7 +134,7 @@ OF_PAIRS = {
 
 
 def assert_mix_makes_the_batch(images, labels, mix):
-    """Pixels and labels of the outputs, made again by the mix from the rows that its index names."""
+    """Pixels and labels of the outputs, recomputed by the mix from the rows in its index."""
     assert isinstance(mix, ma.Mix)
     images = values(images)
     channels_first = images.shape[1:] == FIRST.shape[1:] and images.shape[1:] != X.shape[1:]
@@ -192,11 +192,11 @@ def test_the_mix_is_that_of_draw_in_the_batchs_library(way, recipe):
     want = recipe.draw(N, SIZE, key=(3, 4))
     arrays = {"index": want.index, "lam": want.lam, **want.region.arrays()}
 
-    def held(images, labels):
+    def arrays_of_the_mix(images, labels):
         mix = recipe(images, labels, key=(3, 4), **OPTIONS)[2]
         return {"index": mix.index, "lam": mix.lam, **mix.region.arrays()}
 
-    got = way(held, x, Y)
+    got = way(arrays_of_the_mix, x, Y)
     assert set(got) == set(arrays)
     for name, array in arrays.items():
         assert_same(got[name], array, array_of(way), atol=1e-6 if array.dtype == np.float32 else 0)
@@ -206,7 +206,7 @@ def test_the_mix_is_that_of_draw_in_the_batchs_library(way, recipe):
 def test_clean_and_mixed_copies_have_one_mix(kind):
     images, labels, mix = kind()(X, Y, key=5, include_clean=True, copies=2, **OPTIONS)
     assert_mix_makes_the_batch(images, labels, mix)
-    np.testing.assert_array_equal(mix.index[:, :N], np.broadcast_to(Y, (len(mix.index), N)))  # nothing is mixed there
+    np.testing.assert_array_equal(mix.index[:, :N], np.broadcast_to(Y, (len(mix.index), N)))  # not mixed
 
 
 def test_mixes_of_several_regions_are_joined():

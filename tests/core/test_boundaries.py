@@ -1,4 +1,4 @@
-"""Regions of third parties, mixes made by hand, numbers and texts: checked before compiled code or a user sees them."""
+"""Regions of third-party recipes, mixes constructed directly, numbers and texts are checked before they are used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def box(n=N, first=0, last=4) -> np.ndarray:
 
 
 class Given(ma.Recipe):
-    """A recipe of a third party, whose region is given."""
+    """A third-party recipe with a given region."""
 
     sources: ClassVar[int] = 2
 

@@ -1,4 +1,4 @@
-"""Keys, words and tables, against published answers and arithmetic done by hand."""
+"""Keys, random bits and tables, against published values and manual calculations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The axes of images are named, never guessed: every layout in every library, against a definition pixel by pixel."""
+"""Layouts are declared, never guessed: every layout in every library, against a definition for each pixel."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def size(letters: str, spatial: str | None = None) -> tuple[int, ...]:
 
 
 def defined(mix: ma.Mix, x: np.ndarray, letters: str, spatial: str | None) -> np.ndarray:
-    """The mixed images by hand: pixel weights times what each source shows, all other axes alike."""
+    """The mixed images by definition: pixel weights times the sources, the same along all other axes."""
     axes, over = parse(letters, spatial)
     order = ["n", *over, *(a for a in axes[1:] if a not in over)]
     x = np.transpose(x, [axes.index(a) for a in order]).astype(np.float64)

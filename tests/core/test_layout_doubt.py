@@ -1,4 +1,4 @@
-"""Which shapes leave doubt where the channels are, at the bounds of the rule, in every library."""
+"""Which shapes are ambiguous, at the limits of the rule, in every library."""
 
 from __future__ import annotations
 

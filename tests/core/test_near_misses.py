@@ -1,6 +1,6 @@
-"""Near misses, from torchvision, timm, kornia, Keras, albumentations, fastai, Composer or older names, are understood.
+"""Near misses from torchvision, timm, kornia, Keras, albumentations, fastai, Composer and from older names.
 
-Each is refused by one sentence, and what the sentence says to write instead works.
+Each raises an error of one sentence, and the code that it suggests works.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def layer(**options):
     return ma.keras.MixLayer(CUTMIX, N, **options)
 
 
-#: What is written, what the sentence says, and that which it says, followed.
+#: The code, part of the error, and the code that the error suggests.
 MISSES = {
     # of the call
     "seed=": (lambda: call(seed=3), "write key=(seed, step), such as key=(0, 0)", lambda: call(key=(0, 0))),
@@ -446,7 +446,7 @@ def test_a_misspelled_name_says_what_is_meant(name, meant):
     sentence = str(caught.value)
     assert sentence.startswith(f"mixaug has no {name!r}, did you mean ma.{meant}")
     assert sentence.endswith("?")
-    assert reduce(getattr, meant.partition("(")[0].split("."), ma)  # there is such a name
+    assert reduce(getattr, meant.partition("(")[0].split("."), ma)  # the name exists
 
 
 def test_a_name_that_nothing_is_like_gets_the_list():

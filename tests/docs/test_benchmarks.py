@@ -1,4 +1,4 @@
-"""The benchmarks run, in their short form, and measure every way of ours: what they measure is not looked at here."""
+"""The short form of the benchmarks runs and measures all contenders of mixaug. The figures are not checked."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_page_names_the_machine_and_says_what_p90_is(page):
 
 
 def test_rows_of_another_machine_replace_those_of_this_one(tmp_path):
-    """As those of a GPU, which the machine that writes the page need not have."""
+    """Such as results of a GPU, which the machine that writes the page does not need."""
     row = {"table": "gpu", "case": "CutMix", "process": "gpu", "interval": None}
     copy = {**row, "name": "copy of the same bytes", "remark": "a GPU", "median": 2.0, "p90": 2.5, "copy": 2.0}
     ours = {**row, "name": "mixaug", "median": 3.0, "p90": 3.5, "copy": 2.0}

@@ -19,7 +19,7 @@ PAGE = (PROJECT / "CONTRIBUTING.md").read_text()
 DIFFS = dict(re.findall(r"^### Add an? (\w+)\n.*?```diff\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
 TABLE = PAGE[PAGE.index("| where is ...") :].partition("\n\n")[0].splitlines()[2:]
 
-#: What each diff makes possible, run in a process of its own.
+#: Code that works after each diff; it runs in a new process.
 CHECKS = {
     "recipe": """
 import mixaug as ma

@@ -1,6 +1,6 @@
-"""Defects that are live in released libraries or in code that is often pasted; each has its test here.
+"""Bugs of released libraries and of code that is often copied, each with a test.
 
-Image i is one-hot i at every pixel, so the mean over an output's pixels is what its label has to be.
+Image i is one-hot i at every pixel, so the mean over the pixels of an output must equal its label.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def truth(n: int, size: tuple[int, ...] = (9, 7), dtype: str = "float32") -> tup
 
 @pytest.mark.parametrize("size", [(8, 8), (32, 32), (31, 17), (2, 2)])
 def test_label_is_the_pasted_fraction(size):
-    """Elsewhere: fractional box corners with whole-pixel masks; weights of the box before it is clipped."""
+    """Elsewhere: fractional box corners with integer masks, or weights of the box before clipping."""
     x, y = truth(64, size)
     images, labels = ma.mix_batch(CUT, (x, y), key=(0, 0), num_classes=64, fields={"images": ma.Images("nhwc")})
     np.testing.assert_allclose(images.mean(axis=(1, 2)), labels, atol=1e-6)
 
 
 def test_the_label_is_not_only_the_partners():
-    """Elsewhere: the label becomes the partner's, though nearly all pixels are the base sample's."""
+    """Elsewhere: the label is the partner's, although nearly all pixels come from the base sample."""
     x, y = truth(64, (32, 32))
     mix = CUT.draw(64, (32, 32), key=(0, 0))
     mostly_own = mix.lam[0] > 0.9
@@ -39,7 +39,7 @@ def test_the_label_is_not_only_the_partners():
 
 
 def test_lam_0_is_the_weight_of_the_base_sample():
-    """Elsewhere: lambda is the partner's share."""
+    """Elsewhere: lambda is the weight of the partner."""
     x, _ = truth(64)
     mix = BLEND.draw(64, (9, 7), key=(0, 0))
     np.testing.assert_allclose(mix.images(x)[np.arange(64), 0, 0, np.arange(64)], mix.lam[0], atol=1e-6)
@@ -96,7 +96,7 @@ def test_a_box_of_a_length_has_sides_of_that_length(length):
 
 @pytest.mark.parametrize("recipe", [CUT, ma.CutMix(placement="uniform"), ma.HMix(), *WIDE[2:5]], ids=repr)
 def test_areas_are_of_clipped_boxes(recipe):
-    """Elsewhere: the weight of a box is its area before it is clipped."""
+    """Elsewhere: the weight of a box is its area before clipping."""
     n, size = 200, (12, 9)
     x, y = truth(n, size)
     mix = recipe.draw(n, size, key=(0, 0))
@@ -150,7 +150,7 @@ def test_two_of_one_class_sum_to_one():
 
 
 def test_class_ids_do_not_broadcast():
-    """Elsewhere: (n,) ids give (n, n) nonsense without an error, and (n, 1) ids are averaged as numbers."""
+    """Elsewhere: (n,) ids give a meaningless (n, n) result without an error, and (n, 1) ids are averaged as numbers."""
     x, y = truth(6)
     for ids in (y, y[:, None]):
         assert ma.mix_batch(CUT, (x, ids), key=(0, 0), num_classes=10)[1].shape == (6, 10)
@@ -176,7 +176,7 @@ def test_soft_labels_keep_their_shape():
 
 
 def test_a_second_image_is_mixed_by_the_same_mix():
-    """Elsewhere: the second image of a dict passes unmixed, in silence."""
+    """Elsewhere: the second image of a dict is silently left unmixed."""
     x, y = truth(12)
     batch = {"images": x, "near": x[..., :3], "labels": y}
     mixed = ma.mix_batch(CUT, batch, key=(0, 0), num_classes=12, fields={"near": "images"})
@@ -194,7 +194,7 @@ def test_any_batch_size(n, recipe):
 
 
 def test_donors_are_not_overwritten():
-    """Elsewhere: pasting in place takes boxes from samples that are mixed already, or writes into the dataset."""
+    """Elsewhere: pasting in place copies boxes from samples that are already mixed, or modifies the dataset."""
     x, y = truth(32)
     for array in (x, y):
         array.flags.writeable = False
@@ -231,7 +231,7 @@ def test_small_alpha_gives_numbers():
 @pytest.mark.parametrize("shape", [(6, 9, 7), (6, 9, 7, 1)], ids=["no channel axis", "one channel"])
 @pytest.mark.parametrize("recipe", [CUT, BLEND], ids=repr)
 def test_masks_keep_their_shape_and_dtype(recipe, shape, dtype):
-    """Elsewhere: a mask gets the channels of the image or of the batch, or floats, or has to have a channel axis."""
+    """Elsewhere: a mask gets the channels of the image, becomes floats, or needs a channel axis."""
     masks = np.random.default_rng(0).integers(0, 5, shape).astype(dtype)
     images = np.zeros((6, 9, 7, 3), np.float32)
     mixed = ma.mix_batch(recipe, {"images": images, "segmentation_masks": masks}, key=(0, 0))["segmentation_masks"]
@@ -240,7 +240,7 @@ def test_masks_keep_their_shape_and_dtype(recipe, shape, dtype):
 
 
 def test_a_blend_of_masks_makes_no_class_up():
-    """Elsewhere: ids are averaged, so that half a 2 and half a 4 are a 3, and half an ignored 255 is a 127."""
+    """Elsewhere: ids are averaged, so that half 2 and half 4 become 3, and half of an ignored 255 becomes 127."""
     masks = np.random.default_rng(0).choice(np.uint8([2, 4, 255]), (64, 9, 7))
     mix = BLEND.draw(64, (9, 7), key=(0, 0))
     assert set(np.unique(mix.masks(masks, 255))) == {2, 4, 255}
@@ -251,7 +251,7 @@ def test_a_blend_of_masks_makes_no_class_up():
 
 
 def test_masks_and_images_use_the_same_draw():
-    """Elsewhere: the image of a dict is mixed, its mask and a second image pass silently as they were."""
+    """Elsewhere: the image of a dict is mixed, but its mask and a second image are silently left unmixed."""
     x, y = truth(16)
     masks = np.broadcast_to(np.arange(16).reshape(16, 1, 1), (16, 9, 7)).copy()
     batch = {"images": x, "masks": masks, "pixel_values": x.copy(), "labels": y}

@@ -1,4 +1,4 @@
-"""The README and the docs say what is so: their Python runs, their commands exist."""
+"""The code in the README and the docs runs, and the commands exist."""
 
 from __future__ import annotations
 
@@ -52,28 +52,28 @@ def test_the_page_of_recipes_is_what_the_code_makes_now():
 
 
 def test_the_pictures_of_recipes_are_what_the_code_draws_now():
-    """Up to how letters are smoothed, which is the font library's matter."""
+    """Except for the anti-aliasing of letters, which depends on the font library."""
     for path, picture in MAKER.pictures().items():
-        with Image.open(path) as held:
-            assert held.size == picture.size, f"{path}; run: make recipes"
-            got, want = (np.asarray(image.convert("RGB"), float) for image in (held, picture))
+        with Image.open(path) as saved:
+            assert saved.size == picture.size, f"{path}; run: make recipes"
+            got, want = (np.asarray(image.convert("RGB"), float) for image in (saved, picture))
         assert np.abs(got - want).mean() < 0.5, f"{path}; run: make recipes"
-    held = sorted((PROJECT / "docs" / "recipes").iterdir())
-    assert held == sorted([*MAKER.pictures(), PROJECT / "docs" / "recipes" / "run.json"])
-    assert sum(path.stat().st_size for path in held) < 1_500_000
+    files = sorted((PROJECT / "docs" / "recipes").iterdir())
+    assert files == sorted([*MAKER.pictures(), PROJECT / "docs" / "recipes" / "run.json"])
+    assert sum(path.stat().st_size for path in files) < 1_500_000
 
 
 def test_the_picture_of_the_readme_is_what_its_command_draws_now(tmp_path):
-    """Up to how letters are smoothed, as above."""
+    """Except for the anti-aliasing of letters."""
     command = re.search(r"<sub>`mixaug (.*)`", (PROJECT / "README.md").read_text())[1]
     program = [sys.executable, "-c", "from mixaug.cli import main; main()"]
     subprocess.run([*program, *shlex.split(command), "--out", str(tmp_path / "preview.png")], check=True)
-    held = PROJECT / "docs" / "preview.png"
-    with Image.open(held) as one, Image.open(tmp_path / "preview.png") as other:
+    saved = PROJECT / "docs" / "preview.png"
+    with Image.open(saved) as one, Image.open(tmp_path / "preview.png") as other:
         assert one.size == other.size, f"run: mixaug {command} --out docs/preview.png"
         got, want = (np.asarray(image.convert("RGB"), float) for image in (one, other))
     assert np.abs(got - want).mean() < 0.5, f"run: mixaug {command} --out docs/preview.png"
-    assert held.stat().st_size < 300_000
+    assert saved.stat().st_size < 300_000
 
 
 def test_the_readme_names_the_owners_of_the_bundled_images():

@@ -1,4 +1,4 @@
-"""What docs/limits.md says is so, as far as one machine can show it, and what it says to do instead works."""
+"""The statements of docs/limits.md hold, as far as one machine can show, and its advice works."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The page of wrong inputs is what the code does now: what is refused, by which sentence, and what works instead.
+"""docs/wrong-inputs.md is up to date: the errors, and the code that works instead.
 
-The rows are in tools/wrong_inputs.py. Each one is run, its way out too, and that way out is checked to be right.
+The rows are in tools/wrong_inputs.py. The code of each row is run, and the code that works instead is checked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Class weights and sample weights: what an output counts, at every door."""
+"""Class weights and sample weights: the weight of an output, in every adapter."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PAIR = {"images": LAST}
 
 
 def seen(images) -> np.ndarray:
-    """How much of each image is in each output, from its pixels: (n, N)."""
+    """The weight of each image in each output, from its pixels: (n, N)."""
     images = ways.values(images).astype(np.float64)
     return images.reshape(len(images), -1, N).mean(axis=1)
 
 
 def weights_of(images, ids=IDS) -> np.ndarray:
-    """sum_k lam[k] * w[class of source k], as the pixels say it."""
+    """sum_k lam[k] * w[class of source k], from the pixels."""
     return seen(images) @ np.array(TABLE)[ids]
 
 
@@ -132,7 +132,7 @@ def test_clean_rows_copies_and_a_bank_have_weights():
     np.testing.assert_allclose(weights, weights_of(images), atol=1e-5)
 
 
-# --- refused, and the ways out ---
+# --- errors and what to do about them ---
 
 
 @pytest.mark.parametrize(
@@ -199,11 +199,11 @@ def test_two_fields_of_sample_weights_are_refused():
         ma.mix_batch(RECIPE, batch, key=KEY, **options)
 
 
-# --- every door ---
+# --- every adapter ---
 
 
 def check(batches, n: int) -> None:
-    """Triples of images, labels and weights that their pixels agree with, of n rows in all."""
+    """Triples of images, labels and weights that match the pixels, n rows in total."""
     rows = 0
     for images, _, weights in batches:
         np.testing.assert_allclose(ways.values(weights), weights_of(images), atol=1e-5)
@@ -299,13 +299,13 @@ def test_the_callback_of_lightning():
     check([listed, (named["images"], named["labels"], named["sample_weight"])], 2 * N)
 
 
-# --- sample weights of their own ---
+# --- sample weights of the batch ---
 
 OWN = np.float32([1, 0, 2, 3, 1, 4])
 
 
 def check_own(batches, n: int) -> None:
-    """Triples whose weights are those of the samples that their pixels are of."""
+    """Triples whose weights match the sample weights of the pixels."""
     rows = 0
     for images, _, weights in batches:
         np.testing.assert_allclose(ways.values(weights).reshape(-1), seen(images) @ OWN, atol=1e-5)
@@ -349,7 +349,7 @@ def test_sample_weights_through_generators_tf_data_and_pytorch():
     check_own(data.DataLoader(triples, 4, collate_fn=ma.torch.MixingCollate(RECIPE, **options)), N)
 
 
-# --- what others mean by it: the table of docs/labels.md ---
+# --- class weights of other libraries: the table in docs/labels.md ---
 
 X = np.random.default_rng(0).random((N, *SIZE, 3)).astype(np.float32)
 LOGITS = np.random.default_rng(1).normal(size=(N, C)).astype(np.float32)
@@ -403,7 +403,7 @@ def test_pytorch_weights_each_class_of_a_mixed_label_not_the_sample():
     assert (theirs - ours).abs().max() > 1e-3
 
 
-# --- Hugging Face: the loss of MixTrainer is weighed ---
+# --- Hugging Face: the weighted loss of MixTrainer ---
 
 
 @pytest.fixture
@@ -437,7 +437,7 @@ def trainer_of(tmp_path):
 
 
 def loss_by_hand(trainer, weights) -> float:
-    """The mean over the rows of weight times cross-entropy, of unmixed samples."""
+    """The mean over the rows of weight times cross-entropy, for unmixed samples."""
     images = torch.stack([sample["pixel_values"] for sample in trainer.train_dataset])
     trainer.model.train()
     with torch.no_grad():

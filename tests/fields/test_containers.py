@@ -1,4 +1,4 @@
-"""No role is guessed, and every container works: parts of tuples and lists, images alone, targets of detection."""
+"""Fields are not guessed, and every container works: tuples, lists, images without labels, detection targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Y = np.arange(N)
 
 
 def ids(*shape: int, dtype: str = "float32") -> np.ndarray:
-    """Images whose every number is their row."""
+    """Images whose pixels are their row number."""
     return np.broadcast_to(np.arange(N).reshape(-1, *[1] * len(shape)), (N, *shape)).astype(dtype)
 
 

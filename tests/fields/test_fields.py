@@ -1,4 +1,4 @@
-"""Everything a sample carries: nested dicts, tuples, names and options, texts; by mix_batch and by every adapter."""
+"""Fields of a batch: nested dicts, tuples, names and options, texts; in mix_batch and in every adapter."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SAID = {"targets/views/0": "masks", "1": ma.Masks(num_classes=N)}
 
 
 def assert_agree(images: Any, masks: Any, channels: int = -1) -> None:
-    """Image pixel = mask pixel = sample: of images that were one-hot, and masks of another size too."""
+    """For one-hot images: image and mask pixels have the same source, also for masks of another size."""
     seen, masks = ways.values(images).argmax(channels), ways.values(masks)
     masks = masks[..., 0] if masks.ndim > seen.ndim else masks
     rows = [(2 * np.arange(m) + 1) * s // (2 * m) for m, s in zip(masks.shape[1:], seen.shape[1:], strict=True)]
     np.testing.assert_array_equal(seen[:, rows[0]][:, :, rows[1]], masks)
 
 
-# --- the door ---
+# --- mix_batch ---
 
 
 def test_nested_dicts_and_tuples_keep_their_form():
@@ -197,12 +197,12 @@ BOXES = {"boxes": WHOLE, "labels": IDS[:, None]}
 
 
 def assert_boxes_agree(images: Any, boxes: Any, channels: int = -1) -> None:
-    """Boxes were whole images: each is around the pixels of its sample now, which are its weight's part of all."""
+    """The boxes were whole images; now each surrounds the pixels of its sample, and its weight is their fraction."""
     seen = ways.values(images).argmax(channels)
     for i in range(len(seen)):
         row = {name: ways.values(x[i]) for name, x in boxes.items()} if isinstance(boxes, dict) else boxes[i]
         found = row["weight"] > 0
-        much = [label for label in range(N) if np.mean(seen[i] == label) >= 0.1]  # of the others too little is seen
+        much = [label for label in range(N) if np.mean(seen[i] == label) >= 0.1]  # the others are hardly visible
         assert set(row["labels"][found].tolist()) == set(much)
         for box, label, weight in zip(row["boxes"], row["labels"], row["weight"], strict=True):
             if weight > 0:
@@ -231,7 +231,7 @@ def test_boxes_by_keras_names():
 
 
 def test_boxes_of_any_number_a_sample():
-    """A list of dicts, as detection models take them, one without boxes."""
+    """A list of dicts, as for detection models, one without boxes."""
     targets = [{"boxes": WHOLE[i], "labels": IDS[i : i + 1]} for i in range(N)]
     mixed = ma.mix_batch(RECIPE, (IMAGES, targets), key=KEY, fields=("images", "boxes"))
     assert_boxes_agree(mixed[0], mixed[1])

@@ -1,4 +1,4 @@
-"""Guides as fields of a batch, through every door; and a recipe without its guide."""
+"""Guides as fields of a batch, in every adapter; and recipes without their guide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def batch(n=N):
 
 
 def assert_pasted_at_the_peaks(images, labels, saliency):
-    """Where another class is seen, it is seen at its most salient pixel, and labels are the pixels."""
+    """Where another class is visible, its most salient pixel is visible too; labels match the pixels."""
     images, labels = ways.values(images), ways.values(labels)
     ways.assert_label_is_the_pixels(images, labels)
     mixed = 0
@@ -62,9 +62,9 @@ def test_a_guide_by_any_name_and_layout(form):
             "first": (ma.Guide(layout="nchw"), saliency[:, None]),
             "turned": (ma.Guide(layout="nwh"), saliency.swapaxes(1, 2)),
         }[form]
-        held = {"x": {"image": x, "map": like}, "y": y} if form == "nested" else {"image": x, "map": like, "y": y}
+        inputs = {"x": {"image": x, "map": like}, "y": y} if form == "nested" else {"image": x, "map": like, "y": y}
         fields = {"x/map" if form == "nested" else "map": kind, "y": "labels"}
-        out = ma.mix_batch(RECIPE, held, key=0, num_classes=N, fields=fields)
+        out = ma.mix_batch(RECIPE, inputs, key=0, num_classes=N, fields=fields)
         x, y = (out["x"]["image"] if form == "nested" else out["image"]), out["y"]
     np.testing.assert_array_equal(x, want["images"])
     np.testing.assert_array_equal(y, want["labels"])
@@ -108,8 +108,8 @@ def test_pasted_objects_bring_their_boxes_and_hide_what_they_cover(listed, recip
             [dict(zip(targets, row, strict=True)) for row in zip(*targets.values(), strict=True)] if listed else targets
         )
         x = ways.own_class_everywhere(4, size)
-        held = {"images": x, "bounding_boxes": given}
-        out = ma.mix_batch(recipe, held, key=seed, return_mix=True)
+        inputs = {"images": x, "bounding_boxes": given}
+        out = ma.mix_batch(recipe, inputs, key=seed, return_mix=True)
         mix = recipe.draw(4, size, key=seed, guide=targets["masks"])
         np.testing.assert_array_equal(out["mix"].pixel_weights(), mix.pixel_weights())
         rows = (
@@ -142,7 +142,7 @@ def test_instances_can_be_the_only_guide_and_are_mixed():
     np.testing.assert_array_equal(out["instances"] != 0, mix.instances(masks != 0, min_visibility=0.0).masks)
 
 
-# --- every door ---
+# --- every adapter ---
 
 
 def test_keras_dataset_and_layer():
@@ -175,13 +175,13 @@ def test_tf_data(graph):
 
 class Samples(torch.utils.data.Dataset):
     def __init__(self):
-        self.held = batch(9)
+        self.fields = batch(9)
 
     def __len__(self):
         return 9
 
     def __getitem__(self, i):
-        return {name: torch.from_numpy(x)[i] if x.ndim > 1 else int(x[i]) for name, x in self.held.items()}
+        return {name: torch.from_numpy(x)[i] if x.ndim > 1 else int(x[i]) for name, x in self.fields.items()}
 
 
 def test_torch_loader_dataset_collate_and_module():
@@ -197,13 +197,13 @@ def test_torch_loader_dataset_collate_and_module():
     drawn = [list(door) for door in doors]
     for batches in drawn:
         whole = {name: torch.cat([out[name] for out in batches]) for name in ("images", "labels")}
-        assert_pasted_at_the_peaks(whole["images"], whole["labels"], samples.held["saliency"])
+        assert_pasted_at_the_peaks(whole["images"], whole["labels"], samples.fields["saliency"])
     for one, other in zip(drawn[0], drawn[2], strict=True):
         assert torch.equal(one["images"], other["images"])  # for any number of workers
     mixed = ma.torch.Mixed(RECIPE, **options)
     given = torch.utils.data.default_collate([samples[i] for i in range(9)])
     out = mixed(given)
-    assert_pasted_at_the_peaks(out["images"], out["labels"], samples.held["saliency"])
+    assert_pasted_at_the_peaks(out["images"], out["labels"], samples.fields["saliency"])
 
 
 def test_ranks_draw_what_one_process_would():

@@ -1,4 +1,4 @@
-"""What is kept of the batches of one form, and what is not."""
+"""What is cached for batches of one form, and what is not."""
 
 import numpy as np
 import pytest
@@ -130,8 +130,8 @@ def test_what_cannot_be_compared_is_looked_at_each_time(name, x, what):
 def test_a_plan_holds_no_array_of_a_batch():
     batch = pair()
     found = plan(batch, None, 5)
-    held = [found.fields, found.sizes.output, found.rows, found.first]
-    assert not any(x is y for x in held for y in batch)
+    contents = [found.fields, found.sizes.output, found.rows, found.first]
+    assert not any(x is y for x in contents for y in batch)
     assert not any(isinstance(x, np.ndarray) for kind in found.fields.values() for x in vars(kind).values())
 
 

@@ -1,4 +1,4 @@
-"""Parts of a batch that nobody declared: the sentence names the likely reading first, and each way out in it works."""
+"""Undeclared fields: the error names the likely kind first, and each of its suggestions works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGES = ways.own_class_everywhere(N, SIZE)
 Y = np.arange(N)
 RGB = np.repeat(IMAGES[..., :1], 3, axis=-1)
 
-#: parts, and what they are likely to be
+#: arrays, and what they are likely to be
 PARTS = {
     "ids of pixels": (np.int64(IMAGES.argmax(-1)), "'masks'"),
     "ids of pixels, uint8": (np.uint8(IMAGES.argmax(-1)), "'masks'"),
@@ -44,7 +44,7 @@ def mix(batch, fields=None):
 
 
 def readings(sentence: str, place: str) -> list[str]:
-    """The code of each way out of a sentence."""
+    """The code of each suggestion in an error."""
     first, rest = re.search(rf"pass fields={{'{place}': (.*?)}} \(or (.*)\)$", sentence).groups()
     return [first, *re.findall(r"ma\.\w+\(.*?\)|'\w+'", rest)]
 

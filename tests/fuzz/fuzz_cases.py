@@ -1,4 +1,4 @@
-"""Random batches, recipes and options, as the Python that a user would write: a case is its own snippet.
+"""Random batches, recipes and options, as Python code that a user could write.
 
 Each seed is a case. `draw(seed)` says what the batch is, what is called with it, and what each field is.
 """
@@ -26,12 +26,12 @@ class Part:
     axes: str = ""
     spatial: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-    is_list: bool = False  #: a list of texts, which is of no library
-    whole: bool = False  #: the text makes the array of the library itself
+    is_list: bool = False  #: a list of texts, which belongs to no library
+    whole: bool = False  #: the text creates an array of the library directly
 
     @property
     def name(self) -> str:
-        """As `fields=` names it."""
+        """The name in `fields=`."""
         return "/".join(map(str, self.path))
 
 
@@ -48,10 +48,10 @@ class Case:
     options: dict[str, str]
     n: int
     size: tuple[int, ...]
-    like: str  #: the layout that images have without a word
+    like: str  #: the layout of images that are not declared
     damage: str = ""
     bank: int = 0  #: how many rows
-    item: int = 0  #: which row, of doors that give single samples
+    item: int = 0  #: which row, for adapters that return single samples
     batch_size: int = 0
     epoch: int = 0
     may_refuse: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Draws(random.Random):
         return things[self.randrange(len(things))]
 
     def chance(self, p: float) -> bool:
-        """Whether something of that chance happens."""
+        """True with this probability."""
         return self.random() < p
 
 
@@ -104,7 +104,7 @@ def count(rng: Draws) -> list[str]:
 
 
 def per_channel(rng: Draws, *numbers: float) -> Any:
-    """A number for all channels, or one for each of three, which most images have."""
+    """One number, or three, for images with three channels."""
     return tuple(rng.one(*numbers) for _ in range(3)) if rng.chance(0.25) else rng.one(*numbers)
 
 
@@ -143,7 +143,7 @@ def simple(rng: Draws) -> str:
 
 
 def composed(rng: Draws, epochs: bool, items: bool, depth: int = 0) -> str:
-    """A recipe, or one of recipes."""
+    """A recipe, possibly composed of others."""
     kinds = ["simple"] * 5 + ["one_of", "sometimes", "identity"]
     kinds += ["per_batch"] * (not items) + ["schedule"] * epochs
     kind = rng.one(*kinds) if depth < 3 else "simple"
@@ -197,7 +197,7 @@ def size_of(rng: Draws, spatial: str) -> tuple[int, ...]:
 
 
 def is_ambiguous(shape: Sequence[int], like: str) -> bool:
-    """Whether four axes may be read in two ways."""
+    """Whether four axes are ambiguous."""
     here, there = (shape[-1], shape[1]) if like == "nhwc" else (shape[1], shape[-1])
     return here > 4 >= there >= 1
 
@@ -267,7 +267,7 @@ def labels(rng: Draws, path: Path, case: Case, known: bool, classes: int) -> Par
 
 
 def masks(rng: Draws, path: Path, case: Case, known: bool) -> Part:
-    """A field of masks, of ids or of shares."""
+    """A field of masks, of ids or of class probabilities."""
     spatial = {1: "t", 2: "hw", 3: "dhw"}[len(case.size)]
     size = case.size if rng.chance(0.7) else size_of(rng, spatial)
     axes, classes, said = "n" + spatial, rng.randint(1, 4), []
@@ -307,7 +307,7 @@ def masks(rng: Draws, path: Path, case: Case, known: bool) -> Part:
 
 
 def others(rng: Draws, path: Path, case: Case, kind: str, known: bool) -> Part:
-    """Values, what is kept, labels apart, boxes, keypoints."""
+    """Values, kept fields, per-source labels, boxes, keypoints."""
     n = case.n
     rest = rng.one((), (1,), (3,), (2, 2))
     if kind == "values":
@@ -361,7 +361,7 @@ def pick(rng: Draws, weights: Any) -> str:
 
 
 def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) -> Case:
-    """The case of a seed, as far as it is not said which libraries and doors."""
+    """The case of a seed, optionally restricted to some libraries and adapters."""
     rng = Draws(seed)
     library = pick(rng, {name: weight for name, weight in LIBRARIES.items() if not libraries or name in libraries})
     door = pick(rng, [one for one in DOORS[library] if not doors or one[0] in doors] or DOORS[library])
@@ -413,7 +413,7 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
 
 
 def _timm(rng: Draws, case: Case) -> Case:
-    """A case of timm's doors, which have options of their own."""
+    """A case of timm's classes, which have their own options."""
     is_fast, classes, n, size = case.door == "timm.FastCollateMixup", rng.randint(2, 6), case.n, size_of(rng, "hw")
     dtype = "uint8" if is_fast else rng.one(*IMAGES)
     ids = f"np.random.default_rng({rng.randrange(10**6)}).integers(0, {classes}, {n})"
@@ -567,7 +567,7 @@ PER_DOOR = {
 
 
 def _options(rng: Draws, case: Case, classes: int) -> None:
-    """Say what has to be said of fields, and some options beside."""
+    """Declare the fields that must be declared, and add some options."""
     options, door = case.options, case.door
     fields = _fields(rng, case)
     if fields is not None:
@@ -614,7 +614,7 @@ def _options(rng: Draws, case: Case, classes: int) -> None:
 
 
 def _fields(rng: Draws, case: Case) -> str | None:
-    """What is said in `fields=`, as text."""
+    """The value of `fields=`, as text."""
     said = [part for part in case.parts if part.say is not None]
     if case.container == "alone":
         return case.parts[0].say

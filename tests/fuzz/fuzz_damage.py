@@ -1,4 +1,4 @@
-"""What goes wrong with batches and options, and what looks odd but is right, as text."""
+"""Damaged batches and options, and unusual but valid ones, as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fuzz_cases import Case, Part
 
-#: Memory of other forms, whose values are what they were.
+#: Other memory layouts with the same values.
 HARMLESS = {
     "numpy": [
         "np.repeat({}, 2, 0)[::2]",
@@ -30,7 +30,7 @@ HARMLESS = {
     "jax": ["array({})"],
 }  #: fmt: skip
 
-#: Arrays that are wrong, or may be.
+#: Arrays that are invalid, or may be.
 ARRAYS = [
     "({})[:-1]",
     "({})[:0]",
@@ -70,7 +70,7 @@ ARRAYS = [
     ),
 ]  #: fmt: skip
 
-#: Things that are no arrays of this library; `array` makes nothing of them.
+#: Objects that are not arrays of this library.
 OTHERS = [
     "np.ma.masked_array({})",
     "({}).tolist()",
@@ -321,7 +321,7 @@ RECIPES = [
 
 
 def damaged(case: Case) -> Case:
-    """The case, in four of ten with something wrong; in one of ten with memory of another form."""
+    """The case, damaged in four of ten cases, and in one of ten with another memory layout."""
     rng = random.Random(case.seed * 7919 + 13)  # noqa: S311
     how = rng.random()
     if how < 0.1:
@@ -333,7 +333,7 @@ def damaged(case: Case) -> Case:
 
 
 def _elsewhere(case: Case, rng: random.Random) -> Case:
-    """The same arrays in other memory."""
+    """The same arrays in another memory layout."""
     part = rng.choice(case.parts)
     if part.is_list or part.kind == "boxes" or case.door in ("jax.jit", "torch.compile", "tf.mixed"):
         return case
@@ -344,7 +344,7 @@ def _elsewhere(case: Case, rng: random.Random) -> Case:
 
 
 def _once(case: Case, rng: random.Random) -> Case:
-    """One more thing that is wrong."""
+    """Add one more kind of damage."""
     part, what = rng.choice(case.parts), rng.random()
     if what < 0.45 and not part.is_list:
         text = rng.choice(ARRAYS)

@@ -1,4 +1,4 @@
-"""What a mix makes of each field, by the definition: in NumPy and float64, with none of the library's maths.
+"""The mixed fields by definition, in NumPy and float64, without using mixaug's code.
 
 Everything here reads `mix.index`, `mix.lam`, `mix.region`, `mix.size` and `mix.source_size` alone.
 """
@@ -15,7 +15,7 @@ SEEN = 0.5 / 65536  #: what weighs less is not seen
 
 
 class Nonsense(Exception):  # noqa: N818 - it is no error of ours
-    """Data that have no right answer: whoever takes them is wrong."""
+    """Data without a valid result, which must raise an error."""
 
 
 def of_values(condition: Any, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Fuzzing of the doors: random batches through every door, each right by the definition or refused in one sentence.
+"""Fuzzing: random batches in every adapter must equal the definition or raise an error of one sentence.
 
     python tests/fuzz/fuzz_doors.py --cases 1000 --seed 0          # or: make fuzz FUZZ_ARGS="--cases 1000"
     python tests/fuzz/fuzz_doors.py --case 4711                    # one of them, as a snippet
@@ -302,7 +302,7 @@ def snippet(case: Case) -> str:
 
 
 def at(tree: Any, path: tuple[Any, ...]) -> Any:
-    """What lies at a path; parts of tuples have the names that batches give them."""
+    """The value at a path; elements of tuples have the names of `ma.mix_batch`."""
     for place, name in enumerate(path):
         if not isinstance(tree, Mapping):
             name = {"images": 0, "labels": 1, "sample_weight": 2}.get(name, name) if not place else name
@@ -522,7 +522,7 @@ def check_boxes(case: Case, seen: Seen, source: Any, got: Any) -> None:
 
 
 def check_form(case: Case, batch: Any, out: Any, kinds: Mapping[Any, Part], path: tuple[Any, ...] = ()) -> None:
-    """Assert that the containers are what they were, and the arrays of the same library."""
+    """Assert that containers are unchanged, and that arrays belong to the same library."""
     if path in kinds:
         is_odd = isinstance(batch, list) or (isinstance(batch, np.ndarray) and batch.dtype.kind in "OSU")
         if kinds[path].is_list or is_odd:
@@ -572,7 +572,7 @@ def split(case: Case, batch: Any, out: Any) -> tuple[Any, Any]:
 
 
 def verify(case: Case, batch: Any, bank: Any, out: Any, mix: Any) -> None:
-    """Assert that what came out is right; Nonsense where nothing is."""
+    """Assert that the result is right; raise Nonsense if no result can be."""
     kinds = {part.path: part for part in case.parts}
     check_form(case, batch, out, kinds)
     seen = Seen.of(mix, values)
@@ -670,9 +670,9 @@ def both(x: Any, y: Any) -> Any:
     return x + y if isinstance(x, list) else np.concatenate([x, y])
 
 
-# --- what is refused ---
+# --- errors ---
 
-#: Expected, got, way out; where what is expected are the values themselves, they are the way out.
+#: Expected, got, way out; if the error lists the expected values, they are the way out.
 SENTENCE = re.compile(r"[^\n]*expected [^\n]*, got [^\n]*; [^\n]*")
 VALUES = re.compile(
     r"[^\n]*expected (a finite number|a whole number|one of|True or False|a number in|\d+ weights)[^\n]*, got [^\n]*"
@@ -680,7 +680,7 @@ VALUES = re.compile(
 
 
 def check_refusal(case: Case, error: BaseException) -> str:
-    """The sentence that a case was refused with; an AssertionError if it is no good one."""
+    """The error of a case; an AssertionError if it is not a good error."""
     text = str(error)
     if type(error).__module__.startswith("tensorflow"):  # from the host, while a dataset runs
         found = re.search(r"(TypeError|ValueError): ([^\n]*)", text)

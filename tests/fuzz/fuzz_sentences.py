@@ -1,4 +1,4 @@
-"""Each sentence that the fuzzer met, raised once, and its way out, followed to the letter.
+"""Each error that the fuzzer has met, raised once, and the code that it suggests.
 
 A row is (a part of the sentence, what raises it, what its way out says to write). `fuzz_doors.py` names the sentences
 that no row here raises.

@@ -164,12 +164,12 @@ def fork(case: Case) -> None:
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as file:
-        held = file.read()
+        data = file.read()
     os.waitpid(child, 0)
     stop.set()
     thread.join()
-    assert held, "the child gave nothing"
-    assert_same(pickle.loads(held), flat(want))  # noqa: S301 - of our own child
+    assert data, "the child gave nothing"
+    assert_same(pickle.loads(data), flat(want))  # noqa: S301 - of our own child
 
 
 # --- caches ---

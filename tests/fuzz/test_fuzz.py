@@ -1,4 +1,4 @@
-"""Random batches through the doors: some hundreds of the cases of `fuzz_doors.py`, and the way out of each sentence."""
+"""Some hundreds of random cases of `fuzz_doors.py`, and the code that each error suggests."""
 
 from __future__ import annotations
 

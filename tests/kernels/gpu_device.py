@@ -1,4 +1,4 @@
-"""Arrays on a GPU: the same mixes as on the host, and no waiting. Run by test_gpu.py where there is one."""
+"""Arrays on a GPU: the same mixes as on the host, without synchronization. Run by test_gpu.py if there is a GPU."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def assert_same_mix(got, want, atol=0.0):
     (structure, arrays), (expected, wanted) = got.flatten(), want.flatten()
     assert structure == expected
     for name, array, host in zip(("index", "lam", *structure[1]), arrays, wanted, strict=True):
-        held = array.cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
-        assert held.dtype == host.dtype
-        np.testing.assert_allclose(held, host, rtol=0, atol=atol, err_msg=name)
+        on_host = array.cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+        assert on_host.dtype == host.dtype
+        np.testing.assert_allclose(on_host, host, rtol=0, atol=atol, err_msg=name)
 
 
 def test_integers_draw_the_same_mix_and_wait_for_nothing(recipe):
     x = pixels().cuda()
-    recipe.draw(N, SIZE, key=KEY, like=x)  # tables are brought there once
+    recipe.draw(N, SIZE, key=KEY, like=x)  # tables are copied once
     with no_waiting():
         mix = recipe.draw(N, SIZE, key=KEY, like=x)
     assert all(array.is_cuda for array in mix.flatten()[1])
@@ -108,7 +108,7 @@ def test_a_mix_of_numpy_mixes_arrays_on_the_gpu(recipe):
 
 
 def test_a_step_is_one_graph_of_cuda():
-    """What is drawn by a number on the device is drawn anew each time that the graph is replayed."""
+    """With a step on the device, each replay of a CUDA graph draws another mix."""
     x, y, step = pixels().cuda(), torch.arange(N, device="cuda"), torch.zeros((), dtype=torch.int64, device="cuda")
 
     def run():
@@ -205,7 +205,7 @@ def test_out_is_memory_of_its_own_and_its_version_counts():
 
 
 def test_other_streams_and_pinned_memory():
-    """Batches that come and go on a stream of their own, many times: what is sent is not written over."""
+    """Many batches on a separate stream: data in transfer is not overwritten."""
     stream, x, y = torch.cuda.Stream(), pixels().cuda(), torch.arange(N, device="cuda")
     torch.cuda.synchronize()
     with torch.cuda.stream(stream):

@@ -1,4 +1,4 @@
-"""The Triton kernel against the definition: on the GPU, or where there is none in Triton's interpreter."""
+"""The Triton kernel against the definition, on a GPU or in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUNDING = {
     F32: 0.0,
     F16: 2.0**-11,
     BF16: 2.0**-8 if DEVICE == "cuda" else 2.0**-7,
-}  # the interpreter cuts bfloat16 off
+}  # the interpreter truncates bfloat16
 
 RECIPES = [
     ma.identity(),
@@ -44,7 +44,7 @@ RECIPES = [
 ]
 SIZES = [(9, 7), (37,), (3, 5, 6), (4, 19), (1, 1), (5, 2)]
 CHANNELS = [("first", 3), ("last", 3), (None, 1), ("first", 8), ("last", 1)]
-#: dtype of the images and of the outputs, and whether there are a scale and an offset
+#: dtypes of images and outputs, and whether a scale and an offset are used
 FORMS = [
     (U8, U8, ""), (U8, F32, "scale offset"), (U8, BF16, "scale offset"), (U8, F16, "offset"), (U8, U8, "scale"),
     (F32, F32, ""), (F32, U8, "scale offset"), (F32, U8, ""), (F16, F16, ""), (BF16, BF16, ""), (BF16, F16, "scale"),
@@ -54,7 +54,7 @@ FORMS = [
 
 @contextmanager
 def interpreted():
-    """Triton's interpreter, which a kernel has for good from when it is made, where there is no GPU."""
+    """Use Triton's interpreter if there is no GPU. It is fixed when a kernel is created."""
     with pytest.MonkeyPatch.context() as patch:
         if DEVICE == "cpu":
             patch.setenv("TRITON_INTERPRET", "1")
@@ -71,7 +71,7 @@ def _kernel():
 
 @pytest.fixture
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr(gpu, "_BLOCK", 64)  # so that small images take several programs
+    monkeypatch.setattr(gpu, "_BLOCK", 64)  # so that small images need several programs
 
 
 def shaped(n, size, channels, c):
@@ -88,7 +88,7 @@ def drawn(recipe, n, size, seed=0):
 
 
 def run(x, source, mix, channels, dtype, scale=None, offset=None, out=None):
-    """What the kernel makes, without a wait for the device."""
+    """The output of the kernel, without waiting for the device."""
     if DEVICE == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
@@ -99,7 +99,7 @@ def run(x, source, mix, channels, dtype, scale=None, offset=None, out=None):
 
 
 def layout(axes, channels):
-    """Their letters; `ways` has this too, but brings TensorFlow, beside which Triton cannot be loaded."""
+    """The layout. `ways` has this function too, but imports TensorFlow, with which Triton cannot be loaded."""
     spatial = {1: "t", 2: "hw", 3: "dhw"}[axes]
     return {"first": f"nc{spatial}", "last": f"n{spatial}c", None: f"n{spatial}"}[channels]
 
@@ -109,7 +109,7 @@ def host(x):
 
 
 def defined(x, source, mix, channels, dtype, scale=None, offset=None):
-    """The output, and what an error of float32 is a part of, both float64."""
+    """The output, and the magnitude that float32 errors are relative to, both float64."""
     like = source if x is None else x
     source, index = host(like if source is None else source), mix.index.cpu().numpy()
     own = source[index[0]] if x is None else host(x)
@@ -162,7 +162,7 @@ TABLE = list(product(RECIPES, FORMS))
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("case", range(len(TABLE)), ids=lambda case: f"{case}-{TABLE[case][0]!r:.20}")
 def test_the_kernel_is_the_definition(case):
-    """Every recipe and form; sizes, channels and sources take turns, so that each meets many of the others."""
+    """Every recipe and form of arguments; sizes, channels and sources alternate to cover many combinations."""
     recipe, (dtype, to, asked) = TABLE[case]
     size, (channels, c) = SIZES[case % 6], CHANNELS[case // 3 % 5]
     n = 3 + case % 2
@@ -173,7 +173,7 @@ def test_the_kernel_is_the_definition(case):
     if source is not None:
         mix = replace(
             mix, index=torch.cat([mix.index[:1], 6 - mix.index[1:]]), _checked=True
-        )  # other rows, as distinct
+        )  # other rows, also distinct
     own = None if case % 4 == 3 else x
     before = [y.clone() for y in (x, x if source is None else source)]
     got = run(own, source, mix, channels, to, **units)
@@ -190,7 +190,7 @@ def test_an_image_of_several_blocks_at_their_full_size():
 
 
 def test_the_base_sample_has_the_remaining_weight():
-    """Weights that are no whole numbers of 2^-16, for each of which a source is rounded."""
+    """Weights that are not multiples of 2^-16."""
     mix, x = drawn(ma.MixUp(sources=5), 5, (40, 30)), pixels((5, 3, 40, 30), U8)
     weight = (
         torch.from_numpy(np.random.default_rng(0).dirichlet([1] * 5, (5, 40, 30))).float().movedim(-1, 0).to(DEVICE)
@@ -208,7 +208,7 @@ def test_the_base_sample_has_the_remaining_weight():
     ids=repr,
 )
 def test_pixels_of_a_single_source_are_copied_bit_for_bit(recipe, dtype):
-    """Whatever the bits are: NaNs of every kind, infinities, zeros of both signs."""
+    """For any bits: all kinds of NaN, infinities, zeros of both signs."""
     wide = INTS[dtype]
     limits = torch.iinfo(wide)
     bits = torch.from_numpy(np.random.default_rng(0).integers(limits.min, limits.max + 1, (5, 2, 7, 9))).to(wide)
@@ -231,10 +231,10 @@ def test_pixels_of_a_single_source_are_copied_bit_for_bit(recipe, dtype):
 )
 @pytest.mark.parametrize("channels", ["last", "first"])
 def test_a_source_with_weight_zero_adds_nothing(recipe, channels):
-    """Neither as padding nor where it is not seen, though it is NaN there."""
+    """Neither as padding nor where it is hidden, although it is NaN there."""
     mix = drawn(recipe, 4, (6, 11))
     rows = torch.arange(mix.index.numel(), dtype=torch.int32, device=DEVICE).reshape(mix.index.shape)
-    mix = replace(mix, index=rows, _checked=True)  # each source has a row of its own
+    mix = replace(mix, index=rows, _checked=True)  # each source has its own row
     weights = torch.stack([placed(weight, channels) for weight in mix.pixel_weights().float()])
     source = pixels(shaped(len(rows) * 4, (6, 11), channels, 2), F32)
     poisoned = torch.where(weights.reshape(len(source), *weights.shape[2:]) > 0, source, float("nan"))
@@ -308,7 +308,7 @@ def test_no_rows():
 
 
 def test_a_row_that_is_not_there_is_taken_for_the_nearest():
-    """No host sees the rows of a mix on a GPU: nothing beyond the images may be touched."""
+    """Rows on a GPU cannot be checked on the host: the kernel must not access memory outside of the images."""
     x = pixels((9, 5, 6), U8, seed=1)
     rows = torch.tensor([[3, 3, 3, 3], [2, -1, 9, 2**31 - 1]], dtype=torch.int32, device=DEVICE)
     region = ma.Dense(torch.full((2, 4, 5, 6), 0.5, device=DEVICE))
@@ -340,7 +340,7 @@ def test_labels_are_those_of_the_library(recipe, dtype, classes):
 def test_labels_of_invalid_ids_are_nan():
     index = torch.tensor([[0, 1, 2, 3, 4], [1, 0, 3, 5, -1]], dtype=torch.int32, device=DEVICE)
     lam = torch.full((2, 5), 0.5, device=DEVICE)
-    y = torch.tensor([2, 0, 1, 2, 7, 0, 2], device=DEVICE)[1:6]  # what lies beside it are classes, too
+    y = torch.tensor([2, 0, 1, 2, 7, 0, 2], device=DEVICE)[1:6]  # the neighboring memory has class ids, too
     got = gpu.labels(y, None, index, lam, 3)
     assert got.isnan().all(1).tolist() == [False, False, True, True, True]
     assert got[:2].tolist() == [[0.5, 0.5, 0]] * 2
@@ -360,7 +360,7 @@ def test_labels_that_are_for_others():
 @pytest.mark.parametrize("size", [(1,), (5, 7), (120, 101)])
 def test_the_lowest_are_those_that_sorting_finds(size):
     rng = np.random.default_rng(0)
-    for spread in (3, 2**30 - 1):  # many that are equal, and hardly any
+    for spread in (3, 2**30 - 1):  # many equal values, and hardly any
         values = torch.from_numpy(rng.integers(-spread, spread, (6, *size), np.int32)).to(DEVICE)
         pixels = values[0].numel()
         wanted = torch.tensor([0, 1, pixels // 3, pixels - 1, pixels, pixels], dtype=torch.float32, device=DEVICE)
@@ -416,7 +416,7 @@ assert len(made) == 9
 
 
 def test_it_compiles_and_reads_or_writes_16_bytes_at_once(tmp_path):
-    """For a GPU that need not be there: the interpreter takes Python that the compiler does not."""
+    """Compile for a GPU that need not exist, because the interpreter accepts code that the compiler does not."""
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     environment.pop("TRITON_INTERPRET", None)
     done = subprocess.run([sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True)
@@ -440,7 +440,7 @@ def test_what_the_kernel_does_not_know_is_for_others():
     assert run(x.int(), None, mix, "first", torch.int32) is None
     assert run(x.mT.contiguous().mT, None, mix, "first", F32) is None  # gaps
     assert run(x.repeat(1, 2, 1, 1)[:, ::2], None, mix, "first", F32) is None
-    assert run(x, last, mix, "first", F32) is None  # one lies otherwise than the other
+    assert run(x, last, mix, "first", F32) is None  # different memory layouts
     assert run(x, x.half(), mix, "first", F32) is None
     assert run(x[:3], x, mix, "first", F32) is None  # rows
     assert run(x, None, mix, "first", F32, out=torch.empty_like(last)) is None

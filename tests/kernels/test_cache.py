@@ -1,4 +1,4 @@
-"""The cache of compiled kernels: what is wrong with it costs a compilation and one warning."""
+"""The cache of compiled kernels: a damaged cache costs a compilation and one warning."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_cache_that_cannot_be_written_costs_a_compilation_and_one_warning(fold
 
 @pytest.mark.parametrize("stamp", [None, "of other code"])
 def test_a_kernel_that_was_compiled_with_other_code_of_the_package_is_compiled_again(folder, stamp):
-    """Kernels are compiled into one another, and share the layout of the tuples that they hand on."""
+    """Kernels are inlined into one another, and share the layout of the tuples that they pass."""
     run(folder, folder / "cache")
     patch = "" if stamp is None else f"from mixaug.kernels import cache\ncache._stamp = lambda: {stamp!r}\n"
     done = run(folder, folder / "cache", patch + CODE + "print(sum(kernel.double.stats.cache_hits.values()))")
@@ -87,7 +87,7 @@ def test_compilation_is_announced_once_and_only_where_it_is_needed(folder):
 
 
 def test_a_kernel_that_threads_ask_for_at_once_is_compiled_once():
-    """Its machine code is freed with the compiled function, so there must not be a second one in its place."""
+    """Machine code is freed with its compiled function, so the function must not be compiled twice."""
     kernel = import_module("mixaug.kernels.cache").Compiled(
         lambda run, address: None, types.void(types.int64, types.int64)
     )

@@ -1,4 +1,4 @@
-"""The fused engines on the host, as invariants: what they make, where they are used, whose memory they write to."""
+"""The CPU kernels: their results, when they are used, and which memory they write to."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ PAIRS = [
     ("float64", "float64", False), ("bfloat16", "bfloat16", True), ("uint8", "float16", True),
     ("float64", "float32", True),
 ]  # fmt: skip
-ROUNDED = {"float16": 2.0**-11, "bfloat16": 2.0**-8}  # how far from a number the nearest one of its dtype may be
+ROUNDED = {"float16": 2.0**-11, "bfloat16": 2.0**-8}  # the largest rounding error of each dtype
 
 
 def pixels(size, dtype="uint8", n=N):
-    """(n, *size, 3) of 0 to 255, between whole numbers where there are any."""
+    """(n, *size, 3), values from 0 to 255, fractional if the dtype is floating point."""
     x = np.random.default_rng(len(size)).random((n, *size, 3)) * 255
     return (np.rint(x) if dtype == "uint8" else x).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
 
@@ -64,20 +64,20 @@ def drawn(recipe=ma.MixUp(), size=(8, 8), n=N, step=1, like=None):  # noqa: B008
 
 
 def put(x, place):
-    """Images whose channels are last, where they are asked for; the first one alone where there is to be no axis."""
+    """Images in the given layout; only the first channel if the layout has no channel axis."""
     return {"last": x, "first": np.ascontiguousarray(np.moveaxis(x, -1, 1)), None: np.ascontiguousarray(x[..., 0])}[
         place
     ]
 
 
 def units(pair, place="last"):
-    """The options of a pair of dtypes, for images with channels or without."""
+    """The options for a pair of dtypes, for images with or without channels."""
     per = slice(None) if place else 0
     return {"dtype": pair[1]} | ({"scale": SCALE[per], "offset": OFFSET[per]} if pair[2] else {})
 
 
 def defined(mix, x, pair):
-    """The mixed images in float64, before they are rounded: from `dense`, in NumPy, by hand; channels last."""
+    """The mixed images in float64 before rounding, computed from the pixel weights in NumPy; channels last."""
     weight = mix.pixel_weights().astype(np.float64)[..., None]
     seen = ways.seen_through(mix, x[mix.index]).astype(np.float64)
     hole = ~weight.any(axis=0)
@@ -96,7 +96,7 @@ def defined(mix, x, pair):
 
 
 def assert_rounded_once(got, want, pair):
-    """Whether images are the nearest numbers of their dtype, but for what float32 (float64) loses of 255 or 511."""
+    """Whether images are correctly rounded, up to the errors of float32 (float64) at 255 or 511."""
     assert (got.dtype.name, got.shape) == (pair[1], want.shape)
     noise = 0 if pair[:2] == ("uint8", "uint8") else 1e-12 if pair[0] == "float64" else 1e-6 * (511 if pair[2] else 255)
     if pair[1] == "uint8":
@@ -109,7 +109,7 @@ def assert_rounded_once(got, want, pair):
 
 @pytest.fixture
 def generic(monkeypatch):
-    """What a function gives where no engine takes anything: what the array libraries do."""
+    """The result of a function without kernels, computed by the array library."""
 
     def run(function, *args, **options):
         with monkeypatch.context() as patch:
@@ -122,7 +122,7 @@ def generic(monkeypatch):
 
 @pytest.fixture
 def ran(monkeypatch):
-    """The kinds of mixes that kernels have made, in turn: "paste", "dense" or "labels"."""
+    """The kernels that have been called, in order: "paste", "dense" or "labels"."""
     if tiles is None:
         pytest.skip(ways.NO_KERNELS)
     names = []
@@ -136,7 +136,7 @@ def ran(monkeypatch):
     return names
 
 
-# --- what is made ---
+# --- results ---
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -159,7 +159,7 @@ def test_images_equal_the_definition(recipe, size, ran):
 @pytest.mark.parametrize("form", ["paste", "dense"])
 def test_the_base_sample_has_the_remaining_weight(form, generic, ran):
     size, mix = (64, 64), drawn(ma.MixUp(sources=5), (64, 64))
-    lam = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # no whole ones of 2^-16
+    lam = np.random.default_rng(0).dirichlet(np.ones(5), N).T.astype(np.float32, order="C")  # not multiples of 2^-16
     weight = np.ascontiguousarray(np.broadcast_to(lam[:, :, None, None], (5, N, *size)))
     region = ma.Paste(lam, (None,) * 5) if form == "paste" else ma.Dense(weight)
     by_hand, x = ma.Mix(mix.index, lam, region, size), pixels(size)
@@ -179,7 +179,7 @@ def test_a_half_of_uint8_is_rounded_up(make, generic):
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     x = pixels((9, 7), pair[0])
-    covered = (ma.RandomErasing(noise=40), ma.Cutout(fill=257))  # 257 lies in the middle of two bfloat16
+    covered = (ma.RandomErasing(noise=40), ma.Cutout(fill=257))  # 257 is halfway between two bfloat16 numbers
     recipes = (*FEW, ma.MixUp(sources=4), *covered, ma.SmoothMix(), *JOINED)
     for recipe in recipes:
         mix = drawn(recipe, (9, 7), step=4)
@@ -194,7 +194,7 @@ def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     (MAIN[2], [ma.MixUp(sources=3), ma.CutMix()]),
 ], ids=["uint8 to float32", "float32"])  # fmt: skip
 def test_large_outputs_equal_the_definition(pair, recipes):
-    x = pixels((225, 223), pair[0], n=16)  # rows that no tile holds and that begin within a line; past the caches
+    x = pixels((225, 223), pair[0], n=16)  # rows are larger than a tile and not aligned; non-temporal stores
     assert x[0].size > engines.cpu._BAND
     assert x.size * 4 > engines.cpu._STREAM
     for recipe in recipes:
@@ -265,7 +265,7 @@ def test_ids_out_of_range_raise_the_error_of_the_library(ran):
     assert ran == ["labels"] * 3
 
 
-# --- where it is used ---
+# --- when the kernels are used ---
 
 
 def gradient(mix, c):
@@ -569,7 +569,7 @@ def test_memory_is_reused_only_without_references(keep):
         other[:] = 9
     assert set(np.asarray(kept).ravel().tolist()) == {7}
     del kept, other, others
-    assert address in {held.ctypes.data for held in memory._free[size]} or len(memory._free[size]) == memory._KEPT
+    assert address in {buffer.ctypes.data for buffer in memory._free[size]} or len(memory._free[size]) == memory._KEPT
 
 
 def test_few_buffers_of_few_sizes_are_kept():
@@ -578,7 +578,7 @@ def test_few_buffers_of_few_sizes_are_kept():
         lent = [memory.memory((1 << 18) + 64 * turn) for _ in range(5)]
         del lent
     assert len(memory._free) <= memory._SIZES
-    assert all(len(held) <= memory._KEPT for held in memory._free.values())
+    assert all(len(buffers) <= memory._KEPT for buffers in memory._free.values())
     memory.memory(1000)
     assert 1000 not in memory._free
 
@@ -591,7 +591,7 @@ def test_outputs_that_are_kept_are_not_overwritten(make, generic):
     for step in range(12):
         mix = drawn(ma.MixUp(), (128, 128), 4, step)
         made = mix.to(backends.of(given)).images(given, ways.layout_of(given), **UNITS)
-        if step % 3:  # some go, so that their memory comes back
+        if step % 3:  # some are freed, so that their memory is reused
             kept.append((made, generic(mix.images, x, **UNITS)))
         del made
     for made, want in kept:
@@ -618,7 +618,7 @@ def test_what_jax_has_yet_to_compute_keeps_the_memory_that_it_reads():
     x = jnp.asarray(pixels((64, 64), "float32", n=16))
     mixes = [drawn(ma.CutMix(), (64, 64), 16, step).to(backends.of(x)) for step in range(6)]
     want = [slow(jnp.array(np.array(mix.images(x)))) for mix in mixes]
-    waiting = [(turn % 6, slow(mixes[turn % 6].images(x))) for turn in range(60)]  # each is let go at once
+    waiting = [(turn % 6, slow(mixes[turn % 6].images(x))) for turn in range(60)]  # each is freed at once
     assert all(np.array_equal(got, want[which]) for which, got in waiting)
     given_away = jax.jit(lambda x: x * 2, donate_argnums=0)
     doubled = [given_away(mixes[turn % 6].images(x)) for turn in range(30)]
@@ -677,7 +677,7 @@ def test_eight_threads_mix_at_once(generic):
 
 
 class Keeper(keras.Model):
-    """Keeps the batches that it is trained on, as they came, and takes its time."""
+    """Keeps the batches that it is trained on, and is slow."""
 
     def __init__(self):
         super().__init__()
@@ -712,7 +712,7 @@ def test_four_workers_and_a_slow_consumer_that_keeps_every_batch():
 
 @pytest.fixture
 def plain(monkeypatch):
-    """What a function gives where no loop draws: what NumPy does."""
+    """The result of a function without compiled draws, computed by NumPy."""
 
     def run(function, *args):
         with monkeypatch.context() as patch:
@@ -741,7 +741,7 @@ def test_the_compiled_draw_equals_the_generic_draw(recipe, plain):
 
 
 def test_rows_of_the_same_rank_are_by_number(plain):
-    """Of so many rows some share the 31 bits by which they are ranked."""
+    """With so many rows some have the same 31 bits, by which they are ranked."""
     got, want = (run(keys.shuffled, host, keys.make((0, 1)), 300_000) for run in (lambda f, *args: f(*args), plain))
     ways.assert_same(got, want, np.ndarray)
 
@@ -759,7 +759,7 @@ def test_the_compiled_order_of_a_dataset_equals_the_generic_order(n, plain):
             ways.assert_same(got, want, np.ndarray)
 
 
-# --- what does not hold yet ---
+# --- values that are not computed yet ---
 
 
 def test_noise_is_put_into_holes_by_the_kernels(ran):
@@ -822,7 +822,7 @@ def test_arrays_of_jax_stay_on_their_device():
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
-# --- what is not for the kernels, and where they lie ---
+# --- inputs that kernels refuse, and the place of the cache ---
 
 
 @ways.of_kernels
@@ -841,7 +841,7 @@ def test_kernels_refuse_regions_of_other_shapes(ran):
 
 
 class Soft(ma.Dense):
-    """A user's own."""
+    """A user's function."""
 
 
 class Pasted(ma.Paste):
@@ -892,7 +892,7 @@ def test_labels_of_a_number_of_classes_that_has_an_index(ran):
 
 @pytest.mark.parametrize(
     "size", [(32, 32), (9, 7), (5,), (3, 4, 2), (40, 40)], ids=str
-)  # of the last no image is small
+)  # the images of the last one are all large
 def test_channels_that_come_first_have_their_scale_in_one_run(size):
     for pair in MAIN:
         x, mix = pixels(size, pair[0]), drawn(ma.MixUp(sources=3), size)
@@ -973,4 +973,4 @@ def test_kernels_never_read_rows_out_of_range(recipe, wrong, monkeypatch):
             with pytest.raises(ValueError, match=f"(expected rows up to|rows of the source, 0 or more, got) {wrong}"):
                 ma.Mix(index, mix.lam, mix.region, mix.size).images(own, source=source, out=out)
             assert (out == 7).all()
-    assert refused == [False] * (0 if wrong < 0 else 6)  # a row below 0 is refused when the mix is made
+    assert refused == [False] * (0 if wrong < 0 else 6)  # a row below 0 raises when the mix is constructed

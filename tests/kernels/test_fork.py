@@ -1,4 +1,4 @@
-"""A process forks, as a DataLoader does for its workers, while another thread compiles."""
+"""A process forks, as a DataLoader does, while another thread compiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GPU's kernels, in a process of its own: Triton's library and TensorFlow's cannot be loaded into one."""
+"""The GPU kernels, in a separate process, because Triton and TensorFlow cannot be loaded together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first compilation: it is announced, and can be done ahead."""
+"""The first compilation is announced, and can be done ahead."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_compiling_is_announced_once_and_after_a_warmup_not_needed(tmp_path):
 
 
 def test_no_kernel_is_compiled_for_the_batches_of_the_warmup(tmp_path):
-    """Whatever the recipe of a kind, and the number of rows: kernels are compiled for dtypes, not for recipes."""
+    """Kernels are compiled for dtypes, not for recipes or numbers of rows."""
     run(tmp_path, "-m", "mixaug.warmup")
     before = sorted(path.name for path in tmp_path.rglob("*.nbc"))
     run(tmp_path, "-c", CODE.replace("ma.CutMix()", "ma.Mosaic(), ma.HMix(), ma.GridMix(), ma.CutMix()"))

@@ -1,4 +1,4 @@
-"""Without Numba the same mixes are made by NumPy, and one line on stderr says so."""
+"""Without Numba NumPy computes the same mixes, and a line on stderr says so."""
 
 from __future__ import annotations
 

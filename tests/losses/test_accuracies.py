@@ -1,4 +1,4 @@
-"""Metrics: cases derivable by hand in every library, the accumulator, Keras' own forms, every refusal."""
+"""Metrics: cases with known results in every library, the accumulator, the Keras metrics, every error."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_vmap_gives_the_rows():
 
 @per_library
 def test_a_row_of_nan_is_seen(library):
-    """It is what a class id out of range gives where no host sees it."""
+    """NaN is the label of a class id out of range in traced code."""
     make = ways.MAKE[library]
     labels = np.concatenate([LABELS[:4], np.full((1, 3), np.nan, np.float32)])
     mixed = ways.values(metrics.mixed_accuracy(make(LOGITS), make(labels)))
@@ -102,7 +102,7 @@ def test_a_row_of_nan_is_seen(library):
 
 @given(st.lists(st.tuples(st.permutations([0.0, 1.0, 2.0]), st.permutations([0, 1, 2, 2])), min_size=1, max_size=5))
 def test_laws_of_the_metrics(rows):
-    """No class is preferred by its number; the heaviest share is the most; a certain label makes both accuracy."""
+    """Class numbers do not matter; the greatest weight is the maximum; for one-hot labels both are the accuracy."""
     logits = np.float32([x for x, _ in rows])
     labels = np.float32([y[:3] for _, y in rows])
     labels /= labels.sum(-1, keepdims=True)
@@ -120,7 +120,7 @@ def test_laws_of_the_metrics(rows):
 
 
 def test_it_is_the_mean_label_weight_of_the_predicted_class():
-    """A network that always knows the base sample has the mean of its share."""
+    """A network that always predicts the base sample scores the mean of lam[0]."""
     mix = ma.CutMix().draw(8, (16, 16), key=(0, 0))
     mixed = metrics.mixed_accuracy(np.eye(8, dtype=np.float32), mix.labels(np.arange(8), 8))
     np.testing.assert_array_equal(mixed, mix.lam[0])
@@ -134,7 +134,7 @@ def test_the_accumulator_is_the_mean_of_all_rows(library):
     want = {"mixed_accuracy": (MIXED.sum() + 1) / 6, "accuracy": (HEAVIEST.sum() + 1) / 6}
     assert metric.compute() == pytest.approx(want)
     assert {type(value) for value in metric.compute().values()} == {float}
-    metric.update(make(np.stack([LOGITS] * 2, 1)), make(np.stack([LABELS] * 2, 1)))  # pixels: each is a row
+    metric.update(make(np.stack([LOGITS] * 2, 1)), make(np.stack([LABELS] * 2, 1)))  # each pixel counts as a row
     want = {"mixed_accuracy": (3 * MIXED.sum() + 1) / 16, "accuracy": (3 * HEAVIEST.sum() + 1) / 16}
     assert metric.compute() == pytest.approx(want)
     metric.reset()
@@ -152,7 +152,7 @@ def test_an_empty_batch_counts_no_rows():
 
 
 def test_thousands_of_batches_lose_nothing():
-    """A sum in float32 would be off by 3e-5 of itself."""
+    """A float32 sum would have a relative error of 3e-5."""
     metric = metrics.MixedAccuracy()
     for _ in range(3000):
         metric.update(np.float32([[0, 1]]), np.float32([[0.9, 0.1]]))
@@ -160,7 +160,7 @@ def test_thousands_of_batches_lose_nothing():
 
 
 def test_the_accumulator_holds_arrays_and_no_gradients():
-    """What it holds stays on the device, and does not keep the batches' graphs alive."""
+    """The state stays on the device and does not keep the batches' autograd graphs alive."""
     metric = metrics.MixedAccuracy()
     metric.update(torch.from_numpy(LOGITS).requires_grad_() * 2, torch.from_numpy(LABELS))
     assert all(isinstance(total, torch.Tensor) and not total.requires_grad for total in metric._sums)
@@ -242,7 +242,7 @@ def test_heaviest_accuracy_is_keras_own_where_one_class_is_the_heaviest():
 
 
 def test_a_model_with_the_metrics_is_trained_saved_and_loaded(tmp_path):
-    """The logs are the accumulator's numbers, validation has class weights or ids, callbacks know which way is up."""
+    """Logs equal the accumulator, validation may have soft labels or ids, callbacks know that higher is better."""
     x = np.random.default_rng(0).random((5, 4), np.float32)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     model.compile(

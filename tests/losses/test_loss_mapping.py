@@ -1,4 +1,4 @@
-"""The losses that docs/labels.md names exist and agree on one-hot labels, and mixaug says once which one fits."""
+"""The losses in docs/labels.md exist and agree on one-hot labels, and mixaug warns once which loss to use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIBRARIES = {"keras": keras, "tf": tf, "torch": torch, "optax": optax, "ma": ma}
 
 
 def table(head: str) -> list[list[str]]:
-    """The code in each row of the table that has that head, cell by cell."""
+    """The code in each cell of the table with this header."""
     lines = PAGE[PAGE.index(head) :].split("\n\n")[0].splitlines()[2:]
     return [re.findall(r"`([^`]+)`", line) for line in lines]
 
@@ -38,7 +38,7 @@ PAIRS = [row for row in table("| loss of class ids") if "mixed_criterion" not in
 
 
 def value(code: str, labels: np.ndarray) -> np.ndarray:
-    """The loss of that name for the logits and labels: the mean over the rows."""
+    """The value of a loss for the logits and labels, as the mean over the rows."""
     loss = eval(code, LIBRARIES)  # noqa: S307 - our own page
     if code.startswith("keras"):
         return np.asarray(loss(labels, LOGITS))
@@ -84,7 +84,7 @@ def test_the_binary_losses_are_all_the_same_and_take_mixed_rows(code):
     np.testing.assert_allclose(np.mean(value(code, rows)), want, rtol=1e-5)
 
 
-# --- said once ---
+# --- the warning ---
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Losses: cases derivable by hand, agreement with the frameworks' own, gradients, every refusal."""
+"""Losses: cases with known results, agreement with the frameworks' losses, gradients, every error."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LABELS = np.float32([[1, 0, 0, 0], [0.25, 0.75, 0, 0], [0.5, 0.25, 0.125, 0.125]
 HOTS = np.float32([[1, 0, 1, 0], [0.25, 0.75, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1], [0.5, 0, 0, 0.5]])
 LOSSES = {"cross_entropy": (losses.cross_entropy, LABELS), "binary": (losses.binary_cross_entropy, HOTS)}
 AUTOGRAD = ["tensorflow", "torch", "jax"]
-BATCH_IDS = np.array([0, 1, 1, 2, 0, 2])  # sources of equal class are frequent
+BATCH_IDS = np.array([0, 1, 1, 2, 0, 2])  # sources of the same class are frequent
 
 per_way = pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 per_loss = pytest.mark.parametrize("name", LOSSES)
 
 
 def defined(name: str, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The losses as their papers have them, in float64."""
+    """The losses as defined in their papers, in float64."""
     x, y = logits.astype(np.float64), labels.astype(np.float64)
     if name == "cross_entropy":
         return -(y * log_softmax(x, -1)).sum(-1)
@@ -45,7 +45,7 @@ def defined(name: str, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def gradient(library: str, function, *arrays: np.ndarray) -> np.ndarray:
-    """The gradient of the sum of what a function gives, with respect to its first array."""
+    """The gradient of the sum of a function with respect to its first argument."""
     if library == "jax":
         first, *others = map(jnp.asarray, arrays)
         return np.asarray(jax.grad(lambda x: function(x, *others).sum())(first))
@@ -134,7 +134,7 @@ def test_float64_logits_are_computed_in_float64(library, name):
 @pytest.mark.parametrize("half", [np.float16, ml_dtypes.bfloat16], ids=["float16", "bfloat16"])
 @pytest.mark.parametrize("library", ways.MAKE)
 def test_half_precision_is_computed_in_float32(library, half, name):
-    """Losses of 80,000 pixels add up in their mean: in bfloat16 that would stop at 256."""
+    """The mean of 80,000 losses must not be accumulated in bfloat16, where the sum would stop at 256."""
     loss, labels = LOSSES[name]
     halved = LOGITS.astype(half)
     got = ways.values(loss(ways.MAKE[library](halved), ways.MAKE[library](labels)))
@@ -165,7 +165,7 @@ def test_huge_logits(library):
 
 @pytest.mark.parametrize("library", AUTOGRAD)
 def test_the_gradient_of_cross_entropy_is_softmax_minus_labels(library):
-    """Also of equal logits, where a network begins, of an ignored row, and of a class that is masked out."""
+    """Also for equal logits, an ignored row, and a class that is masked out."""
     logits = np.concatenate([LOGITS, np.float32([[0, 0, 0, 0], [-np.inf, 0, 1, 2]])])
     labels = np.concatenate([LABELS, np.float32([[0.75, 0.25, 0, 0], [0, 0.5, 0.5, 0]])])
     got = gradient(library, losses.cross_entropy, logits, labels)
@@ -178,7 +178,7 @@ def test_the_gradient_of_cross_entropy_is_softmax_minus_labels(library):
 
 @pytest.mark.parametrize("library", AUTOGRAD)
 def test_the_gradient_of_binary_cross_entropy_is_sigmoid_minus_labels(library):
-    """Also at 0, where a network begins and both max and the size have a corner."""
+    """Also at 0, where max and the absolute value are not differentiable."""
     logits = np.concatenate([LOGITS, np.zeros((2, 4), np.float32)])
     labels = np.concatenate([HOTS, np.float32([[1, 0, 0.25, 0.75], [0, 0, 0, 0]])])
     got = gradient(library, losses.binary_cross_entropy, logits, labels)
@@ -214,7 +214,7 @@ def test_vmap_gives_the_rows():
 
 
 def test_pixels_have_their_losses():
-    """(n, height, width, classes); an ignored pixel, whose row is zeros, gives 0."""
+    """(n, height, width, classes); ignored pixels, whose labels are zeros, give 0."""
     logits, labels = np.tile(LOGITS[:, None], (1, 3, 1)), np.tile(LABELS[:, None], (1, 3, 1))
     loss = losses.cross_entropy(logits, labels)
     np.testing.assert_allclose(loss, np.tile(losses.cross_entropy(LOGITS, LABELS)[:, None], (1, 3)), atol=1e-6)
@@ -223,7 +223,7 @@ def test_pixels_have_their_losses():
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_parts_give_the_loss_of_the_mixed_labels(recipe):
-    """Also where sources have one class, and where the batch is smaller than the number of sources."""
+    """Also if sources have the same class, and if the batch is smaller than the number of sources."""
     generator = np.random.default_rng(0)
     for ids in (BATCH_IDS, np.array([2, 2, 2]), np.array([1, 0]), np.array([1])):
         mix = recipe.draw(len(ids), (8, 6), key=(0, 0))
@@ -293,7 +293,7 @@ def test_keras_has_the_same_losses(smoothing):
 
 
 def test_a_train_step_of_keras_takes_parts():
-    """`fit` hands a loss one y_true: a step of one's own can take both, here for a loss of class ids."""
+    """`fit` passes one y_true to a loss; a custom training step can pass (targets, lam) to a loss of class ids."""
 
     class OnParts(keras.Model):
         def __init__(self):
@@ -336,7 +336,7 @@ finite = st.floats(-30, 30, width=32)
 
 @given(st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=4), finite, st.floats(0, 1, width=32))
 def test_laws_of_the_losses(logits, shift, weight):
-    """Logits may be shifted, labels enter linearly, entropy is the least, a class is its opposite reversed."""
+    """Invariance to shifts of logits, linearity in labels, the entropy as minimum, and symmetry of the binary loss."""
     x = np.float32(logits)
     one, other = np.float32([[1, 0, 0]] * len(x)), np.float32([[0, 0.5, 0.5]] * len(x))
     mixed = np.float32(weight) * one + np.float32(1 - weight) * other
@@ -377,7 +377,7 @@ N = np.zeros((5, 4), np.float32)
 
 
 def mean(_, y):
-    """A loss that is a mean of the batch already."""
+    """A loss that returns the mean of the batch."""
     return tf.reduce_mean(y) if isinstance(y, tf.Tensor) else y.mean()
 
 

@@ -1,4 +1,4 @@
-"""Files of mixes: what is read is what was written, and nothing of a damaged or hostile file is applied."""
+"""Files of mixes: they are read as written, and damaged or malicious files raise an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images, labels, values and parts: cases derivable by hand, and every refusal."""
+"""Images, labels, values and per-source labels: cases with known results, and every error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ tf = ways.tf
 
 
 def blend(*columns: tuple[float, ...], index=None) -> ma.Mix:
-    """A MixUp of known weights: one tuple of shares an output."""
+    """A MixUp with known weights: one tuple of lam per output."""
     background = np.array(columns, np.float32).T
     k, n = background.shape
     index = np.stack([(np.arange(n) + j) % n for j in range(k)]).astype(np.int32) if index is None else np.int32(index)
@@ -23,7 +23,7 @@ def blend(*columns: tuple[float, ...], index=None) -> ma.Mix:
 
 
 def boxes(*rows: list[list[int]], size=(4, 4)) -> ma.Mix:
-    """A CutMix of known boxes: [[top, bottom], [left, right]] an output."""
+    """A CutMix with known boxes: [[top, bottom], [left, right]] for each output."""
     box, n = np.array(rows, np.int32), len(rows)
     index = np.stack([np.arange(n), (np.arange(n) + 1) % n]).astype(np.int32)
     return assemble(ma.backends.common(), index, Paste(None, (None, box)), size)
@@ -266,7 +266,7 @@ def test_a_traced_mix_cannot_be_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# --- the library of the mix, and that of the arrays ---
+# --- the libraries of the mix and of the arrays ---
 
 
 SERVED = [ma.MixUp(sources=3), ma.CutMix(), ma.Mosaic(), ma.RandomErasing(), ma.SmoothMix(), ma.GridMix()]
@@ -276,7 +276,7 @@ SERVED = [ma.MixUp(sources=3), ma.CutMix(), ma.Mosaic(), ma.RandomErasing(), ma.
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", SERVED, ids=repr)
 def test_a_mix_of_numpy_serves_arrays_of_every_library(way, recipe):
-    """Eager, where loops read both from where they lie, and traced, where it is a constant; of its size or another."""
+    """Eager, where kernels read both in place, and traced, with a constant mask; of the same or another size."""
     mix, rng = recipe.draw(5, (8, 6), key=(0, 3)), np.random.default_rng(0)
     x, small = (rng.integers(0, 256, (5, *size, 3)).astype(np.uint8) for size in ((8, 6), (4, 3)))
     ids, values = np.arange(5, dtype=np.int32), rng.random((5, 2)).astype(np.float32)
@@ -301,10 +301,10 @@ def test_objects_of_every_library_are_mixed_by_a_mix_of_numpy():
         x, masks = make(boxes), make(shown)
         got = mix.boxes(x), mix.keypoints(x[..., :2]), mix.instances(masks), mix.visible(masks[:, 0])
         for one, expected in zip(got, want, strict=True):
-            for part, held in zip(one, expected, strict=True):
-                if held is not None:
+            for part, want in zip(one, expected, strict=True):
+                if want is not None:
                     assert type(part) is type(x)
-                    np.testing.assert_allclose(ways.values(part), held, rtol=1e-6)
+                    np.testing.assert_allclose(ways.values(part), want, rtol=1e-6)
 
 
 @pytest.mark.parametrize("apply", [
@@ -321,7 +321,7 @@ def test_a_mix_of_another_library_mixes_only_its_own_arrays(apply):
 
 
 def test_rows_that_are_not_there_are_refused_while_pytorch_compiles_too():
-    """The loops read where they are told."""
+    """Compiled loops must not read out of range."""
     mix = ma.CutMix().draw(4, (8, 8), key=(0, 1))
     far = ma.Mix(np.stack([mix.index[0], mix.index[1] + 50]), mix.lam, mix.region, mix.size)
     ways.torch._dynamo.reset()
@@ -353,9 +353,9 @@ def test_what_is_traced_cannot_go_to_another_library():
 
 
 def test_memory_that_begins_where_the_images_are_is_refused_whatever_its_strides():
-    mix, held = ma.CutMix().draw(4, size=(6, 5), key=(0, 0)), np.zeros((8, 6, 5, 3), np.uint8)
-    assert mix.images(held[4:], out=held[:4]).base is held
-    for x, out in ((held[:4], held[3:7]), (held[4:0:-1], held[:4]), (held[:4], held[::2])):
+    mix, buffer = ma.CutMix().draw(4, size=(6, 5), key=(0, 0)), np.zeros((8, 6, 5, 3), np.uint8)
+    assert mix.images(buffer[4:], out=buffer[:4]).base is buffer
+    for x, out in ((buffer[:4], buffer[3:7]), (buffer[4:0:-1], buffer[:4]), (buffer[:4], buffer[::2])):
         with pytest.raises(ValueError, match="memory of its own"):
             mix.images(x, out=out)
 

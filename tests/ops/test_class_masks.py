@@ -1,4 +1,4 @@
-"""Masks of class ids: by hand, by a slow reference, as invariants."""
+"""Masks of class ids: known results, a slow reference, invariants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def recipe(request: pytest.FixtureRequest) -> ma.Recipe:
 
 
 def homes(size: tuple[int, ...], of: tuple[int, ...]) -> np.ndarray:
-    """The image pixel that each pixel of a field belongs to: (*size, d), by the formula, one by one."""
+    """The image pixel that corresponds to each pixel of a field: (*size, d), by the formula."""
     out = np.zeros((*size, len(size)), int)
     for pixel in np.ndindex(*size):
         out[pixel] = [int((j + 0.5) * big // small) for j, small, big in zip(pixel, size, of, strict=True)]
@@ -32,7 +32,7 @@ def homes(size: tuple[int, ...], of: tuple[int, ...]) -> np.ndarray:
 
 
 def chosen(mix: ma.Mix, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Which row each pixel of a field of that size is of, and how far the winner is ahead, by the definition."""
+    """The row of each pixel of a field, and the margin by which its source is the heaviest, by the definition."""
     dense = np.asarray(mix.pixel_weights(), np.float64)
     places = homes(size, mix.size)
     rows = np.zeros((dense.shape[1], *size), int)
@@ -40,7 +40,7 @@ def chosen(mix: ma.Mix, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     for i in range(dense.shape[1]):
         for pixel in np.ndindex(*size):
             weights = dense[(slice(None), i, *places[pixel])]
-            rows[(i, *pixel)] = values_of(mix.index)[int(weights.argmax()), i]  # all 0 in a hole: the own one
+            rows[(i, *pixel)] = values_of(mix.index)[int(weights.argmax()), i]  # all 0 in a hole: the base sample
             ahead[(i, *pixel)] = np.ptp(np.sort(weights)[-2:]) if len(weights) > 1 else 1
     return rows, ahead
 
@@ -49,7 +49,7 @@ def values_of(x):
     return ways.values(x)
 
 
-# --- the law: image pixel = mask pixel = sample ---
+# --- the invariant: image and mask pixels have the same source ---
 
 
 FORMS = [
@@ -57,7 +57,7 @@ FORMS = [
     ma.one_of(ma.RICAP(), ma.Cutout(), ma.MixUp()), ma.one_of(ma.ResizeMix(), ma.GridMix(), ma.Cutout()),
 ]  # fmt: skip
 QUICK = (ways.numpy, ways.numpy_read_only, ways.tf_eager, ways.torch_eager)
-#: masks see the region alone: where it takes long, a recipe for each form of it at one size, and else all
+#: Masks depend on the region only, so slow ways test one recipe per form of region, at one size.
 AGREE = [(recipe, way, shape) for way, shape in CASES for recipe in ways.RECIPE_ROWS if way in QUICK]
 AGREE += [(recipe, way, ways.SIZES[0]) for way in ways.WAYS for recipe in FORMS if way not in QUICK]
 
@@ -65,7 +65,7 @@ AGREE += [(recipe, way, ways.SIZES[0]) for way in ways.WAYS for recipe in FORMS 
 @pytest.mark.slow_ways
 @pytest.mark.parametrize(("recipe", "way", "shape"), AGREE, ids=[f"{r}-{w.__name__}-{s}" for r, w, s in AGREE])
 def test_image_and_mask_agree(recipe, way, shape):
-    """Image i is i everywhere, and so is its mask: after any mix the mask says which image is heaviest there."""
+    """Image i and its mask are i everywhere: the mixed mask is the image with the greatest weight at each pixel."""
     n, size = shape
     small = tuple(max(1, (side + 1) // 2) for side in size)
     big = tuple(2 * side + 1 for side in size)
@@ -91,7 +91,7 @@ def test_image_and_mask_agree(recipe, way, shape):
         sure = ahead > 1e-5 if is_soft(recipe) else True
         np.testing.assert_array_equal(values_of(got)[sure] if sure is not True else values_of(got),
                                       expected[sure] if sure is not True else expected)  # fmt: skip
-    # the shares of classes are the image itself, which is one-hot; in a hole the own class
+    # soft masks equal the one-hot image; in a hole they are the class of the base sample
     soft, images = values_of(soft), values_of(images)
     soft = np.moveaxis(soft, 1, -1) if "torch" in way.__name__ else soft
     assert soft.dtype == np.float32
@@ -101,14 +101,14 @@ def test_image_and_mask_agree(recipe, way, shape):
 
 
 def has_places(recipe: ma.Recipe) -> bool:
-    """Whether each pixel of an output is one pixel of one source: a blend has no places."""
+    """Whether each output pixel comes from a single pixel, which is not the case for blends."""
     region = recipe.draw(6, (12, 10), key=KEY).region
     return region.arrays().get("background") is None and not is_soft(recipe)
 
 
 @pytest.mark.parametrize("recipe", [r for r in ways.RECIPE_ROWS if has_places(r)], ids=repr)
 def test_a_mask_of_pixel_numbers_moves_with_the_image(recipe):
-    """Image and mask both number their pixels: also through windows each mask pixel is that of the image pixel."""
+    """Image and mask contain pixel numbers: mask pixels follow image pixels, also when resized."""
     n, size = 6, (12, 10)
     ids = np.arange(n * 120).reshape(n, *size)
     mix = recipe.draw(n, size, key=KEY)
@@ -126,14 +126,14 @@ def test_a_mask_of_pixel_numbers_moves_with_the_image(recipe):
     step=st.integers(0, 2**20),
 )
 def test_masks_of_any_size_follow_the_formula(recipe, size, data, n, step):
-    """Each mask pixel has the id of whoever is heaviest at floor((j + 1/2) * H / h); the image of that size too."""
+    """Each mask pixel has the id of the source with the greatest weight at floor((j + 1/2) * H / h)."""
     other = tuple(data.draw(st.integers(1, 20)) for _ in size)
     mix = recipe.draw(n, size, key=(0, step))
     rows = np.broadcast_to(np.arange(n).reshape(n, *[1] * len(size)), (n, *other))
     expected, ahead = chosen(mix, other)
     mixed = mix.masks(np.ascontiguousarray(rows))
     np.testing.assert_array_equal(mixed[ahead > 1e-5], expected[ahead > 1e-5])
-    x = np.pad(ways.own_class_everywhere(n, other), [(0, 0)] * (1 + len(other)) + [(0, 23 - n)])  # no side is as long
+    x = np.pad(ways.own_class_everywhere(n, other), [(0, 0)] * (1 + len(other)) + [(0, 23 - n)])  # no side is that long
     dense = np.asarray(mix.pixel_weights(), np.float64)
     at = tuple(np.moveaxis(homes(other, size), -1, 0))
     want = np.zeros((n, *other, 23))
@@ -145,7 +145,7 @@ def test_masks_of_any_size_follow_the_formula(recipe, size, data, n, step):
 
 
 def test_windows_of_a_finer_field_keep_its_detail():
-    """A crop of the same size as its box moves by whole image pixels: a field twice as fine moves by twice as many."""
+    """A crop of the size of its box shifts by whole pixels, by twice as many in a field of twice the size."""
     box, source_box = np.int32([[[0, 2], [0, 4]]]), np.int32([[[2, 4], [0, 4]]])
     mix = assemble(ma.backends.common(), np.int32([[0], [0]]), Paste(None, (None, box), (None, source_box)), (4, 4))
     fine = np.arange(64).reshape(1, 8, 8)
@@ -156,7 +156,7 @@ def test_windows_of_a_finer_field_keep_its_detail():
     np.testing.assert_array_equal(mix.masks(coarse), [[[2, 3], [2, 3]]])
 
 
-# --- by hand ---
+# --- known results ---
 
 
 def test_a_box_by_hand():
@@ -178,7 +178,7 @@ def test_the_heavier_image_wins_and_the_first_at_a_tie():
 
 
 def test_weights_of_the_same_image_are_added():
-    """Of 0.4 own and 0.3 + 0.3 of another, the other is heavier."""
+    """Weight 0.4 of the base sample is less than 0.3 + 0.3 of another image."""
     mix = blend((0.4, 0.3, 0.3), (1, 0, 0), index=[[0, 1], [1, 0], [1, 0]])
     m = np.int64([5, 6])[:, None, None] * np.ones((1, 2, 2), np.int64)
     np.testing.assert_array_equal(mix.masks(m)[:, 0, 0], [6, 6])
@@ -194,7 +194,7 @@ def test_soft_masks_average_only_sources_that_are_not_ignored():
     mix = blend((0.75, 0.25), (0.25, 0.75))
     m = np.uint8([[[255, 1], [2, 255]], [[0, 255], [2, 255]]])
     soft = mix.masks(m, 255, num_classes=3, soft=True)
-    np.testing.assert_array_equal(soft[0, 0, 0], [1, 0, 0])  # the own one is ignored there
+    np.testing.assert_array_equal(soft[0, 0, 0], [1, 0, 0])  # the base sample is ignored there
     np.testing.assert_array_equal(soft[0, 0, 1], [0, 1, 0])
     np.testing.assert_array_equal(soft[0, 1, 0], [0, 0, 1])
     np.testing.assert_array_equal(soft[:, 1, 1], np.zeros((2, 3)))  # both are: a loss skips it
@@ -266,9 +266,9 @@ def test_ids_that_no_host_can_see_give_nan():
     def blend_tf(m):
         return ma.identity().draw(2, (1, 2), key=(0, 0), like=m)
 
-    held = soft(m).numpy()
-    assert np.isnan(held[0, 0, 1]).all()
-    assert not np.isnan(held[0, 0, 0]).any()
+    probabilities = soft(m).numpy()
+    assert np.isnan(probabilities[0, 0, 1]).all()
+    assert not np.isnan(probabilities[0, 0, 0]).any()
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_channels_in_an_undeclared_place_raise():
 
 
 def test_visible_by_hand():
-    """The box hides the own object of output 0 half, and all of output 1's; 2 shows none; 3 shows both in part."""
+    """The box hides half the object of output 0, all of output 1's; output 2 shows none, output 3 part of both."""
     mix = boxes([[0, 2], [0, 4]], [[0, 4], [0, 4]], [[2, 4], [0, 4]], [[0, 4], [0, 2]])
     foreground = np.zeros((4, 4, 4), bool)
     foreground[0, 1:3] = True  # 8 pixels: rows 1, 2
@@ -338,9 +338,9 @@ def test_visible_by_hand():
     foreground[2, 2:4] = True  # rows 2, 3: hidden by the box of output 2
     foreground[3, 0:2] = True  # its rows 2, 3 are empty
     seen = mix.visible(foreground)
-    np.testing.assert_array_equal(seen.lam[:, 0], [0.5, 0.5])  # own row 2, and row 0 of image 1: 4 pixels each
-    np.testing.assert_array_equal(seen.lam[:, 1], [0, 1])  # the own object is hidden, that of image 2 is whole
-    np.testing.assert_array_equal(seen.lam[:, 2], [0.5, 0.5])  # nothing is visible: the plain shares
+    np.testing.assert_array_equal(seen.lam[:, 0], [0.5, 0.5])  # base: row 2; image 1: row 0; 4 pixels each
+    np.testing.assert_array_equal(seen.lam[:, 1], [0, 1])  # base: hidden; image 2: complete
+    np.testing.assert_array_equal(seen.lam[:, 2], [0.5, 0.5])  # nothing is visible: lam
     np.testing.assert_array_equal(seen.lam[:, 3], [0.5, 0.5])
     np.testing.assert_array_equal(seen.nothing, [False, False, True, False])
     np.testing.assert_array_equal(seen.unseen, [[False, False, True, False], [False, False, True, False]])
@@ -398,7 +398,7 @@ def test_what_is_refused(run, error, sentence):
     "recipe", [*(pytest.param(form, marks=pytest.mark.full) for form in FORMS[:4]), *FORMS[4:]], ids=repr
 )
 def test_sizes_that_a_graph_does_not_know(recipe):
-    """Neither of the images nor of a smaller mask: both are scaled by what they are at run time."""
+    """The sizes of the images and of a smaller mask are known at run time only."""
     x = ways.own_class_everywhere(4, (9, 7))
     small = np.broadcast_to(np.arange(4, dtype=np.int32).reshape(4, 1, 1), (4, 5, 4)).copy()
     fields = {"shares": ma.Masks(num_classes=4, soft=True)}

@@ -1,4 +1,4 @@
-"""Label rules, class ids that are floats, fractional rows and binary labels: by hand, in every library."""
+"""Label rules, float class ids, fractional and binary labels: known results in every library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def foreground(n: int = N) -> np.ndarray:
 
 
 def by_hand(mix: ma.Mix, rule: str, ids: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """The labels of each output, source by source and pixel by pixel."""
+    """The label of each output, by adding up sources and pixels."""
     weights, lam = ways.values(mix.pixel_weights()).astype(np.float64), ways.values(mix.lam)
     out = np.zeros((lam.shape[1], C))
     for i in range(lam.shape[1]):
@@ -194,7 +194,7 @@ def test_a_source_of_no_weight_is_not_named():
         np.testing.assert_array_equal(mix.labels(np.arange(2), 2, rule=rule), np.eye(2))
 
 
-# --- class ids that came as floats ---
+# --- float class ids ---
 
 FLOATS = ["float16", "float32", "float64"]
 
@@ -279,7 +279,7 @@ def test_floats_without_num_classes_are_refused_and_each_way_out_works():
     assert ma.mix_batch(ma.MixUp(), (images, ids), key=KEY, fields={"labels": "values"})[1].shape == (4,)
 
 
-# --- several classes, each a fraction ---
+# --- multi-label fractions ---
 
 
 @pytest.mark.slow_ways
@@ -312,7 +312,7 @@ def test_rows_of_other_numbers_are_refused_and_the_way_out_works(wrong):
     assert ma.mix_batch(ma.MixUp(), (images, rows), key=KEY, fields={"labels": "values"})[1].shape == (2, 2)
 
 
-# --- labels 0 and 1 for a sigmoid ---
+# --- binary labels ---
 
 BITS = np.array([0, 1, 1, 0, 1, 0])
 FORMS = {

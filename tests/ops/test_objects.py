@@ -1,4 +1,4 @@
-"""Boxes, keypoints, instance masks: by hand, against the definition, as invariants."""
+"""Boxes, keypoints, instance masks: known results, the definition, invariants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def recipe(request: pytest.FixtureRequest) -> ma.Recipe:
 
 
 def pasted(*boxes, size=(8, 8), background=None, source_box=(), hole=None, index=None) -> ma.Mix:
-    """A mix of one output and known boxes, [[top, bottom], [left, right]] or None, one a source."""
+    """A mix of one output with known boxes, [[top, bottom], [left, right]] or None for each source."""
     k = len(boxes)
     row = [None if box is None else np.array([box], np.int32) for box in boxes]
     source_boxes = tuple(None if box is None else np.array([box], np.int32) for box in source_box)
@@ -40,21 +40,21 @@ def pasted(*boxes, size=(8, 8), background=None, source_box=(), hole=None, index
 
 
 def one(mix: ma.Mix, *source, **options):
-    """The boxes of a mix of one output, whose sources have one box each; weights as numbers."""
+    """The boxes of a mix of one output whose sources have one box each, with weights as floats."""
     source = np.array(source, np.float32)[:, None]
     out = mix.boxes(source[:1], source=source, **options)
     return out.boxes[0].tolist(), out.weight[0].tolist()
 
 
 def corners_of(rng, n, m, size) -> np.ndarray:
-    """Whole corners of boxes with an area where there can be one: (n, m, d, 2)."""
+    """Integer corners of boxes, with positive area if possible: (n, m, d, 2)."""
     low = rng.integers(0, size, (n, m, len(size)))
     high = low + 1 + rng.integers(0, np.array(size) - low)
     return np.stack([low, high], axis=-1)
 
 
 def xyxy(corners: np.ndarray) -> np.ndarray:
-    """Boxes (n, m, 2 * d) of first and last edges (n, m, d, 2) along each axis."""
+    """Boxes (n, m, 2 * d) from their first and last edges (n, m, d, 2) along each axis."""
     return np.concatenate([corners[..., ::-1, 0], corners[..., ::-1, 1]], axis=-1)
 
 
@@ -64,7 +64,7 @@ def edges(boxes: np.ndarray) -> np.ndarray:
 
 
 def window(mix: ma.Mix, i: int, j: int) -> tuple[list, list] | None:
-    """The box and the crop through which an output's source is seen, where there is one."""
+    """The box and the source box of a source of an output, or None."""
     box, source_box = mix.region.box[j], mix.region.source_box[j]
     if source_box is None or (box[i] == source_box[i]).all() or (box[i, :, 0] == box[i, :, 1]).any():
         return None
@@ -89,7 +89,7 @@ def weights_of(mix: ma.Mix) -> np.ndarray:
 
 
 def counted(mix: ma.Mix, corners: np.ndarray, min_visibility: float):
-    """Each box drawn as its own mask, the masks mixed, their pixels counted: boxes' edges and weights."""
+    """Edges and weights of boxes, by drawing each box as a mask, mixing the masks and counting pixels."""
     n, m = corners.shape[:2]
     masks = np.zeros((n, *mix.size, m))
     for i, q in np.ndindex(n, m):
@@ -111,7 +111,7 @@ def counted(mix: ma.Mix, corners: np.ndarray, min_visibility: float):
 
 
 def defined(mix: ma.Mix, boxes: np.ndarray):
-    """By the definition, pixel by pixel, in exact numbers: boxes' edges and weights of all that is to be seen."""
+    """Edges and weights of the visible parts of boxes, by the definition, in exact numbers."""
     n, m, k = *boxes.shape[:2], len(mix.index)
     weights = weights_of(mix)
     out, fraction = np.full((n, k * m, len(mix.size), 2), -1.0), np.zeros((n, k * m))
@@ -144,11 +144,11 @@ def defined(mix: ma.Mix, boxes: np.ndarray):
     return out, fraction
 
 
-# --- by hand ---
+# --- known results ---
 
 
 def test_a_box_that_is_half_covered_is_the_other_half():
-    """The own box loses its left half; of the other sample's box, that half is what is pasted."""
+    """The base sample's box loses its left half; that half of the partner's box is pasted."""
     boxes, weight = one(pasted(None, [[0, 8], [0, 4]]), [2, 2, 6, 6], [0, 0, 8, 4])
     assert boxes == [[4, 2, 6, 6], [0, 0, 4, 4]]
     assert weight == [0.5, 0.5]
@@ -156,7 +156,7 @@ def test_a_box_that_is_half_covered_is_the_other_half():
 
 def test_a_corner_that_is_covered_takes_its_area_and_leaves_the_rectangle():
     boxes, weight = one(pasted(None, [[0, 4], [0, 4]]), [2, 2, 6, 6], [5, 5, 8, 8])
-    assert boxes == [[2, 2, 6, 6], [-1] * 4]  # of the other sample nothing is to be seen
+    assert boxes == [[2, 2, 6, 6], [-1] * 4]  # the partner's object is hidden
     assert weight == [0.75, 0]
 
 
@@ -171,7 +171,7 @@ def test_a_blend_keeps_all_boxes_weighted_by_lam():
 
 
 def test_a_box_over_a_blend():
-    """Half of the own box is under the other sample's box, where only that is to be seen."""
+    """Half of the base sample's box is covered by the partner."""
     mix = pasted(None, [[0, 8], [0, 4]], background=(0.75, 0.25))
     assert one(mix, [2, 2, 6, 6], [2, 2, 6, 6]) == ([[4, 2, 6, 6], [2, 2, 6, 6]], [0.375, 0.625])
 
@@ -182,7 +182,7 @@ def test_a_hole_hides_boxes_of_all():
 
 
 def test_a_window_moves_and_clips_a_box():
-    """The whole other sample, half as large, in the lower right quarter; and a crop of it, as large."""
+    """The whole partner, at half its size, in the lower right quarter; and a crop of it with the same size."""
     mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 8], [0, 8]]))
     assert one(mix, [0, 0, 4, 4], [2, 4, 6, 8]) == ([[0, 0, 4, 4], [5, 6, 7, 8]], [1, 1])
     mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 4], [2, 6]]))
@@ -227,13 +227,13 @@ def test_keypoints_by_hand():
     mix = pasted(None, [[0, 8], [0, 4]], background=(0.75, 0.25))
     points = np.float32([[[3.9, 1]], [[3.9, 1]]])
     out = mix.keypoints(points[:1], source=points)
-    assert out.weight.tolist() == [[0, 1]]  # under the box, where the other sample is alone
+    assert out.weight.tolist() == [[0, 1]]  # under the pasted box
     np.testing.assert_array_equal(out.points, points.reshape(1, 2, 2))
     assert mix.keypoints(points[:1] + 1, source=points + 1).weight.tolist() == [[0.75, 0.25]]
 
 
 def test_keypoints_with_visibility_by_hand():
-    """Under the box, in view, marked as not to be seen, outside of the image, unknown: 2 stays where it is seen."""
+    """Under the box, visible, marked as hidden, outside of the image, unknown: 2 stays if the point is visible."""
     mix = pasted(None, [[0, 8], [0, 4]])
     points = np.float32([[[[1, 1, 2], [5, 1, 2], [5, 1, 0], [-1, 5, 2], [np.nan, np.nan, 2], [6, 8, 1]]]])
     out = mix.keypoints(points, source=np.concatenate([points, points * 0]))
@@ -254,7 +254,7 @@ def test_keypoints_move_with_their_window():
 
 
 def test_padding_of_keypoints_is_unchanged():
-    """A window moves no padding: -1 does not come to lie in the image."""
+    """Windows do not move padding: -1 does not become a coordinate in the image."""
     mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 4], [0, 4]]))
     nan = float("nan")
     points = np.float32([[[-1, -1, 2], [0, 0, 0], [nan, nan, 2], [1, 1, 2], [1, 8, 2]]])
@@ -281,7 +281,7 @@ def test_instances_by_hand():
 
 
 def test_instances_through_a_window():
-    """Half of the mask is in the crop, and a quarter of what is shown of it lies under nothing: all is seen."""
+    """Half of the mask is in the crop, and nothing covers what is shown of it."""
     masks = np.zeros((2, 1, 8, 8), bool)
     masks[1, 0, 2:4, 0:8] = True
     mix = pasted(None, [[4, 8], [4, 8]], source_box=(None, [[0, 4], [4, 8]]))
@@ -296,7 +296,7 @@ def test_instances_through_a_window():
 @pytest.mark.parametrize(("n", "size"), [(5, (9, 7)), (1, (4, 3)), (2, (13,)), (10, (8, 8)), (4, (3, 5, 2))], ids=str)
 @pytest.mark.parametrize("min_visibility", [0.0, 0.1, 0.6])
 def test_whole_corners_are_as_counted(recipe, n, size, min_visibility):
-    """Exact where pixels stay as large as they are; where a window scales them, counting is off by parts of pixels."""
+    """Exact without resizing; with resizing, counting pixels is off by fractions of pixels."""
     mix = recipe.draw(n, size, key=KEY)
     corners = corners_of(np.random.default_rng(0), n, 6, size)
     got = mix.boxes(xyxy(corners).astype(np.float32), min_visibility=min_visibility)
@@ -331,7 +331,7 @@ def test_any_corners_are_as_defined(recipe, n, size, step, seed, step_of):
 
 
 def test_in_a_window_that_halves_whole_pixels_are_as_counted():
-    """Even corners come to lie at whole ones."""
+    """Even corners map to integers."""
     mix, corners = (
         ma.Mosaic(jitter=0).draw(6, (12, 12), key=KEY),
         2 * corners_of(np.random.default_rng(0), 6, 5, (6, 6)),
@@ -344,7 +344,7 @@ def test_in_a_window_that_halves_whole_pixels_are_as_counted():
 
 @pytest.mark.parametrize(("n", "size"), [(5, (9, 7)), (2, (13,)), (10, (8, 8)), (4, (3, 5, 2))], ids=str)
 def test_instances_and_keypoints_are_as_defined(recipe, n, size):
-    """A mask is where its source is seen and it is shown; a point weighs what its source does at its pixel."""
+    """A mask is visible where its source is visible; a keypoint has the weight of its source at its pixel."""
     mix, rng = recipe.draw(n, size, key=KEY), np.random.default_rng(1)
     masks = rng.random((n, 3, *size)) < 0.3
     out, weights = mix.instances(masks, min_visibility=0), weights_of(mix)
@@ -376,7 +376,7 @@ def test_instances_and_keypoints_are_as_defined(recipe, n, size):
         np.testing.assert_allclose(placed.points[slot], place[::-1], atol=1e-9)
 
 
-# --- as invariants ---
+# --- invariants ---
 
 FRACTIONS = st.floats(0, 7, width=32)
 
@@ -388,7 +388,7 @@ FRACTIONS = st.floats(0, 7, width=32)
     step=st.integers(0, 999),
 )
 def test_weights_are_continuous(recipe, box, moves, step):
-    """What a box that moves by a little gains or loses is at most the area that it gains or loses."""
+    """The weight of a box changes at most by the area by which the box changes."""
     low, high = np.min(box, axis=1), np.max(box, axis=1) + 0.5
     boxes = np.clip(np.add([*low, *high], [[0] * 4, moves]), 0, 8)
     mix = recipe.draw(2, (8, 8), key=(1, step))
@@ -404,7 +404,7 @@ def test_weights_are_continuous(recipe, box, moves, step):
     step=st.integers(0, 999),
 )
 def test_a_larger_box_holds_more(recipe, box, grow, step):
-    """weight * area is what is to be seen: it does not become less where the box grows, nor does its rectangle."""
+    """weight * area is the visible area: neither it nor the rectangle shrinks when the box grows."""
     low, high = np.min(box, axis=1), np.max(box, axis=1) + 0.25
     inner = np.clip(np.array([*low, *high]), 0, 8)
     outer = np.clip(inner + np.array(grow) * [-1, -1, 1, 1], 0, 8)
@@ -437,7 +437,7 @@ def test_a_larger_paste_hides_more(box, ends, more):
 @pytest.mark.parametrize("recipe", PASTES, ids=repr)
 @pytest.mark.parametrize(("n", "size"), [(5, (9, 7)), (12, (16, 16)), (3, (13,)), (4, (3, 5, 2))], ids=str)
 def test_the_closed_form_is_the_dense_one(recipe, n, size):
-    """Of every Paste, also where rows are fewer than sources, and at any corners."""
+    """For every Paste, also with fewer rows than sources, and for any corners."""
     mix, rng = recipe.draw(n, size, key=KEY), np.random.default_rng(2)
     whole = np.stack([np.zeros((n, len(size)), np.int32), np.broadcast_to(size, (n, len(size)))], axis=-1).astype(
         np.int32
@@ -524,7 +524,7 @@ def test_nothing_is_written_to_and_dtypes_stay():
 
 
 def written(corners: np.ndarray, form: str) -> np.ndarray:
-    """Edges (..., d, 2) as a format has them, in plain words."""
+    """Edges (..., d, 2) in a format, written out."""
     low, high = corners[..., 0], corners[..., 1]
     pairs = {
         "xyxy": (low, high),
@@ -614,7 +614,7 @@ def test_so_many_of_the_heaviest():
     everything = mix.boxes(source[:1], ids[:1], source=source, labels_source=ids)
     assert everything.weight.tolist() == [[0.5, 1, 0, 0.75, 1, 0.5, 0, 0]]
     some = mix.boxes(source[:1], ids[:1], source=source, labels_source=ids, max_boxes=4)
-    assert some.labels.tolist() == [[1, 4, 3, 0]]  # of equal ones the first
+    assert some.labels.tolist() == [[1, 4, 3, 0]]  # ties go to the first
     assert some.weight.tolist() == [[1, 1, 0.75, 0.5]]
     assert some.boxes[0, 0].tolist() == [4, 0, 8, 8]
     more = mix.boxes(source[:1], ids[:1], source=source, labels_source=ids, max_boxes=10)
@@ -624,7 +624,7 @@ def test_so_many_of_the_heaviest():
 
 
 def test_invalid_boxes_are_dropped():
-    """Padding, NaN, no area, turned round, outside, and what `valid` says is none."""
+    """Padding, NaN, zero area, reversed, outside of the image, and False in `valid`."""
     nan = float("nan")
     boxes = np.float32(
         [[[2, 2, 6, 6], [-1] * 4, [nan] * 4, [2, 2, 2, 6], [6, 6, 2, 2], [9, 9, 12, 12], [nan, 2, 6, 6], [1, 1, 2, 2]]]
@@ -660,10 +660,10 @@ def test_masks_and_keypoints_keep_the_order_of_their_boxes():
     np.testing.assert_array_equal(out.labels["masks"][0, 0], masks[0, 0])
     np.testing.assert_array_equal(out.labels["masks"][0, 1], np.broadcast_to(np.arange(8) < 4, (8, 8)))
     assert not out.labels["masks"][0, 2].any()
-    assert out.labels["keypoints"].tolist() == [[[[5, 1, 2]], [[6, 1, 0]], [[0, 0, 0]]]]  # 3's point is not pasted
+    assert out.labels["keypoints"].tolist() == [[[[5, 1, 2]], [[6, 1, 0]], [[0, 0, 0]]]]  # image 3's is not pasted
 
 
-# --- the defects of others ---
+# --- bugs of other libraries ---
 
 
 def test_labels_keep_the_order_of_their_boxes_unlike_in_keras():
@@ -676,7 +676,7 @@ def test_labels_keep_the_order_of_their_boxes_unlike_in_keras():
 
 
 def test_a_mosaic_has_no_phantom_boxes_as_kornias_has():
-    """kornia `RandomMosaic` (#4652) makes boxes of padding, and leaves some outside of what is shown."""
+    """kornia's `RandomMosaic` (#4652) turns padding into boxes, and leaves boxes outside of the image."""
     boxes = np.full((6, 5, 4), -1, np.float32)
     boxes[:, 0] = [3, 3, 5, 5]
     boxes[:, 1] = [0, 0, 0, 0]
@@ -691,7 +691,7 @@ def test_a_mosaic_has_no_phantom_boxes_as_kornias_has():
 
 
 def test_a_crop_drops_the_boxes_that_it_does_not_show():
-    """kornia's and others' mosaics clip boxes to the tile and keep those of no area."""
+    """Mosaics of kornia and others clip boxes to the tile and keep those without area."""
     boxes = np.float32(np.random.default_rng(0).uniform(0, 14, (6, 8, 2)))
     boxes = np.concatenate([boxes, boxes + 2], axis=-1)
     out = ma.RICAP(beta=1.0).draw(6, (16, 16), key=KEY).boxes(boxes, min_visibility=0)
@@ -700,7 +700,7 @@ def test_a_crop_drops_the_boxes_that_it_does_not_show():
 
 
 def test_no_label_names_a_hidden_object_unlike_in_ultralytics():
-    """Ultralytics PR 20393: labels of objects under the pasted box, or beside the part that was pasted."""
+    """Ultralytics PR 20393: labels of objects that are covered by the pasted box, or outside of the pasted part."""
     box = np.float32([[[1, 1, 3, 3]], [[5, 5, 7, 7]]])
     out = pasted(None, [[0, 4], [0, 4]]).boxes(box[:1], np.array([[1]]), source=box, labels_source=np.array([[1], [2]]))
     assert out.labels.tolist() == [[-1, -1]]
@@ -711,7 +711,7 @@ def test_no_label_names_a_hidden_object_unlike_in_ultralytics():
         np.testing.assert_array_equal(got.valid, seen)
 
 
-# --- what is refused ---
+# --- errors ---
 
 MIX = ma.CutMix().draw(2, (8, 8), key=KEY)
 BOXES, IDS = np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), int)

@@ -1,4 +1,4 @@
-"""Outputs of another size than their sources: images, masks, objects and labels, in every library and at every door."""
+"""Outputs of another size than their sources: images, masks, objects and labels, in every library and adapter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pixels(size: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
 
 
 def defined(mix: ma.Mix, x: np.ndarray) -> np.ndarray:
-    """Each output pixel is that of the source whose box it lies in, where the source box puts it."""
+    """Each output pixel comes from the source whose box contains it, at the position given by the source box."""
     n = mix.index.shape[1]
     out = np.zeros((n, *mix.size, *x.shape[1 + len(mix.size) :]), x.dtype)
     for j, (box, source_box) in enumerate(zip(mix.region.box, mix.region.source_box, strict=True)):
@@ -108,11 +108,11 @@ def test_dtypes_layouts_and_units(dtype):
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
 @pytest.mark.parametrize("size", [(640, 500), (33, 700)], ids=str)
 def test_large_outputs_are_the_same_by_kernels_and_by_the_library(size, dtype):
-    """Tiles that end within lines, outputs that are stored past the caches, and channels first."""
+    """Tiles that end within lines, outputs written with non-temporal stores, and channels first."""
     x = np.random.default_rng(0).integers(0, 255, (N, 300, 211, 3)).astype(dtype)
     for recipe in (ma.Mosaic(), ma.Mosaic(tiles=(3, 2))):
         mix = recipe.draw(N, size, key=0, source_size=(300, 211))
-        want = mix.images(np.repeat(x, 2, axis=2)[:, :, ::2])  # no kernel takes these
+        want = mix.images(np.repeat(x, 2, axis=2)[:, :, ::2])  # not supported by the kernels
         np.testing.assert_array_equal(mix.images(x), want)
         first = np.ascontiguousarray(np.moveaxis(x, -1, 1))
         np.testing.assert_array_equal(np.moveaxis(mix.images(first, "nchw"), 1, -1), want)
@@ -130,7 +130,7 @@ def test_large_outputs_are_the_same_by_kernels_and_by_the_library(size, dtype):
 
 
 def test_integers_are_numbers_and_no_halves_of_floats():
-    """float16 and int16 have the same bits for the kernels."""
+    """For the kernels float16 and int16 are the same."""
     x, mix = pixels((9, 14), "int16"), ma.Mosaic().draw(N, (20, 11), key=0, source_size=(9, 14))
     got = mix.images(x, dtype="float32", scale=0.5)
     np.testing.assert_allclose(got, defined(mix, x).astype(np.float32) * 0.5, rtol=1e-6)
@@ -154,7 +154,7 @@ def test_holes_over_windows():
 
 
 def test_kernels_stay_within_the_images_whatever_boxes_say():
-    """Values that no check has seen, as a compiled draw of a third party's may have."""
+    """Unchecked values, as from a compiled draw of a third-party recipe."""
     rng, x = np.random.default_rng(0), pixels((9, 14))
     for _ in range(200):
         boxes, of = (tuple(rng.integers(-30, 40, (N, 2, 2)).astype(np.int32) for _ in range(3)) for _ in range(2))
@@ -192,7 +192,7 @@ def test_masks_follow_the_images():
 
 @pytest.mark.parametrize("size", [(20, 28), (24, 12), (10, 14)], ids=str)
 def test_fields_of_another_size_keep_their_ratio(size):
-    """Half of the images' size: each pixel shows what its image pixel shows, where sources are alike."""
+    """A mask of half the size: each pixel equals its image pixel where sources agree."""
     mix = ma.Mosaic().draw(N, size, key=1, source_size=(10, 14))
     ids = np.arange(N)[:, None, None] + np.zeros((1, 10, 14), np.int64)
     large, small = mix.masks(ids), mix.masks(ids[:, :5, :7])
@@ -200,7 +200,7 @@ def test_fields_of_another_size_keep_their_ratio(size):
     np.testing.assert_array_equal(small, large[:, 1::2, 1::2])
     assert mix.masks(ids[:, :3, :3]).shape == (N, 3 * size[0] // 10, 3 * size[1] // 14)
     assert mix.masks(ids[:, :1, :1]).shape == (N, max(size[0] // 10, 1), max(size[1] // 14, 1))
-    ramp = np.arange(5)[None, :, None] + np.zeros((N, 1, 7), np.int64)  # of the source, top to bottom
+    ramp = np.arange(5)[None, :, None] + np.zeros((N, 1, 7), np.int64)  # rows of the source
     shown = mix.masks(ramp)
     fine = mix.masks(np.repeat(np.repeat(ramp, 2, axis=1), 2, axis=2))
     assert abs(shown - fine[:, 1::2, 1::2]).max() <= 1

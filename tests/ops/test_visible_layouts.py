@@ -1,4 +1,4 @@
-"""`mix.visible` of foregrounds of every layout, and the label rule that depends on it."""
+"""`mix.visible` for foregrounds in every layout, and the label rule that uses it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def in_layout(layout: str) -> np.ndarray:
 
 
 def areas(mix, spatial: str = "hw") -> np.ndarray:
-    """How much of each source's foreground is seen, by the definition: (k, n)."""
+    """The visible fraction of each source's foreground, by the definition: (k, n)."""
     weights = ways.values(mix.pixel_weights()).astype(np.float64)
     weights = weights[:, :, None] if spatial == "hw" else weights
     return (weights * FOREGROUND[ways.values(mix.index)]).sum(axis=(2, 3, 4))
@@ -47,7 +47,7 @@ def test_a_mix_over_time_too():
     mix = ma.CutMix().draw(N, (T, H, W), key=KEY)
     got, want = mix.visible(FOREGROUND, layout="nthw", spatial="thw"), areas(mix, "thw")
     np.testing.assert_allclose(got.lam[:, want.sum(axis=0) > 0], (want / want.sum(axis=0))[:, want.sum(axis=0) > 0])
-    np.testing.assert_array_equal(got.lam, mix.visible(FOREGROUND).lam)  # three spatial axes need no saying
+    np.testing.assert_array_equal(got.lam, mix.visible(FOREGROUND).lam)  # three spatial axes are unambiguous
 
 
 def test_a_foreground_of_a_layout_that_is_not_known_is_refused_and_the_way_out_works():

@@ -1,4 +1,4 @@
-"""Draws under many keys follow the distributions that their papers name, and so do their tests.
+"""Draws under many keys follow the distributions of their papers, and the tests' p-values are uniform.
 
 python tests/recipes/long_distributions.py --seeds 400
 
@@ -22,7 +22,7 @@ from mixaug.core import keys
 from mixaug.epoch import Epoch
 
 N = 20_000
-SURE = 1e-4  # the least p-value of all hypotheses, shared out among them
+SURE = 1e-4  # the smallest p-value, corrected for the number of hypotheses
 
 
 def beta(alpha: float) -> Callable[[int], float]:
@@ -46,13 +46,13 @@ def partners(seed: int) -> float:
 
 
 def centres(seed: int) -> float:
-    """Boxes that lie inside begin anywhere alike."""
+    """All positions of a box inside the image are equally likely."""
     box = ma.CutMix(lam=0.75, placement="inside").draw(N, (40, 40), key=(seed, 0)).region.box[1]
     return float(stats.chisquare(np.bincount(box[:, 0, 0] * 21 + box[:, 1, 0], minlength=441)).pvalue)
 
 
 def choices(seed: int) -> float:
-    """A choice among recipes is by weight."""
+    """one_of chooses recipes with the given weights."""
     mixed = ma.one_of(ma.identity(), ma.MixUp(lam=0.5), weights=(3, 1)).draw(N, (1,), key=(seed, 0)).lam[1] > 0
     return float(stats.chisquare([(~mixed).sum(), mixed.sum()], [0.75 * N, 0.25 * N]).pvalue)
 
@@ -64,13 +64,13 @@ def bits(seed: int) -> float:
 
 
 def rows_and_keys(seed: int) -> float:
-    """Draws under neighbouring keys are independent."""
+    """Draws under adjacent keys are independent."""
     one, other = (ma.MixUp(alpha=1.0).draw(N, (1,), key=(seed, step)).lam[0] for step in (0, 1))
     return float(stats.spearmanr(one, other).pvalue)
 
 
 def order(seed: int) -> float:
-    """The order of an epoch has any row at the first place."""
+    """Every row is equally likely to be the first of an epoch."""
     first = [Epoch(20, seed, epoch).order(np.array([0]))[0] for epoch in range(400)]
     return float(stats.chisquare(np.bincount(first, minlength=20)).pvalue)
 
@@ -89,7 +89,7 @@ HYPOTHESES: dict[str, Callable[[int], float]] = {
 
 
 def main() -> None:
-    """Test every hypothesis under so many seeds."""
+    """Test every hypothesis with this number of seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0, help="the first one")

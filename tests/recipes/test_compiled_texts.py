@@ -1,4 +1,4 @@
-"""A recipe's text inside `torch.compile`: it is read while the code is traced, or refused by its own sentence."""
+"""The text of a recipe inside `torch.compile`: it is parsed while tracing, or raises its error."""
 
 from __future__ import annotations
 

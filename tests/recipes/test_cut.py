@@ -1,4 +1,4 @@
-"""Boxes: their areas, sides and places are those that each recipe says. Keys are fixed, so no verdict is luck."""
+"""Boxes have the areas, sides and positions that the recipes define. Keys are fixed, so results do not vary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mixaug.core import keys
 from mixaug.core.regions import inside
 from mixaug.recipes.cut import side_ratios
 
-N, LARGE = 20_000, (32768, 30000)  # where a floor is not to be seen
+N, LARGE = 20_000, (32768, 30000)  # large enough that rounding does not matter
 NUMPY = backends.common()
 
 
@@ -31,7 +31,7 @@ def lies_inside(box: np.ndarray, size: tuple[int, ...]) -> bool:
 
 
 def assert_anywhere_inside(box: np.ndarray, size: tuple[int, ...]) -> None:
-    """Starts are even over all places that there are."""
+    """Starts are uniform over all possible positions."""
     for axis, length in enumerate(size):
         room = length - sides(box)[:, axis]
         some = room > 1000
@@ -39,7 +39,7 @@ def assert_anywhere_inside(box: np.ndarray, size: tuple[int, ...]) -> None:
 
 
 def mean_area(size: tuple[int, ...], clip: bool) -> float:
-    """The mean area of CutMix's box at alpha 1 by integration over lam and centres, in whole pixels."""
+    """The mean area of CutMix's box for alpha 1, by integration over lam and centers, in pixels."""
     area = np.ones(65536)
     for length in size:
         side = np.floor(np.sqrt(1 - (np.arange(65536) + 0.5) / 65536) * length).astype(int)
@@ -67,7 +67,7 @@ def test_the_mean_area_is_what_integration_gives(recipe, clip, size):
 
 
 def test_a_clipped_box_leaves_more_of_the_base_sample():
-    """The figures of CutMix's docstring: s(1 - s/4) is what a centre leaves of a side s, on the mean."""
+    """The figures of CutMix's docstring: the mean of a clipped side s is s(1 - s/4)."""
     s = np.sqrt((np.arange(10_000) + 0.5) / 10_000)
     assert round(1 - ((s * (1 - s / 4)) ** 2).mean(), 2) == 0.68
     assert abs(ma.CutMix().draw(N, LARGE, key=(0, 0)).lam[0].mean() - 0.68) < 0.01
@@ -78,7 +78,7 @@ def test_a_clipped_box_leaves_more_of_the_base_sample():
     "recipe", [ma.CutMix(alpha=0.7, placement="inside"), ma.CutMix(alpha=0.7, placement="uniform")], ids=repr
 )
 def test_a_box_is_what_its_words_say(recipe):
-    """By hand: the box of each row from the row's own words, in whole numbers."""
+    """The box of each row, computed from its random bits with integers."""
     n, size = 200, (37, 50)
     words = keys.random_bits(NUMPY, keys.make((0, 0)), np.arange(n, dtype=np.uint32), 3)
     box = box_of(recipe, size, n)
@@ -96,7 +96,7 @@ def test_a_box_is_what_its_words_say(recipe):
 
 
 def covered(recipe: ma.Recipe, size: tuple[int, int]) -> float:
-    """The p-value of all pixels being pasted equally often: each row answers for one pixel, so that all are apart."""
+    """The p-value of all pixels being pasted equally often. Each row is used for one pixel, for independence."""
     pixels, n = size[0] * size[1], 60_000
     pasted = recipe.draw(n, size, key=(0, 0)).pixel_weights()[1].reshape(n, pixels)[np.arange(n), np.arange(n) % pixels]
     counts = np.bincount(np.arange(n) % pixels, pasted, pixels)
@@ -111,7 +111,7 @@ def test_even_boxes_cover_every_pixel_equally(alpha):
 
 
 def test_even_boxes_are_clipped_boxes_of_cutmix():
-    """Where neither is clipped both have the sides of the same lam."""
+    """If neither box is clipped, both have the sides of the same lam."""
     even, plain = (box_of(recipe, (640, 320)) for recipe in (ma.CutMix(placement="uniform"), ma.CutMix()))
     assert lies_inside(even, (640, 320))
     whole = [((box[..., 0] > 0) & (box[..., 1] < (640, 320))).all(axis=1) for box in (even, plain)]
@@ -175,7 +175,7 @@ def test_n_way_strips_use_either_axis_and_boxes_any_place_in_their_strip():
     assert (along.any(axis=1)).all()
     only = along[along.sum(axis=1) == 1]
     assert stats.binomtest(int(only[:, 0].sum()), len(only), 0.5).pvalue > 1e-3
-    for box in (one, other):  # on the axis that is not cut a strip is the image
+    for box in (one, other):  # a strip covers the whole image along the other axis
         cut = along[:, 0] & ~along[:, 1]
         room = LARGE[1] - sides(box)[cut, 1]
         assert stats.kstest(box[cut, 1, 0][room > 1000] / room[room > 1000], "uniform").pvalue > 1e-3

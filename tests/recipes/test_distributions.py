@@ -1,4 +1,4 @@
-"""Draws follow the distributions that their papers name. Keys are fixed, so a verdict here is not a matter of luck."""
+"""Draws follow the distributions of their papers. Keys are fixed, so results do not vary."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import mixaug as ma
 from mixaug.recipes.recipe import Draw
 
 N = 20_000
-SURE = 1.95  # sqrt(n) times the Kolmogorov distance stays below this with chance 0.999
+SURE = 1.95  # sqrt(n) times the Kolmogorov distance is below this with probability 0.999
 
 
 def distance(whole: np.ndarray, distribution: stats.rv_continuous) -> float:
-    """Kolmogorov's distance of numbers on the 1/65536 grid from a distribution rounded to that grid, times sqrt(n)."""
+    """The Kolmogorov distance of multiples of 1/65536 from a rounded distribution, times sqrt(n)."""
     at, counts = np.unique(whole, return_counts=True)
     above = np.cumsum(counts) / len(whole)
     expected = distribution.cdf((at + 0.5) / 65536)
@@ -58,11 +58,11 @@ def test_small_alpha_gives_no_nan(alpha):
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_cutmix_sides_are_the_root_of_beta(alpha):
-    """Boxes that lie wholly inside a long signal have side floor(size * (1 - lam)): compare with the law of lam."""
+    """Boxes inside a long signal have side floor(size * (1 - lam)): compare with the distribution of lam."""
     size = 4096
     start, stop = ma.CutMix(alpha=alpha).draw(N, (size,), key=(0, 0)).region.box[1][:, 0].T
     inside = (start > 0) & (stop < size)
-    for limit in (64, 256, 1024):  # a side s is wholly inside for (size - s) of size centres
+    for limit in (64, 256, 1024):  # a side s is inside for (size - s) of size centers
         sides = (stop - start)[inside & (stop - start < limit)]
         grid = np.arange(limit)
         chance = np.diff(stats.beta(alpha, alpha).cdf(np.append(grid, limit) / size)) * (size - grid) / size
@@ -133,7 +133,7 @@ def test_gridmix_cells_are_bernoulli_and_whole():
     counts = cells[:, :, 0, :, 0].sum(axis=0).ravel()
     assert stats.chisquare(counts).pvalue > 1e-3
     weights = ma.GridMix(alpha=1.0, cells=64).draw(2000, (64, 64), key=(0, 0)).lam[1]
-    assert stats.kstest(weights, "uniform").pvalue > 1e-3  # with many cells the share is 1 - lam ~ Beta(1, 1)
+    assert stats.kstest(weights, "uniform").pvalue > 1e-3  # with many cells the pasted fraction is 1 - lam ~ Beta(1, 1)
 
 
 def test_smoothmix_spots_have_the_paper_s_sigma_and_a_uniform_centre():
@@ -151,7 +151,7 @@ def test_smoothmix_spots_have_the_paper_s_sigma_and_a_uniform_centre():
 
 
 def test_rows_and_steps_use_different_random_bits():
-    """The words of different rows, blocks, keys and the ranking never repeat by accident of construction."""
+    """Random bits of different rows, blocks, keys and of the ranking do not repeat."""
     from mixaug import backends
     from mixaug.core import keys
 
@@ -168,7 +168,7 @@ def test_rows_and_steps_use_different_random_bits():
 
 
 def test_a_box_is_what_its_words_say():
-    """By hand: the box of each row from the row's own words, in whole numbers."""
+    """The box of each row, computed from its random bits with integers."""
     from mixaug import backends
     from mixaug.core import keys
 
@@ -197,8 +197,8 @@ def test_what_a_branch_draws_depends_neither_on_the_choice_nor_on_its_siblings()
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0])
 def test_mixup_without_labels_has_the_same_expectation(alpha):
-    """Huszar 2017: the loss of a blend against both labels is, on the mean over pairs, that of a blend whose weight of
-    the base sample is Beta(alpha + 1, alpha) against the own label alone."""
+    """Huszar 2017: averaged over pairs, the loss of a blend against both labels equals that of a blend whose weight of
+    the base sample is Beta(alpha + 1, alpha), against the label of the base sample."""
     rng = np.random.default_rng(0)
     n, classes = N, 3
     y = rng.integers(0, classes, n)

@@ -1,4 +1,4 @@
-"""Holes: their size and place, what is in them, and that the label is of what is seen."""
+"""Holes: their size, position and fill; the label counts the visible pixels."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_fill_for_each_pixel_by_hand():
 
 
 def test_lam_next_to_a_hole_counts_the_visible_pixels():
-    """Half of the image is a hole; of the other eight pixels two are the other source's, or a quarter of a blend."""
+    """Half of the image is a hole; of the other eight pixels two, or a quarter of a blend, are the partner's."""
     hole, box = np.int32([[[0, 2], [0, 4]]] * 2), np.int32([[[2, 3], [0, 2]], [[0, 0], [0, 0]]])
     background = np.float32([[1, 0.75], [0, 0.25]])
     region = Paste(background, (None, box), hole=hole, fill=np.float32([0, 0]))
@@ -72,7 +72,7 @@ def test_cutout_is_what_its_words_say(side, size):
 
 
 def test_cutout_hides_as_much_as_integration_gives():
-    """Over all centres a side of 16 of 32 pixels hides 14 on the mean: 16, but 8 .. 15 where it sticks out."""
+    """Averaged over all centers, a side of 16 of 32 pixels hides 14: 16, or 8 .. 15 at the border."""
     start = np.arange(32) - 8
     along = (np.minimum(start + 16, 32) - np.maximum(start, 0)).mean()
     assert along == 14
@@ -122,7 +122,7 @@ def test_noise_is_normal_and_drawn_for_each_pixel():
     assert len(noise) > 15_000
     assert stats.kstest(noise[:, 0], stats.norm(50, 20).cdf).pvalue > 1e-3
     assert (out[~hidden] == 0).all()
-    field = mix.region.fill.astype(np.float64) - 50  # no pixel says anything of another, in its image or the next
+    field = mix.region.fill.astype(np.float64) - 50  # pixels are independent, within an image and between images
     assert (abs(np.corrcoef([field[:, :-1, :-1].ravel(), field[:, 1:, :-1].ravel(), field[:, :-1, 1:].ravel()])
                 - np.eye(3)) < 0.02).all()  # fmt: skip
     assert abs(np.corrcoef(field[1:].ravel(), field[:-1].ravel())[0, 1]) < 0.02

@@ -1,4 +1,4 @@
-"""Fill and noise of holes, a number for each channel: in every library, layout and dtype, and what is refused."""
+"""Fill and noise of holes, for each channel: in every library, layout and dtype; errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pixels(dtype: str = "float32", size: tuple[int, ...] = SIZE) -> np.ndarray:
 
 
 def defined(mix: ma.Mix, x: np.ndarray) -> np.ndarray:
-    """What the definition makes of images (n, *size, 3), in float64; of uint8 rounded and clipped."""
+    """The mixed images (n, *size, 3) by definition, in float64; rounded and clipped for uint8."""
     n, *size = x.shape[:-1]
     weights = mix.region.pixel_weights(NUMPY, n, tuple(size))[..., None].astype(np.float64)
     out = (weights * ways.seen_through(mix, x[mix.index]).astype(np.float64)).sum(axis=0)
@@ -70,7 +70,7 @@ def test_images_are_the_definition_in_every_layout(recipe, dtype):
             swapped = mix.images(laid_out(x, layout), layout)
         got, expected = swapped.astype(np.float64), laid_out(want, layout)
         np.testing.assert_allclose(got, expected, **near, err_msg=layout)
-    strided = np.repeat(x, 2, axis=2)[:, :, ::2]  # no kernel takes these
+    strided = np.repeat(x, 2, axis=2)[:, :, ::2]  # not supported by the kernels
     np.testing.assert_allclose(mix.images(strided).astype(np.float64), want, **near)
     if dtype == "float64":
         return

@@ -1,4 +1,4 @@
-"""The drawn mixes that every library must hit."""
+"""The drawn mixes that every library must reproduce."""
 
 from __future__ import annotations
 

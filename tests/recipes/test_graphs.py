@@ -1,4 +1,4 @@
-"""All recipes inside a few graphs: compiled, every library draws, mixes and labels as NumPy does, bit for bit."""
+"""All recipes in a few graphs: every compiled library draws and mixes as NumPy does, bit for bit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_recipes_in_one_graph_do_what_they_do_in_numpy(way, group):
 
 
 def tolerance(recipe, name):
-    """How far an array of a library may be from NumPy's: of soft masks, and where lam is a product and a sum."""
+    """The allowed difference from NumPy: for soft masks, and where lam is a product and a sum."""
     if is_soft(recipe):
         return 1e-6
     return 3 * 2**-24 if name == "lam" and "HMix" in repr(recipe) else 0

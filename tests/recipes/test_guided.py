@@ -1,4 +1,4 @@
-"""Guided recipes: the invariants in every library, each formula beside a plain one, and what guides may be."""
+"""Guided recipes: the invariants in every library, each formula against a plain implementation, valid guides."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_guided_recipes_in_one_graph_do_what_they_do_in_numpy(way):
             ways.assert_same(got, expected, ways.array_of(way))
 
 
-# --- each formula, transcribed plainly ---
+# --- each formula, implemented plainly ---
 
 
 def drawn(recipe, seed, n, size, need):
-    """A mix under random guides, with what a transcription needs: the guide in whole numbers, and random words."""
+    """A mix with random guides, and the integer guide and random bits for the plain implementation."""
     guide = maps.example(need, n, size, seed)
     mix = recipe.draw(n, size, key=(seed, 1), guide=guide)
     words = keys.random_bits(backends.common(), keys.make((seed, 1)), np.arange(n, dtype=np.uint32), 300)
@@ -92,7 +92,7 @@ def test_saliencymix_is_a_box_around_the_partners_most_salient_pixel(size):
 
 
 def ring_partner(seed, n, i):
-    """The partner of row i: the row after it on the ring that every recipe draws."""
+    """The partner of row i: the next row on the ring."""
     return ring(backends.common(), keys.make((seed, 1)), n, 2)[1, i]
 
 
@@ -157,7 +157,7 @@ def test_copypaste_pastes_the_union_of_the_chosen_objects():
 
 
 def test_a_resized_partner_is_seen_through_its_box_and_so_are_its_objects():
-    """Each image holds the number of the object at each pixel: what is pasted is pasted at objects alone."""
+    """Pixels are the numbers of objects: only pixels of objects are pasted."""
     n, size = 10, (12, 9)
     for seed in range(DRAWS // n):
         mix, guide, words = drawn(ma.CopyPaste(part=1.0, scale=(0.3, 2.5)), seed, n, size, "instances")
@@ -185,7 +185,7 @@ def test_blended_edges_are_a_gaussian_of_the_mask():
     assert (soft[:, 9, 8] > 0.95).all()
 
 
-# --- what guides may be ---
+# --- valid guides ---
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", "int32"])

@@ -1,4 +1,4 @@
-"""Several holes in an output, which may overlap: what is seen, lam, and everything that a mix is applied to."""
+"""Several holes in an output, which may overlap: visible pixels, lam, and all kinds of fields."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mixed_region() -> ma.Mix:
 
 
 def test_lam_is_the_mean_over_the_pixels_that_no_hole_covers():
-    """12 + 12 pixels less 4 that both holes have are hidden in the first row, 18 in the second."""
+    """12 + 12 - 4 (overlap) pixels are hidden in the first row, 18 in the second."""
     mix = mixed_region()
     np.testing.assert_array_equal(mix.lam[1], np.float32([(12 + 0.25 * 16) / 28, (6 + 0.5 * 24) / 30]))
     for i in range(2):
@@ -85,7 +85,7 @@ def test_labels_are_what_is_seen(recipe, size):
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("recipe", RECIPES, ids=repr)
 def test_images_are_the_definition_in_every_layout(recipe, dtype):
-    """Kernels and the libraries' own functions, tiles that end within holes, and images beside a source."""
+    """Kernels and generic code, tiles that end within holes, and images with a source."""
     n, size = 7, (70, 61)
     x = np.random.default_rng(0).uniform(10, 255, (n, *size, 3)).astype(dtype)
     mix = recipe.draw(n, size, key=(0, 3))
@@ -97,7 +97,7 @@ def test_images_are_the_definition_in_every_layout(recipe, dtype):
     atol = 0.51 if dtype == "uint8" else 1e-3
     np.testing.assert_allclose(mix.images(x), defined, atol=atol)
     np.testing.assert_allclose(np.moveaxis(mix.images(np.moveaxis(x, -1, 1).copy(), "nchw"), 1, -1), defined, atol=atol)
-    strided = np.repeat(x, 2, axis=2)[:, :, ::2]  # no kernel takes these
+    strided = np.repeat(x, 2, axis=2)[:, :, ::2]  # not supported by the kernels
     np.testing.assert_allclose(mix.images(strided), defined, atol=atol)
     converted = mix.images(x, dtype="float64" if dtype == "float64" else "float32", scale=0.5, offset=1.0)
     np.testing.assert_allclose(converted, defined * 0.5 + 1, atol=atol)
@@ -123,7 +123,7 @@ def test_masks_know_what_holes_cover():
 
 
 def test_objects_are_seen_as_far_as_no_hole_covers_them():
-    """Whole-number boxes, by the pixels of the definition; blends, boxes, overlapping holes."""
+    """Integer boxes, by the pixels of the definition; blends, boxes, overlapping holes."""
     mix, rng = mixed_region(), np.random.default_rng(0)
     first = rng.integers(0, [5, 7], (2, 20, 2))
     last = np.minimum(first + rng.integers(1, 5, (2, 20, 2)), [6, 8])
@@ -223,9 +223,9 @@ def test_a_file_with_another_lam_is_refused(tmp_path):
 )
 def test_holes_that_are_refused(hole, sentence):
     mix = mixed_region()
-    held = Paste(BACKGROUND, (None, BOX), hole=hole, fill=np.float32([0, 0]))
+    region = Paste(BACKGROUND, (None, BOX), hole=hole, fill=np.float32([0, 0]))
     with pytest.raises((ValueError, TypeError), match=sentence):
-        ma.Mix(mix.index, mix.lam, held, SIZE)
+        ma.Mix(mix.index, mix.lam, region, SIZE)
 
 
 @pytest.mark.parametrize("make", [ma.Cutout, ma.RandomErasing])

@@ -1,4 +1,4 @@
-"""The invariants, over every recipe, every library and sizes that include odd, 1 and non-square."""
+"""The invariants, for every recipe, every library, and odd, tiny and non-square sizes."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def check_invariants(recipe, way, n, size) -> None:
     assert (labels.dtype, labels.shape) == (np.float32, (n, n))
     pixels = tuple(range(1, 1 + len(size)))
 
-    # 2: weights are shares of a whole, or all 0 in a hole
+    # 2: weights sum to 1, or are all 0 in a hole
     total = dense.sum(axis=0, dtype=np.float64)
     seen = total > 0.5
     assert (dense >= 0).all()
     assert (lam >= 0).all()
     np.testing.assert_allclose(total, seen, atol=2**-23)
     np.testing.assert_array_equal(lam.sum(axis=0, dtype=np.float32), np.ones(n, np.float32))
-    # 1: the label is the pixels that are seen, by the definition and from outside
+    # 1: the label is the visible pixels, by the definition and from outside
     exact = 1e-6 if is_soft(recipe) else 2**-23
     visible = np.maximum(seen.sum(axis=pixels), 1)
     nothing = ~seen.any(axis=pixels)
@@ -64,7 +64,7 @@ def check_invariants(recipe, way, n, size) -> None:
     np.testing.assert_allclose(means[:, ~nothing], lam[:, ~nothing], atol=exact, rtol=0)
     outside = (images * seen[..., None]).sum(axis=pixels, dtype=np.float64) / visible[:, None]
     np.testing.assert_allclose(outside[~nothing], labels[~nothing], atol=1e-6, rtol=0)
-    # 3: sources differ, the first is the base sample, padding is the own row with share 0
+    # 3: sources are distinct, the first is the base sample, padding is the base sample with lam 0
     assert index.shape == lam.shape == (recipe.sources, n)
     np.testing.assert_array_equal(index[0], np.arange(n))
     for column, weights in zip(index.T, lam.T, strict=True):
@@ -72,7 +72,7 @@ def check_invariants(recipe, way, n, size) -> None:
         assert len(set(used)) == len(used)
         if recipe.sources <= n:
             assert (column[weights == 0] == column[0]).all()
-    # 4: sources, boxes, backgrounds and shares are bit-identical to NumPy's; soft masks to 1e-6
+    # 4: sources, boxes, backgrounds and lam equal NumPy's bit for bit; soft masks to 1e-6
     expected = recipe.draw(n, size, key=KEY, guide=guides or None)
     structure, arrays = mix.flatten()
     assert structure == expected.flatten()[0]
@@ -80,7 +80,7 @@ def check_invariants(recipe, way, n, size) -> None:
     for name, got, want in zip(["index", "lam", *structure[1]], arrays, expected.flatten()[1], strict=True):
         over_a_blend = 3 * 2**-24 if name == "lam" and "HMix" in repr(recipe) else 0  # a product and a sum
         ways.assert_same(got, want, array, atol=max(within, over_a_blend))
-    # 8: what is applied is the dense definition: the weights of what each source shows, and the fill in holes
+    # 8: images equal the definition: sources weighted by the pixel weights, and the fill in holes
     weights = expected.region.pixel_weights(ma.backends.common(), n, size)
     applied = (weights[..., None] * ways.seen_through(mix, x[index])).sum(axis=0)
     applied = np.where(seen[..., None], applied, fill_of(expected, x.shape))
@@ -88,7 +88,7 @@ def check_invariants(recipe, way, n, size) -> None:
 
 
 def fill_of(mix: ma.Mix, shape: tuple[int, ...]) -> np.ndarray:
-    """What the holes of a mix hold, for images of that shape, channels last."""
+    """The fill of the holes of a mix, for images of a shape, channels last."""
     fill = np.zeros(shape[0], np.float32) if mix.region.fill is None else mix.region.fill
     return np.broadcast_to(fill.reshape(*fill.shape, *[1] * (len(shape) - fill.ndim)), shape)
 
@@ -96,7 +96,7 @@ def fill_of(mix: ma.Mix, shape: tuple[int, ...]) -> np.ndarray:
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("place", ["last", "first", None])
 def test_every_dtype_and_layout(recipe, place, dtype):
-    """5, 6, 8: dtype, layout and shape stay; inputs are not written to; blends are rounded once."""
+    """5, 6, 8: dtype, layout and shape are kept; inputs are not modified; blends are rounded once."""
     n, size = 6, (7, 10)
     shape = {"last": (n, *size, 3), "first": (n, 3, *size), None: (n, *size)}[place]
     kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
@@ -161,7 +161,7 @@ def test_invariants_hold_whatever_is_drawn(recipe, n, size, key):
 
 @given(st.integers(2, 6), st.integers(1, 5))
 def test_fewer_rows_than_sources(sources, n):
-    """3: shares of equal sources are added into the first, so each row is counted once."""
+    """3: lam of equal sources is added to the first, so each row is counted once."""
     mix = ma.MixUp(alpha=1.0, sources=sources).draw(n, (2, 2), key=(0, 0))
     assert ((mix.lam > 0).sum(axis=0) <= n).all()
     np.testing.assert_array_equal(mix.lam.sum(axis=0), np.ones(n, np.float32))
@@ -170,14 +170,14 @@ def test_fewer_rows_than_sources(sources, n):
 
 
 def test_nodes_of_a_composition_do_not_move_each_other():
-    """Appending a branch changes no other branch's draws."""
+    """Appending a branch does not change the draws of other branches."""
     two = ma.one_of(ma.MixUp(), ma.CutMix(), weights=(0, 1)).draw(9, (8, 8), key=KEY)
     three = ma.one_of(ma.MixUp(), ma.CutMix(), ma.GridMix(), weights=(0, 1, 0)).draw(9, (8, 8), key=KEY)
     np.testing.assert_array_equal(two.pixel_weights(), three.pixel_weights())
 
 
 def test_recipes_differ_only_in_what_they_draw():
-    """Whoever is mixed with whom is a matter of the key, not of the recipe."""
+    """Partners depend on the key, not on the recipe."""
     sources = [recipe.draw(9, (32, 32), key=KEY).index[1] for recipe in (ma.MixUp(), ma.MixUp(alpha=4), ma.SmoothMix())]
     np.testing.assert_array_equal(sources[0], sources[1])
     np.testing.assert_array_equal(sources[0], sources[2])

@@ -1,4 +1,4 @@
-"""Masks of noise, tokens and soft spots: what they look like on average, and what they are by hand."""
+"""Masks of noise, tokens and soft spots: their statistics, and known results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mixaug.recipes.masks import lowest
 from mixaug.recipes.recipe import Draw
 
 N = 3000
-SURE = 1.95  # sqrt(n) times the Kolmogorov distance stays below this with chance 0.999
+SURE = 1.95  # sqrt(n) times the Kolmogorov distance is below this with probability 0.999
 KEY = (0, 0)
 NOISE = [ma.FMix(), ma.CowMix(), ma.TokenMix(token=3)]
 
@@ -27,7 +27,7 @@ def draw_of(n: int, size: tuple[int, ...], key: tuple[int, ...] = KEY) -> Draw:
 
 
 def landscapes(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:
-    """The noise that a recipe cuts its masks from, (n, *size)."""
+    """The noise that a recipe thresholds, (n, *size)."""
     draw = draw_of(n, size)
     return recipe._height(draw, draw.random_bits(1 + draw_words(recipe, size))[1:]).astype(np.float64)
 
@@ -42,19 +42,19 @@ def masks(recipe: ma.Recipe, n: int, size: tuple[int, ...]) -> np.ndarray:
 
 
 def under(height: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """The masks of the lowest parts of landscapes, by sorting: for references made by other means."""
+    """The masks of the lowest values of noise, by sorting, for reference implementations."""
     flat = height.reshape(len(height), -1)
     order = np.argsort(np.argsort(flat, axis=1), axis=1)
     return (order < np.rint(part[:, None] * flat.shape[1])).reshape(height.shape)
 
 
 def patches(mask: np.ndarray) -> float:
-    """The mean number of connected pieces of either kind."""
+    """The mean number of connected components of either kind."""
     return float(np.mean([ndimage.label(m)[1] + ndimage.label(~m)[1] for m in mask]))
 
 
 def borders(mask: np.ndarray) -> np.ndarray:
-    """How often a row's mask changes from pixel to pixel along the last axis."""
+    """The fraction of neighbors along the last axis with different mask values."""
     return (mask[..., 1:] != mask[..., :-1]).mean(axis=tuple(range(1, mask.ndim)))
 
 
@@ -62,7 +62,7 @@ def borders(mask: np.ndarray) -> np.ndarray:
 
 
 def distance(pixels: np.ndarray, distribution: stats.rv_continuous, of: int) -> float:
-    """Kolmogorov's distance of numbers of pixels from parts of `of` pixels rounded to whole ones, times sqrt(n)."""
+    """The Kolmogorov distance of pixel counts from a distribution on `of` pixels, rounded, times sqrt(n)."""
     at = np.arange(of + 1)
     below = np.searchsorted(np.sort(np.rint(pixels)), at, side="right") / len(pixels)
     return float(np.sqrt(len(pixels)) * abs(below - distribution.cdf((at + 0.5) / of)).max())
@@ -85,7 +85,7 @@ def test_areas_of_cowmix_are_uniform():
 @pytest.mark.parametrize("recipe", [ma.FMix(alpha=0.7), ma.TokenMix(alpha=0.7, token=1)], ids=repr)
 @pytest.mark.parametrize("size", [(31, 23), (7,), (4, 3, 5)])
 def test_an_area_is_what_its_word_says(recipe, size):
-    """By hand: round((1 - lam) * pixels), with the lam that the row's first word points at."""
+    """round((1 - lam) * pixels), with lam from the row's first random bits."""
     words, pixels = draw_of(200, size).random_bits(1)[0], math.prod(size)
     lam = stats.beta(0.7, 0.7).ppf((words // 2**16 + 0.5) / 2**16)
     wanted = np.rint((1 - lam) * pixels)
@@ -103,7 +103,7 @@ def test_lowest_by_hand():
     values = np.array([[5, -1, 3, 9], [-(2**30), 2**30 - 2, 0, 1], [7, 7, 7, 8]], np.int32)
     for part, expected in [
         (0.0, [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]),
-        (0.5, [[0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0]]),  # of three equal ones, two are none
+        (0.5, [[0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0]]),  # of three equal sources, two have weight 0
         (0.75, [[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 0]]),
         (1.0, [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]),
     ]:
@@ -122,7 +122,7 @@ def test_lowest_is_what_sorting_gives():
 
 
 def fourier(n: int, size: tuple[int, ...], decay: float, cycles: float = np.inf) -> np.ndarray:
-    """The paper's noise: the real part of the transform of complex normal numbers over |frequency|^decay."""
+    """The paper's noise: the real part of the Fourier transform of complex normal numbers / |frequency|^decay."""
     rng = np.random.default_rng(1)
     frequency = np.sqrt(sum(f**2 for f in np.meshgrid(*map(np.fft.fftfreq, size), indexing="ij")))
     amplitude = np.where(frequency * max(size) > cycles + 1e-9, 0, np.maximum(frequency, 1 / max(size)) ** -decay)
@@ -135,7 +135,7 @@ def power(height: np.ndarray) -> np.ndarray:
 
 
 def slope(height: np.ndarray) -> float:
-    """That of the mean power on rings of frequencies from 1 to 8 cycles, both in logarithms."""
+    """The slope of log mean power over log frequency, on rings from 1 to 8 cycles."""
     size = height.shape[1:]
     frequency = np.sqrt(sum((f * max(size)) ** 2 for f in np.meshgrid(*map(np.fft.fftfreq, size), indexing="ij")))
     ring, spectrum = np.rint(frequency), power(height)
@@ -149,11 +149,11 @@ def test_fmix_noise_falls_as_the_papers(size, decay):
     n = 4000 if len(size) == 1 else 300
     ours, theirs = slope(landscapes(ma.FMix(decay=decay), n, size)), slope(fourier(n, size, decay))
     assert abs(ours - theirs) < 0.1
-    assert abs(ours + 2 * decay) < 0.05 + 0.1 * decay  # the mean over a ring is not that of its radius
+    assert abs(ours + 2 * decay) < 0.05 + 0.1 * decay  # the mean over a ring differs from the value at its radius
 
 
 def test_fmix_noise_has_the_same_power_in_every_direction_and_phase():
-    """Waves of 2 pixels a turn are as strong down as across a wide image, and so are those between."""
+    """Waves of 2 pixels have the same power along both axes of a wide image, and in between."""
     spectrum = power(landscapes(ma.FMix(decay=2.0), 3000, (40, 80)))
     across, down, both = spectrum[0, 4], spectrum[2, 0], spectrum[2, 4]
     assert abs(across / down - 1) < 0.12  # four standard deviations of 3000 squares
@@ -175,14 +175,14 @@ def test_fmix_masks_look_as_the_papers():
 
 @pytest.mark.parametrize(("decay", "most"), [(3.0, 1 / 380), (2.0, 1 / 35)])
 def test_fmix_leaves_out_waves_that_move_few_pixels(decay, most):
-    """What the docstring says of waves of more than 8 cycles: one pixel in 400, with a decay of 2 one in 40."""
+    """The docstring's figures for waves above 8 cycles: one pixel in 400, with a decay of 2 one in 40."""
     part = np.random.default_rng(0).random(100)
     whole, cut = (under(fourier(100, (112, 112), decay, cycles), part) for cycles in (np.inf, noise.CYCLES))
     assert most / 2 < (whole != cut).mean() < most
 
 
 def test_a_landscape_of_fmix_by_hand():
-    """On a line: the sum over frequencies of normal / frequency^decay times cosine and sine, but for rounding."""
+    """In 1D: the sum over frequencies of normal / frequency^decay times cosine and sine, except for rounding."""
     n, length, decay = 50, 90, 1.0
     draw = draw_of(n, (length,))
     words = draw.random_bits(10)[1:]
@@ -198,7 +198,7 @@ def test_a_landscape_of_fmix_by_hand():
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize("recipe", [ma.FMix(decay=0), ma.FMix(), ma.FMix(decay=60), ma.CowMix(), ma.CowMix(0.05, 0.5)])
 def test_no_landscape_leaves_32_bits(recipe, axes):
-    """The largest normal numbers, all of the sign that adds up at one pixel: what the sums are, in 64 bits."""
+    """The largest normal numbers, with signs that add up at one pixel: the sums in 64 bits."""
     size = (13, 12, 11)[:axes]
     draw, high = draw_of(1, size), int(noise._normal().max())
     if isinstance(recipe, ma.FMix):
@@ -223,7 +223,7 @@ def test_no_landscape_leaves_32_bits(recipe, axes):
 
 
 def smoothed(n: int, size: tuple[int, ...], sigma: float) -> np.ndarray:
-    """White noise smoothed on a canvas whose border is out of sight."""
+    """White noise, smoothed on a larger canvas."""
     rng, pad = np.random.default_rng(2), math.ceil(5 * sigma)
     wide = rng.normal(size=(n, *(length + 2 * pad for length in size)))
     filtered = ndimage.gaussian_filter(wide, sigma, axes=tuple(range(1, wide.ndim)))
@@ -255,7 +255,7 @@ def test_cowmix_borders_are_as_far_apart_as_sigma_says(part):
 
 @pytest.mark.parametrize("sigma", [4, 8, pytest.param(16, marks=pytest.mark.full)])
 def test_cowmix_masks_look_as_smoothed_noise(sigma):
-    """At the paper's sigmas and size, borders of the image and all."""
+    """With the paper's sigmas and size, including the borders of the image."""
     n, size = 400, (32, 32)
     ours = masks(ma.CowMix(low=sigma / 32, high=sigma / 32), n, size)
     theirs = under(smoothed(n, size, sigma), ours.mean(axis=(1, 2)))
@@ -272,14 +272,14 @@ def test_cowmix_sigmas_are_log_uniform():
 
 
 def test_cowmix_sigmas_differ_from_row_to_row():
-    """Rows of small sigma have more borders: the row's own word says which."""
+    """Rows of small sigma have more edges; the row's random bits determine sigma."""
     recipe, size = ma.CowMix(low=0.05, high=0.5, least=0.5, most=0.5), (64, 64)
     order = noise._turned(0.05, 0.5)[draw_of(300, size).random_bits(2)[1] >> 16]
     assert stats.spearmanr(order, borders(masks(recipe, 300, size))).statistic > 0.85
 
 
 def test_cowmix_noise_continues_beyond_the_border():
-    """Elsewhere: the noise ends there, so that small spots keep away from the border."""
+    """Elsewhere: the noise ends at the border, so that small spots avoid it."""
     n, size, sigma = N, (32, 32), 4
     ours = masks(ma.CowMix(low=sigma / 32, high=sigma / 32, least=0.2, most=0.2), n, size).mean(axis=0)
     theirs = under(smoothed(n, size, sigma), np.full(n, 0.2)).mean(axis=0)
@@ -305,11 +305,11 @@ def test_tokens_are_chosen_alike_and_apart():
     tokens = masks(ma.TokenMix(alpha=100.0, token=4), 4000, (16, 16))[:, ::4, ::4].reshape(4000, 16)
     assert stats.chisquare(tokens.sum(axis=0)).pvalue > 1e-3
     together = np.corrcoef(tokens.T)[~np.eye(16, dtype=bool)]
-    assert abs(together + 1 / 15).max() < 0.09  # a number of tokens is given, so they repel each other by 1 / 15
+    assert abs(together + 1 / 15).max() < 0.09  # the number of tokens is fixed, so tokens have a correlation of -1 / 15
 
 
 def test_tokens_of_any_lattice_differ():
-    """Neighbours along either axis are not copies of each other."""
+    """Neighbors along both axes are independent."""
     mask = masks(ma.TokenMix(alpha=100.0, token=2), 200, (16, 24))
     for step in [(2, 0), (0, 2), (2, 2)]:
         moved = np.roll(mask, step, axis=(1, 2))
@@ -320,7 +320,7 @@ def test_tokens_of_any_lattice_differ():
 
 
 def test_gmix_spots_by_hand():
-    """In float64, with the lam and the centre of each row's own words."""
+    """In float64, with lam and center from the row's random bits."""
     n, size = 300, (20, 33)
     words = draw_of(n, size).random_bits(3)
     lam = stats.beta(0.8, 0.8).ppf((words[0] // 2**16 + 0.5) / 2**16)
@@ -335,7 +335,7 @@ def test_gmix_spots_by_hand():
 
 @pytest.mark.parametrize("size", [(96, 96), (48, 480), (2000,), (24, 30, 36)], ids=str)
 def test_gmix_spots_have_the_part_for_their_integral(size):
-    """Where the border cuts nothing off, shares are lam and 1 - lam."""
+    """If the border does not clip the spot, the weights are lam and 1 - lam."""
     n = 1500
     words = draw_of(n, size).random_bits(1 + len(size))
     part = stats.beta(0.5, 0.5).ppf((words[0] // 2**16 + 0.5) / 2**16)
@@ -350,7 +350,7 @@ def test_gmix_spots_have_the_part_for_their_integral(size):
 
 
 def test_gmix_spots_have_the_images_aspect():
-    """Elsewhere: the spot is as wide as the image is high, or an image that is not square raises."""
+    """Elsewhere: the width of the spot depends on the height, or non-square images raise."""
     mask = masks(ma.GMix(), 4000, (16, 160))
     spot = np.where(mask.mean(axis=(1, 2), keepdims=True) < 0.5, mask, 1 - mask)
     clear = (spot[:, [0, -1]].max(axis=(1, 2)) < 1e-3) & (spot[:, :, [0, -1]].max(axis=(1, 2)) < 1e-3)
@@ -383,7 +383,7 @@ def test_gmix_centres_are_uniform_and_the_smaller_part_is_the_spot():
 
 @pytest.mark.parametrize("way", ways.WAYS, ids=lambda way: way.__name__)
 def test_products_of_whole_numbers_are_exact(way):
-    """Of numbers that float32 cannot hold, and of no more than that a sum of waves has."""
+    """Integers beyond float32, and the largest sums of waves."""
     rng = np.random.default_rng(0)
     x = rng.integers(-362, 363, (1, 3, 40, 17)).astype(np.int32)
     y = rng.integers(-(2**17), 2**17, (5, 3, 17, 9)).astype(np.int32)
@@ -394,7 +394,7 @@ def test_products_of_whole_numbers_are_exact(way):
 
 @pytest.mark.parametrize("recipe", [*NOISE, ma.FMix(alpha=0.3, decay=0.0)], ids=repr)
 def test_large_masks_are_the_same_in_every_library(recipe):
-    """The invariants' sizes are small; here sums are long, and lengths unknown until run time."""
+    """The sizes in the invariants' tests are small; these are large, and unknown until run time."""
     n, size = 3, (131, 77)
     expected = recipe.draw(n, size, key=KEY)
     for like in ways.LIKES.values():
@@ -419,7 +419,7 @@ def test_masks_are_bools_and_no_two_are_alike(recipe):
     assert mix.region.weight.dtype == bool
     assert len(np.unique(mix.region.weight[1], axis=0)) == 1
     apart = masks(recipe, 40, (33, 47))
-    assert len(np.unique(apart, axis=0)) >= 38  # where nearly all or nothing is pasted, masks may be alike
+    assert len(np.unique(apart, axis=0)) >= 38  # masks may coincide if nearly everything or nothing is pasted
 
 
 @pytest.mark.parametrize(

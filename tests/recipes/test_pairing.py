@@ -1,4 +1,4 @@
-"""Who is mixed with whom: the same in every library, by hand, as properties and as distributions."""
+"""Pairings: the same in every library, known results, properties and distributions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LABELS = np.array([0, 1, 0, 2, 1, 0, 3, 0], np.int32)  # 3 is alone
 
 
 def partners(pairing: Pairing, seen: np.ndarray, sources: int = 2, keys: int = 1, seed: int = 0) -> np.ndarray:
-    """int (keys, sources - 1, n): the sources beside the base sample under several keys."""
+    """int (keys, sources - 1, n): the partners under several keys."""
     n = len(seen)
     drawn = [pairing.index(n, sources, key=(seed, step), seen=seen)[1:] for step in range(keys)]
     return np.stack(drawn)
 
 
 HOT = np.eye(4, dtype=np.float32)[LABELS]
-CASES = [(way, LABELS) for way in ways.WAYS if way is not ways.jax_eager]  # it is slow, and what jit traces
+CASES = [(way, LABELS) for way in ways.WAYS if way is not ways.jax_eager]  # it is slow, and jit traces the same code
 CASES += [(way, HOT) for way in (ways.tf_eager, ways.torch_eager, ways.jax_jit)]
 
 
@@ -118,7 +118,7 @@ def test_partners_of_near_are_distinct_and_not_the_base_sample(values, sources, 
 def test_classes_by_hand():
     labels = np.array([0, 1, 0, 2, 1])
     same = partners(SameClass(), labels, keys=20)[:, 0]
-    assert (same == [2, 4, 0, 3, 1]).all()  # row 3 is alone in its class
+    assert (same == [2, 4, 0, 3, 1]).all()  # row 3 is the only one of its class
     other = partners(OtherClass(), labels, keys=200)[:, 0]
     assert [sorted(set(column.tolist())) for column in other.T] == [
         [1, 3, 4],
@@ -166,7 +166,7 @@ def test_balanced_takes_each_row_of_a_class_as_often():
 
 
 def test_balanced_leaves_the_only_sample_of_a_drawn_class_unmixed():
-    """By hand: two rows of two classes; a second source is the other row only where the first one is not."""
+    """Two rows of two classes: the second partner is the other row only if the first one is not."""
     drawn = partners(Balanced(), np.array([0, 1]), sources=3, keys=4000)
     for row in range(2):
         first, second = (drawn[:, j, row] != row for j in range(2))
@@ -235,7 +235,7 @@ IMAGES, OWN = ways.own_class_everywhere(8, (6, 5)), np.arange(8)
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=repr)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=4), ma.RICAP(), ma.SmoothMix()], ids=repr)
 def test_the_label_is_the_pixels_for_every_pairing(pairing, recipe):
-    """Each image has a channel of its own, and a field beside it the class to pair by."""
+    """Each image has its own channel, and another field has the class to pair by."""
     fields = {"kind": ma.Labels(4), "target": "values"}
     batch = {"images": IMAGES, "kind": LABELS, "target": LABELS.astype(np.float32), "labels": OWN}
     for step in range(5):

@@ -1,4 +1,4 @@
-"""Recipes of other distributions: how they join, what they have then, and what is said of those that cannot."""
+"""Recipes of other packages: registration, listing, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Swirl(ma.Recipe):
 
 
 def install(folder: Path, name: str, points: str, module: str = "", version: str = "1.0") -> None:
-    """Put a distribution into a folder of sys.path, as an installer does."""
+    """Install a package into a folder on sys.path."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -46,7 +46,7 @@ def install(folder: Path, name: str, points: str, module: str = "", version: str
 
 @pytest.fixture
 def joined(tmp_path, monkeypatch):
-    """What installs a distribution for one test."""
+    """A function that installs a package for one test."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield lambda *args: install(tmp_path, *args)
@@ -57,7 +57,7 @@ def joined(tmp_path, monkeypatch):
 
 @pytest.mark.full
 def test_the_package_of_the_docs_joins(tmp_path):
-    """Installed as an installer does, in a process of its own: every command of the page does what it says."""
+    """The package of the page is installed, and all commands of the page work in a new process."""
     code, project = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("python", "toml"))
     made = tomllib.loads(project)["project"]
     ((name, value),) = made["entry-points"]["mixaug.recipes"].items()

@@ -1,4 +1,4 @@
-"""What recipes of other libraries can say: concentrations, a fixed lam, the heavier sample first, placements, grids."""
+"""Options known from other libraries: concentrations, fixed lam, dominant base samples, placements, grids."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_the_list_says_what_a_recipe_is(one):
     assert re.fullmatch(r"Good for [^\n]*\.", one.good_for)
     assert "Good for" not in " ".join(one.notes)
     assert not any(word in " ".join(one.notes) for word in ("Args:", ">>>", "Raises:"))
-    without = ("CutMixMinMax", "NWayCutMix")  # of other libraries, and of our own
+    without = ("CutMixMinMax", "NWayCutMix")  # of other libraries and of mixaug
     assert (one.paper is None) == (one.name in without)
     if one.paper:
         assert 2015 < one.paper.year < 2030
@@ -201,7 +201,7 @@ def test_a_docstring_is_read_by_its_form():
 
 
 def test_numbers_of_numpy_become_pythons_own():
-    """So that the repr, which a saved layer holds, can be read back."""
+    """So that the repr, which saved layers contain, can be read back."""
     made = ma.one_of(ma.MixUp(np.float32(0.5), np.int64(3)), ma.CutMix(np.float64(0.25)), weights=np.array([1.0, 3.0]))
     assert repr(made) == "one_of(MixUp(alpha=0.5, sources=3), CutMix(alpha=0.25), weights=(1.0, 3.0))"
     assert ma.recipe(repr(made)) == made
@@ -220,7 +220,7 @@ def test_recipes_are_frozen_values_that_travel_to_workers(recipe):
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.FMix()], ids=repr)
 def test_a_part_of_a_batch_is_drawn_what_it_is_in_the_whole(recipe, way):
-    """Its row numbers may be a tensor that is known when it runs."""
+    """Row numbers may be a tensor that is known at run time only."""
     index = (np.arange(9, dtype=np.int32)[None] + np.arange(recipe.sources, dtype=np.int32)[:, None]) % 9
     whole = recipe.draw(9, (6, 5), key=(1, 2), index=index)
 

@@ -1,4 +1,4 @@
-"""Recipes that change over time: by hand at the boundaries, traced, and through every door that knows the epoch."""
+"""Schedules: known results at the boundaries, traced code, and every adapter that knows the epoch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ tf, jnp, torch = ways.tf, ways.jnp, ways.torch
 N = 6
 X, Y = ways.own_class_everywhere(N, (8, 5)), np.arange(N)
 PLANAR = torch.from_numpy(np.moveaxis(X, -1, 1).copy())
-LATE = ma.schedule({0: ma.identity(), 2: ma.MixUp(alpha=50.0)})  # plain in epochs 0 and 1, then visibly mixed
+LATE = ma.schedule({0: ma.identity(), 2: ma.MixUp(alpha=50.0)})  # unmixed in epochs 0 and 1, then visibly mixed
 THREE = ma.schedule({0: ma.MixUp(sources=3), 10: ma.CutMix(), 20: ma.RICAP()})
 
 
 def is_mixed(labels) -> bool:
-    """Whether all rows are blends; a TypeError of sorts where some are and some are not."""
+    """Whether all rows are blends; raises if only some are."""
     mixed = ways.values(labels).max(axis=1) < 0.9
     assert mixed.all() or not mixed.any()
     return bool(mixed.all())
@@ -30,10 +30,10 @@ def is_mixed(labels) -> bool:
     ("epoch", "start"), [(0, 0), (9, 0), (10, 10), (19, 10), (20, 20), (21, 20), (10**6, 20), (-1, 0), (-(10**6), 0)]
 )
 def test_the_recipe_of_an_epoch_is_the_last_that_has_begun(epoch, start):
-    """Bit for bit what that phase alone draws, with room for the sources of the others."""
+    """Bit for bit the draw of that phase, padded to the number of sources of the others."""
     got = THREE.draw(N, (8, 5), key=(3, epoch, 4))
     alone = dict(THREE.phases)[start]
-    made = keys.fold_in(keys.make((3, epoch, 4)), start)  # a phase is drawn under its own number
+    made = keys.fold_in(keys.make((3, epoch, 4)), start)  # the number of the phase is folded into the key
     want = alone.draw(N, (8, 5), key=made, index=ma.pairing.Cyclic().index(N, alone.sources, key=(3, epoch, 4)))
     np.testing.assert_array_equal(got.images(X), want.images(X))
     np.testing.assert_array_equal(got.labels(Y, N), want.labels(Y, N))
@@ -81,7 +81,7 @@ TRACED += [("tensorflow", THREE), ("tensorflow", ma.schedule({0: ma.RICAP(), 10:
 
 @pytest.mark.parametrize(("library", "recipe"), TRACED, ids=lambda x: repr(x))
 def test_a_traced_epoch_gives_what_a_known_one_gives(library, recipe):
-    """One compiled function, that is handed the epoch."""
+    """One compiled function with the epoch as argument."""
     make, traced = ways.MAKE[library], 0
 
     def run(x, y, epoch):
@@ -100,7 +100,7 @@ def test_a_traced_epoch_gives_what_a_known_one_gives(library, recipe):
     assert traced == 1 or library == "torch"  # its compiler runs copies of the code
 
 
-# Every door that knows the epoch: a function of it to the labels of a batch.
+# Every adapter that knows the epoch: a function from the epoch to the labels of a batch.
 def through_batches(epoch):
     return list(ma.batches(LATE, X, Y, N, epochs=epoch + 1, num_classes=N))[-1][1]
 
@@ -172,7 +172,7 @@ def test_every_adapter_passes_the_epoch(door):
 
 
 def test_what_does_not_know_the_epoch_refuses_a_schedule():
-    """And takes no other number of its key for one."""
+    """And does not take another number of its key for the epoch."""
     batch = (PLANAR, torch.from_numpy(Y))
     for run in (
         lambda: ma.torch.Mixed(LATE, num_classes=N)(*batch),
@@ -195,7 +195,7 @@ def test_ramp_by_hand():
 
 
 def test_mixup_without_hesitation():
-    """The schedule of its paper, as in ramp's docstring: the chance of mixing in each of 100 epochs."""
+    """The schedule of its paper, as in ramp's docstring: the probability of mixing in each of 100 epochs."""
     mix = ma.MixUp(alpha=0.5)
     half = {epoch: mix if epoch % 2 else ma.identity() for epoch in range(60, 90)}
     falling = ma.ramp(lambda p: ma.sometimes(p, mix), {90: 1.0, 100: 0.0})

@@ -1,4 +1,4 @@
-"""The invariants that others run on their recipes: ours keep them, and each that is broken is named."""
+"""ma.testing: mixaug's recipes pass, and each violated invariant is reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_ours_keep_them_in_every_library(recipe):
 
 @dataclass(frozen=True)
 class Broken(ma.Recipe):
-    """A recipe that breaks a law, in the way that its test gives it."""
+    """A recipe that violates an invariant in a given way."""
 
     way: int = 0
     sources: int = 2

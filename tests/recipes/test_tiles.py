@@ -1,4 +1,4 @@
-"""Windows: tiles, crops and samples made smaller, by hand and as distributions."""
+"""Windows: tiles, crops and resized samples; known results and distributions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def unlike(n: int, size: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
 
 
 def window(box: list[list[int]], source_box: list[list[int]], size: tuple[int, ...]) -> ma.Mix:
-    """One output: the second source's crop, seen through a box over the first."""
+    """One output: a crop of the second source in a box over the first."""
     region = Paste(None, (None, np.int32([box])), (None, np.int32([source_box])))
     return assemble(NUMPY, np.int32([[0], [1]]), region, size)
 
@@ -70,7 +70,7 @@ def test_an_empty_box_shows_nothing_of_its_crop():
 
 @pytest.mark.parametrize("library", ways.MAKE)
 def test_long_signals_are_seen_right(library):
-    """A product of two lengths is beyond 2^31, and whole numbers of 32 bits wrap around."""
+    """The product of two lengths exceeds 2^31, and 32-bit integers wrap around."""
     x = unlike(2, (160_000,))
     make = ways.MAKE[library]
     mix = ma.ResizeMix(low=0.7, high=0.7).draw(2, (160_000,), key=(0, 0), like=make(x))
@@ -126,11 +126,11 @@ def test_crops_of_ricap_have_the_size_of_their_tile_and_any_position():
         room = np.array(size) - sides(source_box)
         assert stats.kstest(((source_box[..., 0] + 0.5) / (room + 1))[room > 500], "uniform").pvalue > 1e-3
         starts.append(source_box[:, 0, 0] / (room[:, 0] + 1))
-    assert (abs(np.corrcoef(starts) - np.eye(4)) < 0.03).all()  # each tile's crop is drawn apart
+    assert (abs(np.corrcoef(starts) - np.eye(4)) < 0.03).all()  # crops are drawn independently
 
 
 def test_ricap_does_not_resize_its_sources():
-    """By hand: a tile's pixel is the source's pixel as far from the crop's start."""
+    """A pixel of a tile is the pixel of the source at the same offset from the start of the crop."""
     n, size = 6, (7, 9)
     x = unlike(n, size)
     mix = ma.RICAP(beta=1.0).draw(n, size, key=(0, 5))
@@ -192,7 +192,7 @@ def test_mosaic_shows_each_whole_source():
 
 @pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.Mosaic(tiles=3), ma.ResizeMix()], ids=repr)
 def test_resized_samples_equal_nearest_exact(recipe):
-    """PyTorch's resize of that name has the same rule: the pixel that the middle of each new one lies in."""
+    """PyTorch's resize with this name has the same rule: the pixel that contains the center of the new one."""
     n, size = 12, (17, 23)
     x = unlike(n, size)
     mix = recipe.draw(n, size, key=(0, 1))
@@ -236,7 +236,7 @@ TILES = [
 @pytest.mark.parametrize("recipe", TILES, ids=repr)
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_the_dense_form_shows_the_same_pixels(recipe, dtype):
-    """Bit for bit: beside a branch that is dense, a region with windows or holes becomes dense as well."""
+    """Bit for bit: together with a dense branch, a region with windows or holes becomes dense as well."""
     n, size = 10, (11, 8)
     x = np.random.default_rng(0).integers(0, 256, (n, *size, 2)).astype(dtype)
     for step in range(40):
@@ -250,7 +250,7 @@ def test_the_dense_form_shows_the_same_pixels(recipe, dtype):
 
 
 def _unmerged(mix: ma.Mix) -> np.ndarray:
-    """What the shares of a dense mix are by its weights, over the pixels that are seen."""
+    """lam of a dense mix, from its weights at the visible pixels."""
     weight = mix.region.weight.astype(np.float64)
     seen = np.maximum((weight.sum(axis=0) > 0).sum(axis=(1, 2)), 1)
     shares = weight.sum(axis=(2, 3)) / seen
@@ -260,7 +260,7 @@ def _unmerged(mix: ma.Mix) -> np.ndarray:
 
 @pytest.mark.parametrize("recipe", TILES, ids=repr)
 def test_rows_of_one_of_equal_the_chosen_recipe(recipe):
-    """A row's windows, holes and fill are its own branch's, whatever the rows beside it have."""
+    """Windows, holes and fill of a row are those of its branch, regardless of the other rows."""
     n, size = 24, (11, 8)
     x = np.random.default_rng(0).integers(0, 256, (n, *size), np.uint8)
     for other in (ma.GridMix(), ma.RICAP(), ma.Cutout(fill=77), ma.CutMix(), ma.identity()):

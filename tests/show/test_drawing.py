@@ -1,4 +1,4 @@
-"""The parts of pictures: images enlarged, masks and boxes over them, text that stays in its place."""
+"""Drawing: enlarged images, masks and boxes, text that fits."""
 
 import re
 
@@ -79,7 +79,7 @@ def test_tags_are_shortened_to_their_box(monkeypatch):
     image, blue = np.zeros((160, 160, 1), np.uint8), (0, 0, 255)
     boxes = np.array([[0, 0, 12, 30], [0, 0, 150, 150], [40, 40, 60, 60]], np.float32)
     drawing.boxed(image, boxes, [(blue, "boot"), (blue, "coat"), (blue, "hat")], ["0.30", "0.50", ""])
-    assert tags == ["coat 0.50", "hat", "0.30"]  # the smallest last, so that none hides under a larger one
+    assert tags == ["coat 0.50", "hat", "0.30"]  # the smallest last, so that larger ones do not hide it
 
 
 def test_tags_stay_in_the_picture():

@@ -1,4 +1,4 @@
-"""Contact sheets of batches: what is drawn is what is there."""
+"""Contact sheets of batches show the pixels, masks, boxes and texts of the batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import mixaug as ma
 import ways
 from mixaug import drawing
 
-SIZE = (160, 160)  # shown pixel by pixel
+SIZE = (160, 160)  # large enough to be shown without scaling
 COLOURS = np.array([[200, 30, 30], [30, 160, 40], [40, 60, 210], [230, 200, 20]], np.uint8)
 NAMES = ["red", "green", "blue", "yellow"]
 

@@ -1,4 +1,4 @@
-"""Contact sheets of videos, volumes and boxes of every format, by pixels whose truth is known."""
+"""Contact sheets of videos, volumes and boxes in every format, with known pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import mixaug as ma
 from mixaug import drawing
 
-SIZE, GAP = (160, 160), 16  # shown pixel by pixel
+SIZE, GAP = (160, 160), 16  # large enough to be shown without scaling
 COLOURS = np.array([[200, 30, 30], [30, 160, 40], [40, 60, 210], [230, 200, 20]], np.uint8)
 LEFT, TOP, RIGHT, BOTTOM = 20, 30, 100, 130
 
@@ -45,7 +45,7 @@ FORMATS = {
 
 
 def boxed(box, **options) -> np.ndarray:
-    """The picture of the boxes of row 0 of a sheet: of one box, and one without pixels."""
+    """The picture of row 0 of a sheet, with one box and one box without pixels."""
     empty = [5, 5, 0, 0] if options.get("format", "").endswith("wh") else [5, 5, 5, 5]
     boxes = {"boxes": np.float32([[box, empty]] * 4), "labels": np.full((4, 2), 2)}
     batch = {"images": images(), "labels": np.arange(4), "bounding_boxes": boxes}
@@ -69,7 +69,7 @@ def test_boxes_of_every_format_are_drawn_where_they_are(form, normalized):
 
 def test_empty_boxes_are_not_drawn():
     alone = boxed([LEFT, TOP, RIGHT, BOTTOM])
-    assert (alone[:10, :10] == COLOURS[0]).all()  # the second box of each image has no pixel
+    assert (alone[:10, :10] == COLOURS[0]).all()  # the second box of each image is empty
 
 
 @pytest.mark.parametrize(("n", "count", "shown"), [(8, None, 8), (20, None, 12), (20, 3, 3), (2, 5, 2)])
