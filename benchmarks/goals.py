@@ -187,7 +187,7 @@ OURS = {
     "torch": "mixaug mix_batch",
     "tensorflow": "mixaug in tf.data, fused",
     "jax": "mixaug mix_batch, jitted",
-}  #: what of ours is held against the others of a process
+}  #: the contender of mixaug that is compared with the others of a process
 
 
 def of_pipeline(run: Results, name: str, other: str) -> Found | None:

@@ -136,7 +136,7 @@ def trainer() -> Callable[[torch.Tensor, torch.Tensor], None]:
 
 
 def units(photos: Photos, buffer: bool) -> dict[str, Any]:
-    """What the images shall become, and the memory for it."""
+    """The dtype, scale and offset of the output, and its memory."""
     out = torch.empty_like(photos.x, dtype=torch.bfloat16) if buffer else None
     return {"dtype": "bfloat16", "scale": photos.scale, "offset": photos.offset, "out": out}
 

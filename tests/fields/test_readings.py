@@ -70,7 +70,7 @@ def test_the_likely_reading_comes_first_and_every_way_out_works(library, place, 
     assert ways_out[0] == likely
     assert len(set(ways_out)) == len(ways_out) > 1
     for code in ways_out:
-        reading = eval(code, {"ma": ma})  # noqa: S307 - code of ours
+        reading = eval(code, {"ma": ma})  # noqa: S307 - our own code
         fields = {place: "keep", "images/0": ma.Images("nhwc")} if place == "images/1" else {}
         mix(batch, {**fields, place: reading})
 

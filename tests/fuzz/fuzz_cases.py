@@ -17,7 +17,7 @@ Path = tuple[Any, ...]
 
 @dataclass
 class Part:
-    """A field: where it is, what it is, its NumPy array as text, and what is said of it in `fields=`."""
+    """A field: its path, its kind, its NumPy array as text, and its declaration in `fields=`."""
 
     path: Path
     kind: str  #: "images", "labels", "masks", "values", "keep", "per_source", "boxes", "keypoints"
@@ -70,7 +70,7 @@ class Case:
 class Draws(random.Random):
     """Python's generator, with words for what is drawn here."""
 
-    few = False  #: whether shapes are few, for JAX compiles each operation anew for each of them
+    few = False  #: whether shapes are few, because JAX compiles each operation for each shape
 
     def one(self, *things: Any) -> Any:
         """One of these."""

@@ -14,7 +14,7 @@ Host = np.ndarray[Any, Any]
 SEEN = 0.5 / 65536  #: what weighs less is not seen
 
 
-class Nonsense(Exception):  # noqa: N818 - it is no error of ours
+class Nonsense(Exception):  # noqa: N818 - not an error of mixaug
     """Data without a valid result, which must raise an error."""
 
 
@@ -168,7 +168,7 @@ def moved(x: Host, axes: str, spatial: str) -> tuple[Host, list[int]]:
 
 
 def spatial_of(axes: str) -> str:
-    """The axes that a mix is drawn over, where nobody said."""
+    """The axes that a mix is drawn over by default."""
     return "".join(one for one in "dhw" if one in axes) or ("t" if "t" in axes else "")
 
 
@@ -215,7 +215,7 @@ def filling(seen: Seen, i: int, size: tuple[int, ...], axes: str, spatial: str) 
 
 
 def one_hot(y: Host, num_classes: int | None, binary: bool) -> Host:
-    """float64 rows of labels: of class ids, or rows that there are."""
+    """float64 soft labels, from class ids or soft labels."""
     y = y.astype(float)
     if binary:
         y = y.reshape(-1, 1)
@@ -232,7 +232,7 @@ def one_hot(y: Host, num_classes: int | None, binary: bool) -> Host:
 
 
 def labels(seen: Seen, y: Host, num_classes: int | None, rule: str, binary: bool, guide: Host | None) -> Host:
-    """float64 labels by a rule."""
+    """float64 labels, by a label rule."""
     rows, (k, n) = one_hot(y, num_classes, binary), seen.index.shape
     if not n:
         return rows[:0]
@@ -252,7 +252,7 @@ def labels(seen: Seen, y: Host, num_classes: int | None, rule: str, binary: bool
 
 
 def guided(seen: Seen, foreground: Host) -> Host:
-    """(k, n): how much of the foreground of each source is seen."""
+    """(k, n): the visible fraction of each source's foreground."""
     weight = to_size(seen, seen.weight, made(seen, foreground), 2)
     return np.array([
         [(weight[j, i] * shown(seen, foreground.astype(float), j, i)).sum() for i in range(seen.index.shape[1])]
@@ -300,7 +300,7 @@ def check_classes(m: Host, num_classes: int | None, ignore: Any) -> None:
 
 
 def soft_masks(seen: Seen, source: Host, axes: str, spatial: str, num_classes: int, ignore: Any) -> Host:
-    """float64 shares of masks of ids, with the axes n, the spatial ones, others, classes."""
+    """float64 soft masks from masks of ids, with the axes n, spatial axes, others, classes."""
     k, n = seen.index.shape
     check_classes(source, num_classes, ignore)
     x = moved(source, axes, spatial)[0]
@@ -324,7 +324,7 @@ def soft_masks(seen: Seen, source: Host, axes: str, spatial: str, num_classes: i
 
 
 def blended_masks(seen: Seen, source: Host, axes: str, spatial: str) -> Host:
-    """float64 shares of masks of shares, in their own layout."""
+    """float64 soft masks from soft masks, in their layout."""
     x, back = moved(source.astype(float), axes, spatial)
     size = made(seen, x)
     weight, wide = to_size(seen, seen.weight, size, 2), (..., *[None] * (x.ndim - 1 - len(size)))
@@ -338,7 +338,7 @@ def blended_masks(seen: Seen, source: Host, axes: str, spatial: str) -> Host:
 
 
 def boxes(seen: Seen, source: Host, min_visibility: float) -> tuple[Host, Host, Host] | None:
-    """Boxes "yxyx" of whole pixels (n, m, 4): what is seen, how much, and which are certain; None through windows."""
+    """Boxes "yxyx" of whole pixels (n, m, 4): the visible rectangle, its fraction, and which are certain; None if resized."""
     if any(box is not None for box in seen.source_box) or len(seen.size) != 2:
         return None
     (k, n), m = seen.index.shape, source.shape[1]

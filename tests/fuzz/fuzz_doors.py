@@ -718,7 +718,7 @@ def files(error: BaseException) -> list[Path]:
 
 
 def pattern(sentence: str) -> str:
-    """A sentence without its numbers and names, by which those of one kind are one."""
+    """An error without numbers and names, to group errors of the same kind."""
     text = re.sub(r"^[^:]*: (?=expected)", "_: ", sentence)
     text = re.sub(r"options (among|of) .*?, got", r"options \1 _, got", text)
     text = re.sub(r", got .*; ", ", got _; ", text) if "; " in text else re.sub(r", got .*", ", got _", text)
@@ -734,14 +734,14 @@ def pattern(sentence: str) -> str:
 
 
 class Result(NamedTuple):
-    """How a case ended: "right", "refused", "void" where there was no batch to begin with, or "wrong"."""
+    """The result of a case: "right", "refused", "void" (no batch) or "wrong"."""
 
     how: str
     text: str = ""
 
 
 def run(case: Case) -> Result:
-    """Run a case, and judge it."""
+    """Run a case and check its result."""
     space = names(case.library)
     try:
         exec("\n".join(lines(case)), space)  # noqa: S102 - of our own making
@@ -823,7 +823,7 @@ def _assert_equal(one: Any, other: Any) -> None:
     a, b = [], []
     each(one, a.append)
     each(other, b.append)
-    assert len(a) == len(b), "return_mix changes what comes out"
+    assert len(a) == len(b), "return_mix changes the result"
     for x, y in zip(a, b, strict=True):
         if isinstance(x, list) or values(x).dtype.kind in "SU":
             same = np.array_equal(x, y)
@@ -835,12 +835,12 @@ def _assert_equal(one: Any, other: Any) -> None:
 
 
 def case_of(seed: int, libraries: Any = (), doors: Any = ()) -> Case:
-    """The case of a seed, three of ten damaged."""
+    """The case of a seed; three of ten are damaged."""
     return damaged(draw(seed, libraries, doors))
 
 
 def raised(wrong: Callable[[], Any]) -> str:
-    """The pattern of the sentence that something is refused with."""
+    """The regular expression of an error."""
     try:
         wrong()
     except (TypeError, ValueError) as error:
@@ -853,7 +853,7 @@ def _too_long(*_: Any) -> None:
 
 
 def main() -> None:
-    """Run cases, and say how they ended."""
+    """Run cases and report the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)

@@ -2,7 +2,7 @@
 
     python tests/fuzz/fuzz_workers.py --seed 0 [--kind loader --cases 3]
 
-Each case is one of `fuzz_doors.py`; what comes out of the workers has to be, bit for bit, what one process gives.
+Each case is one of `fuzz_doors.py`; the results of workers must equal those of one process, bit for bit.
 Without `--cases` it runs 300 of all kinds.
 """
 
@@ -37,7 +37,7 @@ import mixaug as ma
 
 
 def flat(out: Any) -> list[Any]:
-    """What came out, as NumPy arrays and texts, a mix by its arrays."""
+    """The result as NumPy arrays and texts; a mix as its arrays."""
     found: list[Any] = []
 
     def add(x: Any) -> None:
@@ -60,7 +60,7 @@ def assert_same(got: Any, want: Any) -> None:
 
 
 def cases(seed: int, library: str, door: str, mix: bool = True) -> Iterator[Case]:
-    """Cases of a door that are right in one process, without end."""
+    """An infinite stream of cases of an adapter that are right in one process."""
     while True:
         seed += 1
         case = draw(seed, [library], [door])
@@ -84,20 +84,20 @@ def whole(case: Case, more: str = "") -> str:
 
 
 def loader(case: Case, context: str = "fork") -> None:
-    """`ma.torch.loader` with workers gives the batches that it gives without."""
+    """`ma.torch.loader` gives the same batches with and without workers."""
     more = f", num_workers=2, multiprocessing_context={context!r}"
     assert_same(evaluated(case, whole(case, more)), evaluated(case, whole(case)))
 
 
 def items(case: Case) -> None:
-    """`ma.torch.MixedDataset` in a DataLoader with workers gives the items that it gives by itself."""
+    """`ma.torch.MixedDataset` gives the same items in a DataLoader with workers."""
     text = call_text(case, options_of(case)).rpartition("[")[0]
     wrapped = f"list(torch.utils.data.DataLoader({text}, batch_size=None, num_workers=2, collate_fn=lambda x: x))"
     assert_same(evaluated(case, wrapped), evaluated(case, f"[{text}[i] for i in range({case.n})]"))
 
 
 def collate(case: Case) -> None:
-    """`MixingCollate` in workers gives batches that are right by the definition."""
+    """`MixingCollate` in workers gives batches that equal the definition."""
     said = {**options_of(case), "return_mix": "True"}
     text = call_text(case, said).partition("([*Rows(")[0]
     made = evaluated(
@@ -110,7 +110,7 @@ def collate(case: Case) -> None:
 
 
 def keras_workers(case: Case, processes: bool = False) -> None:
-    """`ma.keras.MixedDataset` gives Keras' workers the batches that it gives by index."""
+    """`ma.keras.MixedDataset` gives the same batches in Keras' workers as by index."""
     from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
     text = call_text(case, options_of(case)).rpartition("[")[0]
@@ -123,14 +123,14 @@ def keras_workers(case: Case, processes: bool = False) -> None:
 
 
 def grain_threads(case: Case) -> None:
-    """`ma.grain.mixed` read by several threads gives the elements that it gives by index."""
+    """`ma.grain.mixed` gives the same elements with several threads as by index."""
     text = call_text(case, options_of(case)).rpartition("[")[0]
     got = evaluated(case, f"list({text}.to_iter_dataset(grain.ReadOptions(num_threads=3, prefetch_buffer_size=4)))")
     assert_same(got, evaluated(case, f"[{text}[i] for i in range({case.n})]"))
 
 
 def grain_processes(case: Case) -> None:
-    """`ma.grain.mixed` read by several processes gives the elements that it gives by index."""
+    """`ma.grain.mixed` gives the same elements with several processes as by index."""
     from absl import flags
 
     if not flags.FLAGS.is_parsed():
@@ -142,7 +142,7 @@ def grain_processes(case: Case) -> None:
 
 
 def fork(case: Case) -> None:
-    """A child gives what its parent gives, though another thread mixed when it was forked."""
+    """A forked child gives the same results as its parent, although another thread was mixing."""
     want = evaluated(case, call_text(case, options_of(case)))
     stop = threading.Event()
 
@@ -207,7 +207,7 @@ def copy_of_caches(folder: Path) -> list[Path]:
 
 
 def damaged_cache(case: Case) -> None:
-    """Processes whose caches are damaged give what this one gives, and say so once."""
+    """Processes with damaged caches give the same results, with one warning."""
     rng, some = random.Random(case.seed), [case]  # noqa: S311
     for other in cases(case.seed, "numpy", "mix_batch"):
         some.append(other)
@@ -242,7 +242,7 @@ def damaged_cache(case: Case) -> None:
             assert_same(a, b)
 
 
-#: Of each kind: how many cases of 300, the library and the door that they come from, and what is tried with them.
+#: For each kind: the number of cases of 300, their library and adapter, and the test.
 KINDS: dict[str, tuple[int, str, str, Callable[[Case], None]]] = {
     "loader": (55, "torch", "loader", loader),
     "spawn": (8, "torch", "loader", lambda case: loader(case, "spawn")),
@@ -262,7 +262,7 @@ def _too_long(*_: Any) -> None:
 
 
 def main() -> None:
-    """Run cases of every kind, and say how they ended."""
+    """Run cases of every kind and report the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=[*KINDS], action="append")

@@ -51,7 +51,7 @@ def files(cache):
         lambda data: data[: len(data) // 3], lambda data: b"", lambda data: bytes(len(data)),
         lambda data: b"cos\nsystem\n.",
     )),
-], ids=["other bytes at the end", "cut off", "empty", "zeros", "no pickle of ours"])  # fmt: skip
+], ids=["other bytes at the end", "cut off", "empty", "zeros", "another pickle"])  # fmt: skip
 def test_a_damaged_cache_costs_a_compilation_and_one_warning(folder, damage):
     cache = folder / "cache"
     assert run(folder, cache).stdout == "[0.0, 2.0, 4.0]\n"

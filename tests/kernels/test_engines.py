@@ -845,7 +845,7 @@ class Soft(ma.Dense):
 
 
 class Pasted(ma.Paste):
-    """Likewise."""
+    """Another function of a user."""
 
 
 def test_the_plan_of_a_region_depends_on_its_contents(ran):

@@ -22,7 +22,7 @@ MIX = ma.CutMix().draw(3, (8, 8), key=0)
 SHEET = ma.show((np.zeros((2, 8, 8, 3), np.uint8), np.arange(2)))
 PROGRAM = "from mixaug.cli import main; main()"
 
-#: every door that writes a file, and the suffix that it is given here
+#: every function that writes a file, and the suffix used here
 DOORS = {
     "files.write": (lambda path: files.write(path, lambda one: one.write_text("written")), ".txt"),
     "mix.save": (MIX.save, ".npz"),

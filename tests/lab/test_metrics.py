@@ -198,7 +198,7 @@ def test_a_class_that_is_only_predicted_counts():
 
 @pytest.mark.parametrize(("height", "width", "within"), [(8, 8, 1), (64, 64, 1), (300, 400, 3), (600, 800, 7)])
 def test_boundary_f1_has_a_tolerance_of_the_diagonal(height, width, within):
-    """Two classes that meet at a column: moved by so many, all of the boundary is right, by one more none is."""
+    """Two classes that meet at a column: the boundary counts as right up to the tolerance, and as wrong beyond it."""
     columns = np.broadcast_to(np.arange(width), (1, height, width))
     masks, *moved = ((columns >= width // 2 + shift).astype(np.uint8) for shift in (0, within, within + 1))
     assert [boundary_f1(masks, predicted, 2) for predicted in moved] == [1.0, 0.0]

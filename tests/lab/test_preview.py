@@ -21,7 +21,7 @@ KEY = (7, 3)
 
 
 def solid(channels=3, size=(30, 20)):
-    """Six images, one a class, each of one colour: class i is grey level 40 i, or red, green and blue of its own."""
+    """Six images, one per class, each of one color: class i has gray level 40 i, or its own red, green and blue."""
     colours = np.array([[40 * i, 250 - 40 * i, (90 * i) % 256] for i in range(6)], np.uint8)[:, :channels]
     return labelled(np.broadcast_to(colours[:, None, None], (6, *size, channels)).copy(), np.arange(6))
 
@@ -50,7 +50,7 @@ def objects(classes=CLASSES, task="segmentation", ignore_index=None):
 
 
 def said(terms):
-    """The share of each class that a title names."""
+    """The weight of each class in a title."""
     lam = dict.fromkeys(CLASSES, 0.0)
     for term in terms:
         number, name = re.fullmatch(r"(\d\.\d\d) (\w+)", term).groups()
@@ -276,7 +276,7 @@ def test_wrong_inputs_are_refused(change, sentence):
 
 
 def parts(picture, count):
-    """The pictures of a column of so many of one height, between seams."""
+    """The pictures of a column of pictures of equal height, without the seams."""
     height = (picture.height - 4 * (count - 1)) // count
     return [
         np.asarray(picture.crop((0, top, picture.width, top + height))) for top in range(0, picture.height, height + 4)

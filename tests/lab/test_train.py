@@ -639,7 +639,7 @@ def test_nothing_is_written_where_nothing_can_be_trained(tmp_path, change):
 
 
 def test_live_display_says_where_it_is_and_how_long_it_takes(monkeypatch):
-    """By a clock of ours, of which a step takes 45 s."""
+    """By a fake clock, on which a step takes 45 s."""
     monkeypatch.setattr(progress, "perf_counter", itertools.count(1000, 45).__next__)
     screen = io.StringIO()
     with Live(Console(file=screen, force_terminal=True, width=120)) as live:
