@@ -338,7 +338,7 @@ def blended_masks(seen: Seen, source: Host, axes: str, spatial: str) -> Host:
 
 
 def boxes(seen: Seen, source: Host, min_visibility: float) -> tuple[Host, Host, Host] | None:
-    """Boxes "yxyx" of whole pixels (n, m, 4): the visible rectangle, its fraction, and which are certain; None if resized."""
+    """Boxes "yxyx" of whole pixels (n, m, 4): visible rectangles, fractions, and which are certain; None if resized."""
     if any(box is not None for box in seen.source_box) or len(seen.size) != 2:
         return None
     (k, n), m = seen.index.shape, source.shape[1]

@@ -202,7 +202,7 @@ WRONG = {
     "segmentation": [
         {"predicted": MASKS[:3]},
         {"predicted": MASKS.astype(np.int64)},
-        {"predicted": MASKS},  # 255 is no class
+        {"predicted": MASKS},  # 255 is not a class
         {"targets": np.full_like(MASKS, 4)},
         {"images": IMAGES[:3]},
         {"images": IMAGES[:KEPT, :8]},
