@@ -225,8 +225,8 @@ OUTSIDE_SRC = [
     r"\bfor ever\b",
     r"\b(of|by) so many\b",
     r"\bshall\b",
-    r"\b(is|are) no (array|batch|box|class|dataset|dtype|field|file|float|id|image|int|key|label|layout|mask|matter|mix|"
-    r"number|recipe|rule|tensor)s?\b",
+    r"\b(is|are) no (array|batch|box|class|dataset|dtype|field|file|float|id|image|int|key|label|layout|mask|"
+    r"matter|mix|number|recipe|rule|tensor)s?\b",
     r"\b(drawn?|draws|made|compiled|counted) anew\b",
     r"\b(a|one) (box|column|draw|mask|number|offset|row|scale|value|weight) an? (axis|batch|channel|class|image|output|"
     r"pixel|row|sample|source)\b",
