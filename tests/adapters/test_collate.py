@@ -101,7 +101,7 @@ def test_samples_that_are_not_uint8_are_refused_and_the_way_out_works():
     assert ma.timm.Mixup(num_classes=C)(images, labels)[1].shape == (4, C)
 
 
-def test_options_are_those_of_mixup():
+def test_options_equal_those_of_mixup():
     with pytest.raises(ValueError, match=r"mode: expected one of batch, pair, elem, got 'half'"):
         collate(mode="half")
     with pytest.raises(ValueError, match=r"smoothing: expected a number from 0 to below 1, got 1.5"):
@@ -187,7 +187,7 @@ def test_it_is_timm_s_class_and_can_be_pickled():
 # --- MixingCollate ---
 
 
-def test_smoothing_of_mixing_collate_is_that_of_the_losses():
+def test_smoothing_of_mixing_collate_equals_losses_smooth():
     samples = [Samples()[i] for i in range(6)]
     plain = ma.torch.MixingCollate(ma.MixUp(alpha=1.0), num_classes=C)
     smoothed = ma.torch.MixingCollate(ma.MixUp(alpha=1.0), num_classes=C, smoothing=0.3)
@@ -232,7 +232,7 @@ def test_smoothing_without_labels_is_refused_and_the_way_out_works():
 @pytest.mark.parametrize("collate", [
     ma.torch.MixingCollate("mixup", num_classes=4), ma.timm.FastCollateMixup(mixup_alpha=0.8, num_classes=4),
 ], ids=["MixingCollate", "FastCollateMixup"])  # fmt: skip
-def test_a_batch_of_no_samples_is_refused(collate):
+def test_empty_batches_raise(collate):
     with pytest.raises(ValueError, match="samples: expected a list of one sample or more, got none; leave empty batch"):
         collate([])
     samples = torch.utils.data.TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4))
@@ -240,7 +240,7 @@ def test_a_batch_of_no_samples_is_refused(collate):
     assert [len(labels) for _, labels in loader] == [2, 1]
 
 
-def test_timms_collate_function_hands_out_the_mix():
+def test_the_collate_function_for_timm_returns_the_mix():
     eye = (255 * np.eye(4, dtype=np.uint8))[:, :, None, None].repeat(8, 2).repeat(8, 3)
     collate = ma.timm.FastCollateMixup(cutmix_alpha=1.0, mixup_alpha=0.0, num_classes=4, label_smoothing=0.0,
                                        return_mix=True)  # fmt: skip

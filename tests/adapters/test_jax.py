@@ -132,7 +132,7 @@ def test_lam_of_soft_masks_of_large_images_needs_no_float64(size):
 
 
 @pytest.mark.parametrize("recipe", [ma.SmoothMix(), ma.GridMix(), ma.CutMix()], ids=repr)
-def test_a_batch_of_no_rows(recipe):
+def test_a_batch_without_rows(recipe):
     mix = recipe.draw(0, SIZE, key=(0, 0), like=jnp.zeros(1))
     assert mix.lam.shape == (2, 0)
     assert mix.images(jnp.zeros((0, *SIZE, 3))).shape == (0, *SIZE, 3)

@@ -298,7 +298,7 @@ def test_batches_do_not_depend_on_the_workers(workers, partners):
     assert len(loader) == 6
 
 
-def test_parents_from_the_dataset_are_those_of_ma_batches():
+def test_partners_from_the_dataset_equal_those_of_ma_batches():
     x, y = IMAGES.permute(0, 2, 3, 1).numpy(), LABELS.numpy()
     stream = ma.batches(RECIPE, x, y, BATCH, seed=9, epochs=2, num_classes=N)
     loader = make(partners="dataset", seed=9)
@@ -324,7 +324,7 @@ def test_a_loader_resumes_in_the_middle_of_an_epoch(workers):
     assert_batches(seen, whole)
 
 
-def test_a_pass_that_was_left_is_an_epoch_of_its_own():
+def test_an_interrupted_pass_counts_as_an_epoch():
     loader = make()
     next(iter(loader))
     assert_batches(loader, expected([1]))
@@ -455,7 +455,7 @@ ITEM_RECIPES = [recipe for recipe in ways.RECIPE_ROWS if "per_batch" not in repr
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in ways.RECIPE_ROWS if recipe not in ITEM_RECIPES], ids=repr)
-def test_items_have_no_batch_to_draw_once_for(recipe):
+def test_per_batch_recipes_raise_for_single_items(recipe):
     with pytest.raises(ValueError, match="per_batch"):
         ma.torch.MixedDataset(recipe, PAIRS, num_classes=N)
 
@@ -546,7 +546,7 @@ def test_a_dataset_in_memory_is_mixed_without_reading_samples(partners):
         assert torch.equal(one[1], other[1])
 
 
-def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypatch):
+def test_tables_on_a_device_equal_those_of_the_host_and_are_evicted(monkeypatch):
     """A stand-in for a device: it has no values, but counts the transfers."""
     from mixaug.backends import torch as xp
 

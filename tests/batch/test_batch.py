@@ -148,7 +148,7 @@ def test_any_arrangement_in_memory(arrange):
     np.testing.assert_array_equal(images, ma.mix_batch(ma.MixUp(), (IMAGES, LABELS), key=(0, 0), num_classes=N)[0])
 
 
-def test_the_library_is_that_of_the_images_whatever_the_key_is_made_of():
+def test_the_library_is_that_of_the_images_for_every_key():
     images, _ = ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=(0, tf.constant(3), tf.Variable(5)), num_classes=N)
     np.testing.assert_array_equal(images, ma.mix_batch(ma.CutMix(), (IMAGES, LABELS), key=(0, 3, 5), num_classes=N)[0])
 
@@ -226,7 +226,7 @@ def test_partners_come_only_from_the_bank(recipe, size):
     assert labels[:, N:].any()
 
 
-def test_parents_of_a_bank_are_distinct_and_equally_likely():
+def test_partners_from_a_bank_are_distinct_and_equally_likely():
     counts = np.zeros(len(BANK[0]))
     for step in range(2000):
         _, labels = ma.mix_batch(ma.MixUp(alpha=99.0, sources=4), BATCH, key=(0, step), num_classes=CLASSES, bank=BANK)

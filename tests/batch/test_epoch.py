@@ -61,7 +61,7 @@ def test_parents_come_from_the_whole_dataset():
     assert stats.kstest(other / 1000, "uniform").pvalue > 1e-3
 
 
-def test_an_epoch_is_the_same_however_it_is_cut():
+def test_an_epoch_does_not_depend_on_the_batch_size():
     """A range that is longer than a block and crosses its border."""
     this = Epoch(20_000, seed=1, epoch=2)
     whole = this.sources(0, 20_000, 3)

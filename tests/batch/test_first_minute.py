@@ -218,7 +218,7 @@ def test_traced_code_without_a_key_is_refused(trace, function):
     assert isinstance(caught.value, (TypeError, torch._dynamo.exc.Unsupported))
 
 
-def test_what_the_sentence_of_traced_code_says_works():
+def test_the_suggestion_for_traced_code_works():
     graph = tf.function(lambda x, y, step: RECIPE(x, y, num_classes=N, key=(0, step)))
     compiled = torch.compile(
         lambda x, y, step: RECIPE(x, y, num_classes=N, key=(0, step)), backend="aot_eager", fullgraph=True
@@ -284,7 +284,7 @@ def test_a_text_is_taken_wherever_a_recipe_is(door):
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_bad_text_raises_the_sentence_of_the_parser(door):
+def test_an_invalid_text_raises_the_error_of_the_parser(door):
     with pytest.raises(ValueError, match="recipe: expected a known name, got 'cutmx', did you mean cutmix"):
         DOORS[door]("cutmx")
 
@@ -300,7 +300,7 @@ def test_texts_make_the_recipes_that_they_name():
     assert ma.per_batch("mixup") == ma.per_batch(ma.MixUp())
 
 
-def test_a_recipe_of_a_text_is_torch_compiled_as_it_is_called():
+def test_recipes_as_text_work_in_torch_compile():
     recipe = ma.recipe("cutmix")
     images, labels = torch_compiled(lambda x, y: recipe(x, y, num_classes=N, key=3), FIRST, Y)
     assert_label_is_the_pixels(images, labels, channels=1)

@@ -221,7 +221,7 @@ def test_a_key_holds_the_epoch_that_is_given():
 @pytest.mark.slow_ways
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.GridMix(), ma.per_batch(ma.RICAP())], ids=repr)
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
-def test_any_rows_are_drawn_what_they_are_in_the_whole(recipe, way):
+def test_arbitrary_rows_draw_the_same_as_the_whole_batch(recipe, way):
     index = (np.arange(9, dtype=np.int32)[None] + np.arange(recipe.sources, dtype=np.int32)[:, None]) % 9
     whole, ids = recipe.draw(9, (6, 6), key=(1, 2), index=index), np.int32([8, 0, 5, 5])
 
@@ -243,7 +243,7 @@ def test_invalid_rows_raise(rows, error, sentence):
 
 
 @pytest.mark.parametrize("n", [1, 7, 20_000])
-def test_order_and_partners_of_any_rows_are_those_of_the_epoch(n):
+def test_order_and_partners_of_arbitrary_rows_equal_those_of_the_epoch(n):
     this = Epoch(n, seed=3, epoch=1)
     whole = this.sources(0, n, 3)
     positions = np.random.default_rng(0).integers(0, n, 50)

@@ -53,7 +53,7 @@ def test_ranks_draw_different_mixes_with_one_seed(make, monkeypatch):
 @pytest.mark.parametrize(
     "recipe", [DRAWN_ONCE, ma.one_of("cutmix", DRAWN_ONCE), ma.schedule({0: DRAWN_ONCE})], ids=repr
 )
-def test_items_have_no_batch_to_draw_once_for(recipe):
+def test_per_batch_recipes_raise_for_single_items(recipe):
     with pytest.raises(
         ValueError, match=r"draws once for a batch; leave per_batch out, or mix batches with ma.torch.load"
     ):
@@ -84,7 +84,7 @@ def test_a_pass_with_records_that_cannot_be_read_loses_nothing_else(bad, graph):
 
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("first", [False, True], ids=["errors ignored at the end", "errors ignored first"])
-def test_batches_are_numbered_as_they_arrive(graph, first):
+def test_batches_are_numbered_in_their_order(graph, first):
     def read(i):
         tf.debugging.assert_none_equal(i, tf.constant(5, tf.int64))
         return tf.zeros([4, 4, 3]), i
@@ -150,7 +150,7 @@ def test_an_endless_dataset_is_wrapped():
     assert len(model.fit(ds, epochs=2, steps_per_epoch=3, verbose=0).history["loss"]) == 2
 
 
-def test_row_numbers_draw_what_the_whole_batch_draws():
+def test_row_numbers_draw_the_same_as_the_whole_batch():
     recipe, index = ma.one_of(ma.CutMix(), ma.MixUp()), ma.pairing.Cyclic().index(9, 2, key=(0, 1))
     whole = recipe.draw(9, (8, 8), key=(0, 1))
     ids = np.array([7, 0, 4])

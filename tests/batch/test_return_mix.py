@@ -176,7 +176,7 @@ def test_the_training_step_of_lightning_sees_the_mix(form):
     assert_mix_makes_the_batch(*parts_of(in_training(RECIPE, form), form))
 
 
-def test_the_mix_of_timm_is_that_of_its_recipe():
+def test_the_mix_of_timm_equals_that_of_its_recipe():
     mixup = ma.timm.Mixup(cutmix_alpha=1.0, label_smoothing=0.0, **OPTIONS)
     for enabled in (True, False):
         mixup.mixup_enabled = enabled
@@ -186,7 +186,7 @@ def test_the_mix_of_timm_is_that_of_its_recipe():
 @pytest.mark.slow_ways
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("recipe", RECIPE_ROWS)
-def test_the_mix_is_that_of_draw_in_the_batchs_library(way, recipe):
+def test_the_mix_equals_draw_in_the_library_of_the_batch(way, recipe):
     recipe = RECIPE_ROWS[recipe]
     x = FIRST if array_of(way) is torch.Tensor else X
     want = recipe.draw(N, SIZE, key=(3, 4))
@@ -306,7 +306,7 @@ def test_single_samples_have_the_mix_of_one_output():
     assert int(mix.index[0, 0]) == 4
 
 
-def test_after_eval_batches_pass_as_they_came_with_a_mix_of_nothing():
+def test_after_eval_batches_are_unmixed_with_an_identity_mix():
     mixed = ma.torch.Mixed(RECIPE, **OPTIONS).eval()
     for form in (tuple_of, named):
         images, labels, mix = parts_of(mixed(form((T_X, T_Y))), form)
@@ -327,7 +327,7 @@ def test_sample_weights_come_before_the_mix():
     np.testing.assert_allclose(weights, labels @ np.arange(1.0, 7), rtol=1e-6)
 
 
-def test_without_being_asked_for_no_mix_comes_back():
+def test_the_mix_is_not_returned_by_default():
     assert len(RECIPE(X, Y, num_classes=N)) == 2
     assert set(RECIPE({"images": X, "labels": Y}, num_classes=N)) == {"images", "labels"}
 

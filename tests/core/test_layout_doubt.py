@@ -17,7 +17,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("shape", "doubtful"), SHAPES)
 @pytest.mark.parametrize("library", ways.MAKE)
-def test_channels_that_may_be_in_the_other_place_are_refused_and_no_others(library, shape, doubtful):
+def test_only_ambiguous_channels_raise(library, shape, doubtful):
     usual, other = ("nhwc", "nchw") if library != "torch" else ("nchw", "nhwc")
     x = np.zeros(shape, np.float32)
     x = np.moveaxis(x, (1, -1), (-1, 1)) if library == "torch" else x  # the mirror image

@@ -363,7 +363,7 @@ MISSES = {
 
 
 @pytest.mark.parametrize("miss", MISSES)
-def test_a_near_miss_gets_the_sentence_that_makes_it_right(miss):
+def test_a_near_miss_raises_an_error_with_the_fix(miss):
     write, way_out, follow = MISSES[miss]
     with pytest.raises(TypeError) as caught:
         write()
@@ -384,7 +384,7 @@ def test_a_near_miss_gets_the_sentence_that_makes_it_right(miss):
         ("cutmix(mode=1)", "per_batch(CutMix())", "per_batch(CutMix())"),
     ],
 )
-def test_a_near_miss_in_a_text_gets_a_sentence_that_a_text_can_follow(text, way_out, right):
+def test_a_near_miss_in_a_text_raises_an_error_with_a_text(text, way_out, right):
     with pytest.raises(ValueError, match=r"^recipe: ") as caught:
         ma.recipe(text)
     assert way_out in str(caught.value)
@@ -393,7 +393,7 @@ def test_a_near_miss_in_a_text_gets_a_sentence_that_a_text_can_follow(text, way_
 
 
 @pytest.mark.parametrize("kind", RECIPES, ids=lambda kind: kind.__name__)
-def test_every_recipe_knows_what_is_meant(kind):
+def test_every_recipe_suggests_the_right_option(kind):
     with pytest.raises(TypeError, match=rf"^{kind.__name__}: .* got p=; .*ma\.sometimes"):
         kind(p=0.5)
     with pytest.raises(TypeError, match=rf"write ma\.{kind.__name__}\(\)\(images, labels\)"):
@@ -440,7 +440,7 @@ def test_the_signature_of_a_recipe_shows_its_options(kind):
         ("EvenCutMix", 'CutMix(placement="uniform")'),
     ],
 )
-def test_a_misspelled_name_says_what_is_meant(name, meant):
+def test_a_misspelled_name_suggests_the_right_one(name, meant):
     with pytest.raises(AttributeError) as caught:
         getattr(ma, name)
     sentence = str(caught.value)

@@ -239,7 +239,7 @@ def test_masks_keep_their_shape_and_dtype(recipe, shape, dtype):
     assert (mixed != masks).any()
 
 
-def test_a_blend_of_masks_makes_no_class_up():
+def test_a_blend_of_masks_has_no_new_class():
     """Elsewhere: ids are averaged, so that half 2 and half 4 become 3, and half of an ignored 255 becomes 127."""
     masks = np.random.default_rng(0).choice(np.uint8([2, 4, 255]), (64, 9, 7))
     mix = BLEND.draw(64, (9, 7), key=(0, 0))

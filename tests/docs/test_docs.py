@@ -46,12 +46,12 @@ MAKER = module_from_spec(SPEC)
 SPEC.loader.exec_module(MAKER)
 
 
-def test_the_page_of_recipes_is_what_the_code_makes_now():
+def test_the_page_of_recipes_is_up_to_date():
     assert (PROJECT / "docs" / "recipes.md").read_text() == MAKER.page(), "run: make recipes"
     assert MAKER.trained_arms() == list(MAKER.ARMS), "run: make recipes"
 
 
-def test_the_pictures_of_recipes_are_what_the_code_draws_now():
+def test_the_pictures_of_recipes_are_up_to_date():
     """Except for the anti-aliasing of letters, which depends on the font library."""
     for path, picture in MAKER.pictures().items():
         with Image.open(path) as saved:
@@ -63,7 +63,7 @@ def test_the_pictures_of_recipes_are_what_the_code_draws_now():
     assert sum(path.stat().st_size for path in files) < 1_500_000
 
 
-def test_the_picture_of_the_readme_is_what_its_command_draws_now(tmp_path):
+def test_the_picture_of_the_readme_is_up_to_date(tmp_path):
     """Except for the anti-aliasing of letters."""
     command = re.search(r"<sub>`mixaug (.*)`", (PROJECT / "README.md").read_text())[1]
     program = [sys.executable, "-c", "from mixaug.cli import main; main()"]
@@ -92,7 +92,7 @@ def test_commands_of_the_readme_are_in_the_makefile():
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
 
 
-def test_links_lead_somewhere():
+def test_links_exist():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -27,7 +27,7 @@ def model():
     return model
 
 
-def test_the_length_of_single_samples_zipped_is_unknown_until_it_is_asserted():
+def test_the_length_of_zipped_single_samples_must_be_asserted():
     ds = ma.tf.mixed_zip("cutmix", SAMPLES, SAMPLES, num_classes=N)
     assert ds.cardinality() == tf.data.UNKNOWN_CARDINALITY
     ds = ds.apply(tf.data.experimental.assert_cardinality(N))
@@ -74,7 +74,7 @@ def test_the_length_of_a_loader_and_of_its_dataset():
     assert (len(loader), len(loader.dataset)) == (2, N)
 
 
-def test_a_layer_in_a_model_sees_no_labels():
+def test_a_layer_in_a_model_does_not_see_labels():
     with pytest.raises(ValueError, match="expected labels beside the images"):
         keras.Sequential([ma.keras.MixLayer("cutmix")])(X)
     holes = keras.Sequential([ma.keras.MixLayer("cutout")])(X, training=True).numpy()

@@ -27,12 +27,12 @@ def test_the_page_has_a_line_for_each_row():
 
 
 @pytest.mark.parametrize("place", range(len(MAKER.ROWS)), ids=lambda place: MAKER.ROWS[place].what)
-def test_a_row_is_what_the_code_does_now(place):
+def test_a_row_is_up_to_date(place):
     assert LINES[place] == MAKER.line(MAKER.ROWS[place]), "run: make wrong-inputs"
 
 
 @pytest.mark.parametrize("row", [row for row in MAKER.ROWS if not row.gives], ids=lambda row: row.what)
-def test_a_refusal_is_one_sentence(row):
+def test_an_error_is_one_sentence(row):
     sentence = MAKER.outcome(row.code)
     assert "\n" not in sentence
     assert not re.search(r"\. [A-Z]", sentence.rstrip(".")), "more than one sentence"

@@ -178,7 +178,7 @@ def test_of_several_labels_one_has_to_be_named_and_the_way_out_works():
         ma.mix_batch(RECIPE, batch, class_weights={"colour": TABLE}, **options)
 
 
-def test_a_batch_without_labels_has_no_class_weights():
+def test_class_weights_without_labels_raise():
     masks = np.zeros((N, *SIZE), np.uint8)
     with pytest.raises(
         ValueError, match="class_weights: expected labels in the batch, got 'images', 'labels'; name them"
@@ -374,7 +374,7 @@ def test_unmixed_they_are_the_class_weight_of_keras_fit():
     assert abs(model().fit(X, rows, N, verbose=0).history["loss"][0] - theirs[0]) > 1e-3
 
 
-def test_keras_class_weight_of_mixed_rows_is_that_of_the_heaviest_class():
+def test_class_weight_of_keras_uses_the_heaviest_class_of_a_mixed_label():
     images, labels, weights = ma.mix_batch(ma.MixUp(alpha=1.0), (X, IDS), key=KEY, **OPTIONS)
     theirs = model().fit(images, labels, N, verbose=0, class_weight=dict(enumerate(TABLE))).history["loss"]
     heaviest = np.float32(TABLE)[labels.argmax(axis=1)]

@@ -30,7 +30,7 @@ WANT = mix((X, Y))
 
 @pytest.mark.parametrize("library", ways.MAKE)
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_lists_of_arrays_are_tuples_and_two_images_need_no_word(kind, library):
+def test_lists_are_tuples_and_a_second_image_is_recognized(kind, library):
     x = np.moveaxis(X, -1, 1).copy() if library == "torch" else X
     make = ways.MAKE[library]
     inner, labels = mix(kind([kind([make(x), make(x)]), make(Y)]))

@@ -58,7 +58,7 @@ def test_fields_of_a_tuple_in_its_order():
     np.testing.assert_array_equal(pair[1], masks)
 
 
-def test_names_of_keras_work_as_they_are():
+def test_field_names_of_keras_are_recognized():
     batch = {"images": IMAGES, "labels": np.eye(N, dtype=np.float32), "segmentation_masks": MASKS[..., None]}
     mixed = ma.mix_batch(RECIPE, batch, key=KEY)
     assert mixed["segmentation_masks"].shape == (N, *SIZE, 1)

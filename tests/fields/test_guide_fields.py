@@ -100,7 +100,7 @@ def objects(n=4, m=3, size=(10, 12)):
 
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("recipe", [ma.CopyPaste(part=0.6), ma.CopyPaste(part=0.6, scale=(0.4, 1.8))], ids=repr)
-def test_pasted_objects_bring_their_boxes_and_hide_what_they_cover(listed, recipe):
+def test_pasted_objects_have_boxes_and_hide_other_objects(listed, recipe):
     size = (10, 12)
     for seed in range(25):
         targets = objects()
@@ -315,7 +315,7 @@ def test_fields_that_may_be_two_guides_are_refused():
         ma.mix_batch(RECIPE, wide, key=0, num_classes=N)
 
 
-def test_a_guide_that_no_recipe_looks_at_is_mixed_all_the_same():
+def test_an_unused_guide_is_mixed_too():
     given = batch()
     out = ma.mix_batch(ma.CutMix(), given, key=0, num_classes=N, return_mix=True)
     np.testing.assert_array_equal(out["saliency"], out["mix"].images(given["saliency"], "nhw"))

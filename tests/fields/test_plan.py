@@ -127,7 +127,7 @@ def test_what_cannot_be_compared_is_looked_at_each_time(name, x, what):
     assert mixaug.fields.plan._CACHE == {}
 
 
-def test_a_plan_holds_no_array_of_a_batch():
+def test_a_plan_keeps_no_array_of_a_batch():
     batch = pair()
     found = plan(batch, None, 5)
     contents = [found.fields, found.sizes.output, found.rows, found.first]

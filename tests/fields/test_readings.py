@@ -59,7 +59,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("library", "place", "part"), CASES)
-def test_the_likely_reading_comes_first_and_every_way_out_works(library, place, part):
+def test_the_likely_kind_comes_first_and_every_suggestion_works(library, place, part):
     x, likely = PARTS[part]
     batch = ma.fields.tree.each(PLACES[place](x), lambda _, leaf: ways.MAKE[library](leaf))
     with pytest.raises(

@@ -130,7 +130,7 @@ def test_a_step_is_one_graph_of_cuda():
         assert torch.equal(labels, mix.labels(y, N))
 
 
-def test_a_module_there_counts_without_waiting():
+def test_a_module_on_the_gpu_counts_steps_without_waiting():
     mixed, x, y = ma.torch.Mixed(ma.CutMix(), num_classes=N).cuda(), pixels().cuda(), torch.arange(N, device="cuda")
 
     def assert_is_step(labels, step):
@@ -160,7 +160,7 @@ def test_a_module_in_a_graph_of_cuda_is_told_the_step():
     assert torch.equal(labels, ma.CutMix().draw(N, SIZE, key=(0, 3), like=x).labels(y, N))
 
 
-def test_compiled_it_is_the_same():
+def test_compiled_code_gives_the_same():
     x, y = pixels().cuda(), torch.arange(N, device="cuda")
 
     def run(x, y, step):
@@ -172,7 +172,7 @@ def test_compiled_it_is_the_same():
     torch.testing.assert_close(labels, want[1], rtol=0, atol=1e-6)
 
 
-def test_gradients_go_through():
+def test_gradients_pass_through():
     mix = ma.MixUp().draw(N, SIZE, key=KEY, like=torch.zeros(1, device="cuda"))
     x = pixels(torch.float32).cuda().requires_grad_()
     mix.images(x).sum().backward()
@@ -185,14 +185,14 @@ def test_gradients_go_through():
     assert scale.grad is not None
 
 
-def test_tangents_go_through():
+def test_tangents_pass_through():
     mix = ma.MixUp().draw(N, SIZE, key=KEY, like=torch.zeros(1, device="cuda"))
     x = pixels(torch.float32).cuda()
     _, tangent = torch.func.jvp(mix.images, (x,), (torch.ones_like(x),))
     torch.testing.assert_close(tangent, torch.ones_like(x))
 
 
-def test_out_is_memory_of_its_own_and_its_version_counts():
+def test_out_is_separate_memory_and_its_version_increases():
     x, mix = pixels().cuda(), ma.CutMix().draw(N, SIZE, key=KEY)
     buffer = torch.empty((2 * N, 3, *SIZE), dtype=torch.uint8, device="cuda")
     out, version = buffer[:N], buffer._version
@@ -237,7 +237,7 @@ def test_jax_draws_the_same_mix_on_the_gpu(recipe):
     assert off.max() <= (1 if apart(recipe) else 0)
 
 
-def test_the_library_of_an_array_there_is_far():
+def test_arrays_on_the_gpu_are_on_an_accelerator():
     x = torch.zeros(1, device="cuda")
     xp = backends.of(x)
     assert xp.on_accelerator(x)

@@ -307,7 +307,7 @@ def test_no_rows():
         assert (got.shape, got.dtype) == ((0, 3, 5, 6), F32)
 
 
-def test_a_row_that_is_not_there_is_taken_for_the_nearest():
+def test_rows_out_of_range_are_clamped():
     """Rows on a GPU cannot be checked on the host: the kernel must not access memory outside of the images."""
     x = pixels((9, 5, 6), U8, seed=1)
     rows = torch.tensor([[3, 3, 3, 3], [2, -1, 9, 2**31 - 1]], dtype=torch.int32, device=DEVICE)
@@ -322,7 +322,7 @@ def test_a_row_that_is_not_there_is_taken_for_the_nearest():
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
 @pytest.mark.parametrize("recipe", [ma.identity(), ma.CutMix(), ma.MixUp(sources=5)], ids=repr)
 @pytest.mark.parametrize("classes", [1, 5, 64, 3000])
-def test_labels_are_those_of_the_library(recipe, dtype, classes):
+def test_labels_equal_those_of_the_library(recipe, dtype, classes):
     y = torch.arange(7, device=DEVICE).mul(3).remainder(min(classes, 200)).to(dtype)
     mix, source = drawn(recipe, 7, (8, 8)), y.flip(0)
     want = mix.to(ma.backends.common()) if DEVICE == "cpu" else None
@@ -358,7 +358,7 @@ def test_labels_that_are_for_others():
 
 
 @pytest.mark.parametrize("size", [(1,), (5, 7), (120, 101)])
-def test_the_lowest_are_those_that_sorting_finds(size):
+def test_the_lowest_values_equal_those_of_sorting(size):
     rng = np.random.default_rng(0)
     for spread in (3, 2**30 - 1):  # many equal values, and hardly any
         values = torch.from_numpy(rng.integers(-spread, spread, (6, *size), np.int32)).to(DEVICE)
@@ -431,7 +431,7 @@ def test_crops_are_for_others(recipe):
     assert run(pixels((4, 3, 8, 8), U8), None, drawn(recipe, 4, (8, 8)), "first", U8) is None
 
 
-def test_what_the_kernel_does_not_know_is_for_others():
+def test_unsupported_inputs_are_left_to_the_library():
     mix, x = drawn(ma.CutMix(), 4, (8, 6)), pixels((4, 3, 8, 6), F32)
     last = x.to(memory_format=torch.channels_last)
     assert run(x, None, mix, "first", F32) is not None
@@ -452,7 +452,7 @@ def test_what_the_kernel_does_not_know_is_for_others():
         assert run(x, None, mix, "first", F32) is not None
 
 
-def test_without_triton_all_is_for_others(monkeypatch):
+def test_without_triton_the_library_is_used(monkeypatch):
     monkeypatch.setitem(sys.modules, "triton", None)
     gpu._kernel.cache_clear()
     assert run(pixels((4, 8), U8), None, drawn(ma.CutMix(), 4, (8,)), None, U8) is None

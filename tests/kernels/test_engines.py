@@ -205,7 +205,7 @@ def test_large_outputs_equal_the_definition(pair, recipes):
 
 
 @pytest.mark.parametrize("recipe", [ma.Mosaic(), ma.ResizeMix(), ma.RandomErasing(noise=40), *JOINED], ids=repr)
-def test_large_outputs_of_other_parts_are_those_of_the_library(recipe, generic):
+def test_large_outputs_of_other_regions_equal_the_library(recipe, generic):
     x, mix = pixels((225, 223), n=16), drawn(recipe, (225, 223), n=16)
     for place in ("last", "first"):
         given = put(x, place)
@@ -276,7 +276,7 @@ def gradient(mix, c):
 
 
 @pytest.mark.parametrize("recipe", [ma.MixUp(sources=3), ma.CutMix(), ma.SmoothMix()], ids=repr)
-def test_gradients_go_through_the_library(recipe, ran):
+def test_gradients_use_the_library(recipe, ran):
     x, c = pixels((8, 8), "float32"), np.random.default_rng(1).random((N, 8, 8, 3))
     mix = drawn(recipe)
     want, images = gradient(mix, c), mix.images(x)
@@ -384,7 +384,7 @@ def test_few_rows_and_few_pixels(n, size, generic):
 
 
 @pytest.mark.parametrize("x", [np.zeros(N, np.float32), np.float32(1), torch.zeros(N)], ids=["rows", "one", "torch"])
-def test_rows_of_no_axes_are_refused(x):
+def test_rows_without_axes_raise(x):
     with pytest.raises(
         ValueError, match=r"images: expected a batch of images of the layout .*; batch single samples first"
     ):
@@ -496,7 +496,7 @@ def test_a_source_with_another_memory_layout_than_the_images(recipe, ran):
 
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.GridMix(), ma.RICAP(), ma.identity()], ids=repr)
-def test_batches_are_converted_as_by_hand(recipe):
+def test_batches_are_converted_with_scale_and_offset(recipe):
     x, y = pixels((8, 8), n=20), np.arange(20) % 4
     fields = {"images": ma.Images(**UNITS)}
     plain = list(ma.batches(recipe, x, y, 6, epochs=2, num_classes=4))

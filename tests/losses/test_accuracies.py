@@ -53,7 +53,7 @@ def test_class_ids_have_weight_1(library, shape, dtype):
 
 
 @per_way
-def test_class_ids_in_what_is_compiled(way):
+def test_class_ids_in_compiled_code(way):
     for got in way(both, LOGITS, IDS):
         ways.assert_same(got, RIGHT, ways.array_of(way))
 
@@ -159,7 +159,7 @@ def test_thousands_of_batches_lose_nothing():
     assert metric.compute() == {"mixed_accuracy": pytest.approx(0.1, rel=1e-7), "accuracy": 0}
 
 
-def test_the_accumulator_holds_arrays_and_no_gradients():
+def test_the_accumulator_keeps_arrays_without_gradients():
     """The state stays on the device and does not keep the batches' autograd graphs alive."""
     metric = metrics.MixedAccuracy()
     metric.update(torch.from_numpy(LOGITS).requires_grad_() * 2, torch.from_numpy(LABELS))

@@ -119,7 +119,7 @@ def test_a_rule_whose_rows_do_not_sum_to_one_is_told_of_a_binary_loss(unsaid):
         ma.mix_batch(ma.MixUp(), (IMAGES, IDS), key=(0, 0), fields={"labels": ma.Labels(C, rule="maximum")})
 
 
-def test_it_is_silenced_as_it_says(unsaid):
+def test_the_filter_in_the_warning_silences_it(unsaid):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ma.MixedLabelsWarning)

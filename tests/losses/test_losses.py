@@ -81,7 +81,7 @@ def test_smoothing_by_hand():
     np.testing.assert_allclose(hot, [[0.9, 0.1], [0.9, 0.9]], atol=1e-7)
 
 
-def test_a_loss_on_parts_by_hand():
+def test_mixed_criterion_by_hand():
     def distance(prediction, ids):
         return abs(prediction - ids)
 
@@ -186,7 +186,7 @@ def test_the_gradient_of_binary_cross_entropy_is_sigmoid_minus_labels(library):
 
 
 @pytest.mark.parametrize("library", AUTOGRAD)
-def test_the_gradient_of_a_loss_on_parts_is_that_of_the_mixed_labels(library):
+def test_the_gradient_of_mixed_criterion_equals_that_of_mixed_labels(library):
     mix = ma.CutMix().draw(6, (8, 8), key=(0, 0))
     hot, logits = np.eye(4, dtype=np.float32)[BATCH_IDS], np.concatenate([LOGITS, LOGITS[:1]])
     mixed_criterion = functools.partial(losses.mixed_criterion, losses.cross_entropy)
@@ -194,7 +194,7 @@ def test_the_gradient_of_a_loss_on_parts_is_that_of_the_mixed_labels(library):
     np.testing.assert_allclose(got, gradient(library, losses.cross_entropy, logits, mix.labels(hot)), atol=1e-6)
 
 
-def test_gradients_flow_through_what_is_compiled():
+def test_gradients_pass_through_compiled_code():
     want = gradient("jax", losses.cross_entropy, LOGITS, LABELS)
     torch._dynamo.reset()
     compiled = torch.compile(losses.cross_entropy, fullgraph=True, backend="aot_eager")

@@ -24,7 +24,7 @@ RECIPES = [
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=repr)
-def test_a_mix_is_read_as_it_was_written(recipe, tmp_path):
+def test_a_saved_mix_is_loaded_unchanged(recipe, tmp_path):
     mix = recipe.draw(5, (9, 7), key=(0, 1))
     mix.save(tmp_path / "mix.npz")
     again = ma.Mix.load(tmp_path / "mix.npz")

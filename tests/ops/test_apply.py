@@ -122,7 +122,7 @@ def test_labels_that_are_refused(labels, num_classes, error, sentence):
 
 
 @pytest.mark.parametrize("jit", [False, True])
-def test_an_id_that_no_host_sees_shows_as_nan(jit):
+def test_traced_invalid_ids_become_nan(jit):
     def run(y):
         return ma.MixUp(alpha=1.0).draw(3, (2, 2), key=(0, 0), like=y).labels(y, num_classes=3)
 
@@ -320,7 +320,7 @@ def test_a_mix_of_another_library_mixes_only_its_own_arrays(apply):
         apply(mix, np.zeros((2, 4, 4, 3)))
 
 
-def test_rows_that_are_not_there_are_refused_while_pytorch_compiles_too():
+def test_rows_out_of_range_raise_while_pytorch_compiles():
     """Compiled loops must not read out of range."""
     mix = ma.CutMix().draw(4, (8, 8), key=(0, 1))
     far = ma.Mix(np.stack([mix.index[0], mix.index[1] + 50]), mix.lam, mix.region, mix.size)
@@ -346,7 +346,7 @@ def test_a_foreground_is_of_the_library_of_the_labels():
         mix.labels(np.array([0, 1]), 2, rule="visible", guide=tf.ones((2, 4, 4), tf.bool))
 
 
-def test_what_is_traced_cannot_go_to_another_library():
+def test_traced_mixes_cannot_be_moved_to_another_library():
     xp = ma.backends.common()
     with pytest.raises(TypeError, match="expected an array of NumPy, or one on the host, got a traced or distant one"):
         tf.function(lambda x: ma.backends.to(xp, x))(tf.zeros(2))

@@ -184,7 +184,7 @@ def test_weights_of_the_same_image_are_added():
     np.testing.assert_array_equal(mix.masks(m)[:, 0, 0], [6, 6])
 
 
-def test_an_ignored_pixel_is_ignored_exactly_where_it_is_chosen():
+def test_a_pixel_is_ignored_exactly_where_its_source_is_ignored():
     mix = blend((0.75, 0.25), (0.25, 0.75))
     m = np.uint8([[[255, 1], [2, 3]], [[4, 255], [5, 6]]])
     np.testing.assert_array_equal(mix.masks(m, 255), [m[0], m[0]])
@@ -256,7 +256,7 @@ def test_parents_from_a_source():
     np.testing.assert_array_equal(soft.argmax(-1), mixed)
 
 
-def test_ids_that_no_host_can_see_give_nan():
+def test_traced_ids_out_of_range_give_nan():
     m = tf.constant(np.uint8([[[0, 9]], [[1, 1]]]))
 
     @tf.function

@@ -152,7 +152,7 @@ def test_a_custom_rule_is_one_frozen_dataclass():
 
 
 @pytest.mark.parametrize("rule", [Area(), Maximum(), Visible("mask"), Heaviest()])
-def test_rules_go_through_a_configuration_file(rule):
+def test_rules_survive_a_configuration_file(rule):
     fields = {"labels": ma.Labels(C, rule=rule), "masks": "masks"}
     assert read(json.loads(json.dumps(written(fields)))) == fields
 
@@ -187,7 +187,7 @@ def test_a_rule_without_its_guide_is_refused_and_the_way_out_works():
         mix.labels(IDS, C, guide=foreground())
 
 
-def test_a_source_of_no_weight_is_not_named():
+def test_a_source_with_weight_zero_is_not_in_the_label():
     index, lam = np.int32([[0, 1], [1, 0]]), np.float32([[1, 1], [0, 0]])
     mix = ma.Mix(index, lam, ma.Paste(lam, (None, None)), (4, 4))
     for rule in ("area", "maximum", "heaviest"):
@@ -346,7 +346,7 @@ def test_binary_labels_by_every_rule(rule):
 
 
 @pytest.mark.parametrize("num_classes", [None, 1, 2])
-def test_binary_labels_take_no_other_number_of_classes(num_classes):
+def test_binary_labels_with_more_than_two_classes_raise(num_classes):
     images = ways.own_class_everywhere(N, SIZE)
     fields = {"labels": ma.Labels(num_classes, binary=True)}
     assert ma.mix_batch(RECIPE, (images, BITS), key=KEY, fields=fields, num_classes=num_classes)[1].shape == (N, 1)
@@ -406,14 +406,14 @@ def test_bools_say_how_they_can_be_taken():
 
 
 @pytest.mark.parametrize("rule", ["maximum", ma.label_rules.Maximum()], ids=repr)
-def test_maximum_has_no_class_of_a_source_that_the_output_has_nothing_of(rule):
+def test_maximum_excludes_sources_with_lam_zero(rule):
     index, lam = np.array([[0, 1, 2], [1, 2, 0]], np.int32), np.array([[1, 0.5, 1], [0, 0.5, 0]], np.float32)
     mix = ma.Mix(index, lam, ma.Paste(lam, (None, None)), (6, 6))
     np.testing.assert_array_equal(mix.labels(np.arange(3), 3, rule=rule), [[1, 0, 0], [0, 1, 1], [0, 0, 1]])
 
 
 @pytest.mark.parametrize("make", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
-def test_where_no_foreground_is_seen_labels_follow_the_area(make):
+def test_without_visible_foreground_labels_follow_the_area(make):
     x = make(np.zeros((4, 6, 6, 3), np.float32))
     batch = {"image": x, "label": make(np.arange(4)), "foreground": make(np.zeros((4, 6, 6), bool))}
     fields = {"image": ma.Images("nhwc"), "label": ma.Labels(4, rule="visible")}

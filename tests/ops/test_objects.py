@@ -214,7 +214,7 @@ def test_what_is_too_little_goes():
         assert weight == [0.25 if kept else 0, 0]
 
 
-def test_the_tail_of_a_soft_mask_goes_and_a_thin_blend_stays():
+def test_the_tail_of_a_soft_mask_is_dropped_and_a_weak_blend_is_kept():
     own = np.linspace(1, 0, 8, dtype=np.float32)[None, None].repeat(8, axis=1)
     mix = assemble(NUMPY, np.int32([[0], [1]]), Dense(np.stack([own, 1 - own])), (8, 8))
     _, (own, other) = one(mix, [7, 0, 8, 8], [0, 0, 8, 8])
@@ -579,7 +579,7 @@ def test_lists_give_the_same_as_padded_ones(library):
     assert [len(b) for b in by_name.labels["ids"]] == ways.values(turned.valid).sum(axis=1).tolist()
 
 
-def test_lists_of_no_rows_and_of_no_boxes():
+def test_empty_lists_and_lists_without_boxes():
     assert ma.CutMix().draw(0, (8, 8), key=KEY).boxes([], {"ids": []}) == ([], {"ids": []}, [])
     out = ma.CutMix().draw(2, (8, 8), key=KEY).boxes([np.zeros((0, 4))] * 2, [np.zeros(0, int)] * 2)
     assert [(b.shape, y.shape) for b, y in zip(out.boxes, out.labels, strict=True)] == [((0, 4), (0,))] * 2
@@ -635,7 +635,7 @@ def test_invalid_boxes_are_dropped():
     assert out.boxes[0, 1:].tolist() == [[-1] * 4] * 7
 
 
-def test_empty_slots_hold_what_cannot_be_mistaken():
+def test_padding_of_boxes_is_unambiguous():
     boxes = np.float32([[[2, 2, 6, 6], [-1] * 4]])
     labels = {
         "ids": np.int64([[3, 3]]), "small": np.uint8([[3, 3]]), "scores": np.float32([[0.5, 0.5]]),
@@ -675,7 +675,7 @@ def test_labels_keep_the_order_of_their_boxes_unlike_in_keras():
     np.testing.assert_array_equal(out.labels, labels[mix.index].transpose(1, 0, 2).reshape(4, 4))
 
 
-def test_a_mosaic_has_no_phantom_boxes_as_kornias_has():
+def test_a_mosaic_has_no_phantom_boxes_unlike_in_kornia():
     """kornia's `RandomMosaic` (#4652) turns padding into boxes, and leaves boxes outside of the image."""
     boxes = np.full((6, 5, 4), -1, np.float32)
     boxes[:, 0] = [3, 3, 5, 5]
@@ -791,7 +791,7 @@ MASKS = np.zeros((2, 3, 8, 8), bool)
         (lambda: MIX.keypoints(np.zeros((3, 3, 2))), ValueError, "keypoints: expected 2 rows"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused_with_a_sentence(call, error, sentence):
+def test_wrong_objects_raise_one_sentence(call, error, sentence):
     with pytest.raises(error) as raised:
         call()
     assert sentence in str(raised.value)

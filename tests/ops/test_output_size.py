@@ -50,7 +50,7 @@ def defined(mix: ma.Mix, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("source_size", "size"), SHAPES, ids=str)
 @pytest.mark.parametrize("recipe", RECIPES, ids=repr)
-def test_images_are_the_definition_and_labels_are_what_is_seen(recipe, source_size, size):
+def test_images_equal_the_definition_and_labels_match_the_visible_pixels(recipe, source_size, size):
     mix = recipe.draw(N, size, key=0, source_size=source_size)
     assert (mix.size, mix.source_size) == (size, source_size)
     x = pixels(source_size)
@@ -129,7 +129,7 @@ def test_large_outputs_are_the_same_by_kernels_and_by_the_library(size, dtype):
     np.testing.assert_array_equal(np.moveaxis(mix.images(first, "ncdhw"), 1, -1), want)
 
 
-def test_integers_are_numbers_and_no_halves_of_floats():
+def test_int16_is_not_mixed_as_float16():
     """For the kernels float16 and int16 are the same."""
     x, mix = pixels((9, 14), "int16"), ma.Mosaic().draw(N, (20, 11), key=0, source_size=(9, 14))
     got = mix.images(x, dtype="float32", scale=0.5)
@@ -269,7 +269,7 @@ def test_a_crop_of_a_larger_source_clips_its_objects():
     assert instances.masks.sum() == 2 * 4
 
 
-def test_visible_foreground_is_that_of_the_outputs():
+def test_visible_counts_the_foreground_of_the_outputs():
     mix = ma.Mosaic().draw(N, (24, 30), key=2, source_size=(12, 16))
     foreground = np.zeros((N, 12, 16), bool)
     foreground[:, 3:9, 2:7] = True
@@ -313,7 +313,7 @@ def test_crops_of_larger_sources():
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(), ma.GridMix(), ma.ResizeMix(), ma.SmoothMix(),
                                     ma.sometimes(0.5, ma.Mosaic())], ids=repr)  # fmt: skip
-def test_recipes_that_show_sources_as_they_are_are_refused(recipe):
+def test_recipes_that_do_not_resize_raise_with_size(recipe):
     x, y = pixels((9, 14)), np.arange(N)
     sentence = (
         r"size: expected \(9, 14\), the size of the sources, for .*, which shows them as they are, got \(8, 8\); "
@@ -431,12 +431,12 @@ def test_a_batch_with_everything():
     ma.show(out, mix=mix)
 
 
-def test_assembled_mixes_of_one_size_have_no_size_of_sources():
+def test_mixes_with_equal_sizes_have_no_source_size():
     region = Paste(None, (WHOLE,), (WHOLE,))
     assert assemble(ma.backends.common(), np.int32([[0]]), region, (6, 8), (6, 8)).source_size is None
 
 
-def test_copies_of_no_rows_have_the_size_that_was_asked_for():
+def test_empty_copies_have_the_requested_size():
     batch = np.zeros((0, 2, 4, 2, 2), np.float32), np.zeros(0, np.uint8)
     options = {"num_classes": 2, "fields": (ma.Images(layout="ndhwc"), None), "copies": 3, "return_mix": True}
     images, _, mix = ma.mix_batch(ma.Mosaic(), batch, key=0, size=(2, 7, 8), **options)

@@ -85,7 +85,7 @@ def test_labels_of_clips_follow_the_visible_foreground_in_the_layout_of_its_fiel
     assert not np.allclose(labels, ways.values(mix.labels(batch["labels"], N)), atol=1e-3)
 
 
-def test_a_layer_with_such_a_rule_survives_its_configuration():
+def test_a_layer_with_this_rule_survives_its_configuration():
     fields = {"foreground": "masks", "labels": ma.Labels(N, rule=Visible("foreground", layout="nthw"))}
     layer = ma.keras.MixLayer(ma.CutMix(), fields=fields)
     assert ma.keras.MixLayer.from_config(layer.get_config()).fields["labels"] == fields["labels"]

@@ -63,7 +63,7 @@ def test_a_symmetric_pair_is_the_number(make):
     assert (abs(pair - number) <= 1).all()
 
 
-def test_several_holes_each_have_sides_of_their_own():
+def test_several_holes_have_different_sides():
     height, width = (sides_of(ma.RandomErasing(height=(0.1, 0.4), width=0.2, count=3), LARGE) / LARGE).transpose(
         2, 0, 1
     )

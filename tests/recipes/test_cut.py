@@ -135,7 +135,7 @@ def test_boxmix_of_a_fixed_area_and_no_aspect():
     assert (sides(box_of(ma.BoxMix(area=1, aspect=1), (5, 3), 99)) == (5, 3)).all()
 
 
-def test_boxmix_stretches_the_last_two_axes_and_cuts_what_is_too_long():
+def test_boxmix_stretches_the_last_two_axes_and_clips_long_sides():
     frames, height, width = sides(box_of(ma.BoxMix(area=0.125, aspect=4), (64, 512, 512), 2000)).T
     assert (frames == 32).all()
     assert abs(np.log(height / width)).max() > 1.3

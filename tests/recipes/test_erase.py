@@ -170,7 +170,7 @@ def test_each_row_has_the_fill_of_its_recipe():
     ],
     ids=repr,
 )
-def test_labels_are_what_is_seen_where_holes_and_boxes_are_mixed(recipe):
+def test_labels_match_the_visible_pixels_with_holes_and_boxes(recipe):
     x, y = ways.own_class_everywhere(16, (9, 7)), np.arange(16)
     for step in range(20):
         ways.assert_label_is_the_pixels(*ma.mix_batch(recipe, (x, y), key=(0, step), num_classes=16))

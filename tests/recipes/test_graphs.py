@@ -15,7 +15,7 @@ GRAPHS = [ways.tf_graph, ways.tf_xla, ways.torch_traced, ways.jax_jit]
 
 @pytest.mark.parametrize("group", range(len(GROUPS)))
 @pytest.mark.parametrize("way", GRAPHS, ids=lambda way: way.__name__)
-def test_recipes_in_one_graph_do_what_they_do_in_numpy(way, group):
+def test_recipes_in_one_graph_equal_numpy(way, group):
     recipes, (n, size) = GROUPS[group], SHAPES[(group + GRAPHS.index(way)) % len(SHAPES)]
     x, y = 255 * ways.own_class_everywhere(n, size, "uint8"), np.arange(n)
 

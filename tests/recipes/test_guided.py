@@ -28,7 +28,7 @@ def test_guided_recipes_keep_the_invariants(recipe, way, shape):
 
 
 @pytest.mark.parametrize("way", GRAPHS, ids=lambda way: way.__name__)
-def test_guided_recipes_in_one_graph_do_what_they_do_in_numpy(way):
+def test_guided_recipes_in_one_graph_equal_numpy(way):
     n, size = [(5, (9, 7)), (4, (3, 5, 2)), (3, (13,)), (5, (8, 6))][GRAPHS.index(way)]
     x, y = 255 * ways.own_class_everywhere(n, size, "uint8"), np.arange(n)
     given = {need: maps.example(need, n, size) for need in maps.NEEDS}

@@ -44,7 +44,7 @@ def mixed_region() -> ma.Mix:
     return assemble(NUMPY, np.int32([[0, 1], [1, 0]]), region(), SIZE)
 
 
-def test_lam_is_the_mean_over_the_pixels_that_no_hole_covers():
+def test_lam_is_the_mean_over_pixels_outside_of_holes():
     """12 + 12 - 4 (overlap) pixels are hidden in the first row, 18 in the second."""
     mix = mixed_region()
     np.testing.assert_array_equal(mix.lam[1], np.float32([(12 + 0.25 * 16) / 28, (6 + 0.5 * 24) / 30]))
@@ -73,7 +73,7 @@ def test_lam_has_the_same_bits_in_every_library(way):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=repr)
 @pytest.mark.parametrize("size", [(9, 7), (13,), (3, 5, 4)], ids=str)
-def test_labels_are_what_is_seen(recipe, size):
+def test_labels_match_the_visible_pixels(recipe, size):
     x, y = ways.own_class_everywhere(16, size), np.arange(16)
     for step in range(8):
         mix = recipe.draw(16, size, key=(0, step))
@@ -122,7 +122,7 @@ def test_masks_know_what_holes_cover():
     np.testing.assert_array_equal(shares[hidden], np.eye(9)[mask[hidden]])
 
 
-def test_objects_are_seen_as_far_as_no_hole_covers_them():
+def test_objects_are_visible_outside_of_holes():
     """Integer boxes, by the pixels of the definition; blends, boxes, overlapping holes."""
     mix, rng = mixed_region(), np.random.default_rng(0)
     first = rng.integers(0, [5, 7], (2, 20, 2))

@@ -176,7 +176,7 @@ def test_nodes_of_a_composition_do_not_move_each_other():
     np.testing.assert_array_equal(two.pixel_weights(), three.pixel_weights())
 
 
-def test_recipes_differ_only_in_what_they_draw():
+def test_partners_depend_on_the_key_only():
     """Partners depend on the key, not on the recipe."""
     sources = [recipe.draw(9, (32, 32), key=KEY).index[1] for recipe in (ma.MixUp(), ma.MixUp(alpha=4), ma.SmoothMix())]
     np.testing.assert_array_equal(sources[0], sources[1])

@@ -181,7 +181,7 @@ def test_fmix_leaves_out_waves_that_move_few_pixels(decay, most):
     assert most / 2 < (whole != cut).mean() < most
 
 
-def test_a_landscape_of_fmix_by_hand():
+def test_noise_of_fmix_by_hand():
     """In 1D: the sum over frequencies of normal / frequency^decay times cosine and sine, except for rounding."""
     n, length, decay = 50, 90, 1.0
     draw = draw_of(n, (length,))
@@ -414,7 +414,7 @@ def test_large_masks_are_the_same_in_every_library(recipe):
 
 
 @pytest.mark.parametrize("recipe", NOISE, ids=repr)
-def test_masks_are_bools_and_no_two_are_alike(recipe):
+def test_masks_are_bools_and_distinct(recipe):
     mix = ma.per_batch(recipe).draw(4, (33, 47), key=KEY)
     assert mix.region.weight.dtype == bool
     assert len(np.unique(mix.region.weight[1], axis=0)) == 1

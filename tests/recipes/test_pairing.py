@@ -79,7 +79,7 @@ LABEL_LISTS = st.lists(st.integers(0, 4), min_size=1, max_size=12).map(np.array)
 
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
-def test_same_class_is_the_class_as_long_as_there_are_rows_of_it(labels, sources, step):
+def test_same_class_uses_the_class_while_it_has_rows(labels, sources, step):
     drawn = SameClass().index(len(labels), sources, key=(0, step), seen=labels)
     assert (labels[drawn] == labels).all()
     for row, column in enumerate(drawn.T):
@@ -89,7 +89,7 @@ def test_same_class_is_the_class_as_long_as_there_are_rows_of_it(labels, sources
 
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
-def test_other_class_is_another_as_long_as_there_are_rows_of_one(labels, sources, step):
+def test_other_class_uses_other_classes_while_they_have_rows(labels, sources, step):
     drawn = OtherClass().index(len(labels), sources, key=(0, step), seen=labels)
     for row, column in enumerate(drawn.T):
         others = int((labels != labels[row]).sum())
@@ -131,7 +131,7 @@ def test_classes_by_hand():
 
 
 @pytest.mark.parametrize("pairing", [SameClass(), OtherClass()], ids=repr)
-def test_every_row_that_may_be_is_equally_likely(pairing):
+def test_all_allowed_partners_are_equally_likely(pairing):
     drawn = partners(pairing, LABELS, sources=3, keys=4000)
     for j in range(2):
         for row in range(len(LABELS)):
@@ -175,7 +175,7 @@ def test_balanced_leaves_the_only_sample_of_a_drawn_class_unmixed():
         assert not (first & second).any()
 
 
-def test_near_rows_are_likely_as_its_formula_says():
+def test_partners_of_near_follow_its_formula():
     values, sigma, keys = np.array([0.0, 0.5, 1.0, 2.5, 4.0, 4.25]), 1.2, 6000
     drawn = partners(Near(sigma), values, keys=keys)[:, 0]
     for row in range(6):

@@ -97,7 +97,7 @@ def test_it_is_listed_last_with_its_distribution(joined):
     assert Config(arms=("none", "swirl")).recipes[1] == last.kind()
 
 
-def test_nothing_is_imported_before_it_is_asked_for(joined):
+def test_plugins_are_imported_at_first_use(joined):
     joined("swirls", "swirl = swirls:Swirl", "raise RuntimeError('imported')")
     assert ma.recipe("one_of(cutmix, mixup)")
     with pytest.raises(ValueError, match=r"got 'swirll', did you mean swirl\?; known are .*sometimes, swirl, "):
@@ -137,7 +137,7 @@ def test_nothing_is_imported_before_it_is_asked_for(joined):
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_the_name_of_its_distribution(joined, points, module, sentence):
+def test_invalid_plugins_raise_the_name_of_their_package(joined, points, module, sentence):
     joined("swirls", points, module)
     for ask in (ma.recipes, listed, lambda: ma.recipe(points.split()[0])):
         with pytest.raises((ValueError, LabError), match=f"^mixaug.recipes: .*{re.escape(sentence)}") as refused:

@@ -149,7 +149,7 @@ def test_the_list_has_every_recipe_and_reads_back():
 
 
 @pytest.mark.parametrize("one", ma.recipes(), ids=lambda one: one.name)
-def test_the_list_says_what_a_recipe_is(one):
+def test_recipes_lists_name_formula_and_paper(one):
     assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", one.summary)
     assert "=" in one.formula or "~" in one.formula
     assert not one.formula.startswith(" ")
@@ -219,7 +219,7 @@ def test_recipes_are_frozen_values_that_travel_to_workers(recipe):
 @pytest.mark.slow_ways
 @pytest.mark.parametrize("way", [way for way in ways.WAYS if way is not ways.numpy_read_only], ids=lambda w: w.__name__)
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.FMix()], ids=repr)
-def test_a_part_of_a_batch_is_drawn_what_it_is_in_the_whole(recipe, way):
+def test_part_of_a_batch_draws_the_same_as_the_whole(recipe, way):
     """Row numbers may be a tensor that is known at run time only."""
     index = (np.arange(9, dtype=np.int32)[None] + np.arange(recipe.sources, dtype=np.int32)[:, None]) % 9
     whole = recipe.draw(9, (6, 5), key=(1, 2), index=index)

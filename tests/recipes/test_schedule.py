@@ -80,7 +80,7 @@ TRACED += [("tensorflow", THREE), ("tensorflow", ma.schedule({0: ma.RICAP(), 10:
 
 
 @pytest.mark.parametrize(("library", "recipe"), TRACED, ids=lambda x: repr(x))
-def test_a_traced_epoch_gives_what_a_known_one_gives(library, recipe):
+def test_a_traced_epoch_equals_a_known_one(library, recipe):
     """One compiled function with the epoch as argument."""
     make, traced = ways.MAKE[library], 0
 

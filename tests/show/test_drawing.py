@@ -91,7 +91,7 @@ def test_tags_stay_in_the_picture():
         assert (picture == blue).all(axis=-1).sum() > 100
 
 
-def test_no_boxes_leave_the_image_as_it_is():
+def test_an_image_without_boxes_is_unchanged():
     image = np.random.default_rng(0).integers(0, 256, (160, 150, 3)).astype(np.uint8)
     assert np.array_equal(np.asarray(drawing.boxed(image, np.zeros((0, 4), np.float32), [], [])), image)
 

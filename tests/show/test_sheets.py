@@ -37,7 +37,7 @@ def titles(monkeypatch, *args, **options) -> list[str]:
 
 @pytest.mark.parametrize("library", ways.MAKE)
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
-def test_images_of_every_library_and_layout_are_drawn_as_they_are(library, layout):
+def test_images_of_every_library_and_layout_are_drawn(library, layout):
     x = images() if layout == "nhwc" else np.ascontiguousarray(images().transpose(0, 3, 1, 2))
     fields = {"images": ma.Images(layout=layout)}
     sheet = ma.show((ways.MAKE[library](x), ways.MAKE[library](np.arange(4))), fields=fields)

@@ -29,7 +29,7 @@ def test_the_first_frame_and_the_middle_slice_are_drawn(layout, shown):
 
 
 @pytest.mark.parametrize(("channels", "colour"), [(1, [200, 200, 200]), (2, [200, 200, 200]), (5, [200, 30, 30])])
-def test_images_of_other_numbers_of_channels_are_drawn_by_their_first_and_it_is_said(channels, colour):
+def test_other_numbers_of_channels_are_drawn_by_the_first_with_a_note(channels, colour):
     x = np.concatenate([images(), images()], axis=-1)[..., :channels]
     sheet = ma.show((x, np.arange(4)), fields={"images": ma.Images(layout="nhwc")})
     assert np.asarray(sheet.image)[60, 60].tolist() == colour
@@ -81,7 +81,7 @@ def test_so_many_rows_are_drawn_at_most(n, count, shown):
     assert sheet.size == few.size
 
 
-def test_floats_below_zero_are_scaled_by_their_own_range_and_it_is_said():
+def test_negative_floats_are_scaled_by_their_range_with_a_note():
     x = images().astype("float32")
     x[0, 0, 0] = -55
     sheet = ma.show((x, np.arange(4)))
