@@ -1,4 +1,4 @@
-"""The command line as a person meets it: its help, its files, its errors, Ctrl-C."""
+"""The command line: help, files, errors, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mixaug(*arguments: object, **environment: str) -> subprocess.CompletedProces
 
 @pytest.fixture
 def here(monkeypatch, capsys):
-    """The command line in this process: another one takes seconds to start."""
+    """Run the command line in this process, because starting another one takes seconds."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         for name, value in {"COLUMNS": "100", "NO_COLOR": "1"}.items():
@@ -48,7 +48,7 @@ def here(monkeypatch, capsys):
 
 @pytest.fixture(params=["here", pytest.param("in a process of its own", marks=pytest.mark.full)])
 def run(request, here):
-    """The command line, both ways."""
+    """The command line, in this process and in a new one."""
     return here if request.param == "here" else mixaug
 
 
@@ -89,7 +89,7 @@ def lines(folder: Path) -> list[dict]:
         ),
     ],
 )
-def test_help_names_what_there_is(arguments, said):
+def test_help_lists_commands_and_options(arguments, said):
     shown = mixaug(*arguments).stdout
     assert all(words in " ".join(re.sub("[│╭╮╰╯─]", " ", shown).split()) for words in said)
 
@@ -105,7 +105,7 @@ def test_preview_writes_a_picture(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["sheet.png"]
 
 
-def test_recipes_are_listed_in_full_wherever_they_are_piped(tmp_path):
+def test_the_list_of_recipes_is_complete_in_a_pipe(tmp_path):
     done = mixaug("recipes", COLUMNS="30")
     assert (done.returncode, done.stderr) == (0, "")
     head, *rows = done.stdout.splitlines()
@@ -120,7 +120,7 @@ def test_recipes_are_listed_in_full_wherever_they_are_piped(tmp_path):
     assert "\x1b" not in done.stdout
 
 
-def test_recipes_are_listed_with_whole_names_on_a_narrow_terminal():
+def test_the_list_of_recipes_has_full_names_on_a_narrow_terminal():
     code = "import sys; sys.stdout.isatty = lambda: True; from mixaug.cli import main; main()"
     environment = {**os.environ, "COLUMNS": "30", "NO_COLOR": "1", "TERM": "xterm"}
     command = [sys.executable, "-c", code, "recipes"]
@@ -132,7 +132,7 @@ def test_recipes_are_listed_with_whole_names_on_a_narrow_terminal():
     assert begun == ["recipe", *(kind.__name__ for kind in (*RECIPES, *GUIDED))]
 
 
-def test_preview_of_all_has_a_row_for_each(tmp_path):
+def test_preview_of_all_has_a_row_per_recipe(tmp_path):
     sheets = {}
     for rows in (1, 2):
         done = mixaug("preview", "--recipe", "all", "--rows", rows, "--out", tmp_path / f"{rows}.png")
@@ -140,7 +140,7 @@ def test_preview_of_all_has_a_row_for_each(tmp_path):
         with Image.open(tmp_path / f"{rows}.png") as sheet:
             sheets[rows] = sheet.size
     assert sheets[2][0] - sheets[1][0] == 2 * 168 + 4 + 16
-    assert sheets[1][1] > (len(RECIPES) + 3) * 168  # of the guided ones those of saliency
+    assert sheets[1][1] > (len(RECIPES) + 3) * 168  # of the guided recipes those that need saliency
 
 
 def pairs(tmp_path: Path, *ids: int) -> str:
@@ -183,7 +183,7 @@ def test_preview_of_masks_boxes_and_target_images(run, tmp_path):
         ),
     ],
 )
-def test_preview_of_pairs_that_are_none(run, tmp_path, ids, given, sentence):
+def test_preview_of_invalid_pairs(run, tmp_path, ids, given, sentence):
     done = run("preview", "--data", pairs(tmp_path, *ids), *given, "--out", tmp_path / "new.png")
     assert done.returncode == 1
     assert sentence in done.stderr
@@ -191,7 +191,7 @@ def test_preview_of_pairs_that_are_none(run, tmp_path, ids, given, sentence):
     assert not (tmp_path / "new.png").exists()
 
 
-def test_preview_is_drawn_from_its_seed(run, tmp_path):
+def test_preview_depends_on_its_seed(run, tmp_path):
     sheets = [tmp_path / f"{i}.png" for i in range(3)]
     for sheet, seed in zip(sheets, (1, 1, 2), strict=True):
         run("preview", "--seed", seed, "--out", sheet)
@@ -200,7 +200,7 @@ def test_preview_is_drawn_from_its_seed(run, tmp_path):
     assert one != other
 
 
-def test_compare_writes_a_report_and_leaves_a_finished_run_as_it_is(here, tmp_path):
+def test_compare_writes_a_report_and_does_not_change_a_finished_run(here, tmp_path):
     quick = ("--model", "small", "--train-size", 20, "--batch-size", 10, "--epochs", 1, "--seeds", "3,")
     done = here("compare", *quick, "--arm", "none", "--arm", "cutmix", "--out", tmp_path / "run")
     assert (done.returncode, done.stdout) == (0, f"wrote {tmp_path / 'run' / 'report.html'}\n")
@@ -214,15 +214,15 @@ def test_compare_writes_a_report_and_leaves_a_finished_run_as_it_is(here, tmp_pa
 
 
 @pytest.mark.full
-def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
-    """Pressed in the second epoch: it stops with a sentence, goes on with --resume, and ends as if nothing had been."""
+def test_compare_resumes_after_ctrl_c(tmp_path):
+    """Ctrl-C in the second epoch: it stops with a message, and resumes to the same result as an uninterrupted run."""
     whole = mixaug("compare", *QUICK, "--epochs", 3, "--out", tmp_path / "whole")
     assert (whole.returncode, whole.stdout) == (0, f"wrote {tmp_path / 'whole' / 'report.html'}\n")
     assert "cutmix, seed 0, epoch 3: test accuracy" in whole.stderr
     assert "oneDNN" not in whole.stderr
 
     command = [*MIXAUG, "compare", *QUICK, "--epochs", "3", "--out", str(tmp_path / "cut")]
-    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job is born deaf to Ctrl-C
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell ignore Ctrl-C
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
     log = tmp_path / "cut" / "epochs.jsonl"
     while not (log.exists() and log.read_text().count("\n") >= 1):
@@ -257,7 +257,7 @@ def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
     ],
 )
 def test_compare_of_pairs(tmp_path, given, said, configured):
-    """What is not said is that of the task, and config.json has all of it."""
+    """Omitted options have the defaults of the task, and config.json contains all of them."""
     data, out = pairs(tmp_path, 0, 1, 255), tmp_path / "run"
     quick = ("--epochs", 1, "--batch-size", 3, "--image-size", 16, "--arm", "none", "--arm", "cutmix")
     done = mixaug("compare", "--data", data, *given, *quick, "--out", out)
@@ -323,7 +323,7 @@ def test_errors_are_one_sentence(run, arguments, sentence, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_backend_that_is_not_there_is_one_sentence(tmp_path):
+def test_a_missing_backend_raises_one_sentence(tmp_path):
     done = mixaug("compare", *QUICK, "--out", tmp_path / "run", KERAS_BACKEND="nonsense")
     assert done.returncode == 1
     assert re.fullmatch(
@@ -332,7 +332,7 @@ def test_a_backend_that_is_not_there_is_one_sentence(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_resumed_run_of_another_configuration_is_refused(run, tmp_path):
+def test_resuming_with_another_configuration_raises(run, tmp_path):
     from mixaug.lab.config import Config
 
     (tmp_path / "config.json").write_text(Config(epochs=2).to_json())

@@ -1,4 +1,4 @@
-"""A run folder says how its mixes are drawn, and a run of another `ma.draw_version` is not gone on with."""
+"""Run folders contain `ma.draw_version`, and runs with another version cannot be resumed."""
 
 from __future__ import annotations
 
@@ -29,21 +29,19 @@ def begun(tmp_path_factory):
 
 
 def rewrite(out, **changes) -> dict:
-    """The versions of a run before they are changed."""
+    """The versions of a run."""
     path = out / "versions.json"
     before = json.loads(path.read_text())
     path.write_text(json.dumps({name: x for name, x in {**before, **changes}.items() if x is not None}))
     return before
 
 
-def test_the_folder_says_the_version_of_its_draws(begun):
+def test_the_folder_has_the_version_of_its_draws(begun):
     assert json.loads((begun / "versions.json").read_text())["draw_version"] == ma.draw_version == 1
 
 
 @pytest.mark.parametrize("version", [0, *(pytest.param(other, marks=pytest.mark.full) for other in (2, None))])
-def test_a_run_of_another_version_is_not_gone_on_with_and_the_ways_out_work(
-    begun, tmp_path, version, capsys, monkeypatch
-):
+def test_a_run_with_another_version_raises_and_the_ways_out_work(begun, tmp_path, version, capsys, monkeypatch):
     before = rewrite(begun, draw_version=version, mixaug="9.8.7")
     files = {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()}
     try:
@@ -58,16 +56,16 @@ def test_a_run_of_another_version_is_not_gone_on_with_and_the_ways_out_work(
         compare(CONFIG, tmp_path / "anew")
     finally:
         rewrite(begun, **before)
-    compare(CONFIG, begun, resume=True)  # by the version that it began with
+    compare(CONFIG, begun, resume=True)  # with the version that it began with
 
 
-def test_versions_that_are_damaged_are_refused_and_missing_ones_written(begun, tmp_path):
+def test_damaged_versions_raise_and_missing_ones_are_written(begun, tmp_path):
     before = (begun / "versions.json").read_text()
     for damaged in ("{", "[]"):
         (begun / "versions.json").write_text(damaged)
         with pytest.raises(LabError, match=r"versions.json cannot be used .*: restore it, or start anew with another"):
             compare(CONFIG, begun, resume=True)
-    (begun / "versions.json").unlink()  # as a run leaves it that is killed while it begins
+    (begun / "versions.json").unlink()  # as after a kill at the start of a run
     compare(CONFIG, begun, resume=True)
     assert json.loads((begun / "versions.json").read_text())["draw_version"] == 1
     (begun / "versions.json").write_text(before)

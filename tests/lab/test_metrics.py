@@ -1,4 +1,4 @@
-"""The metrics against values by hand and against SciPy."""
+"""Metrics: known results and SciPy."""
 
 import math
 
@@ -35,11 +35,11 @@ LABELS = RNG.integers(0, 7, 500)
 
 
 def two(*confidences):
-    """Probabilities of two classes, of which the first is predicted with each confidence."""
+    """Probabilities of two classes; the first is predicted with the given confidences."""
     return np.array([[c, 1 - c] for c in confidences])
 
 
-def test_softmax_is_scipys_in_float64():
+def test_softmax_equals_scipys_in_float64():
     assert softmax(LOGITS).dtype == np.float64
     assert np.allclose(softmax(LOGITS), special.softmax(LOGITS.astype(np.float64), axis=1), rtol=1e-14)
 
@@ -57,7 +57,7 @@ def test_log_loss_is_the_mean_negative_log_probability():
     assert log_loss(LOGITS, LABELS) == pytest.approx(by_hand, rel=1e-12)
 
 
-def test_log_loss_stays_finite_where_the_probability_is_zero():
+def test_log_loss_is_finite_for_probability_zero():
     assert log_loss(np.array([[0.0, 2000.0]], np.float32), np.array([0])) == 2000.0
 
 
@@ -68,7 +68,7 @@ def test_calibration_error_by_hand():
     assert overconfidence(probabilities, labels) == pytest.approx((0.5 - 0.1) / 4)
 
 
-def test_calibration_error_of_one_bin_is_the_size_of_overconfidence():
+def test_calibration_error_of_one_bin_is_the_absolute_overconfidence():
     probabilities = softmax(LOGITS)
     assert calibration_error(probabilities, LABELS, bins=1) == pytest.approx(abs(overconfidence(probabilities, LABELS)))
 
@@ -105,7 +105,7 @@ def test_most_confused_by_hand():
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 @pytest.mark.parametrize("n", [2, 3, 10])
-def test_interval_is_scipys(n, level):
+def test_interval_equals_scipys(n, level):
     values = RNG.normal(0.7, 0.1, n)
     mean, half = interval(values, level)
     low, high = stats.t.interval(level, n - 1, loc=values.mean(), scale=stats.sem(values))
@@ -118,12 +118,12 @@ def test_interval_of_one_value_has_no_width():
     assert math.isnan(half)
 
 
-def test_interval_of_none():
+def test_interval_of_no_values():
     with pytest.raises(LabError, match=r"^expected one value or more"):
         interval([])
 
 
-def test_paired_is_scipys_paired_test():
+def test_paired_equals_scipys_paired_test():
     baseline = RNG.normal(0.7, 0.1, 6)
     values = baseline + RNG.normal(0.02, 0.005, 6)
     test = stats.ttest_rel(values, baseline).confidence_interval(0.95)
@@ -155,7 +155,7 @@ def test_known():
     assert np.array_equal(known(HOLES, 255), HOLES != 255)
 
 
-def test_pixel_log_loss_is_that_of_rows():
+def test_pixel_log_loss_equals_that_of_rows():
     logits = RNG.normal(0, 3, (*MASKS.shape, 5))
     by_rows = [log_loss(z.reshape(-1, 5), m.ravel()) * m.size for z, m in zip(logits, MASKS, strict=True)]
     assert np.allclose(pixel_log_loss(logits, MASKS), by_rows, rtol=1e-12)
@@ -169,14 +169,14 @@ def test_pixel_log_loss_stays_finite():
     assert pixel_log_loss(np.float32([[[[0, 2000]]]]), np.uint8([[[0]]])).tolist() == [2000]
 
 
-def test_pixel_confusion_of_uint8_does_not_overflow_and_leaves_out_what_is_ignored():
+def test_pixel_confusion_of_uint8_does_not_overflow_and_excludes_ignored_pixels():
     masks, predicted = np.uint8([[20, 3, 255]]), np.uint8([[24, 3, 7]])
     matrix = pixel_confusion(masks, predicted, 25, ignore_index=255)
     assert matrix.sum() == 2
     assert matrix[20, 24] == matrix[3, 3] == 1
 
 
-def test_an_ignored_id_may_be_that_of_a_class():
+def test_the_ignored_id_may_be_a_class():
     assert pixel_confusion(np.uint8([0, 1]), np.uint8([1, 1]), 2, ignore_index=0).tolist() == [[0, 0], [0, 1]]
 
 
@@ -197,7 +197,7 @@ def test_a_class_that_is_only_predicted_counts():
 
 
 @pytest.mark.parametrize(("height", "width", "within"), [(8, 8, 1), (64, 64, 1), (300, 400, 3), (600, 800, 7)])
-def test_boundary_f1_has_a_tolerance_of_the_diagonal(height, width, within):
+def test_the_tolerance_of_boundary_f1_depends_on_the_diagonal(height, width, within):
     """Two classes that meet at a column: the boundary counts as right up to the tolerance, and as wrong beyond it."""
     columns = np.broadcast_to(np.arange(width), (1, height, width))
     masks, *moved = ((columns >= width // 2 + shift).astype(np.uint8) for shift in (0, within, within + 1))
@@ -205,7 +205,7 @@ def test_boundary_f1_has_a_tolerance_of_the_diagonal(height, width, within):
 
 
 def edge(ids, c, said):
-    """The pixels on the boundary of a class, one by one."""
+    """The pixels on the boundary of a class, by definition."""
     size = np.array(ids.shape)
     pixels = [np.array(pixel) for pixel in np.argwhere(said)]
     beside = {tuple(p): [p + step for step in ((0, 1), (0, -1), (1, 0), (-1, 0))] for p in pixels}
@@ -229,10 +229,10 @@ def test_boundary_f1_pixel_by_pixel():
     assert boundary_f1(HOLES, PREDICTED, 5, ignore_index=255) == pytest.approx(np.mean(scores))
 
 
-def test_boundary_f1_counts_a_class_that_is_in_one_alone():
+def test_boundary_f1_counts_a_class_that_only_one_mask_has():
     masks, predicted = square(4, 4), square(4, 4) + square(20, 20, of=2)
     both = boundary_f1(masks, predicted, 3)
-    # class 1 is right, class 2 is not there; of the background half of what is found is true
+    # class 1 is right, class 2 is missing; precision of the background is 1/2
     assert both == pytest.approx((1 + 0 + 2 * 0.5 / 1.5) / 3, abs=0.01)
 
 
@@ -242,14 +242,14 @@ def test_boundary_f1_is_the_mean_over_images_that_have_one():
     assert boundary_f1(masks, predicted, 2) == pytest.approx((1 + 0) / 2)
 
 
-def test_boundary_f1_where_there_is_none():
+def test_boundary_f1_without_boundaries():
     assert boundary_f1(np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8), np.uint8), 2) == 1.0
 
 
 def test_boundary_f1_of_ignored_pixels():
     masks = square(8, 8)
     masks[:, :, 20:] = 255
-    predicted = square(8, 8) + square(8, 22, of=1)  # the second is where nothing is known
+    predicted = square(8, 8) + square(8, 22, of=1)  # the second one is ignored
     assert boundary_f1(masks, predicted, 2, ignore_index=255) == 1.0
     assert boundary_f1(np.where(masks == 255, 0, masks), predicted, 2) < 1
 
@@ -272,13 +272,13 @@ def test_psnr_stays_finite():
 
 
 def windows(x):
-    """Every window of 11x11, and the weights of its pixels."""
+    """All 11x11 windows, and the weights of their pixels."""
     weight = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     weight = np.outer(weight, weight)
     return np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), (11, 11)), weight / weight.sum()
 
 
-def test_ssim_is_that_of_every_window():
+def test_ssim_is_the_mean_over_windows():
     x, y = RNG.integers(0, 256, (2, 17, 14), np.uint8)
     (a, weight), (b, _) = windows(x), windows(y)
     mx, my = (a * weight).sum((2, 3)), (b * weight).sum((2, 3))
@@ -289,7 +289,7 @@ def test_ssim_is_that_of_every_window():
     assert ssim(x[None, ..., None], y[None, ..., None]) == pytest.approx(expected, rel=1e-9)
 
 
-def test_ssim_of_flat_images_is_that_of_their_brightness():
+def test_ssim_of_flat_images_depends_on_brightness():
     x, y = np.full((1, 16, 16, 3), 100, np.uint8), np.full((1, 16, 16, 3), 50, np.uint8)
     assert ssim(x, y) == pytest.approx((2 * 100 * 50 + 6.5025) / (100**2 + 50**2 + 6.5025))
 

@@ -1,4 +1,4 @@
-"""The networks: the published sizes and shapes, saved and loaded, learning."""
+"""Networks: published sizes and shapes, saving and loading, learning."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_published_parameter_counts(name, count):
 
 
 def weighted_layers(model):
-    """The depth as He et al. count it: the convolutions of the main path and the last dense layer."""
+    """The depth as defined by He et al.: the convolutions of the main path and the last dense layer."""
     weighted = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
     return sum(1 for layer in weighted if getattr(layer, "kernel_size", None) != (1, 1))
 
@@ -60,7 +60,7 @@ def test_saved_and_loaded_gives_the_same_logits(name, tmp_path):
     assert np.array_equal(model(pixels), loaded(pixels))
 
 
-def test_seed_decides_the_weights_and_he_scales_them():
+def test_the_seed_determines_the_weights_with_he_scaling():
     def first_kernel(seed):
         keras.utils.set_random_seed(seed)
         return np.asarray(build("resnet18", (32, 32, 3), 10).layers[2].kernel)
@@ -70,8 +70,8 @@ def test_seed_decides_the_weights_and_he_scales_them():
     assert abs(first_kernel(0).std() / np.sqrt(2 / 27) - 1) < 0.1
 
 
-def test_shortcut_and_residual_look_at_the_same_pixels():
-    """With identity kernels a stride-2 block is relu(2x) at the even pixels, the new channels zero."""
+def test_shortcut_and_residual_use_the_same_pixels():
+    """With identity kernels a stride-2 block is relu(2x) at even pixels, and zero in the new channels."""
     model = build("resnet20", (8, 8, 3), 2)
     block = next(i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.ZeroPadding2D))
     stage = keras.Model(model.layers[block].input, model.layers[block + 8].output)
@@ -110,11 +110,11 @@ def test_input_too_small(shape):
         build("small", shape, 10)
 
 
-# --- for every pixel ---
+# --- networks with an output per pixel ---
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3), (64, 64, 3), (30, 100, 3)])
-def test_unet_answers_for_every_pixel_of_any_size(shape):
+def test_unet_has_an_output_for_every_pixel_of_any_size(shape):
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     model = build("unet", shape, 5, per_pixel=True)
     logits = model(pixels)
@@ -123,8 +123,8 @@ def test_unet_answers_for_every_pixel_of_any_size(shape):
     assert np.array_equal(logits, model(pixels.astype(np.float32)))
 
 
-def test_unet_sees_far_and_the_pixel_itself():
-    """What one pixel changes: the answer for itself, and by way of the lowest level those far from it."""
+def test_the_receptive_field_of_unet_has_distant_pixels_and_the_pixel_itself():
+    """The outputs that one pixel affects: its own, and through the lowest level distant ones."""
     model = build("unet", (64, 64, 1), 2, per_pixel=True)
     black = np.zeros((1, 64, 64, 1), np.uint8)
     white = black.copy()
@@ -134,8 +134,8 @@ def test_unet_sees_far_and_the_pixel_itself():
     assert np.ptp(changed, axis=0).min() >= 24
 
 
-def test_padding_of_an_odd_size_is_cut_off_where_it_was_put():
-    """The answer of an image is that of the image with grey, which is 0 to the network, below and right of it."""
+def test_padding_of_odd_sizes_is_removed():
+    """The output for an image equals that for the image padded with gray (which is 0) at the bottom and right."""
     keras.utils.set_random_seed(0)
     small, large = (build("unet", (side, side, 1), 2, per_pixel=True) for side in (13, 16))
     small.set_weights(large.get_weights())
@@ -153,7 +153,7 @@ def test_unet_is_saved_and_loaded(tmp_path):
     assert np.array_equal(model(pixels), loaded(pixels))
 
 
-def test_model_of_the_other_kind():
+def test_models_for_another_task_raise():
     with pytest.raises(
         LabError, match=r"^expected a model that answers for every pixel \(unet\), got 'resnet20': did you"
     ):
@@ -172,7 +172,7 @@ def by_hand(shares, logits):
     return rows.sum() / shares.sum()
 
 
-def test_pixel_cross_entropy_is_the_mean_over_pixels_that_say_something():
+def test_pixel_cross_entropy_is_the_mean_over_pixels_that_are_not_ignored():
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     assert float(pixel_cross_entropy(SHARES, LOGITS)) == pytest.approx(float(loss(SHARES, LOGITS)), rel=1e-5)
     assert float(pixel_cross_entropy(SHARES, LOGITS)) == pytest.approx(by_hand(SHARES, LOGITS), rel=1e-5)
@@ -180,7 +180,7 @@ def test_pixel_cross_entropy_is_the_mean_over_pixels_that_say_something():
     assert float(pixel_cross_entropy(0 * SHARES, LOGITS)) == 0
 
 
-def test_nothing_is_learned_of_an_ignored_pixel():
+def test_ignored_pixels_have_no_gradient():
     tf = pytest.importorskip("tensorflow")
     logits = tf.Variable(LOGITS)
     with tf.GradientTape() as tape:
@@ -192,7 +192,7 @@ def test_nothing_is_learned_of_an_ignored_pixel():
     assert gradient[~ignored].any(-1).all()
 
 
-def test_pixel_accuracy_is_over_pixels_that_say_something_of_all_batches():
+def test_pixel_accuracy_is_over_the_pixels_of_all_batches_that_are_not_ignored():
     metric = PixelAccuracy()
     metric.update_state(IGNORED[:1], LOGITS[:1])
     metric.update_state(IGNORED[1:], LOGITS[1:])

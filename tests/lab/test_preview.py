@@ -1,4 +1,4 @@
-"""The pictures of mixes: titles, maps and sources say what the pixels are."""
+"""Previews: titles, maps and sources match the pixels."""
 
 import re
 from dataclasses import replace
@@ -27,7 +27,7 @@ def solid(channels=3, size=(30, 20)):
 
 
 def labelled(images, targets, classes=CLASSES, **options):
-    """Samples, and the dataset that they are of."""
+    """Samples, and their dataset."""
     split = Split(images, targets, options.pop("boxes", None))
     return split, Data("", classes, split, split, **options)
 
@@ -37,7 +37,7 @@ def mixes(recipe, channels=3, size=(30, 20)):
 
 
 def objects(classes=CLASSES, task="segmentation", ignore_index=None):
-    """The solid images, each with one object of its class, whose box is its mask, on a background of class 0."""
+    """Solid images, each with one rectangular object of its class on a background of class 0."""
     split, _ = solid()
     masks, boxes = np.zeros((6, 30, 20), np.uint8), np.full((6, 2, 4), -1, np.float32)
     for i in range(1, 6):
@@ -59,11 +59,11 @@ def said(terms):
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=repr)
-def test_title_says_what_the_pixels_are(recipe):
+def test_the_title_matches_the_pixels(recipe):
     drawn = mixes(recipe)
     colours = solid()[0].images[:, 0, 0].astype(float)
     for i in range(6):
-        pixels = drawn.outputs[i][drawn.weight[:, i].sum(axis=0) > 0.5].astype(float).mean(axis=0)  # holes say nothing
+        pixels = drawn.outputs[i][drawn.weight[:, i].sum(axis=0) > 0.5].astype(float).mean(axis=0)  # holes do not count
         title = drawn.terms(i)
         numbers = [float(term.split()[0]) for term in title]
         assert numbers == sorted(numbers, reverse=True)
@@ -73,7 +73,7 @@ def test_title_says_what_the_pixels_are(recipe):
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=repr)
-def test_overlay_is_coloured_by_the_dense_weights(recipe):
+def test_the_overlay_is_colored_by_the_pixel_weights(recipe):
     images = solid()[0].images
     drawn = mixes(recipe)
     weight = recipe.draw(6, (30, 20), key=KEY).pixel_weights().astype(float)
@@ -101,14 +101,14 @@ def test_sheet_shows_each_picture_in_its_column(recipe, channels):
 
 
 def find(picture, cell, left, top):
-    """The first row, from `top` on, at which the cell stands in the picture."""
+    """The first row, from `top` on, at which the cell occurs in the picture."""
     height, width = cell.shape[:2]
     strip = picture[:, left : left + width]
     return next(y for y in range(top, len(strip) - height + 1) if np.array_equal(strip[y : y + height], cell))
 
 
-def test_a_hole_belongs_to_no_parent():
-    """It is pale grey, whatever it is filled with, and no source's colour."""
+def test_a_hole_belongs_to_no_source():
+    """Holes are pale gray, regardless of their fill, unlike all sources."""
     drawn = mixes(ma.Cutout(side=0.5, fill=255))
     for i in range(6):
         hole = drawn.mix.pixel_weights()[0, i] == 0
@@ -118,14 +118,14 @@ def test_a_hole_belongs_to_no_parent():
         assert overlay[hole].min() > 200 > overlay[~hole][:, 0].max()
 
 
-def test_a_window_has_the_colour_of_its_parent_whatever_it_shows_of_it():
+def test_a_window_has_the_color_of_its_source():
     drawn = mixes(ma.Mosaic())
     for i in range(6):
         colours = {tuple(c) for c in np.asarray(drawn.overlay(i)).reshape(-1, 3).tolist()}
         assert len(colours) == (drawn.mix.lam[:, i] > 0).sum()
 
 
-def test_a_strip_shows_each_output_beside_its_overlay_above_its_shares():
+def test_a_strip_shows_each_output_with_its_overlay_and_lam():
     drawn = mixes(ma.RICAP())
     picture = np.asarray(preview.strip(*solid(), ma.RICAP(), key=KEY, count=3))
     width = 2 * drawn.cell + 4
@@ -154,7 +154,7 @@ def test_the_family_has_a_titled_row_for_each_recipe(monkeypatch):
         top = find(picture, strip, 32, top) + 1
 
 
-def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
+def test_sources_have_their_image_and_class_in_their_color(monkeypatch):
     lines = []
     line = drawing.line
     monkeypatch.setattr(
@@ -173,7 +173,7 @@ def test_parents_show_their_image_and_class_in_their_colour(monkeypatch):
         assert drawn.mix.index[0, i] == i
 
 
-def test_a_parent_of_no_share_is_left_blank():
+def test_a_source_with_lam_zero_is_blank():
     drawn = mixes(BRANCHES)
     unused = np.argwhere(drawn.mix.lam == 0)
     assert len(unused) > 6
@@ -182,18 +182,18 @@ def test_a_parent_of_no_share_is_left_blank():
         assert drawn.source(i, j).getpixel((0, 0)) == drawing.FAINT
 
 
-def test_parents_come_from_all_images_not_only_those_shown():
+def test_sources_come_from_all_images_not_only_the_visible_ones():
     given = labelled(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 6)
     drawn = preview._Mixes(*given, ma.CutMix(), KEY, 3)
     assert drawn.mix.index[1, :3].max() >= 3
 
 
-def test_terms_name_equal_classes_each_and_leave_out_crumbs():
+def test_titles_list_equal_classes_separately_and_omit_tiny_weights():
     assert preview.terms([0.3, 0.004, 0.696], ["coat", "bag", "coat"]) == ["0.70 coat", "0.30 coat"]
     assert preview.terms([1.0], ["bag"]) == ["1.00 bag"]
 
 
-def test_equal_parents_of_a_single_image_are_one():
+def test_equal_sources_of_a_single_image_are_merged():
     split, data = solid()
     drawn = preview._Mixes(split.take([0]), data, ma.MixUp(sources=3), KEY, 6)
     assert drawn.terms(0) == ["1.00 coat"]
@@ -205,7 +205,7 @@ def test_equal_parents_of_a_single_image_are_one():
     "name", ["x" * 300, "many words " * 40, "line\nbreak\ttab", "\x00\x1b[31m", "<b>&amp;", "Größe ß λ"]
 )
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=5)], ids=repr)
-def test_no_text_reaches_into_the_margin(name, recipe):
+def test_text_stays_out_of_the_margin(name, recipe):
     split, _ = solid()
     for given in (labelled(split.images, split.targets, (name,) * 6), objects((name,) * 6)):
         sheet = preview.sheet(*given, recipe, key=KEY)
@@ -235,14 +235,14 @@ def test_same_key_same_sheet_and_inputs_untouched():
         assert all(map(np.array_equal, given[0].arrays(), before))
 
 
-def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
+def test_colors_are_legible_as_text_and_differ_for_color_blind_readers():
     def luminance(colour):
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(colour) / 255]
         return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
     for colour in drawing.PALETTE:
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5
-    # Viénot et al. 1999: what protanopes and deuteranopes see, in linear RGB; the first two colours matter most
+    # Viénot et al. 1999: colors for protanopes and deuteranopes, in linear RGB; the first two colors matter most
     blind = {
         "protan": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
         "deutan": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
@@ -266,7 +266,7 @@ def test_colours_are_legible_as_text_and_differ_in_every_colour_blindness():
         ({"data": replace(solid()[1], task="segmentation")}, "expected uint8 masks (6, 30, 20), got int64 (6,)"),
     ],
 )
-def test_wrong_inputs_are_refused(change, sentence):
+def test_wrong_inputs_raise(change, sentence):
     given = dict(zip(("split", "data"), solid(), strict=True)) | {"recipe": ma.CutMix(), "key": KEY} | change
     with pytest.raises(LabError, match=re.escape(sentence)):
         preview.sheet(**given)
@@ -286,7 +286,7 @@ def parts(picture, count):
 @pytest.mark.parametrize(
     "recipe", [pytest.param(r, marks=() if i % 3 == 0 else pytest.mark.full) for i, r in enumerate(ALL)], ids=repr
 )
-def test_the_mask_that_is_shown_is_the_mixed_one(recipe):
+def test_the_displayed_mask_is_the_mixed_one(recipe):
     split, data = objects(ignore_index=3)
     drawn = preview._Mixes(split, data, recipe, KEY, 6)
     mix = recipe.draw(6, (30, 20), key=KEY)
@@ -298,7 +298,7 @@ def test_the_mask_that_is_shown_is_the_mixed_one(recipe):
         assert [np.asarray(one).tolist() for one in drawn.target(i)] == [np.asarray(expected).tolist()]
 
 
-def test_mixed_boxes_are_drawn_with_what_is_seen_of_them(monkeypatch):
+def test_mixed_boxes_are_drawn_with_their_visible_fraction(monkeypatch):
     given = []
     boxed = drawing.boxed
     monkeypatch.setattr(preview, "boxed", lambda *args: given.append(args) or boxed(*args))
@@ -322,7 +322,7 @@ def test_mixed_boxes_are_drawn_with_what_is_seen_of_them(monkeypatch):
         assert some > 3
 
 
-def test_parents_show_their_own_boxes_and_masks():
+def test_sources_have_their_boxes_and_masks():
     split, data = objects()
     drawn = preview._Mixes(split, data, ma.MixUp(sources=3), KEY, 6)
     for i in range(6):
@@ -338,7 +338,7 @@ def test_parents_show_their_own_boxes_and_masks():
             assert column[2 * shown.height + 4, 0].tolist() == list(drawing.PALETTE[j])
 
 
-def test_parents_of_masks_are_called_by_their_numbers():
+def test_sources_of_masks_are_named_by_their_numbers():
     drawn = preview._Mixes(*objects(), ma.CutMix(), KEY, 6)
     for i in range(6):
         assert drawn.names(i) == [f"image {row + 1}" for row in drawn.mix.index[:, i]]
@@ -359,7 +359,7 @@ def test_target_images_are_mixed_and_shown():
     assert preview.sheet(*given, ma.CutMix(), key=KEY).mode == "RGB"
 
 
-def test_the_legend_names_the_classes_in_the_masks_and_what_is_ignored(monkeypatch):
+def test_the_legend_lists_the_classes_in_the_masks_and_ignored_pixels(monkeypatch):
     named = []
     legend = drawing.legend
     monkeypatch.setattr(preview, "legend", lambda entries, width: named.append(entries) or legend(entries, width))
@@ -377,7 +377,7 @@ def test_the_legend_names_the_classes_in_the_masks_and_what_is_ignored(monkeypat
             assert named == [wanted]
 
 
-def test_strips_and_contact_sheets_show_the_target_beside_the_image():
+def test_strips_and_contact_sheets_show_the_target_next_to_the_image():
     split, data = objects()
     plain = labelled(split.images, np.arange(6))
     drawn = preview._Mixes(split, data, ma.CutMix(), KEY, 6)
@@ -394,12 +394,12 @@ def test_strips_and_contact_sheets_show_the_target_beside_the_image():
 
 
 @pytest.mark.parametrize("count", [0, 13])
-def test_a_family_of_no_size_is_refused(count):
+def test_a_family_without_size_raises(count):
     with pytest.raises(LabError, match=f"expected 1 to 12 images of each recipe, got {count}: 4 fit a screen"):
         preview.family(*solid(), [ma.CutMix()], key=KEY, count=count)
 
 
-def test_save_makes_the_folder_and_leaves_nothing_else(tmp_path):
+def test_save_creates_the_folder_and_no_other_files(tmp_path):
     path = tmp_path / "a" / "b" / "sheet.png"
     for colour in ("red", "blue"):
         preview.save(Image.new("RGB", (3, 2), colour), path)
@@ -408,7 +408,7 @@ def test_save_makes_the_folder_and_leaves_nothing_else(tmp_path):
         assert (image.format, image.size, image.getpixel((0, 0))) == ("PNG", (3, 2), (0, 0, 255))
 
 
-def test_save_refuses_in_one_sentence_and_keeps_what_was_there(tmp_path):
+def test_save_raises_one_sentence_and_keeps_existing_files(tmp_path):
     (tmp_path / "file").write_text("kept")
     with pytest.raises(LabError, match=r"expected to write .*x\.png, got .*: name a file in a folder"):
         preview.save(Image.new("RGB", (1, 1)), tmp_path / "file" / "x.png")

@@ -1,4 +1,4 @@
-"""The report: its numbers are those of the run folder, its warnings come when they must, and names are only text."""
+"""The report: numbers match the run folder, warnings appear when they apply, and names are escaped."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ ACCURACY = {
     "cutmix(alpha=1.0)": {0: (0.50, 0.93, 0.85), 1: (0.51, 0.92, 0.88), 2: (0.52, 0.91, 0.89)},
 }
 LOGITS = np.array([[4, 0, 0], [0, 4, 0], [4, 0, 0], [4, 0, 0], [0, 0, 4], [0, 0, 4]], np.float32)
-LABELS = np.array([0, 0, 1, 1, 1, 2])  # coat taken for bag 1 in 2; bag for coat 2 in 3, for boot 1 in 3
+LABELS = np.array([0, 0, 1, 1, 1, 2])  # coat predicted as bag: 1 of 2; bag as coat: 2 of 3, as boot: 1 of 3
 
 
 def line(arm, seed, epoch):
@@ -39,7 +39,7 @@ def line(arm, seed, epoch):
 
 
 def make(folder, classes=CLASSES, **options):
-    """A run folder as training leaves it, of 130 training images: 3 steps an epoch."""
+    """A run folder of 130 training images, 3 steps per epoch."""
     config = Config(**{"arms": ARMS, "seeds": (0, 1, 2), "epochs": 3, "batch_size": 64} | options)
     for name in ("runs", "sheets"):
         (folder / name).mkdir(parents=True)
@@ -64,7 +64,7 @@ BETTER = {"none": 0.0, "mixup(alpha=0.2)": -0.02, "cutmix(alpha=1.0)": 0.05}  # 
 
 
 def make_pixels(folder, task, classes=("soil", "leaf", "stem"), **options):
-    """A run folder of a task that answers for every pixel: three seeds, three epochs."""
+    """A run folder of a task with an output per pixel: three seeds, three epochs."""
     segmentation = task == "segmentation"
     if segmentation:
         options = {"data": "folders:a,b", "ignore_index": 255} | options
@@ -92,7 +92,7 @@ def make_pixels(folder, task, classes=("soil", "leaf", "stem"), **options):
 
 
 def written(folder):
-    """The report's HTML, and its text as a browser shows it."""
+    """The HTML of the report, and its visible text."""
     html = report.write(folder).read_text(encoding="utf-8")
     body = re.sub(r"(?s)<style>.*?</style>", "", html)
     return html, " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
@@ -107,7 +107,7 @@ def table(html):
 
 
 def keep(folder, wanted):
-    """Leave in epochs.jsonl only the wanted lines."""
+    """Keep only the given lines in epochs.jsonl."""
     path = folder / "epochs.jsonl"
     lines = [each for each in path.read_text().splitlines(keepends=True) if wanted(json.loads(each))]
     path.write_text("".join(lines))
@@ -132,7 +132,7 @@ def test_numbers_are_those_of_the_last_epoch(tmp_path):
     assert "After the last epoch, epoch 3" in text
 
 
-def test_verdict_says_what_was_found_and_whether_it_holds(tmp_path):
+def test_verdict_states_the_difference_and_its_significance(tmp_path):
     _, text = written(make(tmp_path))
     assert (
         "cutmix(alpha=1.0) was 5.33 percentage points more accurate than none: 95 % interval +3.90 to +6.77 over 3 "
@@ -153,7 +153,7 @@ def test_the_best_epoch_is_never_reported(tmp_path):
     assert "best" not in text
 
 
-def test_one_that_is_worse_is_said_to_be(tmp_path, monkeypatch):
+def test_a_worse_arm_is_called_worse(tmp_path, monkeypatch):
     monkeypatch.setitem(ACCURACY, "cutmix(alpha=1.0)", {seed: (0.9, 0.9, 0.7 + 0.01 * seed) for seed in range(3)})
     html, text = written(make(tmp_path))
     assert (
@@ -163,7 +163,7 @@ def test_one_that_is_worse_is_said_to_be(tmp_path, monkeypatch):
     assert table(html)["cutmix(alpha=1.0)"][0].endswith("−11.00 ± 2.48")
 
 
-def test_equal_arms_are_called_so(tmp_path, monkeypatch):
+def test_equal_arms_are_called_equal(tmp_path, monkeypatch):
     monkeypatch.setitem(ACCURACY, "cutmix(alpha=1.0)", ACCURACY["none"])
     assert (
         "cutmix(alpha=1.0) was as accurate as none with each of 3 seeds: too coarse a test for an interval"
@@ -171,7 +171,7 @@ def test_equal_arms_are_called_so(tmp_path, monkeypatch):
     )
 
 
-def test_training_accuracy_is_named_as_what_it_is(tmp_path):
+def test_training_accuracy_is_labeled_as_mixed(tmp_path):
     html, text = written(make(tmp_path))
     assert "Training accuracy against the mixed label, %" in text
     words = re.findall(r'aria-label="(Training accuracy against the mixed label[^"]*)"', html)
@@ -204,7 +204,7 @@ def test_confusions_are_in_percent_of_the_class_over_all_seeds(tmp_path):
     assert text.count("Confidence is on average 63.1 points above the accuracy.") == 3
 
 
-def test_rare_confusions_keep_a_digit_and_perfection_is_said(tmp_path):
+def test_rare_confusions_keep_a_digit_and_perfect_arms_are_mentioned(tmp_path):
     folder = make(tmp_path)
     labels = np.zeros(500, np.int64)
     for seed in range(3):
@@ -230,7 +230,7 @@ def test_one_seed_proves_nothing(tmp_path):
     assert "nan" not in text.lower()
 
 
-def test_several_seeds_are_not_called_one(tmp_path):
+def test_several_seeds_give_no_warning(tmp_path):
     assert "One seed" not in written(make(tmp_path))[1]
 
 
@@ -262,7 +262,7 @@ def test_unfinished_runs_are_named_and_left_out(tmp_path):
     assert "One seed proves nothing" in text
 
 
-def test_an_arm_without_a_finished_run_says_so(tmp_path):
+def test_an_arm_without_a_finished_run_is_mentioned(tmp_path):
     folder = make(tmp_path)
     keep(folder, lambda each: each["arm"] != ARMS[1] or each["epoch"] == 1)
     html, text = written(folder)
@@ -271,7 +271,7 @@ def test_an_arm_without_a_finished_run_says_so(tmp_path):
     assert "No run is finished." in text
 
 
-def test_a_run_of_which_nothing_is_finished_has_a_report(tmp_path):
+def test_a_run_without_finished_arms_has_a_report(tmp_path):
     folder = make(tmp_path)
     keep(folder, lambda each: each["epoch"] == 1 and each["arm"] == "none" and each["seed"] == 2)
     html, text = written(folder)
@@ -280,13 +280,13 @@ def test_a_run_of_which_nothing_is_finished_has_a_report(tmp_path):
 
 
 @pytest.mark.parametrize(("arms", "said"), [(ARMS[1:], "None of the arms is none"), (ARMS[:1], "The only arm is none")])
-def test_without_two_sides_nothing_is_judged(tmp_path, arms, said):
+def test_without_two_arms_there_is_no_verdict(tmp_path, arms, said):
     _, text = written(make(tmp_path, arms=arms))
     assert said in text
     assert "accurate than" not in text
 
 
-# --- tasks that answer for every pixel ---
+# --- tasks with an output per pixel ---
 
 
 def test_segmentation_is_judged_by_mean_iou(tmp_path):
@@ -315,7 +315,7 @@ def test_segmentation_is_judged_by_mean_iou(tmp_path):
     assert len(re.findall("<svg[^>]*role=.img.", html)) == 3
 
 
-def test_less_of_an_error_is_better(tmp_path):
+def test_a_lower_error_is_better(tmp_path):
     html, text = written(make_pixels(tmp_path, "image2image"))
     # L1 of cutmix - none: -0.5, -0.55, -0.6; of mixup - none: 0.2, 0.22, 0.24
     assert (
@@ -328,7 +328,7 @@ def test_less_of_an_error_is_better(tmp_path):
     assert float(verdict.group(1)) > 120  # on the side that is called better
 
 
-def test_equal_errors_are_called_so(tmp_path, monkeypatch):
+def test_equal_errors_are_called_equal(tmp_path, monkeypatch):
     monkeypatch.setitem(BETTER, "cutmix(alpha=1.0)", 0.0)
     assert (
         "cutmix(alpha=1.0) was as near to the truth as none with each of 3"
@@ -342,17 +342,21 @@ def test_iou_of_each_class_by_arm(tmp_path):
     assert [label for label, _ in tables] == [f"Intersection over union of each class, {arm}" for arm in ARMS]
     rows = [re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', body) for _, body in tables]
     assert rows[0] == rows[2] == [("soil", "100.0"), ("leaf", "100.0"), ("stem", "–")]
-    assert rows[1] == [("soil", "100.0"), ("leaf", "66.7"), ("stem", "0.0")]  # stem for leaf with one seed of three
+    assert rows[1] == [
+        ("soil", "100.0"),
+        ("leaf", "66.7"),
+        ("stem", "0.0"),
+    ]  # stem predicted as leaf with one of three seeds
 
 
 def pictures(html, arm):
-    """What each picture of an arm is called, and its PNG."""
+    """The title and the PNG of each picture of an arm."""
     found = re.findall(r'src="data:image/png;base64,([^"]+)"[^>]* alt="([^"]*)"', html)
     return {alt: base64.b64decode(content) for content, alt in found if arm in alt}
 
 
 @pytest.mark.parametrize("task", ["segmentation", "image2image"])
-def test_pictures_of_what_is_predicted(tmp_path, task):
+def test_pictures_of_predictions(tmp_path, task):
     html, text = written(make_pixels(tmp_path, task))
     assert "What each arm predicts" in text
     assert text.count(", seed 0 ") == 3
@@ -369,7 +373,7 @@ def test_pictures_of_what_is_predicted(tmp_path, task):
         assert f'width="{picture.width}" height="{picture.height}" alt="Test images' in html
 
 
-def test_images_have_no_cards(tmp_path):
+def test_image_tasks_have_no_class_table(tmp_path):
     html, _ = written(make_pixels(tmp_path, "image2image"))
     assert 'id="details"' not in html
     assert 'id="details"' in written(make_pixels(tmp_path / "other", "segmentation"))[0]
@@ -379,7 +383,7 @@ def test_classification_has_no_pictures_of_predictions(tmp_path):
     assert "What each arm predicts" not in written(make(tmp_path))[1]
 
 
-def test_pictures_are_of_the_first_seed_that_is_finished(tmp_path):
+def test_pictures_are_of_the_first_finished_seed(tmp_path):
     folder = make_pixels(tmp_path, "segmentation")
     (folder / "runs" / "1-s0.npz").unlink()
     keep(folder, lambda each: each["arm"] != "none" or each["epoch"] == 1)
@@ -389,7 +393,7 @@ def test_pictures_are_of_the_first_seed_that_is_finished(tmp_path):
     assert "No run is finished." in text
 
 
-def test_names_of_classes_of_pixels_are_only_text(tmp_path):
+def test_names_of_pixel_classes_are_escaped(tmp_path):
     html, _ = written(make_pixels(tmp_path, "segmentation", ("<script>alert(1)</script>", '"onload="x', "\0\n")))
     assert "<script" not in html
     assert '"onload="x' not in html
@@ -422,7 +426,7 @@ def test_a_line_of_another_task_is_damage(tmp_path):
 # --- the page ---
 
 
-def test_names_are_only_text(tmp_path):
+def test_names_are_escaped(tmp_path):
     classes = ("<script>alert(1)</script>", '"onload="x', "&amp;{{ 7 * 7 }}")
     folder = make(tmp_path, classes, arms=ARMS[:2], data="<b>&data", model="</style>")
     (folder / "versions.json").write_text(
@@ -443,7 +447,7 @@ def test_it_needs_no_network(tmp_path):
     assert set(re.findall(r'src="(.{22})', html)) == {"data:image/png;base64,"}
 
 
-def test_sheets_are_embedded_as_they_are(tmp_path):
+def test_sheets_are_embedded_unchanged(tmp_path):
     folder = make(tmp_path)
     html, _ = written(folder)
     embedded = [base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
@@ -451,7 +455,7 @@ def test_sheets_are_embedded_as_they_are(tmp_path):
     assert html.count('width="40" height="20"') == 3
 
 
-def test_what_is_needed_to_run_it_again(tmp_path):
+def test_the_report_has_the_configuration_and_versions(tmp_path):
     folder = make(tmp_path)
     _, text = written(folder)
     assert "mixaug compare --out 'my run'" in text
@@ -460,7 +464,7 @@ def test_what_is_needed_to_run_it_again(tmp_path):
     assert text.endswith(f"Written by mixaug {mixaug.__version__}.")
 
 
-def test_it_is_written_whole_over_an_older_one(tmp_path):
+def test_it_replaces_an_older_report_completely(tmp_path):
     folder = make(tmp_path)
     (folder / "report.html").write_text("old")
     assert report.write(folder) == folder / "report.html"
@@ -470,7 +474,7 @@ def test_it_is_written_whole_over_an_older_one(tmp_path):
     }
 
 
-def test_the_bundled_data_have_the_names_and_the_steps(tmp_path):
+def test_bundled_data_is_described_with_names_and_steps(tmp_path):
     folder = make(tmp_path, train_size=100)
     (folder / "data.json").write_text(load("fashion-mnist-sample", train_size=100).to_json())
     for path in (folder / "runs").iterdir():
@@ -480,7 +484,7 @@ def test_the_bundled_data_have_the_names_and_the_steps(tmp_path):
     assert "(6 optimizer steps)" in text
 
 
-# --- what is wrong ---
+# --- errors ---
 
 
 def damage(name, content):
@@ -521,7 +525,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_a_damaged_folder_is_one_sentence_and_no_report(tmp_path, case):
+def test_a_damaged_folder_raises_one_sentence_and_writes_no_report(tmp_path, case):
     folder = make(tmp_path)
     harm, sentence = DAMAGE[case]
     harm(folder)
@@ -531,7 +535,7 @@ def test_a_damaged_folder_is_one_sentence_and_no_report(tmp_path, case):
     assert not (folder / "report.html").exists()
 
 
-def test_a_line_that_is_being_written_is_not_an_epoch_yet(tmp_path):
+def test_an_incomplete_line_is_not_an_epoch(tmp_path):
     folder = make(tmp_path)
     _, before = written(folder)
     with (folder / "epochs.jsonl").open("a") as file:
@@ -539,7 +543,7 @@ def test_a_line_that_is_being_written_is_not_an_epoch_yet(tmp_path):
     assert written(folder)[1] == before
 
 
-def test_an_epoch_that_was_run_twice_counts_as_it_ended(tmp_path):
+def test_the_last_run_of_an_epoch_counts(tmp_path):
     folder = make(tmp_path)
     again = line("none", 0, 3) | {"test_accuracy": 0.86}
     with (folder / "epochs.jsonl").open("a") as file:
@@ -547,7 +551,7 @@ def test_an_epoch_that_was_run_twice_counts_as_it_ended(tmp_path):
     assert table(written(folder)[0])["none"][0].startswith("84.00")
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+def test_a_read_only_folder_raises_one_sentence(tmp_path):
     folder = make(tmp_path)
     (folder / "report.html").mkdir()
     with pytest.raises(LabError, match=r"expected to write .*report\.html"):

@@ -40,7 +40,7 @@ def page_url(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["segmentation", "image2image"])
 def pixel_page(request, tmp_path_factory):
-    """A report of each task that answers for every pixel, as a file, and how many columns and pictures it has."""
+    """Report files of the tasks with an output per pixel, with their numbers of columns and pictures."""
     classes = ("soil", "a class with a long name " * 8, "stem")
     folder = make_pixels(tmp_path_factory.mktemp("run"), request.param, classes)
     return report.write(folder).as_uri(), {"segmentation": 7, "image2image": 6}[request.param]
@@ -57,7 +57,7 @@ def browser():
 
 @contextmanager
 def opened(browser, url, width, **options):
-    """The page without a network; afterwards nothing may have complained or asked for one."""
+    """The page without a network; it must not log errors or request anything."""
     complaints, asked = [], []
     context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
     context.route("http*://**", lambda route: asked.append(route.request.url) or route.abort())
@@ -72,7 +72,7 @@ def opened(browser, url, width, **options):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_all_is_seen(browser, page_url, scheme, width):
+def test_everything_is_visible(browser, page_url, scheme, width):
     with opened(browser, page_url, width, color_scheme=scheme) as page:
         verdict = page.get_by_role("region", name="Verdict")
         assert verdict.get_by_text("percentage points more accurate than none").first.is_visible()
@@ -95,7 +95,7 @@ def test_only_boxes_scroll_sideways(browser, page_url, width):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (390, "dark"), (1280, "light")])
-def test_pictures_and_measures_of_pixels_are_seen(browser, pixel_page, width, scheme):
+def test_pictures_and_metrics_of_pixels_are_visible(browser, pixel_page, width, scheme):
     url, columns = pixel_page
     with opened(browser, url, width, color_scheme=scheme) as page:
         assert page.get_by_role("region", name="Verdict").get_by_text("which excludes 0").first.is_visible()
@@ -113,7 +113,7 @@ def test_pictures_and_measures_of_pixels_are_seen(browser, pixel_page, width, sc
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out(browser, page_url, scheme):
+def test_text_has_enough_contrast(browser, page_url, scheme):
     with opened(browser, page_url, 1280, color_scheme=scheme) as page:
         names = ("paper", "card", "alert-paper", "ink", "quiet", "alert", *(f"c{i}" for i in range(7)))
         colour = "name => getComputedStyle(document.documentElement).getPropertyValue('--' + name)"
@@ -132,7 +132,7 @@ def test_text_stands_out(browser, page_url, scheme):
         assert (int(used[4:].split(",")[0]) > 128) == (scheme == "light")
 
 
-def test_without_a_mouse_and_a_screen(browser, page_url):
+def test_it_works_with_a_keyboard_and_in_print(browser, page_url):
     with opened(browser, page_url, 390, bypass_csp=True) as page:  # or wait_for_function could not evaluate
         assert page.locator("html").get_attribute("lang") == "en"
         assert page.title() == "Does mixing help? resnet20 on fashion-mnist-sample"

@@ -1,4 +1,4 @@
-"""The scenes: what the masks and boxes say is what the pictures show, and every scene is its own number's alone."""
+"""Scenes: masks and boxes match the pictures, and a scene depends on its number only."""
 
 import colorsys
 from dataclasses import replace
@@ -16,7 +16,7 @@ SPRITES = fashion_mnist_sample()
 
 
 def solid(*classes):
-    """A sprite a class that is solid to its edges: what is painted is a square of one colour."""
+    """One solid sprite per class, so that objects are squares of one color."""
     return Split(np.full((len(classes), 28, 28, 1), 255, np.uint8), np.array(classes))
 
 
@@ -34,7 +34,7 @@ def made(sprites, size=64, task="segmentation", count=60):
     return [lab._Scene(sprites, (0, i), size, task) for i in range(count)]
 
 
-def test_what_there_is(data, spoiled):
+def test_the_dataset_has_the_documented_contents(data, spoiled):
     assert (data.name, data.size, data.channels, data.task) == ("scenes", (64, 64), 3, "segmentation")
     assert (data.classes, spoiled.classes) == (("background", *FASHION_CLASSES), ())
     for split, pairs, count in ((data.train, spoiled.train, 2000), (data.test, spoiled.test, 400)):
@@ -66,8 +66,8 @@ def test_train_scenes_are_of_train_sprites_and_test_scenes_of_test_sprites(monke
 
 
 @pytest.mark.parametrize("size", [32, 64, 101])
-def test_the_mask_is_where_the_picture_shows_each_object(size):
-    """A solid object has one colour, which nothing else has: where that is seen, the object is."""
+def test_masks_match_the_visible_objects(size):
+    """Each solid object has a unique color, which shows where it is visible."""
     for scene in made(solid(*range(10)), size):
         picture, owner = np.asarray(scene.picture), np.asarray(scene.owner)
         assert picture.shape == (size, size, 3)
@@ -78,7 +78,7 @@ def test_the_mask_is_where_the_picture_shows_each_object(size):
         assert np.array_equal(scene.mask(), np.array(scene.labels)[owner])
 
 
-def test_later_objects_are_painted_over_earlier_ones():
+def test_later_objects_cover_earlier_ones():
     overlapping = 0
     for scene in made(solid(*range(10))):
         owner = np.asarray(scene.owner)
@@ -86,13 +86,13 @@ def test_later_objects_are_painted_over_earlier_ones():
             down, across = np.nonzero(owner == i)
             if down.size:
                 inside = owner[down.min() : down.max() + 1, across.min() : across.max() + 1]
-                assert (inside >= i).all()  # a solid square is hidden by later ones alone
+                assert (inside >= i).all()  # a solid square is hidden only by later ones
                 overlapping += (inside > i).any()
     assert overlapping > 30
 
 
 @pytest.mark.parametrize("size", [32, 64, 101])
-def test_a_box_is_the_bounding_rectangle_of_what_is_seen(size):
+def test_a_box_is_the_bounding_rectangle_of_the_visible_pixels(size):
     left_out = 0
     for scene in made(SPRITES.train, size, count=200):
         owner = np.asarray(scene.owner)
@@ -122,7 +122,7 @@ def test_scenes_of_another_size_have_the_same_layout():
         assert np.abs(apart).mean() < 6
 
 
-def test_image_pairs_are_the_same_layout_in_grey_and_clean(data, spoiled):
+def test_image_pairs_have_the_same_layout_gray_and_clean(data, spoiled):
     assert spoiled.train.boxes is None
     for i in range(20):
         ours, clean = spoiled.train.images[i, ..., 0].astype(float), Image.fromarray(spoiled.train.targets[i])
@@ -132,10 +132,10 @@ def test_image_pairs_are_the_same_layout_in_grey_and_clean(data, spoiled):
         assert (np.abs(apart) > 60).mean() > 0.002  # the strokes
         background = data.train.targets[i] == 0
         same = spoiled.train.targets[i][background] == data.train.images[i][background]
-        assert same.all(axis=-1).mean() > 0.8  # all but the soft edges of objects
+        assert same.all(axis=-1).mean() > 0.8  # except for the soft edges of objects
 
 
-def test_a_hue_names_the_class_of_image_pairs_and_nothing_of_segmentation():
+def test_the_hue_is_the_class_in_image_pairs_but_not_in_segmentation():
     for task, told in (("image2image", True), ("segmentation", False)):
         hues = {}
         for scene in made(solid(*range(10)), task=task):
@@ -154,7 +154,7 @@ def test_impossible_size(size):
         load("scenes", task="segmentation", image_size=size)
 
 
-def test_the_sprites_are_not_written_to():
+def test_the_sprites_are_not_modified():
     before = SPRITES.train.images.copy()
     made(replace(SPRITES.train, images=before), count=3)
     assert np.array_equal(before, SPRITES.train.images)

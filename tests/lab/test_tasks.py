@@ -1,4 +1,4 @@
-"""The tasks: what a network's outputs are worth, what is kept of them, and what the report can say of that."""
+"""Tasks: metrics of outputs, saved results, and what the report shows of them."""
 
 import io
 import string
@@ -40,7 +40,7 @@ def answers(task, given):
 
 
 def kept(task):
-    """What is kept of the outputs, through a file."""
+    """The results, saved and loaded."""
     given, file = data(task), io.BytesIO()
     np.savez_compressed(file, **TASKS[task].kept(answers(task, given), given))
     file.seek(0)
@@ -54,24 +54,24 @@ def named(task):
 every = pytest.mark.parametrize("name", TASKS)
 
 
-def test_there_are_those_of_the_datasets():
+def test_every_task_of_the_datasets_exists():
     assert tuple(TASKS) == dataset.TASKS
     assert all(task.name == name for name, task in TASKS.items())
 
 
 @every
-def test_defaults_are_a_configuration_of_data_that_have_the_task(name):
+def test_defaults_use_data_with_the_task(name):
     config = Config(task=name, **TASKS[name].defaults)
     assert name in tasks_of(config.data)
 
 
 @every
-def test_outputs_are_as_many_as_the_targets_need(name):
+def test_the_number_of_outputs_matches_the_targets(name):
     assert TASKS[name].outputs(data(name)) == OUTPUTS[name].shape[-1]
 
 
 @every
-def test_all_that_is_shown_is_measured(name):
+def test_every_displayed_metric_is_measured(name):
     task = TASKS[name]
     trained = {"train_loss": 1.0, "mixed_accuracy": 0.5, "seconds": 1.0, "step_ms": 1.0}
     measured = task.evaluate(answers(name, data(name)), data(name))
@@ -86,7 +86,7 @@ def test_all_that_is_shown_is_measured(name):
 
 
 @every
-def test_answers_of_parts_are_those_of_the_whole(name):
+def test_results_of_parts_combine_to_those_of_the_whole(name):
     task, given = TASKS[name], data(name)
     whole = answers(name, given)
     parts = [
@@ -98,10 +98,10 @@ def test_answers_of_parts_are_those_of_the_whole(name):
         assert np.allclose(whole[array], np.concatenate([part[array] for part in parts]), rtol=1e-6)
 
 
-# --- the measures ---
+# --- metrics ---
 
 
-def test_measures_of_classification():
+def test_metrics_of_classification():
     found = TASKS["classification"].evaluate(answers("classification", data("classification")), data("classification"))
     logits = OUTPUTS["classification"]
     assert list(found) == ["test_loss", "test_accuracy", "test_ece"]
@@ -110,7 +110,7 @@ def test_measures_of_classification():
     assert found["test_ece"] == metrics.calibration_error(metrics.softmax(logits), LABELS)
 
 
-def test_measures_of_segmentation_leave_out_what_is_ignored():
+def test_metrics_of_segmentation_exclude_ignored_pixels():
     given = data("segmentation")
     found = TASKS["segmentation"].evaluate(answers("segmentation", given), given)
     said, logits = MASKS != 255, OUTPUTS["segmentation"]
@@ -131,7 +131,7 @@ def test_a_perfect_segmentation():
     assert found == {"test_loss": 0, "test_iou": 1, "test_pixel_accuracy": 1, "test_boundary_f1": 1}
 
 
-def test_measures_of_images_are_in_grey_levels():
+def test_metrics_of_images_are_in_gray_levels():
     given = data("image2image")
     found = TASKS["image2image"].evaluate(answers("image2image", given), given)
     outputs = OUTPUTS["image2image"]
@@ -142,7 +142,7 @@ def test_measures_of_images_are_in_grey_levels():
     assert found["test_loss"] == pytest.approx(np.abs(outputs - TARGETS / 255).mean(), rel=1e-5)  # not clipped
 
 
-# --- how a mix acts ---
+# --- mixed targets ---
 
 
 def mixed(name, recipe):
@@ -151,7 +151,7 @@ def mixed(name, recipe):
 
 
 @pytest.mark.parametrize("recipe", [ma.identity(), ma.MixUp(), ma.CutMix()])
-def test_mixed_targets_are_what_the_losses_take(recipe):
+def test_mixed_targets_fit_the_losses(recipe):
     assert mixed("classification", recipe)[1].shape == (20, 4)
     shares = mixed("segmentation", recipe)[1]
     assert (shares.shape, shares.dtype) == ((20, 16, 24, 4), np.float32)
@@ -162,7 +162,7 @@ def test_mixed_targets_are_what_the_losses_take(recipe):
     assert (images.shape, images.dtype) == (TARGETS.shape, np.uint8)
 
 
-def test_without_a_mix_targets_are_as_they_are():
+def test_without_a_mix_targets_are_unchanged():
     shares = mixed("segmentation", ma.identity())[1]
     assert np.array_equal(shares.sum(-1) == 0, MASKS == 255)
     assert np.array_equal(shares.argmax(-1)[MASKS != 255], MASKS[MASKS != 255])
@@ -170,16 +170,16 @@ def test_without_a_mix_targets_are_as_they_are():
 
 
 def test_image_and_target_are_mixed_alike():
-    """Where the target is the image itself, so it is after the mix."""
+    """If the target equals the image, the mixed target equals the mixed image."""
     given = ma.mix_batch(ma.CutMix(), (IMAGES, IMAGES), key=(0, 1), fields=("images", TASKS["image2image"].field(None)))
     assert np.array_equal(*given)
     assert not np.array_equal(given[0], IMAGES)
 
 
-# --- what is kept, and what is said of it ---
+# --- saved results ---
 
 
-def test_what_is_kept_is_small():
+def test_saved_results_are_small():
     assert {name: x.shape for name, x in kept("classification").items()} == {"logits": (20, 4), "labels": (20,)}
     assert {name: (x.shape, x.dtype) for name, x in kept("segmentation").items()} == {
         "predicted": ((20, 16, 24), np.uint8),
@@ -216,13 +216,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "other"), [(name, other) for name, others in WRONG.items() for other in others])
-def test_something_else_is_not_read(name, other):
+def test_other_files_raise(name, other):
     with pytest.raises(ValueError, match=r"\(|a class id beyond 3"):
         TASKS[name].read(kept(name) | other, named(name))
 
 
 @pytest.mark.parametrize(("name", "array"), [(name, array) for name in TASKS for array in kept(name)])
-def test_a_part_alone_is_not_read(name, array):
+def test_incomplete_results_raise(name, array):
     with pytest.raises(KeyError, match=array):
         TASKS[name].read({one: x for one, x in kept(name).items() if one != array}, named(name))
 
@@ -238,7 +238,7 @@ def test_iou_of_each_class_is_the_mean_over_the_seeds_that_have_it():
     right = {"targets": masks, "predicted": masks, "images": images}
     wrong = right | {"predicted": np.where(masks == 1, 2, 0).astype(np.uint8)}
     assert detail("segmentation", right).rows == [("wall", "100.0"), ("cell", "100.0"), ("void", "–"), ("none", "–")]
-    # void is predicted with the second seed alone, wrongly
+    # void is only predicted with the second seed, wrongly
     assert detail("segmentation", right, wrong).rows == [
         ("wall", "100.0"), ("cell", "50.0"), ("void", "0.0"), ("none", "–"),
     ]  # fmt: skip
@@ -263,7 +263,7 @@ def test_picture_shows_the_first_images_of_the_first_seed(name):
     assert detail(name, later).picture.tobytes() != picture.tobytes()
 
 
-def test_legend_names_what_is_there_and_what_is_ignored():
+def test_the_legend_lists_classes_and_ignored_pixels():
     run = kept("segmentation")
     with_ignored = detail("segmentation", run).picture
     without = detail("segmentation", {**run, "targets": np.where(run["targets"] == 255, 0, run["targets"])}).picture
@@ -277,7 +277,7 @@ def test_picture_of_fewer_images_than_are_shown():
     assert detail("image2image", run).picture.width < detail("image2image", kept("image2image")).picture.width
 
 
-# --- what cannot be learned ---
+# --- data that cannot be learned ---
 
 
 @pytest.mark.parametrize("name", ["classification", "segmentation"])
@@ -286,7 +286,7 @@ def test_too_few_classes(name):
         TASKS[name].outputs(data(name, classes=("all",)))
 
 
-def test_masks_that_say_nothing():
+def test_masks_with_only_ignored_pixels_raise():
     with pytest.raises(
         LabError, match=r"^expected test masks that name classes, got only pixels of 255, which are ign"
     ):

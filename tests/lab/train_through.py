@@ -1,4 +1,4 @@
-"""Train the lab's ResNet-20 on the bundled images in one of four ways, and keep what the network was fed.
+"""Train the lab's ResNet-20 on the bundled images in one of four ways, and record the network's input.
 
 KERAS_BACKEND=jax python tests/lab/train_through.py jax_loop seen.npz
 
@@ -20,11 +20,11 @@ from mixaug.lab import data, models
 
 SEED, BATCH, STEPS, EPOCHS, CLASSES, RATE = 5, 8, 101, 2, 10, 0.02
 RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix(alpha=1.0))
-KEPT = ((0, 0), (1, 100))  #: epochs and steps of which the mixed batch is kept
+KEPT = ((0, 0), (1, 100))  #: epochs and steps whose mixed batch is recorded
 
 
 class Seen:
-    """What the network was fed at the steps that are kept, and the loss of each step."""
+    """The recorded batches, and the loss of each step."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
@@ -146,7 +146,7 @@ def compile_for_fit(model) -> None:
 
 
 def losses_of(seen: Seen) -> keras.callbacks.Callback:
-    """A callback that keeps the loss of each step; Keras says the mean so far."""
+    """A callback that records the loss of each step, because Keras reports running means."""
 
     class Losses(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs):
