@@ -1,4 +1,4 @@
-"""Collate functions that mix: smoothing, switching off by epoch, repeated augmentation, and timm's loader."""
+"""Collate functions that mix: smoothing, switching off by epoch, repeated augmentation, and timm's own loader."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Samples(data.Dataset):
 
 
 def shares(images) -> np.ndarray:
-    """The weight of each sample in each output, computed from the pixels."""
+    """How much of each sample is in each output, by its pixels."""
     return ways.values(images).astype(np.float64).reshape(len(images), N, -1).mean(axis=2) / 255
 
 
 def assert_smoothed_pixels(images, labels, atol: float = 3e-3) -> None:
-    """Labels match the pixels and are then smoothed; uint8 pixels are rounded to 1/255."""
+    """Labels are what the pixels are, then smoothed; uint8 pixels are rounded to 1/255."""
     want = (1 - SMOOTHING) * shares(images) + SMOOTHING / C
     np.testing.assert_allclose(ways.values(labels), want, atol=atol)
 
@@ -101,7 +101,7 @@ def test_samples_that_are_not_uint8_are_refused_and_the_way_out_works():
     assert ma.timm.Mixup(num_classes=C)(images, labels)[1].shape == (4, C)
 
 
-def test_options_equal_those_of_mixup():
+def test_options_are_those_of_mixup():
     with pytest.raises(ValueError, match=r"mode: expected one of batch, pair, elem, got 'half'"):
         collate(mode="half")
     with pytest.raises(ValueError, match=r"smoothing: expected a number from 0 to below 1, got 1.5"):
@@ -130,7 +130,7 @@ def test_smoothing_switching_off_and_repeated_augmentation_together(kind, worker
     assert mixed == {0: True, 1: False, 2: True}
 
 
-def test_copies_of_a_repeated_sample_are_mixed_differently():
+def test_a_repeated_sample_is_mixed_anew_each_time():
     sampler = RepeatAugSampler(Samples(), num_replicas=1, rank=0, num_repeats=3, selected_round=0, shuffle=False)
     loader = data.DataLoader(Samples(), 6, sampler=sampler, collate_fn=collate(mode="elem"))
     images = torch.cat([images for images, _ in loader])
@@ -138,7 +138,7 @@ def test_copies_of_a_repeated_sample_are_mixed_differently():
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_running_workers_notice_the_switch(start):
+def test_workers_that_have_started_hear_of_it(start):
     made = mixing()
     samples = data.TensorDataset(torch.from_numpy(Samples().images), torch.arange(N))
     options = {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": start}
@@ -187,7 +187,7 @@ def test_it_is_timm_s_class_and_can_be_pickled():
 # --- MixingCollate ---
 
 
-def test_smoothing_of_mixing_collate_equals_losses_smooth():
+def test_smoothing_of_mixing_collate_is_that_of_the_losses():
     samples = [Samples()[i] for i in range(6)]
     plain = ma.torch.MixingCollate(ma.MixUp(alpha=1.0), num_classes=C)
     smoothed = ma.torch.MixingCollate(ma.MixUp(alpha=1.0), num_classes=C, smoothing=0.3)
@@ -232,7 +232,7 @@ def test_smoothing_without_labels_is_refused_and_the_way_out_works():
 @pytest.mark.parametrize("collate", [
     ma.torch.MixingCollate("mixup", num_classes=4), ma.timm.FastCollateMixup(mixup_alpha=0.8, num_classes=4),
 ], ids=["MixingCollate", "FastCollateMixup"])  # fmt: skip
-def test_empty_batches_raise(collate):
+def test_a_batch_of_no_samples_is_refused(collate):
     with pytest.raises(ValueError, match="samples: expected a list of one sample or more, got none; leave empty batch"):
         collate([])
     samples = torch.utils.data.TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4))
@@ -240,7 +240,7 @@ def test_empty_batches_raise(collate):
     assert [len(labels) for _, labels in loader] == [2, 1]
 
 
-def test_the_collate_function_for_timm_returns_the_mix():
+def test_timms_collate_function_hands_out_the_mix():
     eye = (255 * np.eye(4, dtype=np.uint8))[:, :, None, None].repeat(8, 2).repeat(8, 3)
     collate = ma.timm.FastCollateMixup(cutmix_alpha=1.0, mixup_alpha=0.0, num_classes=4, label_smoothing=0.0,
                                        return_mix=True)  # fmt: skip

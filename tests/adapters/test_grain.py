@@ -33,7 +33,7 @@ def mixed(recipe=RECIPE, source=None, **options):
 
 
 @pytest.mark.parametrize("recipe", ways.ITEM_ROWS, ids=repr)
-def test_elements_are_mixed_from_their_sources(recipe):
+def test_elements_are_made_of_their_parents(recipe):
     ds = mixed(recipe, seed=4).repeat(2)
     assert len(ds) == 2 * N
     for index in range(2 * N):
@@ -55,7 +55,7 @@ def test_the_form_stays_and_slices_are_datasets(form):
     np.testing.assert_array_equal(part[0][1], ds[2][1])
 
 
-def test_a_shuffle_before_it_shuffles_each_epoch_differently():
+def test_a_shuffle_before_it_shuffles_each_epoch_anew():
     ds = ma.grain.mixed(ma.identity(), grain.MapDataset.source(Source()).shuffle(seed=3), num_classes=N).repeat(2)
     orders = [[int(ds[epoch * N + i]["label"].argmax()) for i in range(N)] for epoch in range(2)]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(N))

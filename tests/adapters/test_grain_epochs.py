@@ -1,4 +1,4 @@
-"""Grain's epochs: every epoch of a row has another mix, for any kind of repetition and any number of workers."""
+"""Grain's epochs: every one of a row is mixed anew, whatever repeats the dataset and however many workers read it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def elements(stream) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def by_row(stream) -> dict[int, list[bytes]]:
-    """The images of each base sample (which has more than half of each label), in their order."""
+    """The images of each base sample, which has more than half of each label, in the order that they came in."""
     images: dict[int, list[bytes]] = {}
     for image, label in stream:
         images.setdefault(int(label.argmax()), []).append(image.tobytes())
@@ -85,7 +85,7 @@ def batches(workers: int = 0, shard=None, **options):
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.full)])
-def test_batches_differ_in_each_epoch_worker_and_shard(workers):
+def test_batches_draw_anew_in_each_epoch_worker_and_shard(workers):
     shards = [grain.sharding.ShardOptions(shard, 2) for shard in (0, 1)]
     drawn = [elements(batches(workers, shard)) for shard in shards]
     lams = [round(float(labels[0].max()), 6) for shard in drawn for _, labels in shard]
@@ -99,7 +99,7 @@ def test_batches_differ_in_each_epoch_worker_and_shard(workers):
     assert not any(np.array_equal(one[1], other[1]) for one, other in zip(other_seed, drawn[0], strict=True))
 
 
-def test_a_restored_loader_continues_as_an_unbroken_one():
+def test_a_restored_loader_goes_on_as_the_first_would_have():
     whole = elements(batches())
     first = iter(batches())
     for _ in range(3):

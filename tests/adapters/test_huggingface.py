@@ -1,4 +1,4 @@
-"""Hugging Face: Trainers with small models mix training batches only."""
+"""Hugging Face: real Trainers on small real models mix what they train on, and nothing else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RECIPE = ma.one_of(ma.MixUp(alpha=1.0, sources=3), ma.CutMix(alpha=1.0))
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Use one thread: such small operations are slower with several when other tests run in parallel."""
+    """Operations as small as these only wait for each other's threads where other tests run beside them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -59,7 +59,7 @@ def resnet(**options) -> ResNetForImageClassification:
 
 
 class Samples(data.Dataset):
-    """Samples in the form that a Trainer expects."""
+    """Samples as a Trainer takes them."""
 
     def __init__(self, labels: torch.Tensor = Y, images: torch.Tensor = X) -> None:
         self.images, self.labels = images, labels
@@ -72,7 +72,7 @@ class Samples(data.Dataset):
 
 
 class Record(TrainerCallback):
-    """Records the inputs and outputs of a model, and the gradients of each optimizer step."""
+    """Writes down what a model is fed, what it answers, and the gradients of each optimizer step."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model, self.before = model, copy.deepcopy(model)
@@ -95,7 +95,7 @@ class Record(TrainerCallback):
 
 
 class Noted(ma.huggingface.MixTrainer):
-    """Records the labels and losses of the training steps."""
+    """Keeps the labels and the losses of the training steps."""
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
@@ -141,7 +141,7 @@ def cut(items: list, accumulate: int) -> list[list]:
 
 
 def assert_mixed(trainer, record, accumulate: int, seed: int) -> None:
-    """The model's input equals ma.mix_batch with the documented key."""
+    """What the model was fed is that of ma.mix_batch under the documented key."""
     steps = cut(list(zip(record.plain, record.fed, trainer.mixed, strict=True)), accumulate)
     for step, batches in enumerate(steps):
         for micro, (plain, fed, labels) in enumerate(batches):
@@ -154,7 +154,7 @@ def assert_mixed(trainer, record, accumulate: int, seed: int) -> None:
 
 
 def assert_gradients(record, labels, accumulate: int, loss, together: bool) -> None:
-    """The gradients of the first optimizer step equal those of the mean over all its rows."""
+    """The first optimizer step's gradients are those of the mean over all its rows."""
     model, fed = record.before.train(), record.fed[:accumulate]
     if together:
         logits = model(pixel_values=torch.cat([batch["pixel_values"] for batch in fed])).logits
@@ -294,7 +294,7 @@ def test_label_smoothing_smooths_the_mixed_labels_and_leaves_evaluation_to_the_t
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_a_custom_loss_receives_the_mixed_labels(smoothing, tmp_path):
+def test_a_loss_of_the_user_s_own_gets_the_mixed_labels(smoothing, tmp_path):
     called = []
 
     def loss(outputs, labels, num_items_in_batch=None):
@@ -315,7 +315,7 @@ def test_a_custom_loss_receives_the_mixed_labels(smoothing, tmp_path):
 
 
 class Weighted(Trainer):
-    """A custom Trainer, which adds to the loss of its base class."""
+    """Somebody's Trainer: it adds to the loss of its base."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
@@ -327,7 +327,7 @@ class Both(Noted, Weighted):
     pass
 
 
-def test_it_combines_with_a_custom_trainer(tmp_path):
+def test_it_stands_before_a_trainer_of_the_user_s_own(tmp_path):
     trainer, record = made(vit(), tmp_path, Both)
     trainer.train()
     assert_mixed(trainer, record, 1, seed=42)
@@ -373,8 +373,8 @@ import conftest
 import test_huggingface as this
 trainer, record = this.made(this.vit(), sys.argv[1], max_steps=1, gradient_accumulation_steps=2, seed=3)
 trainer.train()
-saved = {"plain": record.plain[:2], "fed": record.fed, "mixed": trainer.mixed, "gradients": record.gradients[0]}
-this.torch.save(saved, f"{sys.argv[1]}/{trainer.args.process_index}.pt")
+held = {"plain": record.plain[:2], "fed": record.fed, "mixed": trainer.mixed, "gradients": record.gradients[0]}
+this.torch.save(held, f"{sys.argv[1]}/{trainer.args.process_index}.pt")
 """
 
 
@@ -444,7 +444,7 @@ def test_what_is_refused_when_it_is_made(model, args, options, error, sentence, 
         ma.huggingface.MixTrainer(model(), args(tmp_path), **{"recipe": RECIPE, **options})
 
 
-def test_a_recipe_is_required(tmp_path):
+def test_a_recipe_has_to_be_said(tmp_path):
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'recipe'"):
         ma.huggingface.MixTrainer(vit(), arguments(tmp_path))
 

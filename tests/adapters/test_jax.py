@@ -1,4 +1,4 @@
-"""JAX: keys of both kinds, jit without recompilation, vmap, scan and grad, a mix as a pytree."""
+"""JAX: keys of both kinds, jit without compiling anew, vmap, scan and grad, a mix as a pytree."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_gradients_flow():
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_a_mix_is_a_pytree_wherever_it_was_drawn(recipe):
-    """A NumPy mix can be passed to a jitted function, where it becomes a JAX mix."""
+    """A mix of NumPy's may be handed to a jitted function: it becomes one of JAX's there."""
     mix = recipe.draw(N, SIZE, key=(0, 0))
     images, back = jax.jit(lambda mix, x: (mix.images(x), mix))(mix, X)
     np.testing.assert_allclose(images, mix.images(X), atol=1e-6)
@@ -126,13 +126,13 @@ def test_ids_out_of_range_are_refused_eagerly_and_nan_under_jit():
 
 
 @pytest.mark.parametrize("size", [(513, 377), (97, 89)])
-def test_lam_of_soft_masks_of_large_images_needs_no_float64(size):
+def test_soft_shares_of_large_images_need_no_float64(size):
     lam = ma.SmoothMix().draw(3, size, key=(0, 0), like=jnp.zeros(1)).lam
     np.testing.assert_allclose(lam, ma.SmoothMix().draw(3, size, key=(0, 0)).lam, atol=1e-6)
 
 
 @pytest.mark.parametrize("recipe", [ma.SmoothMix(), ma.GridMix(), ma.CutMix()], ids=repr)
-def test_a_batch_without_rows(recipe):
+def test_a_batch_of_no_rows(recipe):
     mix = recipe.draw(0, SIZE, key=(0, 0), like=jnp.zeros(1))
     assert mix.lam.shape == (2, 0)
     assert mix.images(jnp.zeros((0, *SIZE, 3))).shape == (0, *SIZE, 3)
@@ -149,7 +149,7 @@ def test_the_streams_take_jax_arrays():
 @pytest.mark.parametrize("ulps", [-2, -1, 0, 1, 2])
 @pytest.mark.parametrize("total", [3, 1024, 224 * 224, 2**21 + 1, 512**3 // 3])
 def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
-    """Division as XLA does it on GPUs; lam must be bit-identical nevertheless."""
+    """XLA's GPUs divide so; shares are to be the same bits there."""
     from mixaug.backends import jax as xp
 
     part = np.random.default_rng(0).integers(0, total + 1, 10_000).astype(np.float32)
@@ -161,7 +161,7 @@ def test_a_quotient_that_is_a_little_off_is_put_right(total, ulps):
     np.testing.assert_array_equal(jax.jit(xp.ratio)(part, y), right)
 
 
-def test_lam_of_float64_weights():
+def test_weights_of_64_bits_have_shares_too():
     with jax.enable_x64(True):
         weight = jnp.stack([jnp.full((4, 5, 6), 0.25, jnp.float64), jnp.full((4, 5, 6), 0.75, jnp.float64)])
         lam = ma.Dense(weight).lam(ma.backends.of(weight), 4, (5, 6))
@@ -171,7 +171,7 @@ def test_lam_of_float64_weights():
 
 @pytest.mark.parametrize("recipe", [ma.CutMix(), ma.MixUp(sources=3), ma.GridMix()], ids=repr)
 def test_a_jitted_step_makes_the_images_in_one_operation(recipe):
-    """XLA gathers, converts, normalizes and mixes in one fusion, without intermediate arrays of the images' size."""
+    """XLA gathers, converts, normalises and mixes in one fusion: nothing of the images' size lies between."""
     x, scale = jnp.zeros((7, 20, 24, 3), jnp.uint8), np.float32([0.1, 0.2, 0.3])
 
     def run(x, step):

@@ -25,7 +25,7 @@ Y = np.arange(N)
 
 
 class Recorder(keras.Model):
-    """A model that records what `fit` feeds it; the labels identify each batch."""
+    """A model that writes down what `fit` feeds it; each batch says by its labels what it is."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ def test_workers_that_start_before_keras_begins_the_epoch_read_that_epoch():
         assert worker.apply(lambda: ds.epoch) == ds.epoch == 1
 
 
-def test_a_custom_loop_counts_epochs_by_on_epoch_end():
+def test_a_loop_of_ones_own_counts_by_the_ends_of_its_epochs():
     ds = dataset()
     for epoch in range(3):
         np.testing.assert_array_equal(ds[0][1], expected(epoch)[0][:, :N])
@@ -134,12 +134,12 @@ def _shared_epoch():
 
 
 @pytest.mark.parametrize("workers", [{"workers": 0}, {"workers": 2, "use_multiprocessing": True}], ids=str)
-def test_set_epoch_resumes_where_a_run_stopped(workers):
+def test_set_epoch_goes_on_where_a_run_stopped(workers):
     ds = dataset(**workers)
     assert_epochs(fed(ds, epochs=3, initial_epoch=1, callbacks=[ma.keras.SetEpoch(ds)]), [1, 2])
 
 
-def test_a_second_fit_continues_counting():
+def test_fit_twice_goes_on_counting():
     ds = dataset(workers=0)
     fed(ds, epochs=1)
     assert_epochs(fed(ds, epochs=2), [1, 2])
@@ -151,7 +151,7 @@ def test_shuffle_true_shuffles_only_the_order_of_batches():
 
 
 class Generator(keras.utils.PyDataset):
-    """A custom image generator whose images get darker with each epoch."""
+    """An image generator of its own kind: it darkens as its epochs go by."""
 
     def __init__(self):
         super().__init__()
@@ -168,12 +168,12 @@ class Generator(keras.utils.PyDataset):
         self.ended += 1
 
 
-def test_a_wrapped_dataset_keeps_its_epochs():
+def test_another_dataset_is_wrapped_and_keeps_its_own_epochs():
     inner = Generator()
     ds = ma.keras.MixedDataset(ma.MixUp(sources=3), inner, num_classes=N, seed=2)
     assert len(ds) == 2
     seen = fed(ds, epochs=2)
-    assert inner.ended == 3  # Keras' call before the first epoch also reaches the wrapped generator
+    assert inner.ended == 3  # Keras' call before the first epoch reaches it as it would without us
     for epoch in range(2):
         for index in range(2):
             rows = slice(index * 5, index * 5 + 5)

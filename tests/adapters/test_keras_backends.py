@@ -1,4 +1,4 @@
-"""The tests of Keras on the other backends, each in its own process: a process has only one backend."""
+"""The tests of Keras on the backends that this process does not have: a process can have one alone."""
 
 from __future__ import annotations
 

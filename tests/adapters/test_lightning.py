@@ -1,4 +1,4 @@
-"""Lightning: a Trainer mixes training batches only."""
+"""Lightning: a real Trainer feeds mixed batches to training, plain ones to all else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's, about runs as 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Use one thread: such small operations are slower with several when other tests run in parallel."""
+    """Operations as small as these only wait for each other's threads where other tests run beside them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -48,7 +48,7 @@ class Named(data.Dataset):
 
 
 class Resumable(data.DataLoader):
-    """A loader with a `state_dict`, which resumes where it stopped."""
+    """A loader that goes on where it was, as those with `state_dict` do."""
 
     at = 0
 
@@ -67,7 +67,7 @@ class Resumable(data.DataLoader):
 
 
 def recorder(pl):
-    """A tiny network that records its input: (epoch, batch_idx, unmixed batch, mixed batch)."""
+    """A tiny network that writes down what it is fed: (epoch, batch_idx, plain batch, batch as fed)."""
 
     class Net(pl.LightningModule):
         def __init__(self) -> None:
@@ -119,7 +119,7 @@ def pairs(**options) -> data.DataLoader:
 
 
 def assert_mixed(fed, seed: int = 0, *rank: int) -> None:
-    """Every batch equals ma.mix_batch of the loader's batch with the documented key, and inputs are not modified."""
+    """Every batch is that of ma.mix_batch under the documented key, made of the loader's batch, which is untouched."""
     for epoch, index, plain, batch in fed:
         assert plain[1].dtype == torch.int64
         want = ma.mix_batch(RECIPE, plain, key=(seed, epoch, index, *rank), num_classes=CLASSES)
@@ -139,7 +139,7 @@ def test_training_sees_mixed_batches_and_no_tensor_is_written_to(dataset, option
     assert torch.equal(Y, before[1])
 
 
-def test_cached_batches_are_not_modified():
+def test_batches_made_beforehand_are_not_changed_from_epoch_to_epoch():
     net, batches = recorder(lightning), [[X[:4], Y[:4]], [X[4:8], Y[4:8]]]
     trainer(mix(), max_epochs=2).fit(net, data.DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch))
     assert all(fed is cached for fed, cached in zip(net.plain, batches * 2, strict=True))
@@ -228,7 +228,7 @@ def test_a_training_step_that_takes_the_iterator_is_refused():
         trainer(mix()).fit(TakesTheIterator(), pairs())
 
 
-def test_values_that_are_not_a_recipe_raise():
+def test_what_is_no_recipe_is_refused():
     with pytest.raises(TypeError, match="recipe: expected a recipe first, before the data, got 3"):
         ma.lightning.MixCallback(3)
 

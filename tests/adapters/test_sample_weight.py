@@ -1,4 +1,4 @@
-"""`ma.keras.MixedDataset(sample_weight=...)`: the third element of each batch, which Keras' `fit` reads."""
+"""`ma.keras.MixedDataset(sample_weight=...)`: what Keras' `fit` reads as the third part of each batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONS = {"seed": 3, "num_classes": C}
 
 
 def of_pixels(images, weights=OWN) -> np.ndarray:
-    """The sample weights computed from the pixels."""
+    """The weights of the samples that the pixels are of."""
     return images.mean(axis=(1, 2), dtype=np.float64) @ weights
 
 
@@ -84,7 +84,7 @@ def model(outputs=("kind",)) -> keras.Model:
 
 
 @pytest.mark.parametrize("workers", [{}, {"workers": 2}, {"workers": 2, "use_multiprocessing": True}], ids=str)
-def test_unmixed_fit_equals_fit_with_sample_weight(workers):
+def test_unmixed_fit_weighs_as_with_its_own_sample_weight(workers):
     rows, options = keras.utils.to_categorical(IDS, C), {"verbose": 0, "shuffle": False}
     y, weights = {"kind": rows}, {"kind": OWN}
     want = model().fit(X, y, sample_weight=weights, batch_size=3, **options).history["loss"]
@@ -115,7 +115,7 @@ class Generator(keras.utils.PyDataset):
         return X[rows], IDS[rows], OWN[rows]
 
 
-def test_a_wrapped_dataset_has_its_own_weights_and_refuses_others():
+def test_a_wrapped_dataset_brings_its_own_and_refuses_others():
     sentence = r"expected a PyDataset alone, .* got sample_weight= beside it; leave them out, and give its batches what"
     with pytest.raises(ValueError, match=sentence):
         ma.keras.MixedDataset(RECIPE, Generator(), sample_weight=OWN, num_classes=C)

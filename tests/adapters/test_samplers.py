@@ -1,4 +1,4 @@
-"""`ma.torch.loader` with other samplers: their rows, their balance, their epochs."""
+"""`ma.torch.loader` with samplers of others: their rows, their balance, their epochs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_what_contradicts_a_sampler_is_refused(options, sentence):
 
 
 class Turned(Sampler):
-    """Indices that depend on the epoch set by `set_epoch`."""
+    """Rows that follow from the epoch that it is told."""
 
     epoch = 0
 
@@ -83,7 +83,7 @@ class Turned(Sampler):
 
 
 def test_a_state_that_is_loaded_is_passed_on_to_the_sampler():
-    """The sampler's epoch is not part of the state."""
+    """Its own epoch is not in the state."""
     sampler = Turned()
     loader = ma.torch.loader(ma.identity(), DATA, 10, num_classes=2, sampler=sampler)
     loader.load_state_dict({"epoch": 7, "step": 1})
@@ -93,7 +93,7 @@ def test_a_state_that_is_loaded_is_passed_on_to_the_sampler():
 
 
 def test_a_batch_is_mixed_as_any_batch_of_those_rows_is():
-    """Rows that are sampled several times have a different mix each time."""
+    """Rows that are drawn several times have a draw of their own each."""
     rows = [5, 95, 5, 95, 7, 5, 5, 91]
     loader = ma.torch.loader(ma.MixUp(), DATA, 8, num_classes=2, sampler=rows, seed=4)
     ((images, labels),) = loader

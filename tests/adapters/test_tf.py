@@ -1,4 +1,4 @@
-"""tf.data: the same mixes as in every other library, for any parallelism, with static shapes."""
+"""tf.data: the stream that every other library draws, for any parallelism, with shapes kept."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_an_epoch_is_the_stream_that_numpy_draws(calls):
         assert_same(ds, epoch_by_numpy(5, 2))
 
 
-def test_passes_are_counted_without_epoch():
-    """A bug in other code: the same random numbers in each epoch, or a seed that is ignored."""
+def test_passes_are_counted_where_no_epoch_is_said():
+    """Live in others: the same random numbers each epoch, or a seed that is ignored."""
     for _ in range(2):  # the same program gives the same stream again
         ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N, seed=1))
         for epoch in range(3):
@@ -52,7 +52,7 @@ def test_passes_are_counted_without_epoch():
     assert (epoch_by_numpy(1, 0)[0][0] != epoch_by_numpy(2, 0)[0][0]).any()
 
 
-def test_each_repetition_of_a_dataset_has_other_mixes():
+def test_a_repeated_dataset_draws_anew_each_time():
     ds = batched().apply(ma.tf.mixed(RECIPE, num_classes=N)).repeat(2)
     assert_same(ds, epoch_by_numpy(0, 0) + epoch_by_numpy(0, 1))
 
@@ -64,7 +64,7 @@ def test_a_variable_is_read_when_a_pass_begins():
     epoch.assign(2)
     pulled = iter(ds)
     first = next(pulled)
-    epoch.assign(9)  # in the middle of a pass: the pass continues with its epoch
+    epoch.assign(9)  # in the middle of a pass: this pass goes on as it began
     assert_same([first, *pulled], epoch_by_numpy(0, 2))
     assert_same(ds, epoch_by_numpy(0, 9))
 
@@ -141,7 +141,7 @@ def copies(seed: int = 0) -> tuple[tf.data.Dataset, tf.data.Dataset]:
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, ma.GridMix(), ma.SmoothMix(), ma.identity()], ids=repr)
-def test_zipped_element_i_mixes_element_i_of_both(recipe):
+def test_zipped_element_i_is_made_of_element_i_of_each(recipe):
     a, b = copies()
     own, other = [int(y) for _, y in a], [int(y) for _, y in b]
     out = list(ma.tf.mixed_zip(recipe, a, b, num_classes=N, seed=3, epoch=4))
@@ -156,7 +156,7 @@ def test_zipped_element_i_mixes_element_i_of_both(recipe):
 
 
 def test_zipped_samples_are_the_same_in_blocks_in_a_graph_and_one_by_one():
-    """With more elements than are mixed at once, and with known and unknown sizes."""
+    """Of more of them than are mixed in one go, and of sizes that are known or not."""
     x, y = np.random.default_rng(0).integers(0, 256, (150, 6, 4, 1), np.uint8), np.arange(150) % 5
     pair = [tf.data.Dataset.from_tensor_slices((part, y)) for part in (x, x[::-1].copy())]
     unsized = [tf.data.Dataset.from_generator(lambda ds=ds: iter(ds), output_signature=(
@@ -290,7 +290,7 @@ def test_on_the_host_and_in_a_graph_it_is_the_same(options):
             np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_class_ids_out_of_range_raise_on_the_host():
+def test_on_the_host_a_class_id_out_of_range_is_refused():
     ds = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 1), np.float32), np.array([0, 1, 2, 9]))).batch(4)
     with pytest.raises(tf.errors.OpError, match=r"labels: expected class ids in 0..3, got 0..9"):
         next(iter(ds.apply(ma.tf.mixed(ma.CutMix(), num_classes=4))))

@@ -1,4 +1,4 @@
-"""What `ma.tf.mixed` reads as a batch, and what as a single sample."""
+"""What `ma.tf.mixed` takes for a batch, and what for a single sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def clips(*more):
     return tf.data.Dataset.from_tensor_slices((X, M, *more))
 
 
-def test_a_clip_with_frame_masks_and_a_layout_raises_and_the_way_out_works():
+def test_a_clip_beside_its_frame_masks_is_refused_where_its_layout_is_said_and_the_way_out_works():
     with pytest.raises(
         ValueError, match=r"got what may be single samples, 'images' \(4, 5, 6, 6\), .*; batch\(\) it first, or pass ba"
     ):
@@ -44,7 +44,7 @@ def test_without_a_layout_images_of_four_axes_are_a_batch_as_everywhere(graph):
 
 
 @pytest.mark.parametrize("more", [(Y,), (np.eye(CLIPS, dtype="float32"),)], ids=["ids", "rows"])
-def test_a_label_identifies_a_single_clip(more):
+def test_a_label_beside_them_tells_a_single_clip(more):
     fields = ("images", "masks", "labels")
     with pytest.raises(ValueError, match=r"single samples, .*; batch\(\) it first, or pass batched=True if these are"):
         clips(*more).apply(ma.tf.mixed(ma.CutMix(), fields=fields, num_classes=CLIPS))

@@ -1,4 +1,4 @@
-"""timm: the same interface and distributions as timm's Mixup, without its limits."""
+"""timm: the same form and distributions as its own Mixup, without its limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ every_mode = pytest.mark.parametrize("mode", ["batch", "pair", "elem"])
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Use one thread: such small operations are slower with several when other tests run in parallel."""
+    """Operations as small as these only wait for each other's threads where other tests run beside them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -42,7 +42,7 @@ def own_class_everywhere(n: int, size: int = 32) -> torch.Tensor:
 
 
 def lambdas(mixup_fn, n: int, calls: int) -> np.ndarray:
-    """The weight of the base sample in each output, from its label, for each call: (calls, n)."""
+    """How much of each output is its base sample, by its label, call after call: (calls, n)."""
     samples, targets = torch.zeros(n, 1, 16, 16), torch.arange(n)
     return np.stack([mixup_fn(samples.clone(), targets)[1].diagonal().numpy() for _ in range(calls)])
 
@@ -64,7 +64,7 @@ def test_lambda_has_the_distribution_of_timm_s(options, mode, n, calls):
     options = {**options, "mode": mode, "num_classes": n, "label_smoothing": 0.0}
     np.random.seed(0)  # what timm draws from
     want, got = lambdas(theirs.Mixup(**options), n, calls), lambdas(ma.timm.Mixup(**options), n, calls)
-    rows = slice(0, 1) if mode == "batch" else slice(0, n // 2) if mode == "pair" else slice(None)  # drawn separately
+    rows = slice(0, 1) if mode == "batch" else slice(0, n // 2) if mode == "pair" else slice(None)  # drawn on their own
     assert stats.ks_2samp(got[:, rows].ravel(), want[:, rows].ravel()).pvalue > 0.01
 
 
@@ -78,7 +78,7 @@ def test_batch_mode_draws_once_and_the_others_for_each_sample(options):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_the_rows_are_timm_s_for_the_same_lambda(smoothing):
-    """Two samples are each other's partners, as in timm, which reverses the batch."""
+    """Of two samples each is the other's partner, here and in a batch in reverse."""
     targets = torch.tensor([3, 1])
     plain = ma.timm.Mixup(num_classes=5, label_smoothing=0.0, seed=4)
     smoothed = ma.timm.Mixup(num_classes=5, label_smoothing=smoothing, seed=4)
@@ -146,7 +146,7 @@ def test_the_key_is_seed_and_step_and_no_global_generator_is_drawn_from():
     assert torch.equal(torch.get_rng_state(), states[1])
 
 
-def test_a_resumed_run_draws_what_an_unbroken_run_draws():
+def test_a_run_that_is_resumed_goes_on_as_the_first_would_have():
     samples, targets = torch.rand(4, 1, 8, 8), torch.arange(4)
     first = ma.timm.Mixup(num_classes=4)
     outs = [first(samples, targets) for _ in range(5)]
@@ -158,7 +158,7 @@ def test_a_resumed_run_draws_what_an_unbroken_run_draws():
         assert all(map(torch.equal, resumed(samples, targets), want))
 
 
-def test_mixup_enabled_can_be_changed_at_run_time():
+def test_mixup_enabled_is_heard_at_run_time():
     samples, targets = torch.rand(4, 1, 8, 8), torch.arange(4)
     mixup_fn, other = ma.timm.Mixup(num_classes=4), theirs.Mixup(num_classes=4)
     mixup_fn.mixup_enabled = other.mixup_enabled = False
@@ -172,7 +172,7 @@ def test_mixup_enabled_can_be_changed_at_run_time():
 
 @pytest.fixture
 def ranks():
-    """Initializes a process group with this rank, which never communicates."""
+    """Makes this process the one of a rank, of a group that sends nothing."""
 
     def become(rank: int, world_size: int) -> None:
         if torch.distributed.is_initialized():
@@ -273,7 +273,7 @@ def test_sides_are_uniform_between_timm_s_bounds_and_independent(size):
     np.testing.assert_allclose(correlations, np.eye(len(size)), atol=0.02)
 
 
-def test_all_positions_of_a_box_inside_are_equally_likely():
+def test_a_box_lies_anywhere_inside_equally_likely():
     box = boxes(0.25, 1.0, (9, 8))
     assert (box >= 0).all()
     assert (box[:, :, 1] <= (9, 8)).all()

@@ -1,4 +1,4 @@
-"""A restarted timm script: two lines prevent it from repeating the mixes of the first epochs."""
+"""A timm script that is started again: two lines keep it from drawing the mixes of its first epochs again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def train(start_epoch: int, mends: bool, saved: dict | None = None) -> list[byte
     ]
 
 
-def test_the_two_lines_for_mixup_equal_loading_its_state():
+def test_the_two_lines_of_mixup_go_on_as_its_state_does():
     whole = train(0, mends=True)
     assert len(set(whole)) == len(whole)
     assert train(2, mends=False) == whole[:6]
@@ -66,7 +66,7 @@ def collated(start_epoch: int, mends: bool, multi_epochs: bool, workers: int) ->
 
 
 @pytest.mark.parametrize(("multi_epochs", "workers"), [(False, 0), (False, 2), (True, 2)])
-def test_the_two_lines_for_the_collate_function_change_the_draws(multi_epochs, workers):
+def test_the_two_lines_of_the_collate_function_draw_anew(multi_epochs, workers):
     whole = collated(0, True, multi_epochs, workers)
     assert len(set(whole)) == len(whole) == EPOCHS * N // BATCH
     assert set(collated(2, False, multi_epochs, workers)) <= set(whole)

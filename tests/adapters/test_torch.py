@@ -58,8 +58,8 @@ def test_the_module_counts_its_calls_in_its_state():
     assert repr(mixed) == f"Mixed({RECIPE!r}, num_classes={N})"
 
 
-def test_the_step_is_that_of_the_buffer_even_if_others_change_it():
-    """The step is also counted on the host, to avoid waiting for the device; it must follow changes of the buffer."""
+def test_the_count_is_that_of_the_buffer_whoever_changes_it():
+    """The host counts along, so that no device is waited for: it must see what is done to the buffer elsewhere."""
     mixed = ma.torch.Mixed(RECIPE, num_classes=N)
 
     def assert_next(mixed, step):
@@ -78,7 +78,7 @@ def test_the_step_is_that_of_the_buffer_even_if_others_change_it():
     assert_next(mixed, 4)
     torch.compile(mixed, backend="eager")(IMAGES, LABELS)
     assert_next(mixed, 6)
-    mixed.to(torch.device("cpu"), torch.float64)  # integers stay integers
+    mixed.to(torch.device("cpu"), torch.float64)  # integers stay what they are
     assert_next(mixed, 7)
 
 
@@ -124,7 +124,7 @@ def test_in_a_compose_and_with_tv_tensors():
 
 
 def test_tv_tensors_of_masks_and_boxes():
-    """Masks and boxes keep their type, format and canvas size, padded or in a list of dicts."""
+    """Masks and boxes stay what they are, with the format and the canvas of the boxes, padded or in a list of dicts."""
     xywh, size = {"format": "XYWH", "canvas_size": (8, 6)}, torch.tensor([[0.0, 0, 6, 8]])
     batch = {
         "images": tv_tensors.Image(IMAGES[:2]),
@@ -261,7 +261,7 @@ def test_devices_that_differ_are_refused():
 
 
 def expected(epochs=(0,), sources: str = "batch", seed: int = 0, batch: int = BATCH, shuffle: bool = True):
-    """The expected batches: in the order of the epoch, mixed by the core."""
+    """What the loader has to give: batches in the epoch's order, mixed as the core mixes them."""
     for epoch in epochs:
         this = Epoch(N, seed, epoch, shuffle)
         for step, start in enumerate(range(0, N, batch)):
@@ -298,7 +298,7 @@ def test_batches_do_not_depend_on_the_workers(workers, partners):
     assert len(loader) == 6
 
 
-def test_partners_from_the_dataset_equal_those_of_ma_batches():
+def test_parents_from_the_dataset_are_those_of_ma_batches():
     x, y = IMAGES.permute(0, 2, 3, 1).numpy(), LABELS.numpy()
     stream = ma.batches(RECIPE, x, y, BATCH, seed=9, epochs=2, num_classes=N)
     loader = make(partners="dataset", seed=9)
@@ -306,7 +306,7 @@ def test_partners_from_the_dataset_equal_those_of_ma_batches():
 
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 2, "persistent_workers": True}], ids=str)
-def test_a_loader_resumes_in_the_middle_of_an_epoch(workers):
+def test_a_resume_in_the_middle_of_an_epoch_goes_on(workers):
     whole = list(expected([0, 1, 2]))
     loader = make(**workers)
     seen = []
@@ -316,7 +316,7 @@ def test_a_loader_resumes_in_the_middle_of_an_epoch(workers):
             if (epoch, step) == (1, 2):
                 state = loader.state_dict()
                 break
-    assert state == {"epoch": 1, "step": 3}  # counts batches that were returned, not those that workers prefetched
+    assert state == {"epoch": 1, "step": 3}  # what was handed over, not what workers have fetched ahead
     resumed = make(**workers)
     resumed.load_state_dict(state)
     resumed.sampler.set_epoch(1)  # as trainers do before each pass
@@ -324,7 +324,7 @@ def test_a_loader_resumes_in_the_middle_of_an_epoch(workers):
     assert_batches(seen, whole)
 
 
-def test_an_interrupted_pass_counts_as_an_epoch():
+def test_a_pass_that_was_left_is_an_epoch_of_its_own():
     loader = make()
     next(iter(loader))
     assert_batches(loader, expected([1]))
@@ -348,7 +348,7 @@ def test_shards_are_what_one_process_would_draw(world, partners, recipe):
         if sum(len(part[1]) for part in parts) == len(labels):
             assert torch.equal(torch.cat([part[0] for part in parts]), images)
             assert torch.equal(torch.cat([part[1] for part in parts]), labels)
-        else:  # fewer rows than ranks: no rank is empty, and every row occurs
+        else:  # fewer rows than ranks: none is empty, and all rows are there
             assert step == len(one) - 1
             assert {tuple(row.tolist()) for part in parts for row in part[1]} == {tuple(r.tolist()) for r in labels}
 
@@ -360,7 +360,7 @@ def as_a_rank(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_the_rank_is_read_from_torch_distributed(tmp_path):
+def test_processes_that_train_together_are_asked_who_they_are(tmp_path):
     halves = ways.on_two_ranks("fork", as_a_rank, tmp_path)
     for first, second, (_, whole) in zip(*halves, make(batch_size=2 * BATCH), strict=True):
         assert torch.equal(torch.cat([first, second]), whole)
@@ -374,7 +374,7 @@ def test_the_order_and_the_end_as_asked():
 
 
 class Photos(Dataset):
-    """Samples as dicts, fetched as lists."""
+    """Samples as dicts, read a list at a time."""
 
     def __init__(self):
         self.read = []
@@ -455,13 +455,13 @@ ITEM_RECIPES = [recipe for recipe in ways.RECIPE_ROWS if "per_batch" not in repr
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in ways.RECIPE_ROWS if recipe not in ITEM_RECIPES], ids=repr)
-def test_per_batch_recipes_raise_for_single_items(recipe):
+def test_items_have_no_batch_to_draw_once_for(recipe):
     with pytest.raises(ValueError, match="per_batch"):
         ma.torch.MixedDataset(recipe, PAIRS, num_classes=N)
 
 
 @pytest.mark.parametrize("recipe", ITEM_RECIPES, ids=repr)
-def test_item_i_is_mixed_with_its_sources_of_this_epoch(recipe):
+def test_item_i_is_mixed_with_its_parents_of_this_epoch(recipe):
     x = torch.from_numpy(ways.own_class_everywhere(N, (5, 6))).movedim(-1, 1)
     ds = ma.torch.MixedDataset(recipe, TensorDataset(x, LABELS), num_classes=N)
     for row in (0, 21, 9, -1):
@@ -505,7 +505,7 @@ def test_items_that_are_refused():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_collate_function_differs_each_epoch_and_is_right(workers):
+def test_the_collate_function_draws_anew_each_epoch_and_is_right(workers):
     x = torch.from_numpy(ways.own_class_everywhere(N, (5, 6))).movedim(-1, 1)
     mixing = ma.torch.MixingCollate(ma.CutMix(), num_classes=N)
     loader = DataLoader(TensorDataset(x, LABELS), BATCH, collate_fn=mixing, num_workers=workers)
@@ -524,7 +524,7 @@ def in_a_fresh_process(code: str) -> str:
 
 
 @pytest.mark.parametrize("partners", ["batch", "dataset"])
-def test_a_dataset_in_memory_is_mixed_without_reading_samples(partners):
+def test_a_dataset_in_memory_is_mixed_as_it_lies(partners):
     class Wrapped(torch.utils.data.Dataset):
         def __init__(self, dataset):
             self.dataset = dataset
@@ -546,8 +546,8 @@ def test_a_dataset_in_memory_is_mixed_without_reading_samples(partners):
         assert torch.equal(one[1], other[1])
 
 
-def test_tables_on_a_device_equal_those_of_the_host_and_are_evicted(monkeypatch):
-    """A stand-in for a device: it has no values, but counts the transfers."""
+def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypatch):
+    """The "device" that is here beside the host holds no values, but keeps count of what is brought to it."""
     from mixaug.backends import torch as xp
 
     monkeypatch.setattr(xp, "_MOST_KEPT", 16)
@@ -566,7 +566,7 @@ def test_tables_on_a_device_equal_those_of_the_host_and_are_evicted(monkeypatch)
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)
 def test_words_of_the_host_draw_the_same_weights_in_another_library(recipe):
-    """As on a GPU, where pixel weights are computed from random bits drawn by NumPy."""
+    """As on a GPU, where weights of pixels are made from words that NumPy drew."""
     made = ma.core.keys.make((5, 1, 2))
     args = DrawArgs(N, ma.core.regions.Sizes((8, 6), (8, 6)), made)
     got = recipe.draw_in(ma.backends.of(torch.zeros(1)), ma.backends.common(), args)

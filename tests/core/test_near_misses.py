@@ -1,6 +1,6 @@
-"""Near misses from torchvision, timm, kornia, Keras, albumentations, fastai, Composer and from older names.
+"""Near misses, from torchvision, timm, kornia, Keras, albumentations, fastai, Composer or older names, are understood.
 
-Each raises an error of one sentence, and the code that it suggests works.
+Each is refused by one sentence, and what the sentence says to write instead works.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def layer(**options):
     return ma.keras.MixLayer(CUTMIX, N, **options)
 
 
-#: The code, part of the error, and the code that the error suggests.
+#: What is written, what the sentence says, and that which it says, followed.
 MISSES = {
     # of the call
     "seed=": (lambda: call(seed=3), "write key=(seed, step), such as key=(0, 0)", lambda: call(key=(0, 0))),
@@ -363,7 +363,7 @@ MISSES = {
 
 
 @pytest.mark.parametrize("miss", MISSES)
-def test_a_near_miss_raises_an_error_with_the_fix(miss):
+def test_a_near_miss_gets_the_sentence_that_makes_it_right(miss):
     write, way_out, follow = MISSES[miss]
     with pytest.raises(TypeError) as caught:
         write()
@@ -384,7 +384,7 @@ def test_a_near_miss_raises_an_error_with_the_fix(miss):
         ("cutmix(mode=1)", "per_batch(CutMix())", "per_batch(CutMix())"),
     ],
 )
-def test_a_near_miss_in_a_text_raises_an_error_with_a_text(text, way_out, right):
+def test_a_near_miss_in_a_text_gets_a_sentence_that_a_text_can_follow(text, way_out, right):
     with pytest.raises(ValueError, match=r"^recipe: ") as caught:
         ma.recipe(text)
     assert way_out in str(caught.value)
@@ -393,7 +393,7 @@ def test_a_near_miss_in_a_text_raises_an_error_with_a_text(text, way_out, right)
 
 
 @pytest.mark.parametrize("kind", RECIPES, ids=lambda kind: kind.__name__)
-def test_every_recipe_suggests_the_right_option(kind):
+def test_every_recipe_knows_what_is_meant(kind):
     with pytest.raises(TypeError, match=rf"^{kind.__name__}: .* got p=; .*ma\.sometimes"):
         kind(p=0.5)
     with pytest.raises(TypeError, match=rf"write ma\.{kind.__name__}\(\)\(images, labels\)"):
@@ -401,7 +401,7 @@ def test_every_recipe_suggests_the_right_option(kind):
 
 
 @pytest.mark.parametrize("kind", RECIPES, ids=lambda kind: kind.__name__)
-def test_the_signature_of_a_recipe_shows_its_options(kind):
+def test_a_recipe_says_its_options_to_those_who_ask_python(kind):
     assert {*signature(kind).parameters} == {field.name for field in fields(kind)}
 
 
@@ -440,13 +440,13 @@ def test_the_signature_of_a_recipe_shows_its_options(kind):
         ("EvenCutMix", 'CutMix(placement="uniform")'),
     ],
 )
-def test_a_misspelled_name_suggests_the_right_one(name, meant):
+def test_a_misspelled_name_says_what_is_meant(name, meant):
     with pytest.raises(AttributeError) as caught:
         getattr(ma, name)
     sentence = str(caught.value)
     assert sentence.startswith(f"mixaug has no {name!r}, did you mean ma.{meant}")
     assert sentence.endswith("?")
-    assert reduce(getattr, meant.partition("(")[0].split("."), ma)  # the name exists
+    assert reduce(getattr, meant.partition("(")[0].split("."), ma)  # there is such a name
 
 
 def test_a_name_that_nothing_is_like_gets_the_list():
