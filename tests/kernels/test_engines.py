@@ -1,4 +1,4 @@
-"""The CPU kernels: their results, when they are used, and which memory they write to."""
+"""The fused engines on the host, as invariants: what they make, where they are used, whose memory they write to."""
 
 from __future__ import annotations
 
@@ -193,8 +193,8 @@ def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
     (MAIN[1], [ma.CutMix(), ma.MixUp(), ma.MixUp(sources=4), ma.HMix(), ma.Cutout(fill=7)]),
     (MAIN[2], [ma.MixUp(sources=3), ma.CutMix()]),
 ], ids=["uint8 to float32", "float32"])  # fmt: skip
-def test_large_outputs_equal_the_definition(pair, recipes):
-    x = pixels((225, 223), pair[0], n=16)  # rows are larger than a tile and not aligned; non-temporal stores
+def test_large_outputs_are_those_of_the_definition(pair, recipes):
+    x = pixels((225, 223), pair[0], n=16)  # rows that no tile holds and that begin within a line; past the caches
     assert x[0].size > engines.cpu._BAND
     assert x.size * 4 > engines.cpu._STREAM
     for recipe in recipes:
@@ -451,7 +451,7 @@ def test_the_memory_of_the_images_is_refused(part):
 
 
 @pytest.mark.parametrize(("make", "title"), [(tf.constant, "tensors of TensorFlow"), (jnp.asarray, "arrays of JAX")])
-def test_read_only_out_raises(make, title):
+def test_what_cannot_be_written_to_is_refused(make, title):
     x, out = make(pixels((8, 8))), make(np.zeros((N, 8, 8, 3), np.uint8))
     with pytest.raises(TypeError, match=f"out: expected none, for {title} cannot be written to"):
         drawn(like=x).images(x, out=out)

@@ -20,7 +20,7 @@ LABELS = np.array([0, 1, 0, 2, 1, 0, 3, 0], np.int32)  # 3 is alone
 
 
 def partners(pairing: Pairing, seen: np.ndarray, sources: int = 2, keys: int = 1, seed: int = 0) -> np.ndarray:
-    """int (keys, sources - 1, n): the partners under several keys."""
+    """int (keys, sources - 1, n): the sources beside the base sample under several keys."""
     n = len(seen)
     drawn = [pairing.index(n, sources, key=(seed, step), seen=seen)[1:] for step in range(keys)]
     return np.stack(drawn)
