@@ -301,10 +301,10 @@ def test_objects_of_every_library_are_mixed_by_a_mix_of_numpy():
         x, masks = make(boxes), make(shown)
         got = mix.boxes(x), mix.keypoints(x[..., :2]), mix.instances(masks), mix.visible(masks[:, 0])
         for one, expected in zip(got, want, strict=True):
-            for part, want in zip(one, expected, strict=True):
-                if want is not None:
+            for part, known in zip(one, expected, strict=True):
+                if known is not None:
                     assert type(part) is type(x)
-                    np.testing.assert_allclose(ways.values(part), want, rtol=1e-6)
+                    np.testing.assert_allclose(ways.values(part), known, rtol=1e-6)
 
 
 @pytest.mark.parametrize("apply", [
