@@ -7,6 +7,7 @@ import pytest
 
 import mixaug as ma
 import ways
+from mixaug.core import keys
 from mixaug.epoch import MAX_ROWS, Epoch, items, sample
 
 N, SIZE = 23, (5, 6)
@@ -48,7 +49,7 @@ def test_it_is_the_draw_of_all_rows_under_the_key_of_the_epoch(recipe):
     this = Epoch(N, seed=5, epoch=2)
     images, labels, mix = mixed(recipe, this, np.arange(N))
     index = this.partners(np.arange(N), recipe.sources)
-    whole = recipe.draw(N, SIZE, key=ma.keys.make((5, 2))._replace(epoch=2), index=index)
+    whole = recipe.draw(N, SIZE, key=keys.make((5, 2))._replace(epoch=2), index=index)
     np.testing.assert_array_equal(images, whole.images(None, source=X))
     np.testing.assert_array_equal(labels, whole.labels(Y, N))
     np.testing.assert_array_equal(mix.index, whole.index)

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from . import huggingface as huggingface
     from . import keras as keras
     from . import lightning as lightning
+    from . import ray as ray
     from . import tf as tf
     from . import timm as timm
     from . import torch as torch
@@ -122,7 +123,7 @@ __all__ = [
     "testing",
 ]
 
-_ADAPTERS = ("grain", "huggingface", "keras", "lightning", "tf", "timm", "torch")
+_ADAPTERS = ("grain", "huggingface", "keras", "lightning", "ray", "tf", "timm", "torch")
 
 
 def __getattr__(name: str) -> Any:

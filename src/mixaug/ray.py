@@ -16,16 +16,17 @@ import ray.data
 from numpy.typing import NDArray
 from ray.data.block import BlockAccessor
 
-from . import keys
+from . import loss_advice
 from .batch import mix_from
-from .class_weights import ClassWeights
+from .core import keys
+from .core.hints import known_options
+from .core.regions import Paste
 from .epoch import Epoch, Permutation
 from .fields import Boxes, Field, Fields, Keep, PerSource, resolve
-from .hints import known_options
+from .fields.class_weights import ClassWeights
 from .mix import Mix
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
-from .regions import Paste
 from .sources import Sample, Samples, Source, opened
 
 Columns = dict[str, Any]  # the columns of a block: arrays, or lists of things of any kind
@@ -108,11 +109,13 @@ def mixed(
     samples = None if source is None else _open(source)
     if options.get("check_ids", True):
         _check_ids(dataset, id, None if samples is None else len(samples))
+    if options.get("num_classes") is not None:
+        loss_advice.say("numpy")
     how = {name: options.get(name) for name in ("num_classes", "fields", "class_weights", "size")}
-    mixer = _Mixer(recipe, seed, epoch, id, source if partners == "dataset" else None, how, secrets.token_hex(8))
-    mixer(dataset.take_batch(1, batch_format="numpy"))  # what is wrong shows here and not in a worker
-    given: dict[str, Any] = {"batch_format": "numpy", "num_cpus": 1, **(options.get("map_batches") or {})}
-    return dataset.map_batches(mixer, **given)
+    mixer = _Mixer(recipe, seed, epoch, id, source if partners == "dataset" else None, how, _types(dataset), secrets.token_hex(8))
+    mixer(dataset.take_batch(1, batch_format="pyarrow"))  # what is wrong shows here and not in a worker
+    given: dict[str, Any] = {"num_cpus": 1, **(options.get("map_batches") or {})}
+    return dataset.map_batches(mixer, **given, batch_format="pyarrow")
 
 
 def _check(recipe: Recipe, dataset: Any, source: Source | None, partners: str) -> None:
@@ -186,35 +189,28 @@ class _Mixer:
     id: str
     source: Source | None
     options: dict[str, Any]
+    types: Mapping[str, pa.DataType]  # of the columns: those of a block may lack what its values do not show
     token: str  # of this call: a worker process keeps the source that it has opened for it
 
-    def __call__(self, block: dict[str, NDArray[Any]]) -> pa.Table:
+    def __call__(self, block: pa.Table) -> pa.Table:
         samples = None if self.source is None else _kept(self.token, lambda: _open(self.source))
-        ids = _checked_ids(block[self.id], self.id, None if samples is None else len(samples))
-        kinds = self._kinds(block)
-        own = {name: _column(name, kind, list(block[name])) for name, kind in kinds.items()}
+        types = {field.name: self.types.get(field.name, field.type) for field in block.schema}
+        values = _values(block, types)
+        ids = _checked_ids(values.pop(self.id), self.id, None if samples is None else len(samples))
+        kinds = self._kinds(values)
         index = self._partners(ids, samples)
-        place, rows = _placed(index)
-        source, known = own, ids
-        if samples is not None and rows.size:
-            source = _after(own, self._read(samples, rows, kinds), kinds)
-            known = np.concatenate([ids, rows])
-        elif rows.size:
-            place = np.searchsorted(ids, index, sorter=np.argsort(ids))
-            place = np.argsort(ids)[place]
-        mixed = dict(
-            mix_from(
-                self.recipe, own, source, place, key=Epoch(1, self.seed, self.epoch).key, rows=ids, return_mix=True,
-                **{**self.options, "fields": kinds},
-            )
-        )  # fmt: skip
-        mix = mixed.pop("mix")
-        return _table({self.id: block[self.id], **mixed, **_provenance(mix, known)}, [*block])
+        place, rows = _placed(index) if samples is not None else (_found(index, ids), ids[:0])
+        partners = {} if samples is None or not rows.size else _read(samples, rows, kinds, types)
+        source = {name: _column(name, kind, values[name], partners.get(name, [])) for name, kind in kinds.items()}
+        own = {name: _first(x, len(ids)) for name, x in source.items()}
+        key, options = Epoch(1, self.seed, self.epoch).key, {**self.options, "fields": kinds, "return_mix": True, "advises": False}
+        mixed = dict(mix_from(self.recipe, own, source, place, key=key, rows=ids, **options))
+        made = _provenance(mixed.pop("mix"), np.concatenate([ids, rows]))
+        return _table({self.id: ids, **mixed, **made}, types)
 
-    def _kinds(self, block: Columns) -> dict[str, Field]:
+    def _kinds(self, values: Columns) -> dict[str, Field]:
         """What each column is, but that of the ids."""
-        form = {name: x for name, x in block.items() if name != self.id}
-        kinds = resolve(_forms(form), self.options["fields"], self.options["num_classes"])
+        kinds = resolve(values, self.options["fields"], self.options["num_classes"])
         for name, kind in kinds.items():
             if isinstance(kind, PerSource):
                 raise TypeError(
@@ -235,11 +231,14 @@ class _Mixer:
         at = ring.inverse(np.argsort(order))
         return np.stack([ids, *(ids[order[ring((at + j) % len(ids))]] for j in range(1, k))])
 
-    def _read(self, samples: Samples, rows: NDArray[np.int64], kinds: Mapping[str, Field]) -> Columns:
-        """Partners, column by column."""
-        wanted = [name for name, kind in kinds.items() if not isinstance(kind, Keep)]
-        several = [_sample(samples[row], wanted) for row in rows.tolist()]
-        return {name: _column(name, kinds[name], [one[name] for one in several]) for name in wanted}
+
+def _read(
+    samples: Samples, rows: NDArray[np.int64], kinds: Mapping[str, Field], types: Mapping[str, pa.DataType]
+) -> dict[str, list[Any]]:
+    """Partners: the values of each column but those that are kept."""
+    wanted = [name for name, kind in kinds.items() if not isinstance(kind, Keep)]
+    several = [_sample(samples[row], wanted) for row in rows.tolist()]
+    return {name: [_plain(one[name], types[name]) for one in several] for name in wanted}
 
 
 def _sample(sample: Any, wanted: Sequence[str]) -> Sample:
@@ -261,51 +260,72 @@ def _placed(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
     return np.concatenate([own[None], place]), rows
 
 
-def _after(own: Columns, others: Columns, kinds: Mapping[str, Field]) -> Columns:
-    """The columns of a block with those of the partners after them."""
-
-    def joined(name: str, x: Any) -> Any:
-        if isinstance(kinds[name], Keep):
-            return x
-        if isinstance(x, list):
-            return [*x, *others[name]]
-        if x.shape[1:] != others[name].shape[1:] or x.dtype != others[name].dtype:
-            came = f"{others[name].dtype} {others[name].shape[1:]}"
-            raise ValueError(
-                f"{name}: expected samples of the source like those of the dataset, {x.dtype} {x.shape[1:]}, got {came}; "
-                "convert or resize one of them"
-            )
-        return np.concatenate([x, others[name]])
-
-    return {name: joined(name, x) for name, x in own.items()}
+def _found(index: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of these ids in a block."""
+    order = np.argsort(ids)
+    return order[np.searchsorted(ids, index, sorter=order)]
 
 
-def _forms(block: Columns) -> Columns:
-    """A column of each form, by which fields are resolved: objects are dicts or lists."""
-    return {name: list(map(_plain, x)) if x.dtype == object else x for name, x in block.items()}
+def _types(dataset: ray.data.Dataset) -> dict[str, pa.DataType]:
+    schema = dataset.schema().base_schema
+    return {field.name: field.type for field in schema} if isinstance(schema, pa.Schema) else {}
 
 
-def _column(name: str, kind: Field, rows: list[Any]) -> Any:
-    """The values of a column: a list for boxes, texts and what has no numbers, else one array."""
-    rows = [_plain(row) for row in rows]
-    if isinstance(kind, Boxes) or (rows and isinstance(rows[0], (str, bytes, Mapping))):
+def _values(block: pa.Table, types: Mapping[str, pa.DataType]) -> Columns:
+    """The columns of a block: arrays, or lists of what Arrow holds as lists or dicts."""
+    arrays: Columns = BlockAccessor.for_block(block).to_numpy()
+    nested = {name: kind for name, kind in types.items() if pa.types.is_list(kind) or pa.types.is_struct(kind)}
+    lists = {name: [_plain(x, kind) for x in block[name].to_pylist()] for name, kind in nested.items()}
+    return {name: lists.get(name, x.tolist() if x.dtype == object else x) for name, x in arrays.items()}
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """A value of a column with arrays in place of lists, those without numbers of the type that Arrow says."""
+    if pa.types.is_struct(kind) and isinstance(value, Mapping):
+        return {name: _plain(x, kind.field(name).type) for name, x in value.items() if kind.get_field_index(name) >= 0}
+    if not pa.types.is_list(kind):
+        return value
+    array, (axes, leaf) = np.asarray(value), _form(kind)
+    return array if array.size or pa.types.is_string(leaf) else np.zeros((0,) * axes, leaf.to_pandas_dtype())
+
+
+def _form(kind: pa.DataType) -> tuple[int, pa.DataType]:
+    """How many lists are in each other, and what is in them."""
+    if not pa.types.is_list(kind):
+        return 0, kind
+    axes, leaf = _form(kind.value_type)
+    return axes + 1, leaf
+
+
+def _column(name: str, kind: Field, own: Any, partners: list[Any]) -> Any:
+    """The values of a block's column and those of the partners after them: one array, or a list of boxes or texts."""
+    rows = [*own, *partners]
+    if isinstance(kind, Boxes):
+        return _of_boxes(rows)
+    if isinstance(kind, Keep):
+        return own
+    shapes = {f"{x.dtype} {x.shape}": x for x in map(np.asarray, rows)}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{name}: expected values of one dtype and shape in all rows and the source, got {' and '.join(shapes)}; "
+            "convert or resize them"
+        )
+    return np.stack(rows)
+
+
+def _of_boxes(rows: list[Any]) -> list[Any]:
+    """Boxes, or dicts of boxes, where arrays without rows have the further axes of the others."""
+    if isinstance(rows[0], Mapping):
+        columns = {name: _of_boxes([row[name] for row in rows]) for name in rows[0]}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if not all(isinstance(row, np.ndarray) for row in rows):
         return rows
-    arrays = [np.asarray(row) for row in rows]
-    if len({x.shape for x in arrays}) > 1:
-        shapes = sorted({str(x.shape) for x in arrays})
-        raise ValueError(f"{name}: expected values of one shape in all rows, got {' and '.join(shapes[:2])}; resize them")
-    if isinstance(kind, Keep) and arrays and arrays[0].dtype == object:
-        return rows
-    return np.stack(arrays)
+    further = next((row.shape[1:] for row in rows if row.size), (4,) * (rows[0].ndim - 1))
+    return [row if row.size else np.zeros((0, *further), row.dtype) for row in rows]
 
 
-def _plain(value: Any) -> Any:
-    """A value of a column with arrays of numbers in place of Arrow's nested lists."""
-    if isinstance(value, Mapping):
-        return {name: _plain(x) for name, x in value.items()}
-    if isinstance(value, (np.ndarray, list, tuple)) and not (isinstance(value, np.ndarray) and value.dtype != object):
-        return np.array([_plain(x) for x in value])
-    return value
+def _first(x: Any, count: int) -> Any:
+    return x[:count]
 
 
 def _provenance(mix: Mix, known: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -317,28 +337,33 @@ def _provenance(mix: Mix, known: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def _table(columns: Columns, order: Sequence[str]) -> pa.Table:
-    """An Arrow table of columns, those that came first; types do not depend on the values."""
-    names = [*order, *(name for name in columns if name not in order)]
+def _table(columns: Columns, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """An Arrow table of columns, in the order in which they came; types do not depend on the values."""
+    names = [*types, *(name for name in columns if name not in types)]
     arrays = {name: x for name, x in columns.items() if not isinstance(x, list)}
-    table = BlockAccessor.batch_to_arrow_block({name: np.asarray(arrays[name]) for name in names if name in arrays})
-    for name in names:
+    table = BlockAccessor.batch_to_arrow_block(arrays)
+    for name, x in columns.items():
         if name not in arrays:
-            table = table.append_column(name, _nested(columns[name]))
+            table = table.append_column(name, _nested(x, types[name]))
     return table.select(names)
 
 
-def _nested(rows: list[Any]) -> pa.Array:
-    """A column of texts, of arrays with a number of rows of their own, or of dicts of these."""
-    first = rows[0]
-    if isinstance(first, Mapping):
-        return pa.StructArray.from_arrays([_nested([row[name] for row in rows]) for name in first], [*first])
-    if not isinstance(first, np.ndarray):
-        return pa.array(rows)
-    kind = pa.from_numpy_dtype(first.dtype)
-    for _ in range(first.ndim):
-        kind = pa.list_(kind)
-    return pa.array([row.tolist() for row in rows], kind)
+def _nested(rows: list[Any], kind: pa.DataType) -> pa.Array:
+    """A column of lists or dicts, as deep as they came."""
+    if pa.types.is_struct(kind):
+        names = [*(rows[0] if rows else [field.name for field in kind])]
+        inner = {field.name: field.type for field in kind}
+        weight = pa.list_(pa.float32())
+        parts = [_nested([row[name] for row in rows], inner.get(name, weight)) for name in names]
+        return pa.StructArray.from_arrays(parts, names)
+    arrays = [row for row in rows if isinstance(row, np.ndarray)]
+    if not pa.types.is_list(kind) or not arrays:
+        return pa.array(rows, kind)
+    return pa.array([row.tolist() for row in rows], _deep(kind, pa.from_numpy_dtype(arrays[0].dtype)))
+
+
+def _deep(kind: pa.DataType, leaf: pa.DataType) -> pa.DataType:
+    return pa.list_(_deep(kind.value_type, leaf)) if pa.types.is_list(kind) else leaf
 
 
 class _Parquet:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .hints import short
+from .core.hints import short
 
 Sample: TypeAlias = Mapping[str, Any]  #: the fields of one sample by name
 
