@@ -6,7 +6,6 @@ import logging
 import os
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on every platform: nodes have the address 127.0.0.1
 
 import ray
 

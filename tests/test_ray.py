@@ -225,9 +225,9 @@ def test_samples_of_another_form_than_the_rows_are_refused():
 def test_a_node_that_is_removed_changes_nothing(tmp_path):
     want = parquet(ma.ray.mixed(ma.CutMix(), dataset(), samples, num_classes=N))
     ray.shutdown()
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.1", **ray_cluster.LOCAL})
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **ray_cluster.LOCAL})
     try:
-        leaving = nodes.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=150 * 2**20)
+        leaving = nodes.add_node(num_cpus=1, object_store_memory=150 * 2**20)
         ray_cluster.connect(address=nodes.address)
         slow = dataset(20).map_batches(Waits(tmp_path))
         mixed = ma.ray.mixed(ma.CutMix(), slow, samples, num_classes=N, check_ids=False)
@@ -236,7 +236,7 @@ def test_a_node_that_is_removed_changes_nothing(tmp_path):
         nodes.remove_node(leaving)
         tables += list(refs)
         assert as_parquet(tables) == want
-        assert len({path.read_text() for path in tmp_path.iterdir()}) == 2  # both nodes had worked
+        assert len([*tmp_path.iterdir()]) == 2  # both nodes had worked
     finally:
         ray.shutdown()
         nodes.shutdown()
@@ -253,5 +253,5 @@ class Waits:
         import time
 
         time.sleep(0.3)
-        (self.folder / f"{block['id'][0]}").write_text(ray.get_runtime_context().get_node_id())
+        (self.folder / ray.get_runtime_context().get_node_id()).touch()
         return block
