@@ -51,6 +51,7 @@ from .recipes import (
     schedule,
     sometimes,
 )
+from .table import replay
 
 if TYPE_CHECKING:
     from . import grain as grain
@@ -117,6 +118,7 @@ __all__ = [
     "ramp",
     "recipe",
     "recipes",
+    "replay",
     "schedule",
     "show",
     "sometimes",

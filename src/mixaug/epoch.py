@@ -183,6 +183,7 @@ class ItemOptions(TypedDict, total=False):
     return_mix: bool
     class_weights: ClassWeights | None
     size: Sequence[int] | None
+    advises: bool
 
 
 def items(
@@ -199,7 +200,7 @@ def items(
             `this.partners(rows, recipe.sources)`.
         batch_of: makes a batch of the samples at some rows of the dataset.
         options: num_classes, fields, return_mix, class_weights, size, as for `mix_batch`; the mix that comes back is of
-            rows of the dataset.
+            rows of the dataset. advises: False if the caller picks the loss.
     """
     _, mixed, mix = _items(recipe, this, index, batch_of, options)
     return mixed if mix is None else with_mix(mixed, mix)
@@ -231,7 +232,13 @@ def sample(
         batch_of: makes a batch of the samples at some rows.
         options: as for `items`.
     """
-    index = this.sources(row, row + 1, recipe.sources)
+    return single(recipe, this, this.sources(row, row + 1, recipe.sources), batch_of, options)
+
+
+def single(
+    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: ItemOptions
+) -> Batch:
+    """The one row of index (sources, 1), mixed, without the batch axis."""
     source, mixed, mix = _items(recipe, this, index, batch_of, options)
     kinds = resolve(source, options.get("fields"), options.get("num_classes"))
     mixed, weight = without_added(mixed, source)

@@ -27,7 +27,7 @@ from .fields.class_weights import ClassWeights
 from .mix import Mix
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe
-from .sources import Sample, Samples, Source, opened
+from .sources import Openable, Sample, Samples, opened
 
 Columns = dict[str, Any]  # the columns of a block: arrays, or lists of things of any kind
 
@@ -51,7 +51,7 @@ class RayOptions(TypedDict, total=False):
 def mixed(
     recipe: Recipe | str,
     dataset: ray.data.Dataset,
-    source: Source | None = None,
+    source: Openable | None = None,
     *,
     seed: int = 0,
     epoch: int = 0,
@@ -118,7 +118,7 @@ def mixed(
     return dataset.map_batches(mixer, **given, batch_format="pyarrow")
 
 
-def _check(recipe: Recipe, dataset: Any, source: Source | None, partners: str) -> None:
+def _check(recipe: Recipe, dataset: Any, source: Openable | None, partners: str) -> None:
     if not isinstance(dataset, ray.data.Dataset):
         raise TypeError(
             f"mixed: expected a Ray dataset, got {type(dataset).__name__}; make one, such as "
@@ -187,7 +187,7 @@ class _Mixer:
     seed: int
     epoch: int
     id: str
-    source: Source | None
+    source: Openable | None
     options: dict[str, Any]
     types: Mapping[str, pa.DataType]  # of the columns: those of a block may lack what its values do not show
     token: str  # of this call: a worker process keeps the source that it has opened for it
@@ -393,7 +393,7 @@ class _Parquet:
         return columns
 
 
-def _open(source: Source | None) -> Samples:
+def _open(source: Openable | None) -> Samples:
     return opened(source, _Parquet)
 
 

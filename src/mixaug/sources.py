@@ -25,7 +25,7 @@ class Samples(Protocol):
     def __getitem__(self, row: int) -> Any: ...
 
 
-Source: TypeAlias = str | os.PathLike[str] | Callable[[], Samples]  #: what a worker can open
+Openable: TypeAlias = str | os.PathLike[str] | Callable[[], Samples]  #: what a worker can open
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
