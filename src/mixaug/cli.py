@@ -300,11 +300,13 @@ def augment(
         "format": "mixes" if mixes_only else format, "image_size": image_size, "ignore_index": ignore_index,
         "classes": None if classes is None else _names(classes), "shard_rows": shard_rows,
     }  # fmt: skip
-    said = {name: value for name, value in given.items() if value is not None}
+    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if mixes_only and format is not None:
         raise LabError("expected --mixes-only or --format, got both: leave one of them out")
     if resume is not None and (said or out is not None):
-        raise LabError(f"expected nothing beside --resume that says what to write, got more: mixaug augment --resume {resume}")
+        raise LabError(
+            f"expected nothing beside --resume that says what to write, got more: mixaug augment --resume {resume}"
+        )
     if resume is None and (data is None or recipe is None or out is None):
         raise LabError("expected --data, --recipe and --out, got not all of them: give the three, or --resume DIR")
     if resume is None and "task" not in said:

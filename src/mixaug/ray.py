@@ -112,7 +112,9 @@ def mixed(
     if options.get("num_classes") is not None:
         loss_advice.say("numpy")
     how = {name: options.get(name) for name in ("num_classes", "fields", "class_weights", "size")}
-    mixer = _Mixer(recipe, seed, epoch, id, source if partners == "dataset" else None, how, _types(dataset), secrets.token_hex(8))
+    mixer = _Mixer(
+        recipe, seed, epoch, id, source if partners == "dataset" else None, how, _types(dataset), secrets.token_hex(8)
+    )
     mixer(dataset.take_batch(1, batch_format="pyarrow"))  # what is wrong shows here and not in a worker
     given: dict[str, Any] = {"num_cpus": 1, **(options.get("map_batches") or {})}
     return dataset.map_batches(mixer, **given, batch_format="pyarrow")
@@ -176,7 +178,8 @@ def _checked_ids(ids: Any, name: str, n: int | None) -> NDArray[np.int64]:
     if ids.size and (ids.min() < 0 or (n is not None and ids.max() >= n)):
         upto = "0 or more" if n is None else f"0..{n - 1}, the rows of the source"
         raise ValueError(f"{name}: expected ids of {upto}, got {ids.min()}..{ids.max()}; number the rows from 0")
-    return ids.astype(np.int64)
+    numbers: NDArray[np.int64] = ids.astype(np.int64)
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,10 @@ class _Mixer:
         partners = {} if samples is None or not rows.size else _read(samples, rows, kinds, types)
         source = {name: _column(name, kind, values[name], partners.get(name, [])) for name, kind in kinds.items()}
         own = {name: _first(x, len(ids)) for name, x in source.items()}
-        key, options = Epoch(1, self.seed, self.epoch).key, {**self.options, "fields": kinds, "return_mix": True, "advises": False}
+        key, options = (
+            Epoch(1, self.seed, self.epoch).key,
+            {**self.options, "fields": kinds, "return_mix": True, "advises": False},
+        )
         mixed = dict(mix_from(self.recipe, own, source, place, key=key, rows=ids, **options))
         made = _provenance(mixed.pop("mix"), np.concatenate([ids, rows]))
         return _table({self.id: ids, **mixed, **made}, types)
@@ -223,7 +229,8 @@ class _Mixer:
         """int64 (k, m): the ids of the sources of each row."""
         k = self.recipe.sources
         if samples is not None:
-            return Epoch(len(samples), self.seed, self.epoch).partners(ids, k)
+            partners: NDArray[np.int64] = Epoch(len(samples), self.seed, self.epoch).partners(ids, k)
+            return partners
         if k == 1:
             return ids[None]
         order, key = np.argsort(ids), Epoch(1, self.seed, self.epoch).key

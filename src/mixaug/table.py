@@ -74,7 +74,9 @@ class Replay:
         self._folder, self._samples, self._options, self._check = folder, samples, options, check
         self._n, rows = len(samples), self.manifest["rows"]
         if self._n != rows:
-            raise ValueError(f"source: expected the {rows} rows that {folder} was made of, got {self._n}; pass that one")
+            raise ValueError(
+                f"source: expected the {rows} rows that {folder} was made of, got {self._n}; pass that one"
+            )
         self._shard = lru_cache(maxsize=8)(self._read)
 
     def __len__(self) -> int:
@@ -129,8 +131,8 @@ class Recorded(Recipe):
         """The region of the mix."""
         if tuple(draw.size) != self.mix.size:
             raise ValueError(
-                f"source: expected images of size {self.mix.size}, for which the table was made, got {draw.size}; resize"
-                " them as they were then"
+                f"source: expected images of size {self.mix.size}, for which the table was made, got {draw.size}; "
+                "resize them as they were then"
             )
         return self.mix.region
 
@@ -209,7 +211,7 @@ def _packed(name: str, x: NDArray[Any]) -> NDArray[Any]:
     axis = _axis(name)
     first = np.take(x, [0], axis=axis)
     x = first if (x == first).all() else x
-    small = x.dtype.kind == "i" and x.size and -(2**15) <= x.min() and x.max() < 2**15
+    small = x.dtype.kind == "i" and x.size and x.min() >= -(2**15) and x.max() < 2**15
     return x.astype(np.int16) if small else x
 
 

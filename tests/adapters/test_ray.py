@@ -15,11 +15,11 @@ import pytest
 import ray
 import ray_cluster
 import torch
-import ways
 from PIL import Image
 from ray.cluster_utils import Cluster
 
 import mixaug as ma
+import ways
 from mixaug.epoch import Epoch, items
 
 N, SIZE = 40, (5, 6)
@@ -165,15 +165,15 @@ def test_ids_are_added_in_the_order_of_the_rows():
     bare = [{name: row[name] for name in ("image", "label")} for row in ROWS]
     got = ma.ray.mixed(ma.CutMix(), dataset(6, rows=bare), samples, num_classes=N)
     assert parquet(got.select_columns(["id", "image", "label", "mix_index"])) == parquet(
-        ma.ray.mixed(ma.CutMix(), dataset(), samples, num_classes=N).select_columns(["id", "image", "label", "mix_index"])
+        ma.ray.mixed(ma.CutMix(), dataset(), samples, num_classes=N).select_columns(
+            ["id", "image", "label", "mix_index"]
+        )
     )
 
 
 def test_partners_from_the_block_need_no_source():
     whole = columns(ma.ray.mixed(ma.CutMix(), dataset(1), num_classes=N, partners="block"))
-    cut = columns(
-        ma.ray.mixed(ma.CutMix(), dataset(1), num_classes=N, partners="block", map_batches={"batch_size": 8})
-    )
+    cut = columns(ma.ray.mixed(ma.CutMix(), dataset(1), num_classes=N, partners="block", map_batches={"batch_size": 8}))
     for got in (whole, cut):
         ways.assert_label_is_the_pixels(got["image"], got["label"])
     np.testing.assert_array_equal(cut["mix_index"] // 8, np.repeat(np.arange(N)[:, None] // 8, 2, axis=1))
@@ -184,11 +184,11 @@ PAIRS = [(X[i], i) for i in range(N)]
 TWICE = [*ROWS, ROWS[7]]
 WRONG = [
     ((ma.per_batch(ma.CutMix()),), {}, ValueError, "mixed: expected a recipe that draws for each sample"),
-    ((ma.CutMix(), ROWS), {}, TypeError, "mixed: expected a Ray dataset, got list; make one, such as ray.data.from_items"),
-    ((ma.CutMix(), None, None), {}, ValueError, r'mixed: expected a source .* got none; pass source=.* or partners="block"'),
+    ((ma.CutMix(), ROWS), {}, TypeError, "mixed: expected a Ray dataset, got list; make one, such as ray.data.from"),
+    ((ma.CutMix(), None, None), {}, ValueError, r'mixed: expected a source .* got none; pass source=.* or partners="b'),
     ((ma.CutMix(),), {"partners": "block"}, ValueError, 'mixed: expected no source beside partners="block", got one'),
     ((ma.CutMix(),), {"partners": "row"}, ValueError, "partners: expected \"dataset\" or \"block\", got 'row'"),
-    ((ma.CutMix(), None, ROWS), {}, TypeError, r"source: expected a folder, .* got .*; pass a function .* lambda: data"),
+    ((ma.CutMix(), None, ROWS), {}, TypeError, r"source: expected a folder, .* got .*; pass a function .* lambda: "),
     ((ma.CutMix(), None, lambda: 3), {}, TypeError, "source: expected a function that opens something with a length"),
     ((ma.CutMix(), None, lambda: []), {}, ValueError, "source: expected one row or more, got none"),
     ((ma.CutMix(), None, lambda: PAIRS), {}, ValueError, r"source: expected samples that are dicts .* got tuple; let"),
@@ -196,7 +196,7 @@ WRONG = [
     ((ma.CutMix(), None, "no-such-folder"), {}, ValueError, "source: expected a folder of images, got no-such-folder"),
     ((ma.CutMix(),), {"num_classes": None}, ValueError, "expected num_classes for class ids"),
     ((ma.CutMix(),), {"id": "image"}, TypeError, "image: expected whole numbers, got float32 of shape"),
-    ((ma.CutMix(),), {"fields": {"label": "per_source"}}, TypeError, "label: expected labels of one array, got PerSource"),
+    ((ma.CutMix(),), {"fields": {"label": "per_source"}}, TypeError, "label: expected labels of one array, got"),
 ]  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def test_what_is_wrong_is_refused_at_the_call(args, options, error, sentence):
 
 def test_ids_that_repeat_are_refused_and_the_way_out_works():
     ds = dataset(3, range(N + 1), TWICE)
-    with pytest.raises(ValueError, match="id: expected each id once, got 7 again; give .*, or leave the column out"):
+    with pytest.raises(ValueError, match=r"id: expected each id once, got 7 again; give .*, or leave the column out"):
         ma.ray.mixed(ma.CutMix(), ds, samples, num_classes=N)
     numbered = ma.ray.mixed(ma.CutMix(), ds.drop_columns(["id"]), lambda: TWICE, num_classes=N)
     assert columns(numbered)["id"].tolist() == list(range(N + 1))
@@ -217,7 +217,9 @@ def test_ids_that_repeat_are_refused_and_the_way_out_works():
 
 def test_samples_of_another_form_than_the_rows_are_refused():
     halves = [{**row, "image": row["image"].astype(np.float16)} for row in ROWS]
-    with pytest.raises(ValueError, match="image: expected values of one dtype and shape in all rows and the source, got"):
+    with pytest.raises(
+        ValueError, match="image: expected values of one dtype and shape in all rows and the source, got"
+    ):
         ma.ray.mixed(ma.CutMix(), dataset(), lambda: halves, num_classes=N).take_all()
 
 

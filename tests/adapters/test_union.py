@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-import ways
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 import mixaug as ma
+import ways
 
 N, SIZE = 32, (5, 6)
 X, Y = ways.own_class_everywhere(N, SIZE), np.arange(N)
@@ -20,7 +20,9 @@ X, Y = ways.own_class_everywhere(N, SIZE), np.arange(N)
 
 def rows(batches) -> dict[int, bytes]:
     """Each mixed label by the row that it is of, which weighs most where nothing weighs more than half."""
-    return {int(i): label.tobytes() for ids, labels in batches for i, label in zip(ids, np.asarray(labels), strict=True)}
+    return {
+        int(i): label.tobytes() for ids, labels in batches for i, label in zip(ids, np.asarray(labels), strict=True)
+    }
 
 
 # --- streams without random access

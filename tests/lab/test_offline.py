@@ -39,7 +39,7 @@ def photos(tmp_path_factory) -> Path:
     """Images of one colour each, which no other has, in three classes."""
     path = tmp_path_factory.mktemp("photos")
     for i in range(N):
-        folder = path / "cat dog emu".split()[i // 8]
+        folder = path / ["cat", "dog", "emu"][i // 8]
         folder.mkdir(exist_ok=True)
         Image.fromarray(np.full((SIDE, SIDE, 3), (i * 10, 255 - i * 10, i), np.uint8)).save(folder / f"{i:02d}.png")
     return path
@@ -219,7 +219,9 @@ def test_a_source_that_has_changed_under_the_table_is_refused(photos, tmp_path):
     changed = [dict(row) for row in rows]
     changed[7]["image"] = changed[7]["image"] + np.uint8(1)
     replayed = ma.replay(tmp_path / "table", lambda: changed, num_classes=3)
-    with pytest.raises(ValueError, match=r"source: expected the image of row 7 .* got another one; restore it, or make"):
+    with pytest.raises(
+        ValueError, match=r"source: expected the image of row 7 .* got another one; restore it, or make"
+    ):
         replayed[7]
     assert ma.replay(tmp_path / "table", lambda: changed, num_classes=3, check=False)[7]
     with pytest.raises(ValueError, match=r"source: expected the 24 rows that .* was made of, got 23; pass that one"):
@@ -249,13 +251,14 @@ def test_masks_of_pixels_have_no_table_and_the_way_out_works(photos, tmp_path):
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (["--recipe", "per_batch(cutmix)"], "--recipe: expected a recipe that draws for each sample, got per_batch"),
     (["--recipe", "cutmx"], 'expected "none" or a recipe, got \'cutmx\''),
+    (["--recipe", "saliencymix"], "expected a --recipe that looks at no guide, got 'saliencymix', which needs"),
     (["--copies", "0"], "expected --copies to be a whole number of 1 or more, got 0"),
     (["--format", "zip"], "expected --format to be folder or npz or parquet, got 'zip'"),
     (["--engine", "spark"], "expected --engine to be local or ray, got 'spark'"),
     (["--address", "1.2.3.4:5"], "expected --address beside --engine ray, got --engine local: leave it out"),
     (["--mixes-only", "--format", "npz"], "expected --mixes-only or --format, got both: leave one of them out"),
     (["--data", "folder:/no/such"], "expected a folder of images, got /no/such"),
-    (["--resume", "x"], "expected nothing beside --resume that says what to write, got more: mixaug augment --resume x"),
+    (["--resume", "x"], "expected nothing beside --resume that says what to write, got more: mixaug augment --resum"),
 ])  # fmt: skip
 def test_what_is_wrong_is_one_sentence(photos, tmp_path, arguments, sentence, monkeypatch, capsys):
     from mixaug.cli import main
@@ -277,7 +280,9 @@ def test_a_folder_that_is_in_use_or_holds_something_is_refused(photos, tmp_path)
     augment(job(photos, shard_rows=None, copies=1), out, Engine())
     with pytest.raises(ValueError, match=rf"expected an empty folder, .* go on with --resume {out}, or choose another"):
         augment(job(photos), out, Engine())
-    with pytest.raises(ValueError, match="expected copies 1, with which .* was begun, got 2: restore it, or start anew"):
+    with pytest.raises(
+        ValueError, match=r"expected copies 1, with which .* was begun, got 2: restore it, or start anew"
+    ):
         augment(job(photos), out, Engine(), resume=True)
 
 
@@ -289,7 +294,9 @@ def test_a_disk_without_room_is_one_sentence_and_the_way_out_works(tmp_path):
 
     done = mixaug("augment", *options, preexec_fn=little)
     assert done.returncode == 1
-    assert "got File too large: make room or choose another --out; --resume goes on from what is finished" in done.stderr
+    assert (
+        "got File too large: make room or choose another --out; --resume goes on from what is finished" in done.stderr
+    )
     assert len(done.stderr.strip().splitlines()) == 1
     assert mixaug("augment", "--resume", tmp_path / "out").returncode == 0
 

@@ -87,7 +87,9 @@ def npz(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: ARG001
     """All columns as the arrays of one uncompressed file."""
     objects = mixed.columns.get("objects", {})
     arrays = {f"{name}s": x for name, x in mixed.columns.items() if name != "objects"}
-    arrays |= {{"boxes": "boxes", "labels": "box_labels", "weight": "box_weights"}[name]: x for name, x in objects.items()}
+    arrays |= {
+        {"boxes": "boxes", "labels": "box_labels", "weight": "box_weights"}[name]: x for name, x in objects.items()
+    }
     arrays |= {"ids": mixed.ids, "copy": np.array(mixed.shard.copy), "index": mixed.mix.index.T, "lam": mixed.mix.lam.T}
 
     def fill(unfinished: Path) -> None:
@@ -101,18 +103,27 @@ def parquet(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: AR
     """A row a sample, its images encoded as in folders."""
     pa, pq = arrow()
     k = mixed.mix.index.shape[0]
-    columns: dict[str, Any] = {"id": pa.array(mixed.ids), "copy": pa.array(np.full(len(mixed.ids), mixed.shard.copy, np.int32))}
+    columns: dict[str, Any] = {
+        "id": pa.array(mixed.ids),
+        "copy": pa.array(np.full(len(mixed.ids), mixed.shard.copy, np.int32)),
+    }
     for name in mixed.columns.keys() - {"label", "objects"}:
         encode = _palette if name == "mask" else _encoded
         encoded = [encode(x, job.images) for x in mixed.columns[name]]
-        columns[name] = pa.StructArray.from_arrays([pa.array(encoded), pa.nulls(len(encoded), pa.string())], ["bytes", "path"])
+        columns[name] = pa.StructArray.from_arrays(
+            [pa.array(encoded), pa.nulls(len(encoded), pa.string())], ["bytes", "path"]
+        )
     if "label" in mixed.columns:
         columns["label"] = pa.array(mixed.columns["label"].tolist(), pa.list_(pa.float32()))
     if "objects" in mixed.columns:
         columns["objects"] = pa.array([json.dumps(row) for row in _of_rows(mixed)])
     columns["index"] = pa.FixedSizeListArray.from_arrays(pa.array(mixed.mix.index.T.astype(np.int64).ravel()), k)
     columns["lam"] = pa.FixedSizeListArray.from_arrays(pa.array(mixed.mix.lam.T.ravel()), k)
-    order = [name for name in ("id", "copy", "image", "label", "mask", "target", "objects", "index", "lam") if name in columns]
+    order = [
+        name
+        for name in ("id", "copy", "image", "label", "mask", "target", "objects", "index", "lam")
+        if name in columns
+    ]
     rows = pa.table({name: columns[name] for name in order})
     return _file(out / f"shard-{mixed.shard.name}.parquet", lambda unfinished: pq.write_table(rows, unfinished))
 
@@ -206,7 +217,11 @@ def _rows(data: Opened, mixed: Mixed, names: Sequence[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     labels = mixed.columns.get("label")
     for i, name in enumerate(names):
-        weights = "" if labels is None else json.dumps({data.classes[c]: float(str(labels[i, c])) for c in np.flatnonzero(labels[i])})
+        weights = (
+            ""
+            if labels is None
+            else json.dumps({data.classes[c]: float(str(labels[i, c])) for c in np.flatnonzero(labels[i])})
+        )
         sources = " ".join(map(str, mixed.mix.index[:, i].tolist()))
         lam = " ".join(map(str, mixed.mix.lam[:, i]))
         writer.writerow([name, mixed.shard.first + i, mixed.shard.copy, sources, lam, weights])
@@ -254,7 +269,7 @@ def _colours() -> bytes:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, without waiting for the disk: of many small files that would take all the time."""
+    """Write a file whole or not at all, without waiting for the disk, which would take longest for many files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".mixaug-{token_hex(8)}{path.suffix}")
     try:

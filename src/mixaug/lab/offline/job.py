@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...epoch import ItemOptions
-from ...fields import Boxes, Images, Labels, Masks
+from ...fields import Boxes, Field, Images, Labels, Masks
 from ...recipes import Recipe
 from ...recipes.combine import check_item_recipe
 from ...sources import Folder, Samples
@@ -75,6 +75,11 @@ class Job:
             check_item_recipe("--recipe", read_arm(self.recipe), "write it without per_batch(...)")
         except ValueError as error:
             raise LabError(str(error)) from None
+        if needs := self.mixed_by.needs:
+            raise LabError(
+                f"expected a --recipe that looks at no guide, got {self.recipe!r}, which needs {' and '.join(needs)}: "
+                "take another one, or write what ma.torch.MixedDataset makes of samples that hold the guide"
+            )
 
     def _expect(self, ok: object, name: str, expected: str) -> None:
         if not ok:
@@ -92,8 +97,8 @@ class Job:
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Job:
         """The job of the fields that `to_dict` gave."""
-        names = [field.name for field in fields(cls)]
-        values = {name: tuple(found[name]) if isinstance(found[name], list) else found[name] for name in names}
+        values: dict[str, Any] = {field.name: found[field.name] for field in fields(cls)}
+        values |= {name: tuple(x) for name, x in values.items() if isinstance(x, list)}
         return cls(**values)
 
 
@@ -133,7 +138,7 @@ class Opened:
     def options(self) -> ItemOptions:
         """How the samples are mixed."""
         ignored = self.source.ignore_index if isinstance(self.source, Data) else None
-        kinds = {
+        kinds: dict[str, Field] = {
             "image": Images(),
             "label": Labels(len(self.classes)) if self.classes else Labels(),
             "mask": Masks(num_classes=len(self.classes) or None, ignore_index=ignored),
@@ -157,9 +162,7 @@ def opened(job: Job) -> Opened:
     kind, _, path = job.data.partition(":")
     if kind == "folder" and job.task == "classification":
         return _of_folder(Path(path).expanduser(), job.image_size)
-    data = load(
-        job.data, task=job.task, image_size=job.image_size, classes=job.classes, ignore_index=job.ignore_index
-    )
+    data = load(job.data, task=job.task, image_size=job.image_size, classes=job.classes, ignore_index=job.ignore_index)
     return Opened(len(data.train), data.size, data.channels, data.classes, data)
 
 
@@ -167,7 +170,9 @@ def _of_folder(path: Path, image_size: int | None) -> Opened:
     if {"train", "test"} <= (names := {one.name for one in path.iterdir()} if path.is_dir() else set()) or (
         {"train", "val"} <= names
     ):
-        raise LabError(f"expected a folder of class folders, got {path}, which has splits: name one, folder:{path / 'train'}")
+        raise LabError(
+            f"expected a folder of class folders, got {path}, which has splits: name one, folder:{path / 'train'}"
+        )
     folder = Folder(path, image_size)
     try:
         first = folder[0]["image"]

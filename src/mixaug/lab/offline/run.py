@@ -54,7 +54,7 @@ class Engine:
 Told = Callable[[int, int], None]  # is told how many rows are done, of how many
 
 
-def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: Told = lambda done, total: None) -> None:
+def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: Told | None = None) -> None:
     """Write an augmented dataset: its files do not depend on the engine, the workers, or how often it was resumed.
 
     Args:
@@ -80,14 +80,16 @@ def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: 
         if not (out / table.MANIFEST).exists():
             write_text(out / table.MANIFEST, json.dumps(described, indent=2) + "\n")
         if "shards" not in json.loads((out / table.MANIFEST).read_text("utf-8")):
-            _make(job, data, out, engine, described, told)
+            _make(job, data, out, engine, described, told or (lambda *_: None))
 
 
 def _make(job: Job, data: Opened, out: Path, engine: Engine, described: dict[str, Any], told: Told) -> None:
     """Make the shards that are missing, then the manifest."""
     step = described["shard_rows"]
     shards = [
-        Shard(copy, first, min(first + step, data.rows)) for copy in range(job.copies) for first in range(0, data.rows, step)
+        Shard(copy, first, min(first + step, data.rows))
+        for copy in range(job.copies)
+        for first in range(0, data.rows, step)
     ]
     missing = [shard for shard in shards if not _part(out, shard).exists()]
     rows = [shard.last - shard.first for shard in missing]
@@ -157,8 +159,8 @@ def _admit(described: dict[str, Any], out: Path, resume: bool) -> None:
     for name, value in described.items():
         if found.get(name) != value and (name != "versions" or "shards" not in found):
             raise LabError(
-                f"expected {name} {found.get(name)!r}, with which {out} was begun, got {value!r}: restore it, or start anew "
-                "with another --out"
+                f"expected {name} {found.get(name)!r}, with which {out} was begun, got {value!r}: restore it, or start "
+                "anew with another --out"
             )
 
 
@@ -230,7 +232,8 @@ def _on_ray(engine: Engine, job: Job, out: Path, shards: Sequence[Shard]) -> Ite
         _connect(ray, engine)
     try:
         task = ray.remote(num_cpus=1, max_retries=4)(make)
-        left, running = iter(shards), {}
+        left = iter(shards)
+        running: dict[Any, Shard] = {}
         while True:
             for shard in islice(left, engine.workers - len(running)):
                 running[task.remote(job, out, shard)] = shard
