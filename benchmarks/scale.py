@@ -1,6 +1,6 @@
 """Measure augmented datasets of this machine and of Ray, for docs/scale.md.
 
-    PYTHONPATH=src python -m benchmarks.scale --rows 20000 --out benchmarks/scale.json
+PYTHONPATH=src python -m benchmarks.scale --rows 20000 --out benchmarks/scale.json
 """
 
 from __future__ import annotations
@@ -45,19 +45,24 @@ def cpu() -> float:
 
 
 def timed(run) -> dict[str, float]:
+    """Wall and CPU seconds of a call."""
     begun, before = time.perf_counter(), cpu()
     run()
     return {"seconds": round(time.perf_counter() - begun, 2), "cpu_seconds": round(cpu() - before, 2)}
 
 
 def in_process(data: Images, block: int) -> None:
+    """Mix all rows in this process, so many at a time."""
     this = Epoch(len(data), 0, 0)
     for first in range(0, len(data), block):
         rows = np.arange(first, min(first + block, len(data)))
-        items(ma.CutMix(), this, this.partners(rows, 2), lambda r: (data.images[r], data.labels[r]), num_classes=CLASSES)
+        items(
+            ma.CutMix(), this, this.partners(rows, 2), lambda r: (data.images[r], data.labels[r]), num_classes=CLASSES
+        )
 
 
 def draws(rows: int) -> None:
+    """Draw partners and mixes of all rows, without pixels."""
     this = Epoch(rows, 0, 0)
     for first in range(0, rows, 4096):
         some = np.arange(first, min(first + 4096, rows))
@@ -76,7 +81,9 @@ def on_ray(rows: int, workers: int) -> dict[str, float]:
         return {"id": block["id"], "image": data.images[block["id"]], "label": data.labels[block["id"]]}
 
     ds = ids.map_batches(filled, batch_size=None).materialize()
-    mixed = ma.ray.mixed(ma.CutMix(), ds, lambda: Images(rows), num_classes=CLASSES, map_batches={"concurrency": workers})
+    mixed = ma.ray.mixed(
+        ma.CutMix(), ds, lambda: Images(rows), num_classes=CLASSES, map_batches={"concurrency": workers}
+    )
     measured = {"mixed": timed(lambda: mixed.materialize())}
     same = ds.map_batches(lambda block: block, batch_size=None, concurrency=workers)
     measured["handed through"] = timed(lambda: same.materialize())
@@ -84,7 +91,9 @@ def on_ray(rows: int, workers: int) -> dict[str, float]:
 
 
 def augmented(rows: int, engine: str, workers: int, form: str, folder: Path) -> dict[str, float]:
-    from mixaug.lab.offline import Engine, Job, augment
+    """`mixaug augment` of Fashion-MNIST's sample."""
+    from mixaug.lab.cluster import Engine
+    from mixaug.lab.offline import Job, augment
 
     job = Job("fashion-mnist-sample", "cutmix", format=form, copies=max(1, rows // 10_000))
     out = folder / f"{engine}-{workers}-{form}"
@@ -94,6 +103,7 @@ def augmented(rows: int, engine: str, workers: int, form: str, folder: Path) -> 
 
 
 def main() -> None:
+    """Measure all, print it, and write it."""
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("--rows", type=int, default=20_000)
     given.add_argument("--out", type=Path)

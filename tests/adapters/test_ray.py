@@ -161,9 +161,20 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path):
     assert got == parquet(ma.ray.mixed(ma.CutMix(), dataset(), samples, num_classes=N))
 
 
+class FirstBlockLast:
+    """Takes longest for the first rows."""
+
+    def __call__(self, block):
+        import time
+
+        time.sleep(0.6 if 0 in block["label"] else 0)
+        return block
+
+
 def test_ids_are_added_in_the_order_of_the_rows():
     bare = [{name: row[name] for name in ("image", "label")} for row in ROWS]
-    got = ma.ray.mixed(ma.CutMix(), dataset(6, rows=bare), samples, num_classes=N)
+    late = dataset(6, rows=bare).map_batches(FirstBlockLast())
+    got = ma.ray.mixed(ma.CutMix(), late, samples, num_classes=N)
     assert parquet(got.select_columns(["id", "image", "label", "mix_index"])) == parquet(
         ma.ray.mixed(ma.CutMix(), dataset(), samples, num_classes=N).select_columns(
             ["id", "image", "label", "mix_index"]

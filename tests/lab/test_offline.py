@@ -20,8 +20,9 @@ import torchvision
 from PIL import Image
 
 import mixaug as ma
+from mixaug.lab.cluster import Engine
 from mixaug.lab.folder import locked
-from mixaug.lab.offline import Engine, Job, augment
+from mixaug.lab.offline import Job, augment
 from mixaug.lab.offline.job import FORMATS
 from mixaug.sources import Folder
 

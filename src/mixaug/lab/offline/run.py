@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -19,36 +17,13 @@ import mixaug
 
 from ... import files, table
 from ...epoch import Epoch, items
+from ..cluster import Engine, connected
 from ..errors import LabError
 from ..folder import locked, write_text, writing
 from .formats import WRITERS, Mixed, Shard, arrow, class_folders, joined, mixes
 from .job import Job, Opened, opened, shard_rows
 
-ENGINES = ("local", "ray")
 _BESIDE = 2  # how many shards are handed out for each worker
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Who makes the shards.
-
-    Args:
-        name: "local" or "ray".
-        workers: how many processes; on Ray, how many tasks at a time, each of one CPU.
-        address: of a Ray cluster; None: the one of RAY_ADDRESS, or a new one on this machine.
-    """
-
-    name: str = "local"
-    workers: int = 1
-    address: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.name not in ENGINES:
-            raise LabError(f"expected --engine to be local or ray, got {self.name!r}")
-        if self.workers < 1:
-            raise LabError(f"expected --workers to be a whole number above 0, got {self.workers}")
-        if self.address is not None and self.name != "ray":
-            raise LabError(f"expected --address beside --engine ray, got --engine {self.name}: leave it out")
 
 
 Told = Callable[[int, int], None]  # is told how many rows are done, of how many
@@ -223,15 +198,8 @@ def _locally(engine: Engine, job: Job, out: Path, shards: Sequence[Shard]) -> It
 
 def _on_ray(engine: Engine, job: Job, out: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
     """Shards as they are made by tasks of a cluster; a task whose worker or node dies is run anew."""
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise LabError("expected Ray for --engine ray, got none: pip install 'mixaug[ray]'") from error
-    started = not ray.is_initialized()
-    if started:
-        _connect(ray, engine)
-    try:
-        task = ray.remote(num_cpus=1, max_retries=4)(make)
+    with connected(engine) as ray:
+        task = ray.remote(num_cpus=1, max_retries=-1)(make)
         left = iter(shards)
         running: dict[Any, Shard] = {}
         while True:
@@ -244,23 +212,6 @@ def _on_ray(engine: Engine, job: Job, out: Path, shards: Sequence[Shard]) -> Ite
                 shard = running.pop(ref)
                 _raise(ray.get(ref))
                 yield shard
-    finally:
-        if started:
-            ray.shutdown()
-
-
-def _connect(ray: Any, engine: Engine) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        if engine.address is None and "RAY_ADDRESS" not in os.environ:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        else:
-            ray.init(address=engine.address, log_to_driver=False, logging_level="ERROR")
-    except Exception as error:  # Ray raises ConnectionError, RuntimeError and ValueError
-        raise LabError(
-            f"expected a Ray cluster at {engine.address}, got none ({str(error).splitlines()[0]}): start one with "
-            "`ray start --head`, or leave --address out"
-        ) from error
 
 
 def _raise(sentence: str | None) -> None:
