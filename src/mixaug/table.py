@@ -77,7 +77,7 @@ class Replay:
             raise ValueError(
                 f"source: expected the {rows} rows that {folder} was made of, got {self._n}; pass that one"
             )
-        self._shard = lru_cache(maxsize=8)(self._read)
+        self._shard = lru_cache(maxsize=64)(self._read)
 
     def __len__(self) -> int:
         return int(self.manifest["copies"]) * self._n
