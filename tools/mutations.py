@@ -476,7 +476,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "all epochs have one order",
         ),
         ("key = (self.seed, epoch, number)", "key = (self.seed, 0, number)", "all epochs draw the same"),
-        ("rows=index[0], **options", "rows=0 * index[0], **options", "single samples all draw the same"),
+        ("numbers=index[0], **options", "numbers=0 * index[0], **options", "single samples all draw the same"),
         (
             "keys.fold_in(first, COPIES), self.copy) if self.copy",
             "keys.fold_in(first, COPIES), 1) if self.copy",
@@ -489,7 +489,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("copy, number = divmod(row, self._n)", "copy, number = 0, row % self._n", "all copies are the first one"),
     ],
     ("ray/mixed.py", "adapters/test_ray.py"): [
-        ("rows=ids, **options", "rows=np.arange(len(ids)), **options", "rows are numbered within their block"),
+        ("numbers=ids, **options", "numbers=np.arange(len(ids)), **options", "rows are numbered within their block"),
         (
             "place = np.where(others == index[0], own,",
             "place = np.where(others < 0, own,",

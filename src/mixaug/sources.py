@@ -99,7 +99,7 @@ def picture(path: Path, size: int | None = None) -> NDArray[np.uint8]:
     rgb = image.convert("RGB")
     if size is not None:
         rgb = rgb.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(rgb)
+    return np.array(rgb)
 
 
 def opened(source: object, parquet: Callable[[list[Path]], Samples] | None = None) -> Samples:

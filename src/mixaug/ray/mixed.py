@@ -13,7 +13,7 @@ import ray.data
 from numpy.typing import NDArray
 
 from .. import loss_advice
-from ..batch import mix_from
+from ..batch import mix_rows
 from ..core import keys
 from ..core.hints import known_options
 from ..core.regions import Paste
@@ -21,6 +21,7 @@ from ..epoch import Epoch, Permutation
 from ..fields import Field, Fields, Keep, PerSource, resolve
 from ..fields.class_weights import ClassWeights
 from ..mix import Mix
+from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe
 from ..recipes.combine import check_item_recipe
 from ..sources import Openable, Sample, Samples, opened
@@ -205,7 +206,7 @@ class _Mixer:
         own = {name: x[: len(ids)] for name, x in source.items()}
         key = Epoch(1, self.seed, self.epoch).key
         options = {**self.options, "fields": kinds, "return_mix": True, "advises": False}
-        mixed = dict(mix_from(self.recipe, own, source, place, key=key, rows=ids, **options))
+        mixed = dict(mix_rows(self.recipe, Rows(own, source, place), key, numbers=ids, **options))
         made = _provenance(mixed.pop("mix"), np.concatenate([ids, rows]))
         return columns.as_table({self.id: ids, **mixed, **made}, types)
 
