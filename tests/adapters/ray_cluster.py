@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import ray
 

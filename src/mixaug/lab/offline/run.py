@@ -43,10 +43,11 @@ def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: 
         LabError: if `out` holds something already (without `resume`) or another job, is in use or cannot be written, or
             a sample cannot be read.
     """
-    data = opened(job)
     if job.format == "parquet":
         arrow()
-    described = _described(job, data)
+    described = _described(job, opened(job))
+    if engine != Engine():
+        opened.cache_clear()  # each worker holds the dataset: this process does not need to
     with writing(out):
         _admit(described, out, resume)
         out.mkdir(parents=True, exist_ok=True)
@@ -55,20 +56,16 @@ def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: 
         if not (out / table.MANIFEST).exists():
             write_text(out / table.MANIFEST, json.dumps(described, indent=2) + "\n")
         if "shards" not in json.loads((out / table.MANIFEST).read_text("utf-8")):
-            _make(job, data, out, engine, described, told or (lambda *_: None))
+            _make(job, out, engine, described, told or (lambda *_: None))
 
 
-def _make(job: Job, data: Opened, out: Path, engine: Engine, described: dict[str, Any], told: Told) -> None:
+def _make(job: Job, out: Path, engine: Engine, described: dict[str, Any], told: Told) -> None:
     """Make the shards that are missing, then the manifest."""
-    step = described["shard_rows"]
-    shards = [
-        Shard(copy, first, min(first + step, data.rows))
-        for copy in range(job.copies)
-        for first in range(0, data.rows, step)
-    ]
+    step, n = described["shard_rows"], described["rows"]
+    shards = [Shard(copy, first, min(first + step, n)) for copy in range(job.copies) for first in range(0, n, step)]
     missing = [shard for shard in shards if not _part(out, shard).exists()]
     rows = [shard.last - shard.first for shard in missing]
-    total = data.rows * job.copies
+    total = n * job.copies
     done = total - sum(rows)
     told(done, total)
     for shard in _engines()[engine.name](engine, job, out.absolute(), missing):
@@ -76,7 +73,7 @@ def _make(job: Job, data: Opened, out: Path, engine: Engine, described: dict[str
         told(done, total)
     with writing(out):
         if job.format == "folder":
-            joined(out, data, shards)
+            joined(out, opened(job), shards)
         parts = [json.loads(_part(out, shard).read_text("utf-8")) for shard in shards]
         write_text(out / table.MANIFEST, json.dumps({**described, "shards": parts}, indent=2) + "\n")
         for part in sorted((out / "parts").iterdir()):
