@@ -42,7 +42,7 @@ class Permutation:
         key: as made by `keys.make`.
 
     Example:
-        >>> from mixaug import keys
+        >>> from mixaug.core import keys
         >>> shuffled = Permutation(10, keys.make((0, 0)))
         >>> sorted(shuffled(np.arange(10)).tolist()) == list(range(10))
         True
