@@ -91,9 +91,9 @@ def mixed(
 
     Example:
         >>> import mixaug as ma, numpy as np, ray  # doctest: +SKIP
-        >>> rows = [{"id": i, "image": np.full((8, 8, 3), i, np.uint8), "label": i} for i in range(10)]  # doctest: +SKIP
+        >>> rows = [{"id": i, "image": np.zeros((8, 8, 3), np.uint8), "label": i} for i in range(9)]  # doctest: +SKIP
         >>> ds = ray.data.from_items(rows)  # doctest: +SKIP
-        >>> mixed = ma.ray.mixed(ma.CutMix(), ds, lambda: rows, num_classes=10)  # doctest: +SKIP
+        >>> mixed = ma.ray.mixed(ma.CutMix(), ds, lambda: rows, num_classes=9)  # doctest: +SKIP
         >>> sorted(mixed.schema().names)  # doctest: +SKIP
         ['id', 'image', 'label', 'mix_box', 'mix_index', 'mix_lam']
 
