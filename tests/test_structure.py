@@ -19,8 +19,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
     "backends", "files", "core", "kernels", "ops", "guides", "label_rules", "loss_advice", "mix", "recipes", "testing",
-    "pairing", "fields", "batch", "warmup", "epoch", "drawing", "sheets",
-    "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "timm_collate",
+    "pairing", "fields", "batch", "warmup", "epoch", "sources", "table", "drawing", "sheets",
+    "losses", "metrics", "tf", "keras", "torch", "grain", "ray", "huggingface", "lightning", "timm", "timm_collate",
     "lab", "cli",
 ]  # fmt: skip
 FRAMEWORKS = {
@@ -32,6 +32,7 @@ FRAMEWORKS = {
     "lightning",
     "timm",
     "grain",
+    "ray",
     "numba",
     "llvmlite",
     "triton",
@@ -48,6 +49,8 @@ MAY_IMPORT = {
     "tf.py": {"tensorflow"},
     "torch": {"torch"},
     "grain.py": {"grain"},
+    "ray/mixed.py": {"ray"},
+    "ray/columns.py": {"ray"},
     "keras.py": {"keras"},
     "huggingface.py": {"torch", "transformers"},
     "lightning.py": {"lightning"},

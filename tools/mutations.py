@@ -471,12 +471,31 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("at = ring.inverse(ids) if sources > 1 else ids", "at = ids", "a row may be its own partner"),
         (
-            "keys.fold_in(keys.make((self.seed, self.epoch)), place)",
-            "keys.fold_in(keys.make((self.seed, 0)), place)",
+            "first = keys.make((self.seed, self.epoch))",
+            "first = keys.make((self.seed, 0))",
             "all epochs have one order",
         ),
         ("key = (self.seed, epoch, number)", "key = (self.seed, 0, number)", "all epochs draw the same"),
-        ("rows=np.array([row]),", "rows=np.array([0]),", "single samples all draw the same"),
+        ("numbers=index[0], **options", "numbers=0 * index[0], **options", "single samples all draw the same"),
+        (
+            "keys.fold_in(first, COPIES), self.copy) if self.copy",
+            "keys.fold_in(first, COPIES), 1) if self.copy",
+            "all further copies of an epoch are the same",
+        ),
+    ],
+    ("table.py", "lab/test_offline.py"): [
+        ("if digest(image) != self", "if digest(image) == self", "images that changed are not noticed"),
+        ("return 1 if name in", "return 0 if name in", "the rows of a table are taken for its sources"),
+        ("copy, number = divmod(row, self._n)", "copy, number = 0, row % self._n", "all copies are the first one"),
+    ],
+    ("ray/mixed.py", "adapters/test_ray.py"): [
+        ("numbers=ids, **options", "numbers=np.arange(len(ids)), **options", "rows are numbered within their block"),
+        (
+            "place = np.where(others == index[0], own,",
+            "place = np.where(others < 0, own,",
+            "a row is its own partner twice",
+        ),
+        ("(counts > 1) | seen[values]", "(counts > 1)", "ids that repeat in another block are taken"),
     ],
 }
 

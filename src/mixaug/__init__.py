@@ -51,12 +51,14 @@ from .recipes import (
     schedule,
     sometimes,
 )
+from .table import replay
 
 if TYPE_CHECKING:
     from . import grain as grain
     from . import huggingface as huggingface
     from . import keras as keras
     from . import lightning as lightning
+    from . import ray as ray
     from . import tf as tf
     from . import timm as timm
     from . import torch as torch
@@ -116,13 +118,14 @@ __all__ = [
     "ramp",
     "recipe",
     "recipes",
+    "replay",
     "schedule",
     "show",
     "sometimes",
     "testing",
 ]
 
-_ADAPTERS = ("grain", "huggingface", "keras", "lightning", "tf", "timm", "torch")
+_ADAPTERS = ("grain", "huggingface", "keras", "lightning", "ray", "tf", "timm", "torch")
 
 
 def __getattr__(name: str) -> Any:

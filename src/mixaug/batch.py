@@ -30,7 +30,7 @@ from .recipes.recipe import DrawArgs, check_flag, check_whole
 Batch: TypeAlias = tree.Tree  #: a dict of fields, (images, labels) or (images, labels, sample_weight), possibly nested
 
 MAX_COPIES = 1024
-_COPIES = -4  #: folded into the key of copies; no recipe uses this number
+COPIES = -4  #: folded into the key of copies; no recipe uses this number
 
 
 class Options(TypedDict, total=False):
@@ -187,7 +187,7 @@ def _copies(recipe: Recipe, key: Key, settings: Settings) -> list[tuple[Recipe, 
     """Return the recipe and the key of each copy of a batch, the unmixed one first."""
     copies = [(identity(), key), (recipe, key)] if settings.include_clean else [(recipe, key)]
     if settings.copies > 1:
-        further = keys.fold_in(key, _COPIES)
+        further = keys.fold_in(key, COPIES)
         copies += [(recipe, keys.fold_in(further, number)) for number in range(1, settings.copies)]
     return copies
 

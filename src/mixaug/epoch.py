@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
-from typing import Any, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from . import backends
 from .backends import Array
-from .batch import Batch, Options, mix_batch, mix_rows, with_mix, without_mix
+from .batch import COPIES, Batch, Options, mix_batch, mix_rows, with_mix, without_mix
 from .core import keys
 from .core.hints import known_options
 from .core.keys import Key
 from .fields import Field, Fields, PerSource, resolve, tree
 from .fields.class_weights import ClassWeights, extended, without_added
+from .mix import Mix
 from .ops.rows import Rows
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
@@ -26,6 +27,7 @@ from .recipes.recipe import check_whole
 _ROUNDS = 12
 _BLOCK = 8192
 _ORDER, _PARTNERS = -1, -2  # what the epoch's permutations are keyed by: no step has these numbers
+MAX_ROWS = 2**31 - 1  #: of a dataset: a mix holds rows as int32
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Permutation:
         key: as made by `keys.make`.
 
     Example:
-        >>> from mixaug import keys
+        >>> from mixaug.core import keys
         >>> shuffled = Permutation(10, keys.make((0, 0)))
         >>> sorted(shuffled(np.arange(10)).tolist()) == list(range(10))
         True
@@ -93,10 +95,15 @@ class Epoch:
     """One epoch over n rows: each row once, in a random order, with sources from the whole dataset.
 
     Args:
-        n: how many rows the dataset has.
+        n: how many rows the dataset has, at most `MAX_ROWS`.
         seed: any int.
         epoch: which epoch; each has its own order and its own sources.
         shuffle: whether the order is random; partners are in any case.
+        copy: which of several copies of the epoch; each has its own order, sources and mixes. Copy 0 is the epoch
+            itself.
+
+    Raises:
+        ValueError: if `n` or `copy` is not a whole number of its range.
 
     Example:
         >>> this = Epoch(10, seed=0, epoch=3)
@@ -109,6 +116,20 @@ class Epoch:
     seed: int
     epoch: int
     shuffle: bool = True
+    copy: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole("n", self.n, 0, MAX_ROWS)
+        check_whole("copy", self.copy, 0)
+
+    @property
+    def key(self) -> Key:
+        """The key that the rows of this epoch are mixed by, each by its row number: that of (seed, epoch).
+
+        Further copies have the keys that the copies of a batch under this key have.
+        """
+        first = keys.make((self.seed, self.epoch))._replace(epoch=self.epoch)
+        return keys.fold_in(keys.fold_in(first, COPIES), self.copy) if self.copy else first
 
     def order(self, positions: Array) -> Array:
         """int64, of the shape of `positions`: the rows at any positions 0 .. n - 1 of this epoch, O(1) each."""
@@ -136,7 +157,7 @@ class Epoch:
         return np.concatenate(blocks, axis=1)[:, start - first : stop - first]
 
     def _permutation(self, place: int) -> Permutation:
-        return Permutation(self.n, keys.fold_in(keys.make((self.seed, self.epoch)), place))
+        return Permutation(self.n, keys.fold_in(self.key, place))
 
     def _checked(self, what: str, numbers: Array) -> Array:
         numbers = np.asarray(numbers)
@@ -154,56 +175,77 @@ def _block(this: Epoch, sources: int, number: int) -> Array:
     return this.partners(this.order(positions), sources)
 
 
-def sample(
-    recipe: Recipe,
-    this: Epoch,
-    row: int,
-    batch_of: Callable[[list[int]], Batch],
-    *,
-    num_classes: int | None = None,
-    fields: Fields | None = None,
-    return_mix: bool = False,
-    class_weights: ClassWeights | None = None,
-    size: Sequence[int] | None = None,
-) -> Batch:
-    """Row `row` of a dataset mixed with its sources of this epoch: a pure function of (seed, epoch, row).
+class ItemOptions(TypedDict, total=False):
+    """How the samples of a dataset are mixed, beside the recipe: those `Options` that single samples have."""
 
-        output = output `row` of a batch of all rows under the key (seed, epoch)
+    num_classes: int | None
+    fields: Fields | None
+    return_mix: bool
+    class_weights: ClassWeights | None
+    size: Sequence[int] | None
+    advises: bool
+
+
+def items(
+    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], **options: Unpack[ItemOptions]
+) -> Batch:
+    """Any rows of a dataset, each mixed with its sources of this epoch: row r is a pure function of (seed, epoch, r).
+
+        output i = output index[0, i] of a batch of all rows under the key of the epoch
+
+    Args:
+        recipe: what to mix by.
+        this: the epoch.
+        index: int64 (sources, m), the rows of the dataset that are mixed and the partners of each,
+            `this.partners(rows, recipe.sources)`.
+        batch_of: makes a batch of the samples at some rows of the dataset.
+        options: num_classes, fields, return_mix, class_weights, size, as for `mix_batch`; the mix that comes back is of
+            rows of the dataset. advises: False if the caller picks the loss.
+    """
+    _, mixed, mix = _items(recipe, this, index, batch_of, options)
+    return mixed if mix is None else with_mix(mixed, mix)
+
+
+def _items(
+    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: ItemOptions
+) -> tuple[Batch, Batch, Mix | None]:
+    """The batch of the sources, the mixed batch, and the mix if that is asked for."""
+    rows, place = np.unique(index, return_inverse=True)
+    source, place = batch_of(rows.tolist()), place.reshape(index.shape)
+    _check_of_one_array(resolve(source, options.get("fields"), options.get("num_classes")))
+    mixed: Batch = mix_rows(recipe, Rows(None, source, place), this.key, numbers=index[0], **options)
+    if not options.get("return_mix"):
+        return source, mixed, None
+    mixed, mix = without_mix(mixed, source)
+    return source, mixed, mix.of_rows(rows)
+
+
+def sample(
+    recipe: Recipe, this: Epoch, row: int, batch_of: Callable[[list[int]], Batch], **options: Unpack[ItemOptions]
+) -> Batch:
+    """Row `row` of a dataset mixed with its sources of this epoch: what `items` makes of it, without the batch axis.
 
     Args:
         recipe: what to mix by.
         this: the epoch, not shuffled, so that positions are rows.
         row: which one.
         batch_of: makes a batch of the samples at some rows.
-        num_classes: needed for class ids.
-        fields: as for `mix_batch`.
-        return_mix: as there; the mix of one output, of rows of the dataset.
-        class_weights: as there.
-        size: as there.
+        options: as for `items`.
     """
-    index = this.sources(row, row + 1, recipe.sources)
-    rows, place = np.unique(index, return_inverse=True)
-    source, place = batch_of(rows.tolist()), place.reshape(index.shape)
-    kinds = resolve(source, fields, num_classes)
-    _check_of_one_array(kinds)
-    key = keys.make((this.seed, this.epoch))._replace(epoch=this.epoch)
-    mixed = mix_rows(
-        recipe,
-        Rows(None, source, place),
-        key,
-        numbers=np.array([row]),
-        num_classes=num_classes,
-        fields=fields,
-        return_mix=return_mix,
-        class_weights=class_weights,
-        size=size,
-    )
-    mixed, mix = without_mix(mixed, source) if return_mix else (mixed, None)
+    return single(recipe, this, this.sources(row, row + 1, recipe.sources), batch_of, options)
+
+
+def single(
+    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: ItemOptions
+) -> Batch:
+    """The one row of index (sources, 1), mixed, without the batch axis."""
+    source, mixed, mix = _items(recipe, this, index, batch_of, options)
+    kinds = resolve(source, options.get("fields"), options.get("num_classes"))
     mixed, weight = without_added(mixed, source)
     columns = tree.several(mixed, kinds)
     one = tree.replaced(mixed, {name: tree.each_column(x, lambda rows: rows[0]) for name, x in columns.items()})
     one = one if weight is None else extended(one, weight[0])
-    return one if mix is None else with_mix(one, mix.of_rows(rows))
+    return one if mix is None else with_mix(one, mix)
 
 
 def _check_of_one_array(kinds: Mapping[str, Field]) -> None:

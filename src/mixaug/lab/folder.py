@@ -58,24 +58,32 @@ def _check_draws(path: Path) -> None:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keep other processes out of the folder; the lock goes with the process, however that ends."""
+def locked(out: Path, does: str = "trains") -> Iterator[None]:
+    """Keep other processes out of the folder; the lock goes with the process, however that ends.
+
+    Args:
+        out: the folder.
+        does: what another process would be doing there.
+
+    Raises:
+        LabError: if another process has locked it.
+    """
     if fcntl is None:
         yield
         return
     folder = os.open(out, os.O_RDONLY)
     try:
-        _lock(folder, out)
+        _lock(folder, out, does)
         yield
     finally:
         os.close(folder)
 
 
-def _lock(folder: int, out: Path) -> None:
+def _lock(folder: int, out: Path, does: str) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise LabError(f"expected {out} for itself, got one in which another process trains: wait for it") from error
+        raise LabError(f"expected {out} for itself, got one in which another process {does}: wait for it") from error
 
 
 @dataclass(frozen=True)

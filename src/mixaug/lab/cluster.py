@@ -1,0 +1,77 @@
+"""Who works: processes of this machine, or a Ray cluster, the one at an address or one on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import LabError
+
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who works.
+
+    Args:
+        name: "local" or "ray".
+        workers: how many processes; on Ray, how many tasks at a time, each of one CPU.
+        address: of a Ray cluster; None: the one of RAY_ADDRESS, or a new one on this machine.
+
+    Raises:
+        LabError: if it is none of that.
+    """
+
+    name: str = "local"
+    workers: int = 1
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise LabError(f"expected --engine to be local or ray, got {self.name!r}")
+        if self.workers < 1:
+            raise LabError(f"expected --workers to be a whole number above 0, got {self.workers}")
+        if self.address is not None and self.name != "ray":
+            raise LabError(f"expected --address beside --engine ray, got --engine {self.name}: leave it out")
+
+
+@contextmanager
+def connected(engine: Engine) -> Iterator[Any]:
+    """Ray, connected while the block runs; where it is connected already it stays so.
+
+    A cluster that is started has no dashboard.
+
+    Raises:
+        LabError: if Ray is not installed, or there is no such cluster.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise LabError("expected Ray for --engine ray, got none: pip install 'mixaug[ray]'") from error
+    if ray.is_initialized():
+        yield ray
+        return
+    _connect(ray, engine.address or os.environ.get("RAY_ADDRESS"))
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if address is None:
+            ray.init(include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except Exception as error:  # Ray raises ConnectionError, RuntimeError and ValueError
+        raise LabError(
+            f"expected a Ray cluster at {address}, got none ({str(error).splitlines()[0]}): start one with "
+            "`ray start --head`, or leave --address out"
+        ) from error

@@ -1,0 +1,6 @@
+"""Augmented datasets on disk: shards of mixed samples, written whole or not at all by any number of processes."""
+
+from .job import Job
+from .run import augment
+
+__all__ = ["Job", "augment"]
