@@ -186,7 +186,7 @@ def test_an_empty_container_is_no_field(nothing):
 
 def test_a_layer_says_what_is_no_tensor():
     layer = ma.keras.MixLayer("cutmix", num_classes=N)
-    with pytest.raises(Exception, match="inputs: expected tensors, or arrays to make them of, got"):
+    with pytest.raises(Exception, match="inputs: expected tensors or arrays, got"):
         layer({"images": X, "labels": object()})
 
 
