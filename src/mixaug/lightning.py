@@ -29,9 +29,9 @@ class MixCallback(Callback):  # type: ignore[misc]
     Validation, test and prediction batches are not mixed.
 
     `training_step` receives labels as one weight per class, which `torch.nn.functional.cross_entropy` accepts.
-    Lightning ignores what a callback returns, so the mixed fields replace those in the list or dict that Lightning passes
-    to `training_step`; no tensor is modified. If you override `transfer_batch_to_device`, return a new container from
-    it. The Trainer of the package `pytorch_lightning` accepts this callback too.
+    Lightning ignores what a callback returns, so the mixed fields replace those in the list or dict that it passes to
+    `training_step`; no tensor is modified. If you override `transfer_batch_to_device`, return a new container from it.
+    The Trainer of the package `pytorch_lightning` accepts this callback too.
 
     Raises:
         TypeError: if `recipe` is not a recipe; in training, if the batch is neither a list nor a dict.

@@ -46,15 +46,15 @@ def say(library: str, sums_to_one: bool = True) -> bool:
     return True
 
 
-def before_workers(library: str, num_classes: int | None) -> None:
-    """Warn in the main process of a pipeline that turns class ids into weights, because its workers do not warn."""
-    if num_classes is not None:
-        say(library)
-
-
 def _outside() -> int:
     """The stack level of the code that called this package, as seen from `say`."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def before_workers(library: str, num_classes: int | None) -> None:
+    """Warn in the main process of a pipeline that turns class ids into weights, because its workers do not warn."""
+    if num_classes is not None:
+        say(library)
