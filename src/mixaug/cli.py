@@ -41,7 +41,7 @@ RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; `mi
 
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hide TensorFlow's log messages
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own notes are not for this reader
     _open_streams()
     with _errors_as_sentences():
         try:
@@ -198,12 +198,10 @@ def compare(
         typer.Option(help="resnet20, resnet32, resnet56, resnet18 or small; unet where pixels are answered."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (5), or which (0,3,7): one training of each arm.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per training step.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="How many passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a training step.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Train on so many images, as many of each class.")] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Resize images to squares with this many pixels a side.")
-    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
     classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
     ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, or sgd (momentum 0.9, Nesterov).")] = None,

@@ -476,9 +476,8 @@ def test_a_compute_loss_of_a_subclass_finds_the_weights_in_its_inputs(trainer_of
 
 
 def test_a_compute_loss_func_beside_class_weights_is_refused(trainer_of):
-    with pytest.raises(
-        ValueError, match=r"class_weights: expected no compute_loss_func beside them.*or override compute_loss"
-    ):
+    sentence = r"class_weights: expected no compute_loss_func, .*, got one; leave it out, or override compute_loss"
+    with pytest.raises(ValueError, match=sentence):
         trainer_of(class_weights=TABLE, compute_loss_func=lambda outputs, labels, num_items_in_batch=None: 0)
 
 
