@@ -42,7 +42,10 @@ class Shard(NamedTuple):
         rank = current.rank if rank is None else rank
         world_size = check_whole("world_size", current.world_size if world_size is None else world_size, 1)
         if check_whole("rank", rank, 0) >= world_size:
-            raise ValueError(f"rank: expected 0..{world_size - 1}, because world_size is {world_size}, got {rank}")
+            raise ValueError(
+                f"rank: expected 0..{world_size - 1}, because world_size is {world_size}, got {rank}; "
+                "number the ranks from 0"
+            )
         return cls(rank, world_size)
 
 
