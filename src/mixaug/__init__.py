@@ -1,7 +1,7 @@
 """mixaug mixes training samples: CutMix, n-way MixUp and their relatives.
 
-One draw serves the image, its label and everything else a sample carries, in every array library, for any number of
-workers. `import mixaug as ma` loads no framework; `ma.tf` and `ma.keras` load theirs when they are first used.
+One draw mixes the images, the labels and every other field of a batch, in any array library and for any number of
+workers. `import mixaug as ma` imports no framework; adapters such as `ma.tf` and `ma.torch` are imported on first use.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _show() -> Any:
-    """`ma.show`, which needs Pillow."""
+    """Import `ma.show`, which needs Pillow."""
     try:
         return import_module(".sheets", __name__).show
     except ModuleNotFoundError as error:

@@ -33,18 +33,28 @@ MAX_COPIES = 1024
 COPIES = -4  #: folded into the key of copies; no recipe uses this number
 
 
-class Options(TypedDict, total=False):
-    """The options of `mix_batch` and of every adapter."""
+class ItemOptions(TypedDict, total=False):
+    """The options of `mix_batch` that apply to single samples of a dataset."""
 
     num_classes: int | None
     fields: Fields | None
-    pairing: Pairing | None
-    bank: Batch | None
-    include_clean: bool
-    copies: int
     return_mix: bool
     class_weights: ClassWeights | None
     size: Sequence[int] | None
+
+
+class DatasetOptions(ItemOptions, total=False):
+    """The options of `mix_batch` that apply to batches of a dataset, whose partners the dataset chooses."""
+
+    include_clean: bool
+    copies: int
+
+
+class Options(DatasetOptions, total=False):
+    """The options of `mix_batch` and of every adapter that calls it."""
+
+    pairing: Pairing | None
+    bank: Batch | None
 
 
 @known_options(Options)

@@ -32,9 +32,9 @@ DATA = (
     "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, or folder:PATH with one sub-folder a class; "
     "scenes (comes with mixaug) or folders:IMAGES,TARGETS with masks or target images of the same stems."
 )
-TASK = "classification, segmentation or image2image; the first that the data have, if not said."
-CLASSES = "The names of mask ids 0, 1, ... in folders:, with commas between."
-IGNORE = "The id of mask pixels in folders: that say nothing."
+TASK = "classification, segmentation or image2image; by default the first that the data support."
+CLASSES = "Names of the mask ids 0, 1, ... in folders:, separated by commas."
+IGNORE = "Id of the mask pixels in folders: that are ignored."
 OUT = Path("mixaug-compare")
 RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; `mixaug recipes` lists them.'
 
@@ -43,7 +43,7 @@ def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own notes are not for this reader
     _open_streams()
-    with _one_sentence():
+    with _errors_as_sentences():
         try:
             app()
         finally:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Give standard output and error somewhere to go where the shell closed them (>&-)."""
+    """Reopen, on the null device, standard streams that the shell closed (>&-)."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             stream = open(os.devnull, "r+")  # noqa: PTH123, SIM115 - for as long as the program runs
@@ -61,19 +61,19 @@ def _open_streams() -> None:
 
 
 def _flush() -> None:
-    """Write out what was printed; what a reader such as `head` no longer wants is dropped."""
+    """Flush the standard streams; discard output that a reader such as `head` no longer accepts."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())  # else Python would try again at its end
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())  # otherwise Python tries again at exit
+            os.close(null)
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Every error that a person can mend is one sentence; what is left over is a bug and shows its traceback."""
+def _errors_as_sentences() -> Iterator[None]:
+    """Exit with one sentence for errors that the user can fix; any other error is a bug and shows its traceback."""
     try:
         yield
     except (LabError, OSError) as error:
@@ -81,17 +81,17 @@ def _one_sentence() -> Iterator[None]:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the notes that TensorFlow's C++ prints at its start from the reader; exceptions come through."""
+def _quiet_stderr() -> Iterator[None]:
+    """Hide the messages that TensorFlow's C++ code prints at startup; exceptions still propagate."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 @app.callback(invoke_without_command=True)
@@ -105,7 +105,7 @@ def _options(
 
 @app.command()
 def recipes() -> None:
-    """List the recipes: their options as they are unless said otherwise, what they do, where they were published."""
+    """List the recipes with their default options, what they do and where they were published."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -113,12 +113,12 @@ def recipes() -> None:
     from .lab.config import listed
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("recipe", "options", "what it does", "paper"):
-        table.add_column(head, no_wrap=head == "recipe", overflow="fold")
-    for one in listed():
-        name = one.name if one.distribution == "mixaug" else f"{one.name} ({one.distribution})"
-        paper = f"{one.paper.authors} {one.paper.year}" if one.paper else ""
-        table.add_row(*map(Text, (name, one.options, one.summary, paper)))
+    for heading in ("recipe", "options", "what it does", "paper"):
+        table.add_column(heading, no_wrap=heading == "recipe", overflow="fold")
+    for entry in listed():
+        name = entry.name if entry.distribution == "mixaug" else f"{entry.name} ({entry.distribution})"
+        paper = f"{entry.paper.authors} {entry.paper.year}" if entry.paper else ""
+        table.add_row(*map(Text, (name, entry.options, entry.summary, paper)))
     console = Console(highlight=False) if sys.stdout.isatty() else Console(width=10_000, highlight=False)
     console.print(table)
 
@@ -129,20 +129,23 @@ def preview(
     recipe: Annotated[
         str, typer.Option(help=f'{RECIPE} "all" draws one row for each that the data have guides for.')
     ] = "one_of(mixup(alpha=1.0), cutmix(alpha=1.0))",
-    seed: Annotated[int, typer.Option(help="Another seed shows other mixes of other images.")] = 0,
-    rows: Annotated[int | None, typer.Option(help="How many mixed images to show: 6, or 4 of each of all.")] = None,
-    columns: Annotated[int | None, typer.Option(help="How many side by side: 1, or with all every one.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the images that are chosen, and of their mixes.")] = 0,
+    rows: Annotated[int | None, typer.Option(help="Number of mixed images: 6, or 4 per recipe with all.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Number of columns: 1; with all, every image in one row.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Resize images to squares with this many pixels a side.")
+    ] = None,
     task: Annotated[str | None, typer.Option(help=TASK)] = None,
     classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
     ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
     out: Annotated[
-        Path, typer.Option(help="The picture to write, .png, .jpg, .webp, .tif, .bmp or .pdf; it is replaced.")
+        Path,
+        typer.Option(help="The picture to write: .png, .jpg, .webp, .tif, .bmp or .pdf. An existing file is replaced."),
     ] = Path("mixaug-preview.png"),
 ) -> None:
-    """Draw a sheet of mixed images: what each is made of, its sources, and where each pixel came from.
+    """Draw a sheet of mixed images with their sources, their labels and a map of where each pixel came from.
 
-    With masks, target images or boxes, these are mixed and shown too.
+    Masks, target images and boxes are mixed and drawn too.
     """
     from .lab import data as datasets
     from .lab import preview as pictures
@@ -342,7 +345,7 @@ def augment(
 
 
 def _defaults(task: str | None, data: str | None) -> Any:
-    """The configuration of a task of which nothing else is said: without a task, of the first that the data have."""
+    """Return the default configuration of a task, by default of the first task that the data support."""
     from .lab.config import Config
     from .lab.data import tasks
     from .lab.errors import unknown
@@ -363,7 +366,10 @@ def _train(config: Any, out: Path, *, resume: bool) -> None:
         with Live(task=config.task) as progress:
             train(config, out, resume=resume, progress=progress)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; nothing finished is lost: mixaug compare --resume {shlex.quote(str(out))}", err=True)
+        typer.echo(
+            f"stopped; finished epochs are kept, continue with: mixaug compare --resume {shlex.quote(str(out))}",
+            err=True,
+        )
         raise typer.Exit(130) from None
     typer.echo(f"wrote {report.write(out)}")
 
@@ -380,29 +386,29 @@ def _train_on_ray(config: Any, out: Path, engine: Any) -> None:
 
 
 def _training() -> Callable[..., None]:
-    """What trains, with Keras' backend started: the one of KERAS_BACKEND, else one that is installed."""
+    """Start Keras with the backend of KERAS_BACKEND, or else an installed one, and return the training function."""
     installed = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
     if installed and "tensorflow" not in installed:
         os.environ.setdefault("KERAS_BACKEND", installed[0])
     try:
-        with _hushed():
+        with _quiet_stderr():
             from .lab.train import compare as train
             from .lab.train import start
 
             start()
-    except (ImportError, ValueError) as error:  # Keras has ValueError for a backend that it does not know
+    except (ImportError, ValueError) as error:  # Keras raises ValueError for an unknown backend
         way_out = f"set KERAS_BACKEND to one of {', '.join(installed)}" if installed else "pip install tensorflow-cpu"
         raise LabError(f"expected Keras and a backend to train with, got: {error}; {way_out}") from error
     return train
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """The names in a list with commas."""
+    """Split a comma-separated list of names."""
     return tuple(name.strip() for name in text.split(","))
 
 
 def _seeds(text: str) -> tuple[int, ...]:
-    """The seeds 0 .. n-1 for "n", or those of a list with commas."""
+    """Return the seeds 0 .. n-1 for "n", or the seeds in a comma-separated list."""
     try:
         numbers = tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import count
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from . import backends
 from .backends import Array
-from .batch import COPIES, Batch, Options, mix_batch, mix_rows, with_mix, without_mix
+from .batch import COPIES, Batch, ItemOptions, Options, mix_batch, mix_rows, with_mix, without_mix
 from .core import keys
 from .core.hints import known_options
 from .core.keys import Key
-from .fields import Field, Fields, PerSource, resolve, tree
-from .fields.class_weights import ClassWeights, extended, without_added
+from .fields import Field, PerSource, resolve, tree
+from .fields.class_weights import extended, without_added
 from .mix import Mix
 from .ops.rows import Rows
 from .recipes import Recipe, check_recipe
@@ -175,19 +175,14 @@ def _block(this: Epoch, sources: int, number: int) -> Array:
     return this.partners(this.order(positions), sources)
 
 
-class ItemOptions(TypedDict, total=False):
-    """How the samples of a dataset are mixed, beside the recipe: those `Options` that single samples have."""
+class RowOptions(ItemOptions, total=False):
+    """The options of `items`."""
 
-    num_classes: int | None
-    fields: Fields | None
-    return_mix: bool
-    class_weights: ClassWeights | None
-    size: Sequence[int] | None
-    advises: bool
+    advises: bool  #: whether to say which loss fits the mixed labels
 
 
 def items(
-    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], **options: Unpack[ItemOptions]
+    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], **options: Unpack[RowOptions]
 ) -> Batch:
     """Any rows of a dataset, each mixed with its sources of this epoch: row r is a pure function of (seed, epoch, r).
 
@@ -207,7 +202,7 @@ def items(
 
 
 def _items(
-    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: ItemOptions
+    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: RowOptions
 ) -> tuple[Batch, Batch, Mix | None]:
     """The batch of the sources, the mixed batch, and the mix if that is asked for."""
     rows, place = np.unique(index, return_inverse=True)
@@ -221,7 +216,7 @@ def _items(
 
 
 def sample(
-    recipe: Recipe, this: Epoch, row: int, batch_of: Callable[[list[int]], Batch], **options: Unpack[ItemOptions]
+    recipe: Recipe, this: Epoch, row: int, batch_of: Callable[[list[int]], Batch], **options: Unpack[RowOptions]
 ) -> Batch:
     """Row `row` of a dataset mixed with its sources of this epoch: what `items` makes of it, without the batch axis.
 
@@ -236,7 +231,7 @@ def sample(
 
 
 def single(
-    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: ItemOptions
+    recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: RowOptions
 ) -> Batch:
     """The one row of index (sources, 1), mixed, without the batch axis."""
     source, mixed, mix = _items(recipe, this, index, batch_of, options)

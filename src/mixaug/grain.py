@@ -1,4 +1,4 @@
-"""Grain, the loader of JAX programs: a dataset with random access whose element i is mixed with its sources."""
+"""Grain, a data loader for JAX: a dataset of mixed elements, and an operation that mixes batches."""
 
 from __future__ import annotations
 
@@ -10,54 +10,42 @@ import grain
 import numpy as np
 
 from . import loss_advice
-from .batch import Batch, Options, collated, mix_batch
+from .batch import Batch, ItemOptions, Options, collated, mix_batch
 from .core.hints import known_options
 from .epoch import Epoch, sample
-from .fields import Fields, tree
-from .fields.class_weights import ClassWeights
+from .fields import tree
 from .mix import Mix, joined
 from .recipes import Recipe, check_recipe
 from .recipes.combine import check_item_recipe, check_no_schedule
 
 
-@known_options()
+@known_options(ItemOptions)
 def mixed(
-    recipe: Recipe | str,
-    ds: grain.MapDataset,
-    *,
-    seed: int = 0,
-    num_classes: int | None = None,
-    fields: Fields | None = None,
-    return_mix: bool = False,
-    class_weights: ClassWeights | None = None,
-    size: Sequence[int] | None = None,
+    recipe: Recipe | str, ds: grain.MapDataset, *, seed: int = 0, **options: Unpack[ItemOptions]
 ) -> grain.MapDataset:
-    """Mix each element of a `MapDataset` with its sources of its epoch.
+    """Mix each element of a `MapDataset` with partners from the whole dataset.
 
         element i = f(seed, epoch i // len(ds), row i % len(ds)), for any number of workers, threads and processes
 
     Args:
-        ds: single samples: pairs, triples or dicts of arrays or numbers. Images are (*size, c) unless a field says
-            otherwise. Shuffle it before; repeat, slice and batch what comes out: each repetition is an epoch.
-        recipe: what to mix by. Each mixed element reads as many samples as it has sources.
+        recipe: a recipe or its text. Each mixed element reads `recipe.sources` samples.
+        ds: single samples: pairs, triples or dicts of arrays or numbers. Images are (*size, c) unless `fields` sets
+            another layout. Shuffle before mixing; repeat, slice and batch the result. Each repetition is an epoch.
         seed: any int.
-        num_classes: needed for class ids.
-        fields: as for `ma.mix_batch`.
-        return_mix: as there: the mix of each element, of rows of ds. `batch` needs `batch_fn=ma.grain.stacked` then.
-        class_weights: as there.
-        size: as there.
+        options: num_classes, fields, class_weights, size, return_mix, as for `ma.mix_batch`. The `index` of a returned
+            mix holds rows of ds; batch such elements with `batch_fn=ma.grain.stacked`.
 
     Returns:
-        A `MapDataset` of NumPy samples, as long as ds.
+        A `MapDataset` of NumPy samples with the length of ds.
 
     Raises:
         TypeError: if `ds` is not a `MapDataset`, or `recipe` is not a recipe.
-        ValueError: if `ds` is empty or endless, or `recipe` draws once for a batch (`ma.per_batch`).
+        ValueError: if `ds` is empty or infinite, or `recipe` draws once per batch (`ma.per_batch`).
 
-    The epoch of an element follows from its index, so read a dataset that is repeated. A `grain.DataLoader` whose
-    sampler has several epochs asks its source for the same indices in each, and would get the same mixes: hand it
-    `data_source=mixed.repeat(3)` and `sampler=grain.samplers.SequentialSampler(3 * len(mixed))`, or mix batches within
-    themselves by `ma.grain.MixBatches` in its operations.
+    The index of an element determines its epoch, so repeat the mixed dataset. A `grain.DataLoader` whose sampler has
+    several epochs requests the same indices in each of them and would repeat the mixes. Use
+    `data_source=mixed.repeat(3)` with `sampler=grain.samplers.SequentialSampler(3 * len(mixed))`, or mix batches with
+    `ma.grain.MixBatches` in its operations.
 
     Example:
         >>> import mixaug as ma, grain, numpy as np
@@ -72,31 +60,29 @@ def mixed(
     if not isinstance(ds, grain.MapDataset):
         raise TypeError(
             f"mixed: expected a grain.MapDataset, which has elements by index, got {type(ds).__name__}; "
-            "mix the batches of an iterable one with ma.mixed"
+            "mix the batches of an iterable dataset with ma.mixed"
         )
     if not 0 < len(ds) < sys.maxsize:
-        way_out = "repeat it after it is mixed" if len(ds) else "fill it first"
-        raise ValueError(f"mixed: expected a dataset of 1 element or more, got {len(ds)}; {way_out}")
-    if num_classes is not None:
-        loss_advice.say("jax")
-    options = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix, "class_weights": class_weights}
-    options["size"] = size
-    return _Mixed(ds, recipe, seed, options)
+        way_out = "repeat the mixed dataset instead" if len(ds) else "fill it first"
+        raise ValueError(f"mixed: expected a dataset of at least 1 element and finite length, got {len(ds)}; {way_out}")
+    loss_advice.before_workers("jax", options.get("num_classes"))
+    return _MixedElements(ds, recipe, seed, options)
 
 
 class MixBatches(grain.transforms.RandomMap):  # type: ignore[misc]
-    """Mix batches within themselves, as an operation of `grain.DataLoader` or in `random_map`.
+    """Mix batches, as an operation of `grain.DataLoader` or in `random_map`.
 
-        output = mix_batch(recipe, batch, key=(seed, rng.integers(2**63))), by Grain's generator of this batch
+        output = mix_batch(recipe, batch, key=(seed, rng.integers(2**63))), with Grain's generator for this batch
 
     Args:
-        recipe: what to mix by.
+        recipe: a recipe or its text.
         seed: any int.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
 
-    Grain seeds the generator by the sampler's seed and the index of the batch's last record, which counts on from epoch
-    to epoch: every batch draws anew, in every worker and shard, and a restored loader goes on as it would have. Which
-    records are in a batch depends on the number of workers. The epoch is not known, so `ma.schedule` is refused.
+    Grain seeds the generator with the sampler's seed and the index of the batch's last record, which increases across
+    epochs: mixes differ between all batches, workers and shards, and a restored loader draws the mixes of an
+    uninterrupted one. The number of workers determines which records form a batch. `ma.schedule` is refused, because
+    the epoch is unknown.
 
     Raises:
         TypeError: if `recipe` is not a recipe.
@@ -116,19 +102,21 @@ class MixBatches(grain.transforms.RandomMap):  # type: ignore[misc]
 
     @known_options(Options)
     def __init__(self, recipe: Recipe | str, *, seed: int = 0, **options: Unpack[Options]) -> None:
-        way_out = "mix by ma.mix_batch in map_with_index, with key=(seed, epoch, step)"
+        way_out = "call ma.mix_batch in map_with_index, with key=(seed, epoch, step)"
         self.recipe = check_no_schedule("MixBatches", check_recipe("recipe", recipe), way_out)
         self.seed, self.options = seed, options
 
     def random_map(self, element: Batch, rng: np.random.Generator | None) -> Batch:
-        """The mixed batch."""
+        """Mix a batch."""
         if rng is None:
             raise ValueError("MixBatches: expected a sampler with a seed, got one without; pass it seed=0")
         return mix_batch(self.recipe, element, key=(self.seed, int(rng.integers(2**63))), **self.options)
 
 
-class _Mixed(grain.MapDataset):  # type: ignore[misc]
-    def __init__(self, ds: grain.MapDataset, recipe: Recipe, seed: int, options: dict[str, Any]) -> None:
+class _MixedElements(grain.MapDataset):  # type: ignore[misc]
+    """The dataset that `mixed` returns."""
+
+    def __init__(self, ds: grain.MapDataset, recipe: Recipe, seed: int, options: ItemOptions) -> None:
         super().__init__(ds)
         self._recipe, self._seed, self._options = recipe, seed, options
 
@@ -141,19 +129,19 @@ class _Mixed(grain.MapDataset):  # type: ignore[misc]
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return self.slice(index)
-        epoch, row = divmod(index, len(self))
-        this = Epoch(len(self), self._seed, epoch, shuffle=False)
-        return sample(self._recipe, this, row, lambda rows: self._batch(epoch, rows), **self._options)
+        number, row = divmod(index, len(self))
+        epoch = Epoch(len(self), self._seed, number, shuffle=False)
+        return sample(self._recipe, epoch, row, lambda rows: self._read(number, rows), **self._options)
 
-    def _batch(self, epoch: int, rows: list[int]) -> Batch:
+    def _read(self, epoch: int, rows: list[int]) -> Batch:
         elements = [self._parent[epoch * len(self) + row] for row in rows]
         if any(element is None for element in elements):
             raise ValueError("mixed: expected an element at every index, got one filtered out; filter the source first")
-        return collated(elements, self._options["fields"], stacked)
+        return collated(elements, self._options.get("fields"), stacked)
 
 
 def stacked(elements: Sequence[Batch]) -> Batch:
-    """Elements as a batch, and their mixes as one mix: `mixed(..., return_mix=True).batch(4, batch_fn=stacked)`.
+    """Stack elements into a batch and join their mixes: `mixed(..., return_mix=True).batch(4, batch_fn=stacked)`.
 
     Example:
         >>> import mixaug as ma, grain, numpy as np
@@ -163,9 +151,9 @@ def stacked(elements: Sequence[Batch]) -> Batch:
         >>> mix.lam.shape
         (2, 4)
     """
-    columns = [tree.leaves(element) for element in elements]
-    return tree.each(elements[0], lambda name, _: _column([column[name] for column in columns]))
+    leaves = [tree.leaves(element) for element in elements]
+    return tree.each(elements[0], lambda name, _: _stacked_field([fields[name] for fields in leaves]))
 
 
-def _column(values: Sequence[Any]) -> Any:
+def _stacked_field(values: Sequence[Any]) -> Any:
     return joined(values) if isinstance(values[0], Mix) else np.stack([np.asarray(value) for value in values])

@@ -1,7 +1,7 @@
-"""Hugging Face: a Trainer that mixes in its training step, and takes the loss that mixed labels need.
+"""Hugging Face: a Trainer that mixes training batches and computes the loss of mixed labels.
 
-A data collator is the wrong place: the Trainer collates evaluation with it too, and a model that is handed rows of
-floats takes them for several classes a sample, binary cross-entropy, without a word.
+Mixing in a data collator would be wrong: the Trainer uses it for evaluation too, and a model that receives float labels
+(n, num_labels) silently treats them as multi-label and computes the binary cross-entropy.
 """
 
 from __future__ import annotations
@@ -24,36 +24,37 @@ _MULTI = "multi_label_classification"
 
 
 class MixTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer whose training batches are mixed; evaluation and prediction are those of `Trainer`.
+    """A Trainer that mixes training batches; evaluation and prediction are unchanged.
 
         inputs = mix_batch(recipe, inputs, key=(mix_seed, epoch, global_step, micro step, process index))
         loss = mean over the rows of sample_weight * cross_entropy(logits, labels)
 
     Args:
-        args: as for `Trainer`, by place or by name.
-        recipe: what to mix by.
-        mix_seed: any int; None: `args.seed`.
-        fields: as for `ma.mix_batch`: pixel_values and labels need no saying, other names do.
-        class_weights: as there: the loss of each row is multiplied by the weight of the classes that it is made of. A
-            "sample_weight" (n,) of the batch multiplies it too.
+        args: as for `Trainer`.
+        recipe: a recipe or its text.
+        mix_seed: any int; None uses `args.seed`.
+        fields: as for `ma.mix_batch`; pixel_values and labels are recognized, other names must be declared.
+        class_weights: as for `ma.mix_batch`; the loss of each row is multiplied by its weight, and by a "sample_weight"
+            (n,) of the batch.
         options: as for `Trainer`.
 
-    The micro step counts the batches of an optimizer step from 0. A run resumed from a checkpoint draws what the first
-    would have drawn, and processes draw different mixes (those that share a batch, the same).
+    The micro step counts the batches of an optimizer step from 0. A run resumed from a checkpoint draws the mixes of an
+    uninterrupted one. Processes draw different mixes, except those that share a batch.
 
-    The model is not handed the labels, so that it cannot take them for what they are not. The loss is the mean over all
-    rows of an optimizer step, however they are cut into micro steps and processes (for a model whose `forward` takes no
-    loss options the mean of the micro steps' means, as in `Trainer`). It is the binary cross-entropy where
-    `model.config.problem_type` was "multi_label_classification" when the Trainer was made; labels are then zeros and
-    ones (n, num_labels). A `compute_loss_func` gets the mixed labels instead, and so does a `compute_loss` of a
-    subclass, whose inputs have the "sample_weight" too. `args.label_smoothing_factor` smooths the mixed labels, in
-    training.
+    The model does not receive the labels, because it would misinterpret them. The loss is the mean over all rows of an
+    optimizer step, however they are split into micro steps and processes (as in `Trainer`, it is the mean of the micro
+    steps' means if the model's `forward` takes no loss options). It is the binary cross-entropy if
+    `model.config.problem_type` was "multi_label_classification" when the Trainer was created; labels are then zeros and
+    ones (n, num_labels). A `compute_loss_func` receives the mixed labels instead. A subclass that overrides
+    `compute_loss` receives them too, with the "sample_weight" among its inputs. `args.label_smoothing_factor` smooths
+    the mixed labels in training.
 
-    With a Trainer of your own: `class MyTrainer(ma.huggingface.MixTrainer, TheirTrainer)`.
+    To combine it with another Trainer: `class MyTrainer(ma.huggingface.MixTrainer, OtherTrainer)`.
 
     Raises:
-        TypeError, ValueError: what is no recipe, a model without `config.num_labels` or for regression, smoothing of
-            multi-hot labels, several GPUs in one process; while training, batches that cannot be mixed.
+        TypeError: if `recipe` is not a recipe, or the model has no `config.num_labels`.
+        ValueError: if the model is for regression, multi-hot labels would be smoothed, or one process has several GPUs;
+            in training, if a batch has no labels, or labels that could mean two things.
 
     Example:
         >>> import mixaug as ma, torch
@@ -65,7 +66,7 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         >>> trainer = ma.huggingface.MixTrainer(model, args, train_dataset=samples, recipe=ma.CutMix(alpha=1.0))
     """
 
-    compute_loss_func: Any  #: the user's own loss, as in `Trainer`
+    compute_loss_func: Any  #: as in `Trainer`
 
     def __init__(
         self,
@@ -77,53 +78,53 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         self.recipe, self.fields, self.class_weights = check_recipe("recipe", recipe), fields, class_weights
-        self._row_weights: list[Tensor] = []  # of the mixed batch that is in its step
+        self._row_weights: list[Tensor] = []  # of the batch in the current training step
         super().__init__(*args, **options)
         self.mix_seed = self.args.seed if mix_seed is None else mix_seed
-        self._problem = getattr(self._config, "problem_type", None)  # evaluation may set it, from the labels it sees
+        self._problem = getattr(self._config, "problem_type", None)  # evaluation may set it later
         self._micro_step = 0
-        self._items_a_row: int | None = None  # known while a mixed batch is in its step
+        self._labels_per_row: int | None = None  # None outside of a training step
         self._check()
 
     def get_batch_samples(self, *args: Any, **options: Any) -> Any:
-        """The batches of one optimizer step."""
+        """Fetch the batches of one optimizer step."""
         self._micro_step = 0
         return super().get_batch_samples(*args, **options)
 
     def training_step(self, model: Any, inputs: Mapping[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Mix the batch on its device and train on it."""
+        """Mix the batch on its device, then run the training step."""
         inputs = self._prepare_inputs(inputs)
         mixed = self._mixed(inputs)
         self._micro_step += 1
-        self._items_a_row = inputs["labels"][0].numel() if "labels" in inputs else 1
+        self._labels_per_row = inputs["labels"][0].numel() if "labels" in inputs else 1
         try:
             return super().training_step(model, mixed, num_items_in_batch)
         finally:
-            self._items_a_row, self._row_weights = None, []
+            self._labels_per_row, self._row_weights = None, []
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *args: Any, **options: Any) -> Any:
-        """The loss of mixed labels while a mixed batch is in its step, else the Trainer's."""
-        if self._items_a_row is None or self.compute_loss_func is not None:
+        """Compute the loss of mixed labels in a training step, the Trainer's loss otherwise."""
+        if self._labels_per_row is None or self.compute_loss_func is not None:
             return super().compute_loss(model, inputs, *args, **options)
-        named = [name for name in inputs if name.startswith(ADDED)]
-        self._row_weights = [inputs[name] for name in named]
-        inputs = {name: x for name, x in inputs.items() if name not in named}
-        self.compute_loss_func = self._loss  # the Trainer's own way to keep labels from the model and to scale a loss
+        weights = {name: x for name, x in inputs.items() if name.startswith(ADDED)}
+        self._row_weights = list(weights.values())
+        inputs = {name: x for name, x in inputs.items() if name not in weights}
+        self.compute_loss_func = self._loss  # with one, the Trainer withholds the labels and scales the loss
         try:
             return super().compute_loss(model, inputs, *args, **options)
         finally:
             self.compute_loss_func = None
 
     def _loss(self, outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
-        """The sum over the rows by the number of rows in the whole step; the Trainer counts each row's labels."""
+        """Sum over the rows, divided by the rows of the optimizer step (num_items_in_batch counts labels)."""
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
         loss = binary_cross_entropy if self._problem == _MULTI else cross_entropy
-        rows = loss(logits, labels.to(logits.device))
+        losses = loss(logits, labels.to(logits.device))
         for weight in self._row_weights:
-            rows = rows * weight.reshape(-1).to(rows.device)
+            losses = losses * weight.reshape(-1).to(losses.device)
         if num_items_in_batch is None:
-            return rows.mean()
-        return rows.sum() * self._items_a_row / torch.as_tensor(num_items_in_batch, device=rows.device)
+            return losses.mean()
+        return losses.sum() * self._labels_per_row / torch.as_tensor(num_items_in_batch, device=losses.device)
 
     def _mixed(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if self.compute_loss_func is None:
@@ -135,11 +136,11 @@ class MixTrainer(Trainer):  # type: ignore[misc]
         kinds = resolve(inputs, self.fields, num_classes)
         mixed = {name: x for name, x in mixed.items() if not isinstance(kinds.get(name), Guide)}
         if self.compute_loss_func is None or self.args.label_smoothing_factor:
-            mixed["labels"] = smooth(_checked_rows(mixed["labels"], num_classes), self.args.label_smoothing_factor)
+            mixed["labels"] = smooth(_checked_weights(mixed["labels"], num_classes), self.args.label_smoothing_factor)
         return mixed
 
     def _data_rank(self) -> int:
-        """Which part of the data this process has: processes that share a batch have to share its mix."""
+        """The rank among data-parallel groups; processes of one group share a batch and its mix."""
         return int(self.args.process_index // (self.get_tp_size() * self.get_cp_size() * self.get_sp_size()))
 
     @property
@@ -154,51 +155,55 @@ class MixTrainer(Trainer):  # type: ignore[misc]
             )
         if self.args.n_gpu > 1:
             raise ValueError(
-                f"expected one GPU a process, got {self.args.n_gpu} under DataParallel; "
-                "start one process a GPU with torchrun, or set CUDA_VISIBLE_DEVICES"
+                f"expected one GPU per process, got {self.args.n_gpu} under DataParallel; "
+                "start one process per GPU with torchrun, or set CUDA_VISIBLE_DEVICES"
             )
         if self.args.label_smoothing_factor and self._problem == _MULTI:
             raise ValueError(
-                "label_smoothing_factor: expected 0 for multi-label models, which the Trainer does not smooth, "
+                "label_smoothing_factor: expected 0 for multi-label models, whose labels the Trainer does not smooth, "
                 f"got {self.args.label_smoothing_factor}; use ma.losses.smooth in a compute_loss_func"
             )
         if self.compute_loss_func is not None and self.class_weights is not None:
             raise ValueError(
-                "class_weights: expected no compute_loss_func beside them, which is handed no weights, got one; leave "
-                "it out, or override compute_loss, whose inputs have a 'sample_weight'"
+                "class_weights: expected no compute_loss_func, because it does not receive the weights, got one; leave "
+                "it out, or override compute_loss, whose inputs contain 'sample_weight'"
             )
         if self.compute_loss_func is None and (self._problem == "regression" or self._config.num_labels == 1):
             raise ValueError(
-                "model: expected one for classification, got one for regression; "
+                "model: expected a classification model, got one for regression; "
                 "pass fields={'labels': 'values'} and a compute_loss_func"
             )
 
 
 def _check_labels(inputs: Mapping[str, Any], problem: str | None) -> None:
-    """Refuse labels that do not say by themselves what they are."""
+    """Raise a ValueError if there are no labels, or if they could mean two things."""
     if "labels" not in inputs:
         raise ValueError(
             f"expected a batch with 'labels', got {', '.join(map(repr, inputs))}; "
-            "name them so, with TrainingArguments(remove_unused_columns=False) if forward takes no labels, or pass a "
+            "rename them, with TrainingArguments(remove_unused_columns=False) if forward takes no labels, or pass a "
             "compute_loss_func"
         )
     shape = tuple(inputs["labels"].shape)
-    rows = len(shape) == 2 and shape[1] > 1
-    if rows and problem is None:
+    has_columns = len(shape) == 2 and shape[1] > 1
+    if has_columns and problem is None:
         raise ValueError(
-            f"labels: {shape} may be soft labels of one class a sample, or several classes; before the Trainer is made "
-            f"set model.config.problem_type = 'single_label_classification' or {_MULTI!r}"
+            f"labels: expected labels with one meaning, got {shape}, which could be soft labels or several classes per "
+            f"sample; set model.config.problem_type = 'single_label_classification' or {_MULTI!r} before the Trainer "
+            "is created"
         )
-    if problem == _MULTI and not rows:
-        raise ValueError(f"labels: expected zeros and ones (n, num_labels) for a multi-label model, got {shape}")
+    if problem == _MULTI and not has_columns:
+        raise ValueError(
+            f"labels: expected zeros and ones (n, num_labels) for a multi-label model, got {shape}; one-hot encode "
+            "them, or set model.config.problem_type = 'single_label_classification' before the Trainer is created"
+        )
 
 
-def _checked_rows(labels: Any, num_labels: int) -> Tensor:
-    """Mixed labels that are a weight a class; an error for any other."""
+def _checked_weights(labels: Any, num_labels: int) -> Tensor:
+    """Return mixed labels that are one weight per class; raise a ValueError for others."""
     if not isinstance(labels, Tensor) or tuple(labels.shape[1:]) != (num_labels,):
         came = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
         raise ValueError(
-            f"labels: expected a weight a class (n, {num_labels}) for this loss, got {came}; "
+            f"labels: expected one weight per class (n, {num_labels}) for this loss, got {came}; "
             "leave them out of fields, or pass a compute_loss_func and no label_smoothing_factor"
         )
     return labels

@@ -1,4 +1,4 @@
-"""Lightning: a callback that mixes the batches of training, and no others."""
+"""Lightning: a callback that mixes training batches."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from .recipes import Recipe, check_recipe
 
 
 class MixCallback(Callback):  # type: ignore[misc]
-    """Mix each batch of training, on the device, before `training_step` sees it.
+    """Mix each training batch, on the device, before `training_step`.
 
         batch = mix_batch(recipe, batch, key=(seed, current_epoch, batch_idx))
 
     Args:
-        recipe: what to mix by.
+        recipe: a recipe or its text.
         seed: any int, the same on every rank.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
-            With class weights a batch has sample weights, which `training_step` has to multiply its losses by.
+            With `class_weights` the batch contains sample weights; multiply the losses by them in `training_step`.
 
-    Where there are several ranks the key is (seed, current_epoch, batch_idx, rank): their mixes differ. Batches are
-    numbered within their epoch, so neither the accumulation of gradients nor validation in between changes a mix, and
-    a run that goes on from a checkpoint draws what the first would have drawn. (Where in an epoch the data go on is the
-    loader's affair: one with `state_dict` goes on where it was.) Validation, test and prediction see plain batches.
+    If several ranks train, the key is (seed, current_epoch, batch_idx, rank), so their mixes differ. Batches are
+    numbered within their epoch: gradient accumulation and validation do not change a mix, and a run resumed from a
+    checkpoint draws the mixes of an uninterrupted one. (To resume the data mid-epoch, use a loader with `state_dict`.)
+    Validation, test and prediction batches are not mixed.
 
-    Labels reach `training_step` as rows of weights, which `torch.nn.functional.cross_entropy` takes. Lightning does not
-    take a batch back from a callback, so the mixed fields are put into the container that it hands to `training_step`,
-    a list or a dict of its own making (a `transfer_batch_to_device` of yours has to make a new one too); no tensor is
-    written to. The Trainer of the package `pytorch_lightning` takes this callback as well.
+    `training_step` receives labels as one weight per class, which `torch.nn.functional.cross_entropy` accepts.
+    Lightning ignores what a callback returns, so the mixed fields replace those in the list or dict that it passes to
+    `training_step`; no tensor is modified. If you override `transfer_batch_to_device`, return a new container from it.
+    The Trainer of the package `pytorch_lightning` accepts this callback too.
 
     Raises:
-        TypeError: what is no recipe; while training, a batch that nothing can be put into, such as a tuple.
+        TypeError: if `recipe` is not a recipe; in training, if the batch is neither a list nor a dict.
 
     Example:
         >>> import lightning, mixaug as ma
@@ -48,7 +48,7 @@ class MixCallback(Callback):  # type: ignore[misc]
         self.seed, self.options = seed, options
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Lightning calls this when a batch is on the device, before `training_step`."""
+        """Replace the fields of the batch by mixed ones; called by Lightning before `training_step`."""
         _check_container(batch)
         key = (self.seed, trainer.current_epoch, batch_idx, *_ranks(trainer))
         mixed = mix_batch(self.recipe, batch, key=key, **self.options)
@@ -59,15 +59,15 @@ class MixCallback(Callback):  # type: ignore[misc]
 
 
 def _check_container(batch: Any) -> None:
-    """Refuse what nothing can be put into."""
+    """Raise a TypeError if the fields of a batch cannot be replaced."""
     if not isinstance(batch, (list, MutableMapping)):
         raise TypeError(
-            f"batch: expected a list or a dict, which the mixed fields are put into, got {type(batch).__name__}; "
+            f"batch: expected a list or a dict, whose fields can be replaced, got {type(batch).__name__}; "
             "return one from collate_fn or on_after_batch_transfer, or call ma.mix_batch in training_step"
         )
 
 
 def _ranks(trainer: Trainer) -> tuple[int, ...]:
-    """Which part of the data this process has, where there are several."""
-    shares = trainer.distributed_sampler_kwargs or {"num_replicas": 1}
-    return (shares["rank"],) if shares["num_replicas"] > 1 else ()
+    """The rank of this process among those that read different data, () if there is one."""
+    sampling = trainer.distributed_sampler_kwargs or {"num_replicas": 1}
+    return (sampling["rank"],) if sampling["num_replicas"] > 1 else ()

@@ -53,3 +53,9 @@ def _outside() -> int:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def before_workers(library: str, num_classes: int | None) -> None:
+    """Warn in the main process of a pipeline that turns class ids into weights, because its workers do not warn."""
+    if num_classes is not None:
+        say(library)

@@ -19,7 +19,7 @@ from .batch import Batch, collated
 from .core.choice import Drawn
 from .core.keys import draw_version
 from .core.regions import BY_SOURCE, Paste
-from .epoch import Epoch, ItemOptions, single
+from .epoch import Epoch, RowOptions, single
 from .fields import Fields, Images, resolve, tree
 from .mix import Mix, archive
 from .ops.rows import merge
@@ -69,7 +69,7 @@ def replay(
 class Replay:
     """What `replay` makes."""
 
-    def __init__(self, folder: Path, samples: Samples, options: ItemOptions, check: bool) -> None:
+    def __init__(self, folder: Path, samples: Samples, options: RowOptions, check: bool) -> None:
         self.manifest = _manifest(folder)
         self._folder, self._samples, self._options, self._check = folder, samples, options, check
         self._n, rows = len(samples), self.manifest["rows"]

@@ -1,11 +1,11 @@
-"""A drop-in for `timm.data.FastCollateMixup`, reached as `ma.timm.FastCollateMixup`. This imports timm."""
+"""A drop-in replacement for `timm.data.FastCollateMixup`, available as `ma.timm.FastCollateMixup`. Imports timm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from timm.data import mixup as theirs
+from timm.data import mixup as timm_mixup
 
 from .fields import Fields, Images, Labels
 from .losses import smooth
@@ -13,26 +13,30 @@ from .timm import Mixup
 from .torch import MixingCollate, check_samples
 
 
-class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its PrefetchLoader hands `mixup_enabled` to no other class
-    """Collate uint8 samples and mix them, with the arguments, and for the loaders, of `timm.data.FastCollateMixup`.
+class FastCollateMixup(timm_mixup.FastCollateMixup):  # type: ignore[misc] # PrefetchLoader sets mixup_enabled on this class only
+    """A drop-in replacement for `timm.data.FastCollateMixup`, with the same arguments: collate uint8 samples and mix.
 
-        output = smooth(mix_batch(recipe, (samples, targets), key=(seed, the worker's seed, calls)), label_smoothing)
+        output = smooth(mix_batch(recipe, (samples, targets), key=(seed, worker seed, call)), label_smoothing)
 
     Args:
-        options: as for `ma.timm.Mixup`, by place or by name.
+        args, options: as for `ma.timm.Mixup`.
 
-    Samples are pairs of a uint8 image (c, h, w), an array or a tensor, and a class id, or a row of `multi_label`. They
-    are mixed in integers, rounded to nearest, and come out uint8, as timm's `PrefetchLoader` takes them.
-    `mixup_enabled = False`, on this or on that loader, lets samples pass unmixed from the next epoch on; it lies in
-    shared memory, so persistent workers see it. Draws follow the workers' seeds, as those of `ma.torch.MixingCollate`.
-    So a script that is started again with the same global seed draws the mixes of its first epochs again; two lines
-    before its first batch is read set another `seed`, as in the second example. (With `use_multi_epochs_loader` workers
-    start when the loader is made: set it before.)
+    Attributes:
+        mixup_enabled: set it to False, here or on timm's loader, to turn mixing off from the next epoch on. It lies in
+            shared memory, so persistent workers see the change.
+        seed: the first number of the key; workers use the value that it had when they started.
+
+    Samples are pairs of a uint8 image (c, h, w), an array or a tensor, and a class id, or a row for `multi_label`. They
+    are mixed in integer arithmetic, rounded to nearest, and returned as uint8, as timm's `PrefetchLoader` expects.
+
+    The mixes depend on the workers' seeds, as for `ma.torch.MixingCollate`. A script restarted with the same global
+    seed repeats the mixes of its first epochs unless it sets another `seed` before it reads its first batch, as in the
+    second example. (With `use_multi_epochs_loader` the workers start when the loader is created: set it before.)
 
     Raises:
         ImportError: if timm is not installed.
         TypeError: if samples are not uint8.
-        ValueError: if an option is out of range; there is no mode "half".
+        ValueError: if an option is out of range; the mode "half" does not exist.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -41,7 +45,7 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
         >>> samples.dtype, targets.shape
         (torch.uint8, torch.Size([4, 10]))
 
-        A script that starts again at `start_epoch`:
+        A script that restarts at `start_epoch`:
 
         >>> start_epoch = 2
         >>> if start_epoch:
@@ -49,7 +53,7 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        mixup = Mixup(*args, **options)  # checks the options, and knows what they mean
+        mixup = Mixup(*args, **options)  # checks the options and makes the recipe
         self.num_classes, self.multi_label = mixup.num_classes, mixup.multi_label
         self.label_smoothing, self.recipe = mixup.label_smoothing, mixup.recipe
         fields: Fields = {"images": Images("nchw"), "labels": Labels(mixup.num_classes)}
@@ -57,7 +61,7 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
 
     @property
     def seed(self) -> int:
-        """The first number of the keys; workers that start have it as it is then."""
+        """The first number of the key."""
         return self._collate.seed
 
     @seed.setter
@@ -74,13 +78,13 @@ class FastCollateMixup(theirs.FastCollateMixup):  # type: ignore[misc] # its Pre
         self._collate.enabled = enabled
 
     def __call__(self, batch: Sequence[tuple[Any, Any]], _: Any = None) -> tuple[Any, ...]:
-        """The mixed samples uint8 (n, c, h, w), and rows float32 (n, num_classes); with `return_mix` the mix too."""
+        """Return mixed samples uint8 (n, c, h, w) and rows float32 (n, num_classes), then the mix if requested."""
         check_samples(batch)
         dtype = str(getattr(batch[0][0], "dtype", type(batch[0][0]).__name__)).removeprefix("torch.")
         if dtype != "uint8":
             raise TypeError(
                 f"FastCollateMixup: expected uint8 samples, as timm's loader with its prefetcher makes, got {dtype}; "
-                "mix the batches of another one with ma.timm.Mixup"
+                "mix the batches of another loader with ma.timm.Mixup"
             )
         samples, labels, *mix = self._collate([(image, target) for image, target in batch])
         return samples, smooth(labels, self.label_smoothing, self.multi_label), *mix

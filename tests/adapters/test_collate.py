@@ -94,7 +94,7 @@ def test_rows_of_several_classes_are_smoothed_towards_a_half():
 def test_samples_that_are_not_uint8_are_refused_and_the_way_out_works():
     samples = [(torch.rand(3, SIDE, SIDE), i) for i in range(4)]
     with pytest.raises(
-        TypeError, match=r"expected uint8 samples, .*, got float32; mix the batches of another one with ma"
+        TypeError, match=r"expected uint8 samples, .*, got float32; mix the batches of another loader with ma"
     ):
         collate()(samples)
     images, labels = data.default_collate(samples)

@@ -99,7 +99,7 @@ def test_batches_mixed_within_themselves():
         (
             lambda: ma.grain.mixed(RECIPE, grain.MapDataset.source(Source()).repeat()),
             ValueError,
-            "mixed: expected a dataset of 1 element or more, got [0-9]+; repeat it after it is mixed",
+            "mixed: expected a dataset of at least 1 element and finite length, got [0-9]+; repeat the mixed dataset",
         ),
         (lambda: mixed(3), TypeError, "expected a recipe first, before the data, got 3"),
         (

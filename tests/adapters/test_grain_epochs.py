@@ -116,7 +116,7 @@ def test_batches_without_a_seed_or_with_a_schedule_are_refused_and_the_ways_out_
         elements(loader(SAMPLES, grain.samplers.SequentialSampler(N), [grain.transforms.Batch(4), mixing]))
     assert len(elements(loader(SAMPLES, sequence(N), [grain.transforms.Batch(4), mixing]))) == 3
     recipe = ma.schedule({0: ma.MixUp(), 2: ma.identity()})
-    with pytest.raises(ValueError, match=r"without schedule, .*; mix by ma.mix_batch in map_with_index, with key=\(s"):
+    with pytest.raises(ValueError, match=r"without schedule, .*; call ma.mix_batch in map_with_index, with key=\(s"):
         ma.grain.MixBatches(recipe)
     ds = grain.MapDataset.source(SAMPLES).batch(4).repeat(EPOCHS)
 

@@ -421,20 +421,26 @@ def several_gpus(path) -> TrainingArguments:
             TypeError,
             "model: expected a config with num_labels, got Linear",
         ),
-        (lambda: vit(problem_type="regression"), arguments, {}, ValueError, "model: expected one for classification"),
+        (
+            lambda: vit(problem_type="regression"),
+            arguments,
+            {},
+            ValueError,
+            "model: expected a classification model, got one for regression; pass fields=",
+        ),
         (
             vit,
             several_gpus,
             {},
             ValueError,
-            "expected one GPU a process, got 2 under DataParallel; start one process a",
+            "expected one GPU per process, got 2 .*; start one process per GPU",
         ),
         (
             lambda: vit(problem_type="multi_label_classification"),
             lambda path: arguments(path, label_smoothing_factor=0.1),
             {},
             ValueError,
-            "label_smoothing_factor: expected 0 for multi-label models, which the Trainer does not smooth, got 0.1",
+            "label_smoothing_factor: expected 0 for multi-label models, .*, got 0.1; use ma.losses.smooth",
         ),
     ],
 )
@@ -459,7 +465,7 @@ MULTI = {"problem_type": "multi_label_classification"}
             HOT.float(),
             {},
             {},
-            r"labels: \(4, 10\) may be soft labels of one class a sample, or several classes; before",
+            r"labels: expected .* one meaning, got \(4, 10\), which could be soft labels or several classes .*; set",
         ),
         (HOT, {}, {}, "set model.config.problem_type = 'single_label_classification' or 'multi_label_classification'"),
         (Y, MULTI, {}, r"labels: expected zeros and ones \(n, num_labels\) for a multi-label model, got \(4,\)"),
@@ -468,13 +474,13 @@ MULTI = {"problem_type": "multi_label_classification"}
             Y,
             {},
             {"fields": {"labels": ma.PerSource()}},
-            r"labels: expected a weight a class \(n, 10\) for this loss, got tuple",
+            r"labels: expected one weight per class \(n, 10\) for this loss, got tuple",
         ),
         (
             Y,
             {},
             {"fields": {"labels": "values"}},
-            r"labels: expected a weight a class \(n, 10\) for this loss, got \(4,\)",
+            r"labels: expected one weight per class \(n, 10\) for this loss, got \(4,\)",
         ),
     ],
 )
@@ -488,16 +494,14 @@ def test_floats_are_refused_even_where_evaluation_has_called_them_multi_label(tm
     trainer, _ = made(
         model, tmp_path, dataset=Samples(soft), evaluation=Samples(soft), eval_on_start=True, eval_strategy="epoch"
     )
-    with pytest.raises(ValueError, match="may be soft labels"):
+    with pytest.raises(ValueError, match="could be soft labels"):
         trainer.train()
     assert model.config.problem_type == "multi_label_classification"  # what the model makes of floats
 
 
 def test_batches_without_labels_are_refused(tmp_path):
     trainer, _ = made(vit(), tmp_path)
-    with pytest.raises(
-        ValueError, match="expected a batch with 'labels', got 'pixel_values'; name them so, with Train"
-    ):
+    with pytest.raises(ValueError, match="expected a batch with 'labels', got 'pixel_values'; rename them, with Train"):
         trainer.training_step(trainer.model, {"pixel_values": X[:4]})
 
 

@@ -212,7 +212,7 @@ def test_keras_own_image_generator_is_wrapped():
         (
             lambda: ma.keras.MixedDataset(ma.CutMix(), Generator(), Y),
             ValueError,
-            "expected a PyDataset alone, .* got y= beside it",
+            "expected a PyDataset alone, .* got y= too; leave them out",
         ),
         (lambda: ma.keras.SetEpoch(3), TypeError, "SetEpoch: expected variables or objects with an epoch, got int"),
     ],

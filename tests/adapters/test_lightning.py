@@ -217,8 +217,8 @@ class TakesTheIterator(lightning.LightningModule):
         (lambda samples: data.default_collate(samples)[0], "Tensor"),
     ],
 )
-def test_a_batch_that_nothing_can_be_put_into_is_refused(collate, came):
-    sentence = f"batch: expected a list or a dict, which the mixed fields are put into, got {came}; return one from"
+def test_a_batch_that_is_neither_a_list_nor_a_dict_is_refused(collate, came):
+    sentence = f"batch: expected a list or a dict, whose fields can be replaced, got {came}; return one from"
     with pytest.raises(TypeError, match=sentence):
         trainer(mix()).fit(recorder(lightning), pairs(collate_fn=collate))
 

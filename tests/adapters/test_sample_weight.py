@@ -116,10 +116,10 @@ class Generator(keras.utils.PyDataset):
 
 
 def test_a_wrapped_dataset_brings_its_own_and_refuses_others():
-    sentence = r"expected a PyDataset alone, .* got sample_weight= beside it; leave them out, and give its batches what"
+    sentence = r"expected a PyDataset alone, .* got sample_weight= too; leave them out, and add to its batches what"
     with pytest.raises(ValueError, match=sentence):
         ma.keras.MixedDataset(RECIPE, Generator(), sample_weight=OWN, num_classes=C)
-    with pytest.raises(ValueError, match="got y= and batch_size= and sample_weight= beside it"):
+    with pytest.raises(ValueError, match="got y= and batch_size= and sample_weight= too"):
         ma.keras.MixedDataset(RECIPE, Generator(), IDS, 4, sample_weight=OWN, num_classes=C)
     ds = ma.keras.MixedDataset(RECIPE, Generator(), num_classes=C)  # the way out
     for index in range(2):

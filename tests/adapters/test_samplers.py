@@ -57,10 +57,10 @@ def test_the_epoch_is_passed_on():
 
 
 @pytest.mark.parametrize(("options", "sentence"), [
-    ({"sampler": range(9), "shuffle": True}, "expected no shuffle=True beside sampler="),
-    ({"sampler": range(9), "partners": "dataset"}, 'expected no partners="dataset" beside sampler='),
-    ({"sampler": range(9), "rank": 1}, "expected no rank= beside sampler="),
-    ({"batch_sampler": [[1]], "sampler": range(3)}, "expected no batch_size= beside batch_sampler="),
+    ({"sampler": range(9), "shuffle": True}, "expected no shuffle=True with sampler="),
+    ({"sampler": range(9), "partners": "dataset"}, 'expected no partners="dataset" with sampler='),
+    ({"sampler": range(9), "rank": 1}, "expected no rank= with sampler="),
+    ({"batch_sampler": [[1]], "sampler": range(3)}, "expected no batch_size= with batch_sampler="),
 ])  # fmt: skip
 def test_what_contradicts_a_sampler_is_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence + ".*; leave one out"):

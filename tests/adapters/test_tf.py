@@ -214,13 +214,15 @@ def test_zipped_batches():
 
 def test_zipped_batches_of_unequal_length_are_refused():
     a, b = (ds.batch(size) for ds, size in zip(copies(), (4, 3), strict=True))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="expected batches of as many rows in both datasets"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected batches with the same number of rows in both"):
         list(ma.tf.mixed_zip(ma.CutMix(), a, b, num_classes=N))
 
 
 def test_zipped_shapes_that_do_not_tell_are_refused():
     ds = tf.data.Dataset.from_tensor_slices((np.zeros((4, 3, 3, 1), np.float32), np.eye(3)[[0, 1, 2, 0]]))
-    with pytest.raises(ValueError, match=r"samples from batches, got 'images' .*; pass batched=True .*, batched=False"):
+    with pytest.raises(
+        ValueError, match=r"distinguish samples from batches, got 'images' .*; pass batched=True .*, batched=False"
+    ):
         ma.tf.mixed_zip(ma.CutMix(), ds, ds)
     images, labels = next(iter(ma.tf.mixed_zip(ma.CutMix(), ds, ds, batched=False)))
     assert (images.shape, labels.shape) == ((3, 3, 1), (3,))
@@ -240,7 +242,11 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
             TypeError,
             "epoch: expected an int, a tf.Variable or None",
         ),
-        (lambda: batched().map(ma.tf.mixed(RECIPE)), TypeError, r"write ds.apply\(ma.tf.mixed\(...\)\), not ds.map"),
+        (
+            lambda: batched().map(ma.tf.mixed(RECIPE)),
+            TypeError,
+            r"expected a dataset, got its elements; write ds.apply\(ma.tf.mixed\(...\)\) instead of ds.map",
+        ),
         (lambda: ma.tf.mixed(3), TypeError, "expected a recipe first, before the data, got 3"),
         (
             lambda: batched().map(lambda x, _: {"a": x}).apply(ma.tf.mixed(RECIPE)),
@@ -250,7 +256,7 @@ def test_zipped_shapes_that_do_not_tell_are_refused():
         (
             lambda: ma.tf.mixed_zip(ma.MixUp(sources=3), batched(), batched()),
             ValueError,
-            "a recipe of two sources, one a dataset",
+            "a recipe of two sources, one per dataset, got .*; mix more with",
         ),
         (
             lambda: ma.tf.mixed_zip(RECIPE, *copies(), fields=("images", ma.PerSource())),

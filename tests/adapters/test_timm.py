@@ -208,7 +208,10 @@ def test_timm_s_losses_take_the_rows():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"correct_lam": False}, "correct_lam: expected True, got False; labels follow the pixels here"),
+        (
+            {"correct_lam": False},
+            "correct_lam: expected True, got False; leave it out, because labels follow the pixels",
+        ),
         ({"mixup_alpha": 0.0}, "expected mixup_alpha or cutmix_alpha above 0, or cutmix_minmax, got none"),
         ({"mixup_alpha": -1.0}, "mixup_alpha: expected a finite number of 0 or more, got -1.0"),
         ({"cutmix_alpha": float("nan")}, "cutmix_alpha: expected a finite number of 0 or more, got nan"),

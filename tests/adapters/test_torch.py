@@ -414,7 +414,7 @@ def test_labels_in_parts():
     [
         ({"dataset": iter([])}, TypeError, "dataset: expected samples by index and a length, got list_iterator"),
         ({"dataset": TensorDataset(IMAGES[:0])}, ValueError, "dataset: expected one sample or more, got none"),
-        ({"sampler": [1], "shuffle": True}, ValueError, r"loader: expected no shuffle=True beside sampler="),
+        ({"sampler": [1], "shuffle": True}, ValueError, r"loader: expected no shuffle=True with sampler="),
         (
             {"sampler": iter([1])},
             TypeError,
@@ -422,7 +422,7 @@ def test_labels_in_parts():
         ),
         ({"partners": "any"}, ValueError, 'partners: expected "batch" or "dataset", got \'any\''),
         ({"batch_size": 0}, ValueError, "batch_size: expected a whole number of 1 or more, got 0"),
-        ({"rank": 2, "world_size": 2}, ValueError, r"rank: expected 0\.\.1, one of world_size, got 2"),
+        ({"rank": 2, "world_size": 2}, ValueError, r"rank: expected 0\.\.1, because world_size is 2, got 2"),
         ({"batch_size": 23, "drop_last": True}, ValueError, "expected 23 rows or more for one step of 1 x 23, got 22"),
         ({"recipe": 3}, TypeError, "expected a recipe first, before the data, got 3"),
     ],

@@ -155,7 +155,7 @@ def test_batches_of_a_sampler_do_not_depend_on_the_workers(workers):
 @pytest.mark.parametrize(("sampler", "error", "sentence"), [
     ([0, 24], IndexError, r"sampler: expected row numbers in 0\.\.23, got 0\.\.24; make it for this dataset"),
     ([0, -1], IndexError, r"got -1\.\.0"),
-    ([[0, 1], [2, 3]], TypeError, "sampler: expected row numbers, got .* batches of them are a batch_sampler="),
+    ([[0, 1], [2, 3]], TypeError, "sampler: expected row numbers, got .*; pass batches of them as batch_sampler="),
     ([0.5], TypeError, "sampler: expected row numbers"),
 ])  # fmt: skip
 def test_rows_that_are_not_in_the_dataset_are_refused(sampler, error, sentence):
@@ -210,9 +210,9 @@ def test_a_schedule_needs_to_know_the_epoch_and_the_way_out_works():
 
 
 def test_a_key_holds_the_epoch_that_is_given():
-    calls = ma.torch.Calls()
-    assert calls.key(3, 5, epoch=2) == keys.make((3, 2, 5))
-    assert calls.key(3, 5) == keys.make((3, 5))
+    call_keys = ma.torch.CallKeys()
+    assert call_keys.key(3, 5, epoch=2) == keys.make((3, 2, 5))
+    assert call_keys.key(3, 5) == keys.make((3, 5))
 
 
 # --- any rows

@@ -116,12 +116,12 @@ MISSES = {
     ),
     "alpha= in the call": (
         lambda: call(alpha=1.0),
-        "it is an option of recipes, ma.CutMix(alpha=1.0)",
+        "pass it to the recipe, ma.CutMix(alpha=1.0)",
         lambda: call(recipe=ma.CutMix(alpha=1.0)),
     ),
     "sources= in the call": (
         lambda: call(sources=3),
-        "it is an option of recipes, ma.MixUp(sources=3)",
+        "pass it to the recipe, ma.MixUp(sources=3)",
         lambda: call(recipe=ma.MixUp(sources=3)),
     ),
     "num_classes by place": (lambda: CUTMIX(X, Y, N), "num_classes=10, key=(0, 0)", lambda: call(key=(0, 0))),
@@ -149,7 +149,7 @@ MISSES = {
     ),
     "a key by place": (
         lambda: CUTMIX.draw(N, (8, 8), (0, 0)),
-        "draw: expected at most 2 arguments by place, n, size, got 3; pass the others by name, guide=, index=, key=",
+        "draw: expected at most 2 positional arguments, n, size, got 3; pass the others by name, guide=, index=, key=",
         lambda: CUTMIX.draw(N, (8, 8), key=(0, 0)),
     ),
     "first= of draw": (
@@ -227,14 +227,14 @@ MISSES = {
     ),
     "num_classes= of torchvision": (
         lambda: ma.CutMix(num_classes=10),
-        "it belongs to the call, ma.CutMix()(images, labels, num_classes=10, key=(0, 0))",
+        "pass it to the call, ma.CutMix()(images, labels, num_classes=10, key=(0, 0))",
         lambda: call(key=(0, 0)),
     ),
-    "seed= of Keras": (lambda: ma.CutMix(seed=3), "it belongs to the call", lambda: call(key=(0, 0))),
-    "copies= of a recipe": (lambda: ma.CutMix(copies=2), "it belongs to the call", lambda: call(copies=2)),
+    "seed= of Keras": (lambda: ma.CutMix(seed=3), "pass it to the call", lambda: call(key=(0, 0))),
+    "copies= of a recipe": (lambda: ma.CutMix(copies=2), "pass it to the call", lambda: call(copies=2)),
     "labels_getter= of v2.CutMix": (
         lambda: ma.CutMix(labels_getter=None),
-        "it belongs to the call",
+        "pass it to the call",
         lambda: call(fields=("images", "labels")),
     ),
     "factor= of Keras": (lambda: ma.CutMix(factor=0.2), "write alpha=", lambda: ma.CutMix(alpha=0.2)),
@@ -330,17 +330,17 @@ MISSES = {
     ),
     "copies= of single samples": (
         lambda: ma.torch.MixedDataset(CUTMIX, PAIRS, copies=2),
-        "where batches are mixed one by one, ma.mix_batch(recipe, batch",
+        "pass it to ma.mix_batch(recipe, batch",
         lambda: ma.mix_batch(CUTMIX, (X, Y), copies=2, num_classes=N),
     ),
     "pairing= of grain.mixed": (
         lambda: ma.grain.mixed(CUTMIX, ELEMENTS, pairing=ma.pairing.Roll()),
-        "where batches are mixed one by one, ma.mix_batch(recipe, batch",
+        "pass it to ma.mix_batch(recipe, batch",
         lambda: ma.mix_batch(CUTMIX, (X, Y), pairing=ma.pairing.Roll(), num_classes=N),
     ),
     "keep_clean= of tf.mixed_zip": (
         lambda: ma.tf.mixed_zip(CUTMIX, DS, DS, keep_clean=True),
-        "where batches are mixed one by one, ma.mix_batch(recipe, batch",
+        "pass it to ma.mix_batch(recipe, batch",
         lambda: ma.mix_batch(CUTMIX, (X, Y), include_clean=True, num_classes=N),
     ),
     "data_format= of keras.MixLayer": (
@@ -356,7 +356,7 @@ MISSES = {
     "p= of timm.Mixup": (lambda: ma.timm.Mixup(p=0.5), "write prob=", lambda: ma.timm.Mixup(prob=0.5)),
     "alpha= of lightning.MixCallback": (
         lambda: ma.lightning.MixCallback(CUTMIX, alpha=1.0),
-        "it is an option of recipes, ma.CutMix(alpha=1.0)",
+        "pass it to the recipe, ma.CutMix(alpha=1.0)",
         lambda: ma.lightning.MixCallback(ma.CutMix(alpha=1.0)),
     ),
 }

@@ -1,4 +1,4 @@
-"""Class weights and sample weights: the weight of an output, in every adapter."""
+"""Class weights and sample weights: what an output counts, at every door."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ PAIR = {"images": LAST}
 
 
 def seen(images) -> np.ndarray:
-    """The weight of each image in each output, from its pixels: (n, N)."""
+    """How much of each image is in each output, from its pixels: (n, N)."""
     images = ways.values(images).astype(np.float64)
     return images.reshape(len(images), -1, N).mean(axis=1)
 
 
 def weights_of(images, ids=IDS) -> np.ndarray:
-    """sum_k lam[k] * w[class of source k], from the pixels."""
+    """sum_k lam[k] * w[class of source k], as the pixels say it."""
     return seen(images) @ np.array(TABLE)[ids]
 
 
 @pytest.mark.slow_ways
 @pytest.mark.parametrize("way", ways.WAYS)
 @pytest.mark.parametrize("rule", ["area", "maximum", "heaviest"])
-def test_the_weight_of_an_output_matches_its_pixels_in_every_library(rule, way):
+def test_an_output_weighs_what_its_pixels_are_made_of_in_every_library(rule, way):
     fields = {"images": LAST, "labels": ma.Labels(C, rule=rule)}
 
     def mixed(images, ids):
@@ -108,7 +108,7 @@ def test_they_multiply_the_mixed_sample_weight(column, dtype):
         np.testing.assert_array_equal(triple[2], mixed["sample_weight"])
 
 
-def test_a_batch_without_sample_weights_gains_them_in_its_container():
+def test_a_batch_without_sample_weights_gains_them_in_its_own_form():
     options = {"key": KEY, "num_classes": C, "class_weights": TABLE}
     pair, listed = ma.mix_batch(RECIPE, (IMAGES, IDS), **options), ma.mix_batch(RECIPE, [IMAGES, IDS], **options)
     named = ma.mix_batch(RECIPE, {"images": IMAGES, "labels": IDS}, **options)
@@ -132,7 +132,7 @@ def test_clean_rows_copies_and_a_bank_have_weights():
     np.testing.assert_allclose(weights, weights_of(images), atol=1e-5)
 
 
-# --- errors and what to do about them ---
+# --- refused, and the ways out ---
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_clean_rows_copies_and_a_bank_have_weights():
         ),
     ],
 )
-def test_invalid_class_weights_raise(given, error, message):
+def test_what_are_no_class_weights_is_refused(given, error, message):
     with pytest.raises(error, match=f"class_weights: {message}"):
         ma.mix_batch(RECIPE, (IMAGES, IDS), key=KEY, num_classes=C, class_weights=given)
 
@@ -178,7 +178,7 @@ def test_of_several_labels_one_has_to_be_named_and_the_way_out_works():
         ma.mix_batch(RECIPE, batch, class_weights={"colour": TABLE}, **options)
 
 
-def test_class_weights_without_labels_raise():
+def test_a_batch_without_labels_has_no_class_weights():
     masks = np.zeros((N, *SIZE), np.uint8)
     with pytest.raises(
         ValueError, match="class_weights: expected labels in the batch, got 'images', 'labels'; name them"
@@ -199,11 +199,11 @@ def test_two_fields_of_sample_weights_are_refused():
         ma.mix_batch(RECIPE, batch, key=KEY, **options)
 
 
-# --- every adapter ---
+# --- every door ---
 
 
 def check(batches, n: int) -> None:
-    """Triples of images, labels and weights that match the pixels, n rows in total."""
+    """Triples of images, labels and weights that their pixels agree with, of n rows in all."""
     rows = 0
     for images, _, weights in batches:
         np.testing.assert_allclose(ways.values(weights), weights_of(images), atol=1e-5)
@@ -299,13 +299,13 @@ def test_the_callback_of_lightning():
     check([listed, (named["images"], named["labels"], named["sample_weight"])], 2 * N)
 
 
-# --- sample weights of the batch ---
+# --- sample weights of their own ---
 
 OWN = np.float32([1, 0, 2, 3, 1, 4])
 
 
 def check_own(batches, n: int) -> None:
-    """Triples whose weights match the sample weights of the pixels."""
+    """Triples whose weights are those of the samples that their pixels are of."""
     rows = 0
     for images, _, weights in batches:
         np.testing.assert_allclose(ways.values(weights).reshape(-1), seen(images) @ OWN, atol=1e-5)
@@ -314,12 +314,12 @@ def check_own(batches, n: int) -> None:
 
 
 @pytest.mark.parametrize("column", [False, True], ids=["(n,)", "(n, 1)"])
-def test_sample_weights_with_arrays(column):
+def test_sample_weights_beside_arrays(column):
     own = OWN[:, None] if column else OWN
     check_own(ma.batches(RECIPE, IMAGES, IDS, 4, epochs=2, num_classes=C, sample_weight=own), 2 * N)
 
 
-def test_sample_weights_with_fields_declared_by_position():
+def test_sample_weights_beside_fields_that_are_said_by_place():
     fields = ("images", ma.Labels(C))
     check_own(ma.batches(RECIPE, IMAGES, IDS, 4, epochs=1, fields=fields, sample_weight=OWN), N)
     mixed = ma.batches(RECIPE, IMAGES, IDS, 4, epochs=1, fields=fields, sample_weight=OWN, class_weights=TABLE)
@@ -349,7 +349,7 @@ def test_sample_weights_through_generators_tf_data_and_pytorch():
     check_own(data.DataLoader(triples, 4, collate_fn=ma.torch.MixingCollate(RECIPE, **options)), N)
 
 
-# --- class weights of other libraries: the table in docs/labels.md ---
+# --- what others mean by it: the table of docs/labels.md ---
 
 X = np.random.default_rng(0).random((N, *SIZE, 3)).astype(np.float32)
 LOGITS = np.random.default_rng(1).normal(size=(N, C)).astype(np.float32)
@@ -374,7 +374,7 @@ def test_unmixed_they_are_the_class_weight_of_keras_fit():
     assert abs(model().fit(X, rows, N, verbose=0).history["loss"][0] - theirs[0]) > 1e-3
 
 
-def test_class_weight_of_keras_uses_the_heaviest_class_of_a_mixed_label():
+def test_keras_class_weight_of_mixed_rows_is_that_of_the_heaviest_class():
     images, labels, weights = ma.mix_batch(ma.MixUp(alpha=1.0), (X, IDS), key=KEY, **OPTIONS)
     theirs = model().fit(images, labels, N, verbose=0, class_weight=dict(enumerate(TABLE))).history["loss"]
     heaviest = np.float32(TABLE)[labels.argmax(axis=1)]
@@ -394,7 +394,7 @@ def test_unmixed_they_are_the_weight_of_pytorchs_cross_entropy_for_each_row():
     torch.testing.assert_close(rows.sum() / torch.tensor(weights).sum(), mean)  # its mean divides by the weights
 
 
-def test_pytorch_weights_each_class_of_a_mixed_label_not_the_sample():
+def test_mixed_pytorch_weighs_each_class_of_a_row_and_not_the_row():
     _, labels, weights = ma.mix_batch(ma.MixUp(alpha=1.0), (X, IDS), key=KEY, **OPTIONS)
     logits, rows = torch.tensor(LOGITS), torch.tensor(labels)
     theirs = torch.nn.CrossEntropyLoss(weight=torch.tensor(TABLE), reduction="none")(logits, rows)
@@ -403,7 +403,7 @@ def test_pytorch_weights_each_class_of_a_mixed_label_not_the_sample():
     assert (theirs - ours).abs().max() > 1e-3
 
 
-# --- Hugging Face: the weighted loss of MixTrainer ---
+# --- Hugging Face: the loss of MixTrainer is weighed ---
 
 
 @pytest.fixture
@@ -437,7 +437,7 @@ def trainer_of(tmp_path):
 
 
 def loss_by_hand(trainer, weights) -> float:
-    """The mean over the rows of weight times cross-entropy, for unmixed samples."""
+    """The mean over the rows of weight times cross-entropy, of unmixed samples."""
     images = torch.stack([sample["pixel_values"] for sample in trainer.train_dataset])
     trainer.model.train()
     with torch.no_grad():
@@ -475,10 +475,9 @@ def test_a_compute_loss_of_a_subclass_finds_the_weights_in_its_inputs(trainer_of
     assert trainer.train().training_loss == pytest.approx(want, rel=1e-4)
 
 
-def test_compute_loss_func_with_class_weights_raises(trainer_of):
-    with pytest.raises(
-        ValueError, match=r"class_weights: expected no compute_loss_func beside them.*or override compute_loss"
-    ):
+def test_a_compute_loss_func_beside_class_weights_is_refused(trainer_of):
+    sentence = r"class_weights: expected no compute_loss_func, .*, got one; leave it out, or override compute_loss"
+    with pytest.raises(ValueError, match=sentence):
         trainer_of(class_weights=TABLE, compute_loss_func=lambda outputs, labels, num_items_in_batch=None: 0)
 
 

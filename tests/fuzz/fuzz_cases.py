@@ -401,7 +401,7 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
     if rng.chance(0.8):
         case.options["num_classes"] = str(classes)
     if door == "tf.mixed_zip":
-        case.may_refuse.append("^mixed_zip: expected a recipe of two sources, one a dataset")
+        case.may_refuse.append("^mixed_zip: expected a recipe of two sources, one per dataset")
     _contain(rng, case, axes, spatial, classes)
     _guide(apart, case)
     if len(case.parts) > 1:  # fields of another size, which may have that of the first one in another layout

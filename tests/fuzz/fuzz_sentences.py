@@ -533,9 +533,9 @@ OPTIONS: list[Row] = [
         lambda: ma.mix_batch("mixup", (X, Y), num_class=3),
         lambda: ma.mix_batch("mixup", (X, Y), num_classes=3),
     ),
-    ("got beta=; it is an option of recipes", lambda: mix((X, Y), beta=1.0), lambda: mix((X, Y), ma.CutMix(alpha=1.0))),
+    ("got beta=; pass it to the recipe", lambda: mix((X, Y), beta=1.0), lambda: mix((X, Y), ma.CutMix(alpha=1.0))),
     (
-        "got p=; for a chance of mixing wrap the recipe",
+        "got p=; to mix with a probability wrap the recipe",
         lambda: mix((X, Y), p=0.5),
         lambda: mix((X, Y), ma.sometimes(0.5, ma.CutMix())),
     ),

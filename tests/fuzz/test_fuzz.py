@@ -186,7 +186,7 @@ def test_empty_containers_raise(nothing):
 
 def test_a_layer_names_values_that_are_not_tensors():
     layer = ma.keras.MixLayer("cutmix", num_classes=N)
-    with pytest.raises(Exception, match="inputs: expected tensors, or arrays to make them of, got"):
+    with pytest.raises(Exception, match="inputs: expected tensors or arrays, got"):
         layer({"images": X, "labels": object()})
 
 

@@ -231,7 +231,7 @@ def test_compare_resumes_after_ctrl_c(tmp_path):
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1]
     assert process.returncode == 130
-    assert f"stopped; nothing finished is lost: mixaug compare --resume {tmp_path / 'cut'}" in said
+    assert f"stopped; finished epochs are kept, continue with: mixaug compare --resume {tmp_path / 'cut'}" in said
     assert "Traceback" not in said
 
     resumed = mixaug("compare", "--resume", tmp_path / "cut")

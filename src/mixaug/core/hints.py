@@ -1,8 +1,8 @@
-"""What is meant by an option or a name that there is not: the words of other libraries, and near misses."""
+"""Suggestions for unknown options and names: those of other libraries, and near misses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast, is_typeddict
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The option here that an option of other libraries, or of an older name, is: the first that there is.
-_SAME: dict[str, tuple[str, ...]] = {
+#: Options of other libraries: their equivalents here, of which the first that the function accepts is suggested.
+_EQUIVALENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("n_classes", "classes", "num_labels", "nb_classes", "num_class"), ("num_classes",)),
     **dict.fromkeys(("seed", "rng", "generator", "random_state", "random_seed", "step"), ("key", "seed", "mix_seed")),
     **dict.fromkeys(("beta", "factor", "mixup_alpha", "cutmix_alpha", "mix_alpha", "lambda_val"), ("alpha",)),
@@ -39,50 +39,51 @@ _SAME: dict[str, tuple[str, ...]] = {
     "memory": ("bank",),
 }
 
-_WRITE = {
+#: How to write an equivalent whose value has a form of its own.
+_FORMS = {
     "key": "key=(seed, step), such as key=(0, 0)",
     "layout": 'layout=, such as layout="nchw"',
     "rule": 'rule="maximum" or rule="visible"',
 }
 
-_CHANCE = "for a chance of mixing wrap the recipe, ma.sometimes(0.5, ma.CutMix())"
+_CHANCE = "to mix with a probability wrap the recipe, ma.sometimes(0.5, ma.CutMix())"
 _CHOICE = "to choose among recipes write ma.one_of(ma.MixUp(), ma.CutMix(), weights=(1, 1))"
-_CALL = "it belongs to the call, ma.CutMix()(images, labels, num_classes=10, key=(0, 0)), and to each adapter"
-_BATCHES = "it is an option where batches are mixed one by one, ma.mix_batch(recipe, batch, ...)"
+_CALL = "pass it to the call, ma.CutMix()(images, labels, num_classes=10, key=(0, 0)), or to an adapter"
+_MIX_BATCH = "pass it to ma.mix_batch(recipe, batch, ...), which mixes one batch"
 _SMOOTH = "smooth the mixed labels with ma.losses.smooth(labels, 0.1)"
-_BATCH = "ma.per_batch(ma.CutMix()) draws once for a whole batch; without it each sample has a draw of its own"
-_RIGHT = "leave it out: labels follow the pixels"
-_FOREGROUND = 'write fields={"labels": ma.Labels(rule="maximum")}'
+_PER_BATCH = "ma.per_batch(ma.CutMix()) draws once for a whole batch; by default each sample has its own draw"
+_CORRECT = "leave it out: labels follow the pixels"
+_MULTI_LABEL = 'write fields={"labels": ma.Labels(rule="maximum")}'
 
-#: What is meant where there is no such option.
-_MEANT: dict[str, str] = {
+#: What to do instead of an option that has no equivalent.
+_ADVICE: dict[str, str] = {
     **dict.fromkeys(("p", "prob", "probability", "cutmix_prob", "mixup_prob", "apply_prob", "always_apply"), _CHANCE),
     **dict.fromkeys(("probs", "switch_prob", "transforms"), _CHOICE),
-    **dict.fromkeys(("mode", "same_on_batch", "same_lambda", "elementwise"), _BATCH),
+    **dict.fromkeys(("mode", "same_on_batch", "same_lambda", "elementwise"), _PER_BATCH),
     **dict.fromkeys(("num_classes", "n_classes", "num_labels", "key", "seed", "rng", "fields", "return_mix"), _CALL),
     **dict.fromkeys(("labels_getter", "data_keys"), _CALL),
     **dict.fromkeys(("label_smoothing", "smoothing"), _SMOOTH),
-    **dict.fromkeys(("correct_lam", "use_correct_lambda"), _RIGHT),
+    **dict.fromkeys(("correct_lam", "use_correct_lambda"), _CORRECT),
     **dict.fromkeys(("inplace", "in_place", "copy"), "leave it out: inputs are never written to"),
     **dict.fromkeys(("stack_y", "interpolate_loss"), 'write fields={"labels": "per_source"}'),
     **dict.fromkeys(("dtype", "scale", "mean", "std"), 'write fields={"images": ma.Images(dtype="float32")}'),
     **dict.fromkeys(("channels", "data_format", "layout"), 'write fields={"images": ma.Images(layout="nchw")}'),
-    **dict.fromkeys(("union", "rule"), _FOREGROUND),
+    **dict.fromkeys(("union", "rule"), _MULTI_LABEL),
     **dict.fromkeys(("cutmix_minmax", "minmax"), "write ma.CutMixMinMax(low=0.2, high=0.8)"),
-    **dict.fromkeys(("parents", "sources", "num_mix"), "it is an option of recipes, ma.MixUp(sources=3)"),
-    **dict.fromkeys(("alpha", "lam", "beta"), "it is an option of recipes, ma.CutMix(alpha=1.0)"),
+    **dict.fromkeys(("parents", "sources", "num_mix"), "pass it to the recipe, ma.MixUp(sources=3)"),
+    **dict.fromkeys(("alpha", "lam", "beta"), "pass it to the recipe, ma.CutMix(alpha=1.0)"),
 }
 
-_OF_BATCHES = ("pairing", "bank", "copies", "include_clean", "repeat", "keep_clean")
+_MIX_BATCH_OPTIONS = ("pairing", "bank", "copies", "include_clean", "repeat", "keep_clean")
 
-#: What a name of other libraries, or an older one, is here.
+#: Names of other libraries: what to write here, after `ma.`.
 _NAMES: dict[str, str] = {
     "randomchoice": "one_of(ma.MixUp(), ma.CutMix())",
     "oneof": "one_of(ma.MixUp(), ma.CutMix())",
     "someof": "one_of(ma.MixUp(), ma.CutMix())",
-    "compose": "one_of(ma.MixUp(), ma.CutMix()), as a batch is mixed once",
-    "sequential": "one_of(ma.MixUp(), ma.CutMix()), as a batch is mixed once",
-    "augmentationsequential": "one_of(ma.MixUp(), ma.CutMix()), as a batch is mixed once",
+    "compose": "one_of(ma.MixUp(), ma.CutMix()), because a batch is mixed once",
+    "sequential": "one_of(ma.MixUp(), ma.CutMix()), because a batch is mixed once",
+    "augmentationsequential": "one_of(ma.MixUp(), ma.CutMix()), because a batch is mixed once",
     "randombatchaugment": "one_of(ma.MixUp(), ma.CutMix())",
     "mixupandcutmix": "one_of(ma.MixUp(), ma.CutMix())",
     "cutmixandmixup": "one_of(ma.MixUp(), ma.CutMix())",
@@ -119,95 +120,119 @@ _NAMES: dict[str, str] = {
 }
 
 
-def known_options(*more: Any) -> Callable[[F], F]:
-    """A decorator that refuses unknown options, and too many by place, by a sentence that says what is meant.
+def known_options(*takers: Any) -> Callable[[F], F]:
+    """Decorate a function to raise a helpful TypeError for unknown options and for too many positional arguments.
 
     Args:
-        more: what else the function takes by name: typed dicts of options, or functions that it hands them on to.
+        takers: what further options the function accepts: typed dicts of options, or functions that it passes them to.
     """
 
     def decorate(function: F) -> F:
-        door = function.__qualname__.removesuffix(".__init__").rpartition(".")[2].replace("__call__", "recipe")
-        names = {name for taker in (function, *more) for name in _names(taker)}
+        name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2].replace("__call__", "recipe")
+        options = {option for taker in (function, *takers) for option in _options(taker)}
         parameters = signature(function).parameters.values()
-        placed = [
-            one.name for one in parameters if one.kind is not one.KEYWORD_ONLY and one.kind is not one.VAR_KEYWORD
+        positional = [
+            parameter.name
+            for parameter in parameters
+            if parameter.kind is not parameter.KEYWORD_ONLY and parameter.kind is not parameter.VAR_KEYWORD
         ]
-        most = inf if any(one.kind is one.VAR_POSITIONAL for one in parameters) else len(placed)
+        takes_any = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+        most = inf if takes_any else len(positional)
 
         @wraps(function)
-        def checked(*args: Any, **options: Any) -> Any:
+        def checked(*args: Any, **kwargs: Any) -> Any:
             if len(args) > most:
-                raise TypeError(_too_many(door, placed, names, len(args)))
-            for name in options:
-                if name not in names:
-                    raise TypeError(unknown_option(door, name, names))
-            return function(*args, **options)
+                raise TypeError(_too_many(name, positional, options, len(args)))
+            for option in kwargs:
+                if option not in options:
+                    raise TypeError(unknown_option(name, option, options))
+            return function(*args, **kwargs)
 
-        checked.__signature__ = signature(function)  # type: ignore[attr-defined] # Keras reads it through no wrapper
+        checked.__signature__ = signature(function)  # type: ignore[attr-defined] # Keras does not follow __wrapped__
         return cast(F, checked)
 
     return decorate
 
 
-def _too_many(door: str, placed: Sequence[str], names: Iterable[str], count: int) -> str:
-    """The sentence for more arguments by place than a door takes."""
-    own = [name for name in placed if name != "self"]
-    count -= len(placed) - len(own)
-    others = ", ".join(f"{name}=" for name in sorted(set(names) - set(placed)))
+def split_options(options: Mapping[str, Any], kind: type) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split options into those of a typed dict and the others."""
+    names = _options(kind)
+    return (
+        {name: value for name, value in options.items() if name in names},
+        {name: value for name, value in options.items() if name not in names},
+    )
+
+
+def _too_many(function: str, positional: Sequence[str], options: Iterable[str], count: int) -> str:
+    """The error for more positional arguments than a function takes."""
+    named = [name for name in positional if name != "self"]
+    count -= len(positional) - len(named)
+    others = ", ".join(f"{name}=" for name in sorted(set(options) - set(positional)))
     way_out = f"pass the others by name, {others}" if others else "leave the others out"
-    most = f"{len(own)} argument{'s' * (len(own) != 1)} by place" + (f", {', '.join(own)}" if own else "")
-    return f"{door}: expected at most {most}, got {count}; {way_out}"
+    most = f"{len(named)} positional argument{'s' * (len(named) != 1)}" + (f", {', '.join(named)}" if named else "")
+    return f"{function}: expected at most {most}, got {count}; {way_out}"
 
 
-def unknown_option(door: str, name: str, names: Iterable[str]) -> str:
-    """The sentence for an option that a door does not have."""
-    listed = sorted(set(names) - {"self"})
-    return f"{door}: expected options among {', '.join(listed) or 'none'}, got {name}=; {meant_option(name, listed)}"
+def unknown_option(function: str, option: str, options: Iterable[str]) -> str:
+    """The error for an option that a function does not take."""
+    names = sorted(set(options) - {"self"})
+    return (
+        f"{function}: expected options among {', '.join(names) or 'none'}, got {option}=; "
+        f"{suggested_option(option, names)}"
+    )
 
 
-def meant_option(name: str, names: Iterable[str]) -> str:
-    """What to write instead of an option that there is not, where those of these names are."""
-    names = list(names)
-    same = next((one for one in _SAME.get(name, ()) if one in names), None)
-    if same is None and name in _OF_BATCHES:
-        return _BATCHES if "num_classes" in names else _CALL
-    if same is None and name not in _MEANT:
-        near = get_close_matches(name, names, n=1, cutoff=0.7)
-        return f"did you mean {near[0]}=?" if near else "leave it out"
-    return _MEANT[name] if same is None else f"write {_WRITE.get(same, same + '=')}"
+def suggested_option(option: str, options: Iterable[str]) -> str:
+    """What to write instead of an unknown option, if these options exist."""
+    options = list(options)
+    equivalent = next((name for name in _EQUIVALENTS.get(option, ()) if name in options), None)
+    if equivalent is not None:
+        return f"write {_FORMS.get(equivalent, equivalent + '=')}"
+    if option in _MIX_BATCH_OPTIONS:
+        return _MIX_BATCH if "num_classes" in options else _CALL
+    if option in _ADVICE:
+        return _ADVICE[option]
+    close = get_close_matches(option, options, n=1, cutoff=0.7)
+    return f"did you mean {close[0]}=?" if close else "leave it out"
 
 
-def other_name(name: str) -> str:
-    """What a name of other libraries, or an older one, is here; nothing if it is unknown."""
-    return _NAMES.get(_plain(name), "")
+def suggested_name(name: str) -> str:
+    """What to write here for a name of another library; an empty string if it is not known."""
+    return _NAMES.get(_normalized(name), "")
 
 
 def unknown_name(name: str, names: Iterable[str]) -> str:
-    """The sentence for a name that the package does not have."""
-    plain = {_plain(one): one for one in names}
-    near = get_close_matches(_plain(name), [*plain], n=1, cutoff=0.75)
-    meant = plain.get(_plain(name)) or other_name(name) or (plain[near[0]] if near else None)
-    return f"mixaug has no {name!r}" + (f", did you mean ma.{meant}?" if meant else f"; it has {', '.join(names)}")
+    """The error for a name that the package does not have."""
+    by_normalized = {_normalized(known): known for known in names}
+    close = get_close_matches(_normalized(name), [*by_normalized], n=1, cutoff=0.75)
+    suggestion = (
+        by_normalized.get(_normalized(name)) or suggested_name(name) or (by_normalized[close[0]] if close else None)
+    )
+    return f"mixaug has no {name!r}" + (
+        f", did you mean ma.{suggestion}?" if suggestion else f"; it has {', '.join(names)}"
+    )
 
 
-def _names(taker: Any) -> Iterable[str]:
+def _options(taker: Any) -> Iterable[str]:
+    """The options that a typed dict or a function names."""
     if is_typeddict(taker):
         return tuple(taker.__annotations__)
     parameters = signature(taker).parameters.values()
     return [
-        one.name for one in parameters if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL, one.POSITIONAL_ONLY)
+        parameter.name
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY)
     ]
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.lower().replace("_", "")
 
 
 def short(value: object) -> str:
-    """The repr of a value that came instead of another, on one line and cut where it is long."""
+    """The repr of a value for an error message: on one line, truncated if it is long."""
     try:
         text = " ".join(repr(value).split())
-    except ValueError:  # an int of more digits than Python writes
+    except ValueError:  # an int of more digits than Python converts to text
         return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= 200 else f"{text[:150]} ... ({len(text)} characters)"

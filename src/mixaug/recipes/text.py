@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
-from ..core.hints import meant_option, other_name, short
+from ..core.hints import short, suggested_name, suggested_option
 from .recipe import Recipe
 
 Make: TypeAlias = Callable[..., Recipe]
@@ -188,7 +188,7 @@ class _Reader:
         except TypeError as error:
             takes = ", ".join(str(p.replace(annotation=p.empty)) for p in signature.parameters.values())
             unknown = [option for option in options if option not in signature.parameters]
-            hints = [meant_option(option, signature.parameters).replace("ma.", "") for option in unknown[:1]]
+            hints = [suggested_option(option, signature.parameters).replace("ma.", "") for option in unknown[:1]]
             way_out = hints[0] if hints else "write options by name"
             raise ValueError(
                 f"recipe: expected options of {name}({takes}), got {_cause(error)} in {short(self.text)}; {way_out}"
@@ -209,7 +209,7 @@ def _cause(error: TypeError) -> str:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    meant = other_name(name).replace("ma.", "")
+    meant = suggested_name(name).replace("ma.", "")
     if plain(meant.partition("(")[0]) in map(plain, names):
         return f", did you mean {meant}?"
     near = get_close_matches(plain(name), list(map(plain, names)), n=1, cutoff=0.5)

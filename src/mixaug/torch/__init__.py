@@ -1,24 +1,10 @@
-"""PyTorch: a module that mixes after the loader; a loader and a dataset whose mixes do not depend on the workers."""
+"""PyTorch: a module and a collate function that mix batches, and a loader and a dataset of mixed samples."""
 
-from .calls import Calls
+from .call_keys import CallKeys
 from .collate import MixingCollate
 from .dataset import MixedDataset
 from .loader import Loader, loader
-from .sampler import EpochSampler, IndexSampler, Request, StepSampler
-from .samples import Collate, check_samples
+from .samples import check_samples
 from .transform import Mixed
 
-__all__ = [
-    "Calls",
-    "Collate",
-    "EpochSampler",
-    "IndexSampler",
-    "Loader",
-    "Mixed",
-    "MixedDataset",
-    "MixingCollate",
-    "Request",
-    "StepSampler",
-    "check_samples",
-    "loader",
-]
+__all__ = ["CallKeys", "Loader", "Mixed", "MixedDataset", "MixingCollate", "check_samples", "loader"]

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import torch
 from torch.utils import data
 
+from .. import loss_advice
 from ..batch import Batch, Options, mix_rows
 from ..core.hints import known_options
 from ..fields import Field, Labels, resolve, tree
@@ -16,36 +17,38 @@ from ..losses import check_smoothing, smooth
 from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe, identity
 from ..recipes.combine import check_no_schedule
-from .calls import Calls
-from .samples import Collate, check_samples, collate, say_loss
+from .call_keys import CallKeys
+from .samples import CollateFn, check_samples, collate
 
 
 class MixingCollate:
-    """A `collate_fn` that mixes, for a DataLoader that is there already: `loader` promises more.
+    """A `collate_fn` that mixes batches, for an existing DataLoader. Prefer `loader`, which is reproducible.
 
-        batch = mix_batch(recipe, collate_fn(samples), key=(seed, the worker's seed, calls so far in this worker))
+        batch = mix_batch(recipe, collate_fn(samples), key=(seed, worker seed, call))
 
-    A collate function is not told which batch it makes, so this counts its calls. Mixes are new in each worker, epoch
-    and rank (if `torch.distributed` runs several processes, the rank is the last number of the key), persistent workers
-    included. But which ones they are depends on the number of workers and on PyTorch's global seed: unlike everywhere
-    else, the same `seed` does not give the same mixes. A run that is resumed with the same global seed draws what the
-    first one drew from its start: give it another `seed`, such as the epoch that it starts with. The epoch of a call is
-    not known, so `ma.schedule` is refused. Evaluation must not use it: give that loader another collate function.
+    A collate function does not know which batch it makes, so it counts its calls. The mixes differ between workers,
+    epochs and ranks, with persistent workers too. If `torch.distributed` runs several processes, the rank is the last
+    number of the key.
+
+    The mixes depend on the number of workers and on PyTorch's global seed: the same `seed` alone does not reproduce
+    them. A resumed run with the same global seed repeats the mixes of the first run; pass it another `seed`, such as
+    its first epoch. `ma.schedule` is refused, because the epoch is unknown. Evaluation needs a DataLoader with another
+    collate function.
 
     Args:
-        recipe: what to mix by.
+        recipe: a recipe or its text.
         seed: any int, the same on every rank.
-        collate_fn: makes a batch of samples, before they are mixed.
-        smoothing: label smoothing of the mixed labels, 0 to below 1, as `ma.losses.smooth`; towards 1/2 for labels that
-            are binary or mixed by a rule whose rows do not sum to 1.
+        collate_fn: collates the samples before they are mixed.
+        smoothing: label smoothing of the mixed labels, in [0, 1), as in `ma.losses.smooth`. Binary labels, and labels
+            under a rule whose rows do not sum to 1, are smoothed towards 1/2.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
 
-    `enabled` is public: set it to False between epochs, and samples pass unmixed from the next one on, once each, with
-    labels of the same form, smoothed all the same. It lies in shared memory, so workers that have started see it,
-    persistent ones too.
+    Attributes:
+        enabled: set it to False to turn mixing off from the next epoch on. Labels keep their form and are still
+            smoothed; `include_clean` and `copies` are off. It lies in shared memory, so running workers see the change.
 
     Raises:
-        TypeError: if `recipe` is no recipe.
+        TypeError: if `recipe` is not a recipe.
         ValueError: if `recipe` has a `ma.schedule`, `smoothing` is not in [0, 1), or there are no labels to smooth;
             when called, if there are no samples.
 
@@ -63,7 +66,7 @@ class MixingCollate:
         recipe: Recipe | str,
         *,
         seed: int = 0,
-        collate_fn: Collate = data.default_collate,
+        collate_fn: CollateFn = data.default_collate,
         smoothing: float = 0.0,
         **options: Unpack[Options],
     ) -> None:
@@ -72,9 +75,9 @@ class MixingCollate:
         self.seed, self.collate_fn, self.options = seed, collate_fn, options
         self.smoothing = check_smoothing(smoothing)
         self.calls = 0  #: in the main process
-        self._calls = Calls()
+        self._call_keys = CallKeys()
         self._enabled = torch.ones((), dtype=torch.bool).share_memory_()
-        say_loss(options.get("num_classes"))
+        loss_advice.before_workers("torch", options.get("num_classes"))
 
     @property
     def enabled(self) -> bool:
@@ -86,31 +89,33 @@ class MixingCollate:
         self._enabled.fill_(bool(enabled))
 
     def __call__(self, samples: Sequence[Any]) -> Batch:
-        """The mixed batch of these samples."""
+        """Collate and mix the samples."""
         check_samples(samples)
-        at = self._calls.in_worker() or (0, self._counted())
+        numbers = self._call_keys.worker_call() or (0, self._count_call())
         batch = collate(samples, self.options.get("fields"), self.collate_fn)
         recipe, options = self.recipe, self.options
         if not self.enabled:
             recipe, options = identity(), options | {"include_clean": False, "copies": 1}
-        mixed = mix_rows(recipe, Rows(batch), self._calls.key(self.seed, *at), advises=False, **options)
+        key = self._call_keys.key(self.seed, *numbers)
+        mixed = mix_rows(recipe, Rows(batch), key, advises=False, **options)
         if not self.smoothing:
             return mixed
         return _smoothed(mixed, resolve(batch, options.get("fields"), options.get("num_classes")), self.smoothing)
 
-    def _counted(self) -> int:
+    def _count_call(self) -> int:
+        """Count a call in the main process and return its number."""
         self.calls += 1
         return self.calls - 1
 
 
-def _smoothed(mixed: Batch, kinds: Mapping[str, Field], smoothing: float) -> Batch:
-    """A mixed batch with its labels smoothed."""
-    labels = {name: kind for name, kind in kinds.items() if isinstance(kind, Labels)}
+def _smoothed(mixed: Batch, fields: Mapping[str, Field], smoothing: float) -> Batch:
+    """Smooth every field of labels of a mixed batch."""
+    labels = {name: field for name, field in fields.items() if isinstance(field, Labels)}
     if not labels:
         raise ValueError(
-            f"smoothing: expected a field of labels, got {', '.join(map(repr, kinds))}; leave smoothing out, or name "
+            f"smoothing: expected a field of labels, got {', '.join(map(repr, fields))}; leave smoothing out, or name "
             "the labels in fields="
         )
-    rows = tree.several(mixed, labels)
-    towards_half = {name: kind.binary or not label_rule(kind.rule).sums_to_one for name, kind in labels.items()}
-    return tree.replaced(mixed, {name: smooth(rows[name], smoothing, towards_half[name]) for name in labels})
+    values = tree.several(mixed, labels)
+    towards_half = {name: field.binary or not label_rule(field.rule).sums_to_one for name, field in labels.items()}
+    return tree.replaced(mixed, {name: smooth(values[name], smoothing, towards_half[name]) for name in labels})

@@ -1,44 +1,41 @@
-"""`MixedDataset`: a map-style dataset of mixed items."""
+"""`MixedDataset`: a map-style dataset of mixed samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch.utils import data
 
-from ..batch import Batch
+from .. import loss_advice
+from ..batch import Batch, ItemOptions
 from ..core.hints import known_options
 from ..epoch import Epoch, sample
-from ..fields import Fields
-from ..fields.class_weights import ClassWeights
 from ..recipes import Recipe, check_recipe
 from ..recipes.combine import check_item_recipe
 from ..recipes.recipe import check_whole
-from .samples import checked_dataset, read_batch, say_loss
+from .samples import checked_dataset, read_batch
 
 
 class MixedDataset(data.Dataset):  # type: ignore[misc]
-    """A map-style dataset whose item i is mixed with its sources of this epoch.
+    """A map-style dataset that mixes each sample with partners from the whole dataset.
 
-        self[i] = f(seed, epoch, i), whoever asks for it and in whatever order
+        self[i] = f(seed, epoch, i), in any worker and any order of access
 
     Args:
-        dataset: samples by index: pairs, triples or dicts of tensors, arrays or numbers. Each mixed item reads as many
-            of them as the recipe has sources.
-        recipe: what to mix by.
+        recipe: a recipe or its text. Each mixed sample reads `recipe.sources` samples.
+        dataset: map-style; pairs, triples or dicts of tensors, arrays or numbers.
         seed: any int.
-        num_classes: needed for class ids.
-        fields, class_weights, size: as for `ma.mix_batch`.
-        return_mix: as there: the mix of each item, of rows of the dataset; PyTorch's default collate joins them.
+        options: num_classes, fields, class_weights, size, return_mix, as for `ma.mix_batch`. The `index` of a returned
+            mix holds rows of the dataset; PyTorch's default collate function joins the mixes.
 
-    `epoch` is public and starts at 0: set it before each pass (`set_epoch` does the same), or every epoch has the same
-    mixes. It lies in shared memory, so workers that have started see it, persistent ones too.
+    Attributes:
+        epoch: starts at 0. Set it before each pass (`set_epoch` does the same); otherwise every epoch has the same
+            mixes. It lies in shared memory, so running workers see the change.
 
     Raises:
-        TypeError: if `dataset` has no length or index, or `recipe` is no recipe.
-        ValueError: if `recipe` draws once for a batch (`ma.per_batch`), because items have no batch.
+        TypeError: if `dataset` has no length or no indexing, or `recipe` is not a recipe.
+        ValueError: if `recipe` draws once per batch (`ma.per_batch`), because single samples have no batch.
 
     Example:
         >>> import mixaug as ma, torch
@@ -49,29 +46,16 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         (torch.Size([1, 8, 8]), torch.Size([10]))
     """
 
-    @known_options()
-    def __init__(
-        self,
-        recipe: Recipe | str,
-        dataset: Any,
-        seed: int = 0,
-        *,
-        num_classes: int | None = None,
-        fields: Fields | None = None,
-        return_mix: bool = False,
-        class_weights: ClassWeights | None = None,
-        size: Sequence[int] | None = None,
-    ) -> None:
+    @known_options(ItemOptions)
+    def __init__(self, recipe: Recipe | str, dataset: Any, seed: int = 0, **options: Unpack[ItemOptions]) -> None:
         recipe = check_recipe("recipe", recipe)
         self.recipe = check_item_recipe(
             "MixedDataset", recipe, "mix batches with ma.torch.loader(recipe, dataset, ...)"
         )
         self.dataset = checked_dataset(dataset)
-        self.seed = seed
-        self.options: dict[str, Any] = {"num_classes": num_classes, "fields": fields, "return_mix": return_mix}
-        self.options |= {"class_weights": class_weights, "size": size}
-        say_loss(num_classes)
+        self.seed, self.options = seed, options
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        loss_advice.before_workers("torch", options.get("num_classes"))
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -80,18 +64,15 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         n = len(self)
         if not -n <= index < n:
             raise IndexError(f"expected a row in 0..{n - 1}, got {index}")
-        this = Epoch(n, self.seed, self.epoch, shuffle=False)
-        return sample(
-            self.recipe,
-            this,
-            int(index) % n,
-            lambda rows: read_batch(self.dataset, rows, self.options["fields"]),
-            **self.options,
-        )
+        epoch = Epoch(n, self.seed, self.epoch, shuffle=False)
+        return sample(self.recipe, epoch, int(index) % n, self._read, **self.options)
+
+    def _read(self, rows: list[int]) -> Batch:
+        return read_batch(self.dataset, rows, self.options.get("fields"))
 
     @property
     def epoch(self) -> int:
-        """Which epoch items are of."""
+        """The epoch that the samples are drawn for."""
         return int(self._epoch)
 
     @epoch.setter
@@ -99,5 +80,5 @@ class MixedDataset(data.Dataset):  # type: ignore[misc]
         self._epoch.fill_(check_whole("epoch", epoch, 0))
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch it is, in the words of PyTorch's samplers."""
+        """Set the epoch, as PyTorch's samplers do."""
         self.epoch = epoch

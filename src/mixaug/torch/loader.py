@@ -1,28 +1,25 @@
-"""`loader`: a DataLoader of mixed batches that are the same for any number of workers."""
+"""`loader`: a DataLoader of mixed batches that do not depend on the workers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
 from torch.utils import data
 
-from .. import backends
-from ..batch import Batch, Options, mix_rows, with_mix, without_mix
-from ..core.hints import known_options
-from ..fields import Fields
-from ..fields.class_weights import ClassWeights
+from .. import loss_advice
+from ..batch import Batch, DatasetOptions, mix_rows, with_mix, without_mix
+from ..core.hints import known_options, split_options
 from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe
 from ..recipes.recipe import check_whole
-from .sampler import EpochSampler, IndexSampler, Request, StepSampler
-from .samples import Collate, checked_dataset, in_memory, read_batch, say_loss
+from .sampler import EpochSampler, IndexSampler, Request, Shard, StepSampler
+from .samples import CollateFn, checked_dataset, in_memory, read_batch
 
 
 class Loader(data.DataLoader):  # type: ignore[misc]
-    """What `loader` makes: a DataLoader that knows its epoch and step, whatever its workers have fetched ahead."""
+    """A DataLoader that tracks its epoch and step, however many batches its workers have prefetched."""
 
     def __iter__(self) -> Iterator[Batch]:
         self.sampler.begin()
@@ -31,29 +28,21 @@ class Loader(data.DataLoader):  # type: ignore[misc]
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Where the next batch comes from: epoch and step."""
-        state: dict[str, int] = self.sampler.state_dict()
-        return state
+        """Return the epoch and the step of the next batch."""
+        return cast("dict[str, int]", self.sampler.state_dict())
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on there with the next pass."""
+        """Continue from this state with the next pass."""
         self.sampler.load_state_dict(state)
 
 
-@known_options(data.DataLoader)
+@known_options(DatasetOptions, data.DataLoader)
 def loader(
     recipe: Recipe | str,
     dataset: Any,
     batch_size: int | None = None,
     *,
     seed: int = 0,
-    num_classes: int | None = None,
-    fields: Fields | None = None,
-    include_clean: bool = False,
-    copies: int = 1,
-    return_mix: bool = False,
-    class_weights: ClassWeights | None = None,
-    size: Sequence[int] | None = None,
     partners: str = "batch",
     shuffle: bool | None = None,
     sampler: Iterable[Any] | None = None,
@@ -61,53 +50,49 @@ def loader(
     drop_last: bool = False,
     rank: int | None = None,
     world_size: int | None = None,
-    collate_fn: Collate = data.default_collate,
+    collate_fn: CollateFn = data.default_collate,
     **options: Any,
 ) -> Loader:
-    """A DataLoader of mixed batches that are the same for any number and kind of workers.
+    """A DataLoader of mixed batches, identical for any number and kind of workers and resumable mid-epoch.
 
         batch = f(seed, epoch, step): rows in the epoch's order, mixed under the key (seed, epoch, step)
 
     Args:
-        dataset: map-style: pairs, triples or dicts of tensors, arrays or numbers.
-        recipe: what to mix by.
-        batch_size: rows a batch (a rank).
+        recipe: a recipe or its text.
+        dataset: map-style; pairs, triples or dicts of tensors, arrays or numbers.
+        batch_size: rows per batch on each rank.
         seed: any int, the same on every rank.
-        num_classes: needed for class ids.
-        fields: as for `ma.mix_batch`.
-        include_clean: as there.
-        copies: as there.
-        return_mix: as there: the mix of each batch, of rows of the dataset.
-        class_weights: as there.
-        size: as there.
-        partners: "batch": each sample is read once and mixed with others of its batch. "dataset": with any samples, so
-            that as many are read as the recipe has sources; the batches are then those of `ma.batches`.
-        shuffle: whether each epoch has a random order; None: yes, unless a sampler gives it.
-        sampler: gives row numbers each time it is iterated over, such as PyTorch's `WeightedRandomSampler` or
-            `DistributedSampler`. A row that it gives twice is mixed twice. Partners come from the same batch, so its
-            balance stays. It says itself what each rank gets, so `rank` and `world_size` are refused beside it.
-        batch_sampler: gives lists of row numbers, likewise; instead of `batch_size`, `sampler` and `drop_last`.
-        drop_last: whether a short last batch is left out.
-        rank: of this process; None: that of `torch.distributed` where it is initialised, else 0.
-        world_size: how many processes there are; None: likewise, else 1. The ranks' batches of a step, one after
-            another, are the batch that one process with `batch_size * world_size` rows would draw.
-        collate_fn: makes a batch of samples, before they are mixed.
-        options: num_workers, persistent_workers, multiprocessing_context, pin_memory, ... as for `DataLoader`.
+        partners: "batch" reads each sample once and mixes it with others of its batch. "dataset" draws partners from
+            the whole dataset, reads `recipe.sources` samples for each row, and gives the batches of `ma.batches`.
+        shuffle: whether to shuffle each epoch; None shuffles unless a sampler is given.
+        sampler: an iterable of row numbers, iterated over once an epoch, such as PyTorch's `WeightedRandomSampler` or
+            `DistributedSampler`. Repeated rows are mixed separately. Partners come from the same batch, which preserves
+            the sampler's class balance. The sampler decides what each rank gets: omit `rank` and `world_size`.
+        batch_sampler: an iterable of lists of row numbers; replaces `batch_size`, `sampler` and `drop_last`.
+        drop_last: whether to drop the last batch if it is short.
+        rank: the rank of this process; None reads it from `torch.distributed` if that is initialized, else 0.
+        world_size: the number of processes; None likewise, else 1. The batches of all ranks in one step, concatenated,
+            are the batch that a single process with `batch_size * world_size` rows would draw.
+        collate_fn: collates samples into a batch before they are mixed.
+        options: num_classes, fields, include_clean, copies, return_mix, class_weights, size, as for `ma.mix_batch` (the
+            `index` of a returned mix holds rows of the dataset), and num_workers, persistent_workers,
+            multiprocessing_context, pin_memory, ..., as for `DataLoader`.
 
     Returns:
-        A DataLoader. Each pass is a new epoch: `loader.sampler.epoch` says which, `loader.sampler.set_epoch(e)` sets
-        it. `loader.state_dict()` is taken after any batch, and `load_state_dict` goes on with the next one.
+        A DataLoader. Each pass is a new epoch: read it from `loader.sampler.epoch`, set it with
+        `loader.sampler.set_epoch(e)`. Call `loader.state_dict()` after any batch; `load_state_dict` continues with the
+        next one.
 
-    A sampler of yours is told the epoch before each pass, if it has a `set_epoch`; an epoch that you set there is taken
-    over. After `load_state_dict` the sampler is iterated over again and its first batches are skipped: the rows are the
-    same as in the first run only if they follow from its epoch, as those of `DistributedSampler` do. One that draws
-    from PyTorch's global generator gives other rows; their mixes are new all the same.
+    If your sampler has `set_epoch`, the loader calls it before each pass; an epoch that you set on the sampler is
+    adopted. `load_state_dict` iterates over the sampler again and skips its first batches. This restores the rows of
+    the interrupted run only if they are determined by the sampler's epoch, as in `DistributedSampler`. A sampler that
+    draws from PyTorch's global generator gives other rows, with new mixes.
 
-    What the dataset itself draws (random crops) is its own affair: PyTorch seeds that a worker.
+    Random transforms inside the dataset (such as crops) are not covered: PyTorch seeds them per worker.
 
     Raises:
-        TypeError: if `dataset` has no length or index, or `recipe` is no recipe.
-        ValueError: if options contradict each other, or the dataset has no rows.
+        TypeError: if `dataset` has no length or no indexing, or `recipe` is not a recipe.
+        ValueError: if options contradict each other, or the dataset is empty.
 
     Example:
         >>> import mixaug as ma, torch
@@ -116,99 +101,83 @@ def loader(
         >>> [tuple(labels.shape) for images, labels in batches], batches.state_dict()
         ([(4, 10), (4, 10), (2, 10)], {'epoch': 1, 'step': 0})
         >>> rare_first = torch.utils.data.WeightedRandomSampler([1.0] * 9 + [9.0], num_samples=8)
-        >>> drawn = ma.torch.loader(ma.MixUp(), pairs, 4, sampler=rare_first, num_classes=10)
-        >>> [len(labels) for images, labels in drawn]
+        >>> balanced = ma.torch.loader(ma.MixUp(), pairs, 4, sampler=rare_first, num_classes=10)
+        >>> [len(labels) for images, labels in balanced]
         [4, 4]
     """
     recipe = check_recipe("recipe", recipe)
     n = len(checked_dataset(dataset))
-    _check_order(sampler, batch_sampler, batch_size, partners, shuffle, drop_last, rank, world_size)
+    settings = {"shuffle=True": shuffle is True, "rank=": rank is not None, "world_size=": world_size is not None}
+    settings['partners="dataset"'] = partners == "dataset"
     steps: StepSampler
     if batch_sampler is not None:
+        settings |= {
+            "batch_size=": batch_size is not None,
+            "drop_last=True": drop_last,
+            "sampler=": sampler is not None,
+        }
+        _check_sampler("batch_sampler", batch_sampler, settings)
         steps = IndexSampler(recipe, n, batch_sampler, seed=seed)
     elif sampler is not None:
+        _check_sampler("sampler", sampler, settings)
         batches = data.BatchSampler(sampler, check_whole("batch_size", batch_size, 1), drop_last)
         steps = IndexSampler(recipe, n, batches, seed=seed)
     else:
-        found = process()
+        batch_size, shard = check_whole("batch_size", batch_size, 1), Shard.of_process(rank, world_size)
         steps = EpochSampler(
             recipe,
             n,
-            check_whole("batch_size", batch_size, 1),
+            batch_size,
+            shard,
             seed=seed,
             partners=partners,
             shuffle=shuffle is not False,
             drop_last=drop_last,
-            rank=found[0] if rank is None else rank,
-            world_size=found[1] if world_size is None else world_size,
         )
-    mixing = Options(
-        num_classes=num_classes, fields=fields, include_clean=include_clean, copies=copies, return_mix=return_mix
-    )
-    mixing |= {"class_weights": class_weights, "size": size}
-    say_loss(num_classes)
-    fetched = _Fetched(recipe, dataset, collate_fn, mixing)
-    return Loader(fetched, batch_size=None, sampler=steps, collate_fn=_as_it_is, **options)
+    mix_options, loader_options = split_options(options, DatasetOptions)
+    loss_advice.before_workers("torch", mix_options.get("num_classes"))
+    mixed = _MixedBatches(recipe, dataset, collate_fn, cast(DatasetOptions, mix_options))
+    return Loader(mixed, batch_size=None, sampler=steps, collate_fn=_unchanged, **loader_options)
 
 
-def _check_order(
-    sampler: Any,
-    batch_sampler: Any,
-    batch_size: Any,
-    partners: str,
-    shuffle: Any,
-    drop_last: bool,
-    rank: Any,
-    size: Any,
-) -> None:
-    """Refuse what contradicts a sampler."""
-    if sampler is None and batch_sampler is None:
-        return
-    beside = "sampler=" if batch_sampler is None else "batch_sampler="
-    said = {"shuffle=True": shuffle is True, "rank=": rank is not None, "world_size=": size is not None}
-    said['partners="dataset"'] = partners == "dataset"
-    if batch_sampler is not None:
-        said |= {"batch_size=": batch_size is not None, "drop_last=True": drop_last, "sampler=": sampler is not None}
-    for name in (name for name, is_said in said.items() if is_said):
-        raise ValueError(
-            f"loader: expected no {name} beside {beside}, which says itself which rows come, got both; leave one out"
-        )
-    given = sampler if batch_sampler is None else batch_sampler
-    if not hasattr(given, "__iter__") or isinstance(given, Iterator):
+def _check_sampler(name: str, sampler: Any, settings: Mapping[str, bool]) -> None:
+    """Raise an error if a setting is on that contradicts the sampler, or if it can be iterated over only once."""
+    for setting, is_on in settings.items():
+        if is_on:
+            raise ValueError(
+                f"loader: expected no {setting} with {name}=, which chooses the rows itself, got both; leave one out"
+            )
+    if not hasattr(sampler, "__iter__") or isinstance(sampler, Iterator):
         raise TypeError(
-            f"{beside[:-1]}: expected rows that can be iterated over once an epoch, got {type(given).__name__}; "
+            f"{name}: expected rows that can be iterated over once an epoch, got {type(sampler).__name__}; "
             "pass a sampler or a list"
         )
 
 
-def process() -> tuple[int, int]:
-    """The rank of this process, and how many there are, as far as `torch.distributed` is initialised: else 0 of 1."""
-    ranks = backends.ranks()
-    return (ranks[0], torch.distributed.get_world_size()) if ranks else (0, 1)
+class _MixedBatches(data.Dataset):  # type: ignore[misc]
+    """The mixed batch of each request, computed in the worker that receives it."""
 
-
-class _Fetched(data.Dataset):  # type: ignore[misc]
-    """The mixed batch of each request, made in the worker that is asked."""
-
-    def __init__(self, recipe: Recipe, dataset: Any, collate_fn: Collate, options: Options) -> None:
+    def __init__(self, recipe: Recipe, dataset: Any, collate_fn: CollateFn, options: DatasetOptions) -> None:
         self.recipe, self.dataset, self.collate_fn, self.options = recipe, dataset, collate_fn, options
 
     def __len__(self) -> int:
-        """How many samples there are, as `len(loader.dataset)` says of other loaders."""
+        """The number of samples, so that `len(loader.dataset)` is what it is for other loaders."""
         return len(self.dataset)
 
-    def __getitem__(self, asked: Request) -> Batch:
-        if (held := in_memory(self.dataset)) is not None and self.collate_fn is data.default_collate:
-            return mix_rows(self.recipe, Rows(None, held, asked.sources), asked.key, numbers=asked.rows, **self.options)
-        rows, place = np.unique(asked.sources, return_inverse=True)
-        place = place.reshape(asked.sources.shape)
-        source = read_batch(self.dataset, rows.tolist(), self.options.get("fields"), self.collate_fn)
-        mixed = mix_rows(self.recipe, Rows(None, source, place), asked.key, numbers=asked.rows, **self.options)
+    def __getitem__(self, request: Request) -> Batch:
+        tensors = in_memory(self.dataset)
+        if tensors is not None and self.collate_fn is data.default_collate:
+            rows = Rows(None, tensors, request.sources)
+            return mix_rows(self.recipe, rows, request.key, numbers=request.numbers, **self.options)
+        needed, index = np.unique(request.sources, return_inverse=True)
+        source = read_batch(self.dataset, needed.tolist(), self.options.get("fields"), self.collate_fn)
+        rows = Rows(None, source, index.reshape(request.sources.shape))
+        mixed = mix_rows(self.recipe, rows, request.key, numbers=request.numbers, **self.options)
         if not self.options.get("return_mix"):
             return mixed
         mixed, mix = without_mix(mixed, source)
-        return with_mix(mixed, mix.of_rows(rows))
+        return with_mix(mixed, mix.of_rows(needed))
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _unchanged(batch: Batch) -> Batch:
     return batch

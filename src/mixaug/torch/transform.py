@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor
@@ -14,32 +14,40 @@ from ..batch import Batch, Options, mix_batch, with_mix, without_mix
 from ..core.hints import known_options
 from ..fields import tree
 from ..recipes import Recipe, check_recipe, identity
-from .calls import Calls
+from .call_keys import CallKeys
+
+
+class _HostStep(NamedTuple):
+    """The value of a step buffer on a device, known without waiting for the device."""
+
+    value: int
+    buffer: Tensor
+    version: int  #: of the buffer, when it had this value
 
 
 class Mixed(torch.nn.Module):  # type: ignore[misc]
-    """Mix batches after the loader: images first, labels second, or a dict of named fields.
+    """Mix batches after the loader: images and labels, or a dict of named fields.
 
-        output = mix_batch(recipe, batch, key=(seed, step)), or key=(seed, epoch, step) if an epoch is given
+        output = mix_batch(recipe, batch, key=(seed, step)), or key=(seed, epoch, step) if an epoch is passed
 
     Args:
-        recipe: what to mix by.
+        recipe: a recipe or its text.
         seed: any int, the same on every rank.
         options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `ma.mix_batch`.
-            Images are (n, c, *size) unless a field says otherwise.
+            Images are (n, c, *size) unless `fields` sets another layout.
 
-    `step` is a persistent buffer that counts the calls: it is part of `state_dict`, so a resumed run goes on drawing
-    where it stopped; load it in every process that trains. If `torch.distributed` runs several processes, the rank is
-    the last number of the key. In a worker of a DataLoader (in a `collate_fn` or a dataset's transform) the key is
-    (seed, the worker's seed, calls in this worker), as for `MixingCollate`: mixes are new in each worker and epoch, but
-    depend on the number of workers and on PyTorch's global seed. After `.eval()` batches pass unmixed, labels as they
-    came.
-    Works on any device without waiting for it, but where its state was just loaded or moved; under
-    `torch.compile(fullgraph=True)` without compiling anew from step to step; in `v2.Compose`, where tv_tensors stay
-    what they are.
+    `step` is a persistent buffer that counts the calls. It is saved in `state_dict`, so a resumed run continues where
+    it stopped; load it in every process that trains. If `torch.distributed` runs several processes, the rank is the
+    last number of the key. In a DataLoader worker (a `collate_fn` or a dataset's transform) the key is
+    (seed, worker seed, call), as for `MixingCollate`: mixes differ between workers and epochs, but depend on the number
+    of workers and on PyTorch's global seed. After `.eval()` batches pass through unchanged.
+
+    Works on any device, without synchronization except after the state was loaded or moved; under
+    `torch.compile(fullgraph=True)`, without recompiling at each step; and in `v2.Compose`, where tv_tensors keep their
+    class.
 
     Raises:
-        TypeError: what is no recipe.
+        TypeError: if `recipe` is not a recipe.
 
     Example:
         >>> import mixaug as ma, torch
@@ -57,70 +65,70 @@ class Mixed(torch.nn.Module):  # type: ignore[misc]
         self.recipe = check_recipe("recipe", recipe)
         self.seed, self.options = seed, options
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        self._calls = Calls()
-        self._count: tuple[int, Tensor, int] | None = None  # a step, and the buffer and its version that say so
+        self._call_keys = CallKeys()
+        self._host_step: _HostStep | None = None
 
     def forward(self, *batch: Any, step: int | Tensor | None = None, epoch: int | Tensor | None = None) -> Batch:
-        """The mixed batch.
+        """Mix a batch.
 
         Args:
             batch: images and labels (and sample weights), or one tuple, list or dict of them.
-            step: which step this is, an int or a scalar tensor; the count is then left alone. Compiled code takes a
-                tensor without compiling anew, and a CUDA graph needs one.
-            epoch: which epoch this is, if the key shall hold it.
+            step: an int or a scalar tensor to use instead of the buffer, which is then left unchanged. Pass a tensor to
+                compiled code, to avoid recompilation, and to a CUDA graph, which requires one.
+            epoch: an int or a scalar tensor to include in the key.
         """
         fields = batch[0] if len(batch) == 1 else batch
         if not self.training:
             return self._unmixed(fields)
-        at = (step,) if step is not None else self._calls.in_worker() or (self._counted(),)
-        key = self._calls.key(self.seed, *at, epoch=epoch)
+        numbers = (step,) if step is not None else self._call_keys.worker_call() or (self._count_step(),)
+        key = self._call_keys.key(self.seed, *numbers, epoch=epoch)
         mixed = mix_batch(self.recipe, fields, key=key, **self.options)
         if not self.options.get("return_mix"):
-            return rewrapped(mixed, fields)
+            return as_tv_tensors(mixed, fields)
         mixed, mix = without_mix(mixed, fields)
-        return with_mix(rewrapped(mixed, fields), mix)
+        return with_mix(as_tv_tensors(mixed, fields), mix)
 
-    def _unmixed(self, fields: Batch) -> Batch:
-        """The batch as it came, and if asked for beside it the mix that mixes nothing."""
+    def _unmixed(self, batch: Batch) -> Batch:
+        """Return the batch unchanged, with the identity mix if `return_mix` is set."""
         if not self.options.get("return_mix"):
-            return fields
-        same: Options = {**self.options, "include_clean": False, "copies": 1}
-        return with_mix(fields, without_mix(mix_batch(identity(), fields, key=0, **same), fields)[1])
+            return batch
+        options: Options = {**self.options, "include_clean": False, "copies": 1}
+        return with_mix(batch, without_mix(mix_batch(identity(), batch, key=0, **options), batch)[1])
 
-    def _counted(self) -> int | Tensor:
-        """The count, which moves on: of a device the host counts along, or it would have to wait to be told."""
+    def _count_step(self) -> int | Tensor:
+        """Increment the buffer and return its value before; on a device, from a copy on the host to avoid waiting."""
         if not backends.of(self.step).on_accelerator(self.step) or self.step.is_inference():
-            now = self.step.clone()
+            step = self.step.clone()
             self.step += 1
-            return now
+            return step
         if self.step.is_cuda and torch.cuda.is_current_stream_capturing():
             raise ValueError(
-                "Mixed: expected step= a tensor on the device while a CUDA graph is captured, got none; every replay "
-                "would be the same step"
+                "Mixed: expected step= a tensor on the device while a CUDA graph is captured, got none; pass one, "
+                "because otherwise every replay has the same step"
             )
-        if self._count is None or self._count[1] is not self.step or self._count[2] != self.step._version:
-            self._count = int(self.step), self.step, 0  # it was loaded, moved or counted on by others: this waits
-        count = self._count[0]
+        known = self._host_step
+        if known is None or known.buffer is not self.step or known.version != self.step._version:
+            known = _HostStep(int(self.step), self.step, 0)  # loaded, moved or written to: wait for the device
         self.step += 1
-        self._count = count + 1, self.step, self.step._version
-        return count
+        self._host_step = _HostStep(known.value + 1, self.step, self.step._version)
+        return known.value
 
     def extra_repr(self) -> str:
-        """What PyTorch prints between the brackets."""
+        """Return what PyTorch prints between the parentheses."""
         return ", ".join([repr(self.recipe), *(f"{name}={value}" for name, value in self.options.items())])
 
 
-def rewrapped(x: Any, given: Any) -> Any:
-    """A mixed batch whose fields are the tv_tensors that were given, in dicts, tuples and lists too."""
-    if isinstance(x, list) and isinstance(given, list) and given:
-        return [rewrapped(row, given[i % len(given)]) for i, row in enumerate(x)]  # there may be several copies
-    if isinstance(x, dict) and isinstance(given, Mapping):
-        return {name: rewrapped(value, given.get(name)) for name, value in x.items()}
-    if isinstance(x, tuple) and isinstance(given, tuple) and len(x) == len(given):
-        return tree.like(x, [rewrapped(*pair) for pair in zip(x, given, strict=True)])
-    if not _is_tv_tensor(type(given)) or not isinstance(x, Tensor):
-        return x
-    return import_module("torchvision.tv_tensors").wrap(x, like=given)
+def as_tv_tensors(mixed: Any, batch: Any) -> Any:
+    """Wrap the fields of a mixed batch as tv_tensors where those of the batch are, in nested containers too."""
+    if isinstance(mixed, list) and isinstance(batch, list) and batch:
+        return [as_tv_tensors(field, batch[i % len(batch)]) for i, field in enumerate(mixed)]  # there may be copies
+    if isinstance(mixed, dict) and isinstance(batch, Mapping):
+        return {name: as_tv_tensors(field, batch.get(name)) for name, field in mixed.items()}
+    if isinstance(mixed, tuple) and isinstance(batch, tuple) and len(mixed) == len(batch):
+        return tree.like(mixed, [as_tv_tensors(*pair) for pair in zip(mixed, batch, strict=True)])
+    if not _is_tv_tensor(type(batch)) or not isinstance(mixed, Tensor):
+        return mixed
+    return import_module("torchvision.tv_tensors").wrap(mixed, like=batch)
 
 
 @backends.trace_constant

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...epoch import ItemOptions
+from ...epoch import RowOptions
 from ...fields import Boxes, Field, Images, Labels, Masks
 from ...recipes import Recipe
 from ...recipes.combine import check_item_recipe
@@ -135,7 +135,7 @@ class Opened:
                 )
         return {name: np.stack([sample[name] for sample in samples]) for name in ("image", "label")}
 
-    def options(self) -> ItemOptions:
+    def options(self) -> RowOptions:
         """How the samples are mixed."""
         ignored = self.source.ignore_index if isinstance(self.source, Data) else None
         kinds: dict[str, Field] = {
