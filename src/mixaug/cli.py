@@ -29,7 +29,8 @@ app = typer.Typer(
 )
 
 DATA = (
-    "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, or folder:PATH with one sub-folder a class; "
+    "fashion-mnist-sample (comes with mixaug), cifar10, fashion-mnist, folder:PATH with one sub-folder a class, "
+    "npz:FILE, or hf:NAME (Hugging Face's datasets, or a folder that save_to_disk wrote); "
     "scenes (comes with mixaug) or folders:IMAGES,TARGETS with masks or target images of the same stems."
 )
 TASK = "classification, segmentation or image2image; the first that the data have, if not said."
@@ -159,18 +160,20 @@ def preview(
         pictures.check_count(rows, across)
     chosen_task = task or datasets.tasks(data)[0]
     found = datasets.find(
-        data,
-        task=chosen_task,
-        image_size=image_size,
-        classes=None if classes is None else _names(classes),
-        ignore_index=ignore_index,
-        seed=seed,
+        datasets.Wanted(
+            data,
+            task=chosen_task,
+            image_size=image_size,
+            classes=None if classes is None else _names(classes),
+            ignore_index=ignore_index,
+            seed=seed,
+        )
     )
     if recipe == "all":
         made = [one for one in made if not lacks(one, chosen_task)]
     sources = max(pictures.check_sources(one) for one in made)
     chosen = pictures.choose(found.count, sources, seed=seed, count=rows)
-    loaded = found.read(chosen.rows)
+    loaded = found.look(chosen.rows)
     for note in loaded.notes:
         typer.echo(f"note: {note}", err=True)
     options: dict[str, Any] = {"key": (seed, 0), "index": chosen.sources}
@@ -198,6 +201,17 @@ def compare(
     epochs: Annotated[int | None, typer.Option(help="How many passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a training step.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Train on so many images, as many of each class.")] = None,
+    test_size: Annotated[int | None, typer.Option(help="Test on so many images, as many of each class.")] = None,
+    test_data: Annotated[
+        str | None, typer.Option(help="Data of the same kind to test on; otherwise a fifth of each class is held out.")
+    ] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Decides which images are kept and held out: 0.")] = None,
+    skip_damaged: Annotated[
+        bool | None, typer.Option("--skip-damaged", help="Leave out image files that cannot be read, and list them.")
+    ] = None,
+    class_weights: Annotated[
+        str | None, typer.Option(help="balanced: rare classes count more in the loss, in inverse proportion.")
+    ] = None,
     image_size: Annotated[int | None, typer.Option(help="Resize images to a square of so many pixels.")] = None,
     classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
     ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
@@ -236,6 +250,11 @@ def compare(
         "epochs": epochs,
         "batch_size": batch_size,
         "train_size": train_size,
+        "test_size": test_size,
+        "test_data": test_data,
+        "split_seed": split_seed,
+        "skip_damaged": skip_damaged,
+        "class_weights": class_weights,
         "image_size": image_size,
         "classes": None if classes is None else _names(classes),
         "ignore_index": ignore_index,

@@ -391,8 +391,7 @@ def of_pixels(folders, task):
 
 
 def loaded(config):
-    names = ("task", "image_size", "ignore_index")
-    return load(config.data, **{name: getattr(config, name) for name in names})
+    return load(config.data, **config.reading)
 
 
 pixelwise = pytest.mark.parametrize("task", ["segmentation", pytest.param("image2image", marks=pytest.mark.full)])

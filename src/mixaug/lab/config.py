@@ -31,6 +31,12 @@ class Config:
         classes: the names of mask ids, where they are not known; None: they are.
         ignore_index: the id of mask pixels that say nothing; None: there are none.
         train_size: how many training images; None: all.
+        test_size: how many test images; None: all.
+        test_data: data of the same kind whose images are the test split; None: `data` are split.
+        split_seed: decides which images are kept, and how data without a test split are split.
+        skip_damaged: whether files that cannot be read are left out.
+        class_weights: "balanced", where a class counts in the loss in inverse proportion to its training images; None:
+            all images count alike.
         image_size: side of the images in pixels; None: as they are.
         arms: what is compared: "none", or recipes in the form that `ma.recipe` reads; no two the same.
         model: as for `mixaug.lab.models.build`.
@@ -60,6 +66,11 @@ class Config:
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = None
     train_size: int | None = None
+    test_size: int | None = None
+    test_data: str | None = None
+    split_seed: int = 0
+    skip_damaged: bool = False
+    class_weights: str | None = None
     image_size: int | None = None
     arms: tuple[str, ...] = ("none", "mixup(alpha=0.2)", "cutmix(alpha=1.0)")
     model: str = "resnet20"
@@ -79,11 +90,15 @@ class Config:
         ignored = self.ignore_index is None or _whole(self.ignore_index, 0, 256)
         self._expect(ignored, "ignore_index", "a whole number of 0..255")
         for name in ("data", "model"):
-            self._expect(isinstance(getattr(self, name), str) and getattr(self, name), name, "a name")
+            self._expect(_name(getattr(self, name)), name, "a name")
         self._expect(self.data != "photos", "data", "images to train on (photos are four, for mixaug preview)")
         for name in ("epochs", "batch_size"):
             self._expect(_whole(getattr(self, name), 1), name, "a whole number above 0")
-        for name in ("train_size", "image_size"):
+        self._expect(self.test_data is None or _name(self.test_data), "test_data", "a name")
+        self._expect(_whole(self.split_seed, 0, 2**32), "split_seed", "a whole number of 0..2^32-1")
+        self._expect(isinstance(self.skip_damaged, bool), "skip_damaged", "true or false")
+        self._expect(self.class_weights in (None, "balanced"), "class_weights", "balanced")
+        for name in ("train_size", "test_size", "image_size"):
             self._expect(getattr(self, name) is None or _whole(getattr(self, name), 1), name, "a whole number above 0")
         self._expect(self.optimizer in tuple(_RATES), "optimizer", " or ".join(_RATES))
         self._expect(self.schedule in _SCHEDULES, "schedule", " or ".join(_SCHEDULES))
@@ -108,6 +123,12 @@ class Config:
     def recipes(self) -> tuple[Recipe, ...]:
         """What each arm mixes by."""
         return tuple(map(read_arm, self.arms))
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the data are read, for `mixaug.lab.data.load`."""
+        same = ("task", "train_size", "test_size", "test_data", "image_size", "classes", "ignore_index", "skip_damaged")
+        return {**{name: getattr(self, name) for name in same}, "seed": self.split_seed}
 
     @property
     def highest_rate(self) -> float:
@@ -205,6 +226,10 @@ def _whole(value: object, low: int, end: float = math.inf) -> bool:
 def _number(value: object) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
+
+
+def _name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _names(values: object) -> bool:

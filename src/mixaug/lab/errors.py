@@ -8,6 +8,14 @@ class LabError(ValueError):
     """One sentence for the person at the terminal: what was expected, what came, the way out."""
 
 
+class Unreadable(LabError):
+    """A file that is damaged, or no image."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"expected an image, got {path}, which cannot be read ({reason}): repair or remove it")
+        self.path, self.reason = path, reason
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> LabError:
     """The error for a name that is none of the known ones, with the nearest of them.
 

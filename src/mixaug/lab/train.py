@@ -67,14 +67,7 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     """
     admit(config, out, resume)
     progress = progress or Progress()
-    data = load(
-        config.data,
-        task=config.task,
-        train_size=config.train_size,
-        image_size=config.image_size,
-        classes=config.classes,
-        ignore_index=config.ignore_index,
-    )
+    data = load(config.data, progress, **config.reading)
     for note in data.notes:
         progress.note(note)
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
