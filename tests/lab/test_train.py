@@ -130,6 +130,42 @@ def test_training_is_that_of_a_plain_loop_over_the_batches(whole, data, index, r
     assert np.abs(logits - saved["logits"]).max() < 1e-3  # the graph of `train_on_batch` rounds otherwise
 
 
+def test_balanced_classes_weigh_alike(data, tmp_path):
+    """Of 30, 20 and 10 images of three classes, each image counts by its class, and a mix by its label."""
+    rows = np.concatenate([np.flatnonzero(data.train.targets == c)[:n] for c, n in ((0, 25), (1, 15), (2, 5))])
+    few = replace(data, classes=("a", "b", "c"), train=data.train.take(rows))
+    weights = np.array([45 / 75, 45 / 45, 45 / 15])
+    for index in range(2):
+        config = replace(CONFIG, class_weights="balanced")
+        for batch in range(1):
+            _, labels, sample_weight = train.Batches(config, few, config.recipes[index], 3)[batch]
+            assert np.allclose(sample_weight, labels @ weights)
+    assert len(train.Batches(CONFIG, few, CONFIG.recipes[0], 3)[0]) == 2
+    of_all = [weights[label] for label in few.train.targets]
+    assert np.mean(of_all) == pytest.approx(1)
+
+
+def test_class_weights_count_in_the_loss(data, tmp_path):
+    """The loss of a step is the mean of the losses of its images, each times the weight of its label."""
+    rows = np.concatenate([np.flatnonzero(data.train.targets == c)[:n] for c, n in ((0, 25), (1, 5))])
+    few = replace(data, classes=("a", "b"), train=data.train.take(rows))
+    config = replace(CONFIG, class_weights="balanced", arms=("cutmix",), weight_decay=0.0)
+    run = Run(config, few, tmp_path, 0, 3)
+    model = run.untrained()
+    images, labels, weights = run.batches[0]
+    logits = model(images, training=True)  # with the statistics of the batch, as in a step
+    each = keras.ops.convert_to_numpy(keras.losses.categorical_crossentropy(labels, logits, from_logits=True))
+    fitted = run.untrained().fit(run.batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
+    assert fitted == pytest.approx(float(np.mean(each * weights)), rel=1e-4)
+    assert abs(np.mean(each) - np.mean(each * weights)) > 1e-3
+
+
+def test_class_weights_belong_to_classification(folders, tmp_path):
+    config = replace(of_pixels(folders, "segmentation"), class_weights="balanced")
+    with pytest.raises(LabError, match="^expected --class-weights with classification alone, got segmentation: leave"):
+        compare(config, tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_kernels_decay_and_nothing_else_does(name):
     made = optimizer(replace(CONFIG, optimizer=name, weight_decay=0.5, warmup=0, learning_rate=0.1), STEPS)

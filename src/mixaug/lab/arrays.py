@@ -67,17 +67,16 @@ def _read(path: Path) -> Arrays:
     if not path.is_file():
         raise LabError(f"expected an .npz file, got {path}: {'no file' if path.exists() else 'no such file'}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with file:
             wanted = [name for names in (*WITH_SPLIT, *WITHOUT_SPLIT, (NAMES,)) for name in names]
             arrays = {name: file[name] for name in file.files if name in wanted}
             others = [name for name in file.files if name not in wanted]
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
         way_out = "write it again, with np.savez and arrays of numbers"
         raise LabError(f"expected an .npz file of arrays, got {path}, which cannot be read ({error}): {way_out}") from error
-    except AttributeError as error:  # a single array is no context
-        raise LabError(f"expected an .npz file, got {path} of a single array: write it with np.savez") from error
     if not any(set(names) <= set(arrays) for names in (*WITH_SPLIT, *WITHOUT_SPLIT)):
         known = " or ".join(", ".join(names) for names in (*WITH_SPLIT, *WITHOUT_SPLIT))
         came = ", ".join([*arrays, *others]) or "nothing"

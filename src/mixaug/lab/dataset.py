@@ -298,6 +298,16 @@ def stratified(labels: NDArray[np.int64], classes: int, seed: int) -> tuple[NDAr
     return np.concatenate(train), np.concatenate(test)
 
 
+def balanced(split: Split, classes: int) -> tuple[float, ...]:
+    """The weight of each class in the loss, of mean 1 over the images: n / (classes * images of the class).
+
+    >>> balanced(Split(np.zeros((4, 8, 8, 1), np.uint8), np.array([0, 0, 0, 1])), 2)
+    (0.6666666666666666, 2.0)
+    """
+    counts = np.bincount(split.targets, minlength=classes)
+    return tuple((len(split) / (classes * np.maximum(counts, 1))).tolist())
+
+
 def generator(seed: int) -> np.random.Generator:
     """Random numbers of any int, as everywhere in mixaug."""
     return np.random.Generator(np.random.Philox(seed % 2**64))

@@ -27,6 +27,7 @@ from .. import files
 from ..batch import mix_rows
 from ..epoch import Epoch
 from ..fields import Guide, Images
+from ..fields.class_weights import ADDED
 from ..keras import SetEpoch
 from ..ops.rows import Rows
 from ..recipes import Recipe
@@ -34,7 +35,7 @@ from . import models, preview
 from .augment import augment, moved
 from .config import Config
 from .data import load
-from .dataset import Data, Split
+from .dataset import Data, Split, balanced
 from .errors import LabError
 from .folder import Line, Log, admit, locked, write, write_text, writing
 from .guided import guides_for
@@ -67,6 +68,8 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     """
     admit(config, out, resume)
     progress = progress or Progress()
+    if config.class_weights is not None and config.task != "classification":
+        raise LabError(f"expected --class-weights with classification alone, got {config.task}: leave that out")
     data = load(config.data, progress, **config.reading)
     for note in data.notes:
         progress.note(note)
@@ -295,18 +298,21 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__(workers=0)
         self.epoch = 0
         self._config, self._data, self._recipe, self._seed = config, data, recipe, seed
+        weighted = config.class_weights is not None
+        self._class_weights = balanced(data.train, len(data.classes)) if weighted else None
 
     def __len__(self) -> int:
         return -(-len(self._data.train) // self._config.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         given, key = self.unmixed(index)
         guides = guides_for(self._recipe, given, self._data)
         batch = {"images": given.images, "targets": given.targets, **guides}
         field = TASKS[self._config.task].field(self._data)
         fields = {"images": Images("nhwc"), "targets": field, **{need: Guide(need) for need in guides}}
-        mixed = mix_rows(self._recipe, Rows(batch), key, fields=fields, advises=False)
-        return mixed["images"], mixed["targets"]
+        weights = self._class_weights
+        mixed = mix_rows(self._recipe, Rows(batch), key, fields=fields, class_weights=weights, advises=False)
+        return tuple(mixed[name] for name in ("images", "targets", ADDED) if name in mixed)
 
     def unmixed(self, index: int) -> tuple[Split, tuple[int, int, int]]:
         """The augmented images and targets that batch `index` is mixed from, and the key that it is mixed by."""
@@ -315,7 +321,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             Epoch(len(self._data.train), self._seed, self.epoch).rows(index * size, (index + 1) * size)
         )
         unknown = self._data.ignore_index or 0
-        return Split(augment(own.images, names, key), moved(own.targets, names, key, fill=unknown)), key
+        targets = moved(own.targets, names, key, fill=unknown)
+        return Split(augment(own.images, names, key), targets, names=own.names), key
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
