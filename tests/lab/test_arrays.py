@@ -1,4 +1,4 @@
-"""Data from an .npz file and from Hugging Face's datasets: what is loaded is what they hold, errors name what is wrong."""
+"""Data from an .npz file and from Hugging Face's datasets: what is loaded is what they hold."""
 
 import numpy as np
 import pytest
@@ -68,23 +68,44 @@ class Evil:
     ("arrays", "sentence"),
     [
         ({"a": IMAGES, "b": LABELS}, r"^expected arrays x_train, .* or x, y in .*, got a, b: rename them"),
-        ({**SPLIT, "x": IMAGES, "y": LABELS}, r"^expected arrays of one naming in .*, got x_train, .* and x, y: keep one"),
-        ({"x": IMAGES / 255, "y": LABELS}, r"^expected uint8 images x \(n, h, w\) or .*, got float64 .*: scale to 0..255"),
+        (
+            {**SPLIT, "x": IMAGES, "y": LABELS},
+            r"^expected arrays of one naming in .*, got x_train, .* and x, y: keep one",
+        ),
+        (
+            {"x": IMAGES / 255, "y": LABELS},
+            r"^expected uint8 images x \(n, h, w\) or .*, got float64 .*: scale to 0..255",
+        ),
         ({"x": IMAGES.transpose(0, 3, 1, 2), "y": LABELS}, r"got uint8 \(30, 3, 8, 8\): .* put the channels last$"),
         ({"x": IMAGES[:0], "y": LABELS[:0]}, r"^expected uint8 images x .*, got uint8 \(0, 8, 8, 3\): "),
-        ({"x": IMAGES, "y": LABELS[1:]}, r"^expected labels y in .*, one integer for each of 30 images, got int64 \(29,\)"),
+        (
+            {"x": IMAGES, "y": LABELS[1:]},
+            r"^expected labels y in .*, one integer for each of 30 images, got int64 \(29,\)",
+        ),
         ({"x": IMAGES, "y": np.eye(3)[LABELS]}, r"got float64 \(30, 3\): give one class id an image$"),
         ({"x": IMAGES, "y": LABELS - 1}, r"^expected class ids 0, 1, ... in y of .*, got -1 to 1: renumber$"),
         ({"x": IMAGES, "y": 0 * LABELS}, r"^expected two classes or more in .*, got 1: "),
-        ({"x": IMAGES, "y": 2 * LABELS}, r"^expected an image of every class 0..4 to train on in .*, got none of 1: renum"),
-        ({"x": IMAGES, "y": LABELS, "classes": np.array(["a", "b"])}, r"^expected class ids in 0..1 in .*, got 2: name"),
+        (
+            {"x": IMAGES, "y": 2 * LABELS},
+            r"^expected an image of every class 0..4 to train on in .*, got none of 1: renum",
+        ),
+        (
+            {"x": IMAGES, "y": LABELS, "classes": np.array(["a", "b"])},
+            r"^expected class ids in 0..1 in .*, got 2: name",
+        ),
         ({"x": IMAGES, "y": LABELS, "classes": np.array(["a", "a", "b"])}, r"^expected different texts in classes of"),
         (
             {"x": IMAGES[:7], "y": np.array([0, 0, 1, 1, 1, 0, 2])},
             r"^expected two or more images of class '2' in .*, got 1: add some, or name test images with --test-data$",
         ),
-        ({**SPLIT, "y_test": LABELS[:6] + 1}, r"^expected test labels in 0..2, .*, got 3 in .*, a class in the test alone"),
-        ({"x": np.array([Evil()], object), "y": LABELS[:1]}, r"^expected an .npz file of arrays, got .* cannot be read"),
+        (
+            {**SPLIT, "y_test": LABELS[:6] + 1},
+            r"^expected test labels in 0..2, .*, got 3 in .*, a class in the test alone",
+        ),
+        (
+            {"x": np.array([Evil()], object), "y": LABELS[:1]},
+            r"^expected an .npz file of arrays, got .* cannot be read",
+        ),
     ],
 )
 def test_arrays_that_are_something_else_are_refused(tmp_path, arrays, sentence, capsys):
@@ -97,18 +118,20 @@ def test_arrays_that_are_something_else_are_refused(tmp_path, arrays, sentence, 
 
 def test_files_that_are_no_npz_are_refused(tmp_path):
     path = tmp_path / "a.npz"
-    with pytest.raises(LabError, match=f"^expected an .npz file, got {path}: no such file$"):
+    with pytest.raises(LabError, match=rf"^expected an .npz file, got {path}: no such file$"):
         load(f"npz:{path}")
     saved(path, **SPLIT)
     whole = path.read_bytes()
     for content in (b"", b"half", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(LabError, match=f"^expected an .npz file of arrays, got {path}, which cannot be read"):
+        with pytest.raises(LabError, match=rf"^expected an .npz file of arrays, got {path}, which cannot be read"):
             load(f"npz:{path}")
     np.save(tmp_path / "b.npy", IMAGES)
-    with pytest.raises(LabError, match=r"^expected an .npz file of arrays, got .*b.npy, which .* \(it holds a single array\)"):
+    with pytest.raises(
+        LabError, match=r"^expected an .npz file of arrays, got .*b.npy, which .* \(it holds a single array\)"
+    ):
         load(f"npz:{tmp_path / 'b.npy'}")
-    with pytest.raises(LabError, match="^expected npz:FILE, got 'npz:': name it after the colon$"):
+    with pytest.raises(LabError, match=r"^expected npz:FILE, got 'npz:': name it after the colon$"):
         load("npz:")
 
 
@@ -159,20 +182,26 @@ def test_the_column_is_named_where_several_fit(datasets, tmp_path):
     coarse = datasets.ClassLabel(names=["x", "y"]), [i % 2 for i in range(30)]
     spec = on_disk(table(datasets, range(30), coarse=coarse), tmp_path / "saved")
     way_out = f"{spec},label=kind"
-    with pytest.raises(LabError, match=rf"^expected one column of ClassLabel in .*, got kind, coarse: name one, {way_out}$"):
+    with pytest.raises(
+        LabError, match=rf"^expected one column of ClassLabel in .*, got kind, coarse: name one, {way_out}$"
+    ):
         load(spec)
     assert sorted(rows(load(way_out, image_size=8).train))
     assert load(f"{spec},label=coarse,image=picture", image_size=8).classes == ("x", "y")
-    with pytest.raises(LabError, match="^expected label= one of kind, coarse of .*, got 'fine': name one of these$"):
+    with pytest.raises(LabError, match=r"^expected label= one of kind, coarse of .*, got 'fine': name one of these$"):
         load(f"{spec},label=fine")
     for wrong in ("label=", "colour=red", "label=kind,label=coarse", "kind"):
-        with pytest.raises(LabError, match="^expected hf:NAME, with ,config=CONFIG ,image=COLUMN ,label=COLUMN where"):
+        with pytest.raises(LabError, match=r"^expected hf:NAME, with ,config=CONFIG ,image=COLUMN ,label=COLUMN where"):
             load(f"{spec},{wrong}")
 
 
 def test_damaged_images_of_a_dataset_are_left_out(datasets, tmp_path):
-    encoded = [{"bytes": b"half of", "path": f"{i}.png"} if i == 4 else table(datasets, [i]).cast_column(
-        "picture", datasets.Image(decode=False))[0]["picture"] for i in range(30)]
+    encoded = [
+        {"bytes": b"half of", "path": f"{i}.png"}
+        if i == 4
+        else table(datasets, [i]).cast_column("picture", datasets.Image(decode=False))[0]["picture"]
+        for i in range(30)
+    ]
     features = datasets.Features({"picture": datasets.Image(), "kind": datasets.ClassLabel(names=["a", "b", "c"])})
     broken = datasets.Dataset.from_dict({"picture": encoded, "kind": LABELS.tolist()}, features=features)
     spec = on_disk(broken, tmp_path / "saved")
@@ -188,16 +217,24 @@ def test_datasets_that_are_something_else_are_refused(datasets, tmp_path):
     with pytest.raises(LabError, match=r"^expected two or more images of 'cow' in .*, got 1: add some, or name test"):
         load(one)
     alone = datasets.DatasetDict(train=table(datasets, [0, 1]), test=table(datasets, [2]))
-    with pytest.raises(LabError, match=r"^expected images of the same classes .*, got none of 'cow' in train: add some$"):
+    with pytest.raises(
+        LabError, match=r"^expected images of the same classes .*, got none of 'cow' in train: add some$"
+    ):
         load(on_disk(alone, tmp_path / "alone"))
     plain = datasets.Dataset.from_dict({"a": [1], "b": [2]})
     with pytest.raises(LabError, match=r"^expected a column of Image in .*, got a, b: cast one with cast_column$"):
         load(on_disk(plain, tmp_path / "plain"))
-    unlabelled = table(datasets, range(6)).map(lambda row, i: {"kind": None if i == 3 else row["kind"]}, with_indices=True)
+    unlabelled = table(datasets, range(6)).map(
+        lambda row, i: {"kind": None if i == 3 else row["kind"]}, with_indices=True
+    )
     with pytest.raises(LabError, match=r"^expected a class label in every row of .*, got rows without a label: filter"):
         load(on_disk(unlabelled, tmp_path / "unlabelled"))
-    with pytest.raises(LabError, match=r"^expected a dataset that save_to_disk wrote, or one of the hub, got no/where \("):
+    with pytest.raises(
+        LabError, match=r"^expected a dataset that save_to_disk wrote, or one of the hub, got no/where \("
+    ):
         load("hf:no/where")
     others = on_disk(table(datasets, range(6), names=("x", "y", "z")), tmp_path / "others")
-    with pytest.raises(LabError, match=r"^expected images and classes of .* named as those of .*, got picture of x, y, z"):
+    with pytest.raises(
+        LabError, match=r"^expected images and classes of .* named as those of .*, got picture of x, y, z"
+    ):
         load(one, test_data=others)

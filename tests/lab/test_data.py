@@ -74,7 +74,9 @@ def test_train_size_takes_all_of_a_small_class_and_keeps_image_and_label_togethe
 
 @pytest.mark.parametrize("size", [9, 10_001])
 def test_impossible_train_size(size):
-    with pytest.raises(LabError, match=rf"^expected a train size of 10 \(one a class\) to 10000 \(all\), got {size}: choose "):
+    with pytest.raises(
+        LabError, match=rf"^expected a train size of 10 \(one a class\) to 10000 \(all\), got {size}: choose "
+    ):
         load("fashion-mnist-sample", train_size=size)
 
 
@@ -315,10 +317,10 @@ def test_half_a_file_in_the_cache_is_fetched_again(server, tmp_path):
 
 def test_no_such_file_and_no_network(server, tmp_path):
     remote = server.offer("data.bin", b"x")
-    with pytest.raises(LabError, match="got HTTPError: put the file into"):
+    with pytest.raises(LabError, match=r"got HTTPError: put the file into"):
         lab.fetch(Remote(f"{remote.url}.gone", remote.sha256), tmp_path)
     server.stop()
-    with pytest.raises(LabError, match="got ConnectionError: put the file into"):
+    with pytest.raises(LabError, match=r"got ConnectionError: put the file into"):
         lab.fetch(remote, tmp_path)
 
 
@@ -565,12 +567,12 @@ def test_hidden_files_and_other_files_are_left_out(tmp_path):
 
 
 def test_no_such_folder(tmp_path):
-    with pytest.raises(LabError, match=f"^expected a folder of images, got {tmp_path}/gone: no such folder$"):
+    with pytest.raises(LabError, match=rf"^expected a folder of images, got {tmp_path}/gone: no such folder$"):
         load(f"folder:{tmp_path}/gone")
 
 
 def test_no_class_folders_or_only_one(tmp_path):
-    with pytest.raises(LabError, match=f"^expected two or more class folders in {tmp_path}, got none: put each class"):
+    with pytest.raises(LabError, match=rf"^expected two or more class folders in {tmp_path}, got none: put each class"):
         load(f"folder:{tmp_path}")
     with pytest.raises(LabError, match=f"class folders in {tmp_path}, got only 'a': put each class"):
         load(fill(tmp_path, a=RED))
@@ -579,12 +581,12 @@ def test_no_class_folders_or_only_one(tmp_path):
 def test_empty_class(tmp_path):
     spec = fill(tmp_path, a=RED, b=BLUE)
     (tmp_path / "c").mkdir()
-    with pytest.raises(LabError, match=f"^expected images in {tmp_path}/c, got none: add some, or remove the folder$"):
+    with pytest.raises(LabError, match=rf"^expected images in {tmp_path}/c, got none: add some, or remove the folder$"):
         load(spec)
 
 
 def test_class_too_small_to_split(tmp_path):
-    with pytest.raises(LabError, match=f"^expected two or more images in {tmp_path}/a, got 1: add some, or split"):
+    with pytest.raises(LabError, match=rf"^expected two or more images in {tmp_path}/a, got 1: add some, or split"):
         load(fill(tmp_path, 1, a=RED, b=BLUE))
 
 

@@ -7,8 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,7 +221,7 @@ def test_a_damaged_cache_is_refused_by_name_and_deleting_it_helps(tmp_path, cach
     for name, content in (("0.npy", b"half of"), ("info.json", b"{"), ("info.json", b"{}"), ("info.json", b"[]")):
         kept = (folder / name).read_bytes()
         (folder / name).write_bytes(content)
-        with pytest.raises(LabError, match=f"that a former run kept in {folder}, got .*: delete that folder$"):
+        with pytest.raises(LabError, match=rf"that a former run kept in {folder}, got .*: delete that folder$"):
             load(spec, image_size=SIZE)
         (folder / name).write_bytes(kept)
     shutil.rmtree(folder)
@@ -292,7 +290,7 @@ def test_a_file_that_only_the_user_may_not_read_is_read_when_that_is_mended(tmp_
     spec = photos(tmp_path / "photos")
     (bad,) = damage(tmp_path / "photos", "a/3.png")
     stat = bad.stat()
-    with pytest.raises(LabError, match="or leave it out with --skip-damaged$"):
+    with pytest.raises(LabError, match=r"or leave it out with --skip-damaged$"):
         load(spec, image_size=SIZE)
     Image.new("RGB", (9, 9), (level("a", 3), 200, 90)).save(bad)
     bad.write_bytes(bad.read_bytes().ljust(stat.st_size, b"\0"))
@@ -304,7 +302,9 @@ def test_a_file_that_only_the_user_may_not_read_is_read_when_that_is_mended(tmp_
 def test_a_class_whose_files_are_all_damaged_is_named(tmp_path, cache):
     spec = photos(tmp_path / "photos", 2)
     damage(tmp_path / "photos", "b/0.png", "b/1.png")
-    with pytest.raises(LabError, match=r"^expected an image of 'b' to train on that can be read, got none: repair some"):
+    with pytest.raises(
+        LabError, match=r"^expected an image of 'b' to train on that can be read, got none: repair some"
+    ):
         load(spec, image_size=SIZE, skip_damaged=True)
 
 
@@ -312,7 +312,9 @@ def test_damaged_pairs_are_left_out_with_their_partners(tmp_path, cache):
     for i in range(10):
         for kind in "xy":
             (tmp_path / kind).mkdir(exist_ok=True)
-            Image.fromarray(np.full((9, 9), i % 2 if kind == "y" else 10 * i, np.uint8)).save(tmp_path / kind / f"{i}.png")
+            Image.fromarray(np.full((9, 9), i % 2 if kind == "y" else 10 * i, np.uint8)).save(
+                tmp_path / kind / f"{i}.png"
+            )
     bad = damage(tmp_path, "x/2.png", "y/5.png")
     spec = f"folders:{tmp_path / 'x'},{tmp_path / 'y'}"
     with pytest.raises(LabError, match=r"^expected 10 images, got 2 files .*, or leave them out with --skip-damaged$"):
@@ -337,13 +339,15 @@ def test_files_that_change_while_they_are_read_are_refused(tmp_path, cache):
             if done == total:
                 os.utime(tmp_path / "photos" / "a" / "0.png", ns=(1, 1))
 
-    with pytest.raises(LabError, match="got some that changed while they were read: try again$"):
+    with pytest.raises(LabError, match=r"got some that changed while they were read: try again$"):
         load(spec, Touch(), image_size=SIZE)
     load(spec, image_size=SIZE)
 
 
 def test_skip_damaged_belongs_to_image_files():
-    with pytest.raises(LabError, match="^expected --skip-damaged with image files alone, got cifar10: leave that out$"):
+    with pytest.raises(
+        LabError, match=r"^expected --skip-damaged with image files alone, got cifar10: leave that out$"
+    ):
         load("cifar10", skip_damaged=True)
 
 
@@ -368,7 +372,9 @@ def test_test_data_with_splits_give_their_test_split(tmp_path, cache):
 
 def test_a_class_in_the_test_alone_is_named(tmp_path, cache):
     spec, other = photos(tmp_path / "one", 2, "ab"), photos(tmp_path / "two", 2, "abc")
-    sentence = rf"^expected the same classes in {tmp_path}/one and {tmp_path}/two, got no 'c' in {tmp_path}/one: add images"
+    sentence = (
+        rf"^expected the same classes in {tmp_path}/one and {tmp_path}/two, got no 'c' in {tmp_path}/one: add images"
+    )
     with pytest.raises(LabError, match=sentence):
         load(spec, test_data=other)
     shutil.rmtree(tmp_path / "two" / "c")
@@ -389,8 +395,16 @@ def test_test_data_of_pairs(tmp_path, cache):
 @pytest.mark.parametrize(
     ("spec", "other", "sentence"),
     [
-        ("cifar10", "folder:x", r"^expected --test-data with data of your own \(folder:, .*\), got cifar10, which has a"),
-        ("folder:x", "npz:y", r"^expected --test-data folder:PATH beside folder:x, got 'npz:y': name data of that kind$"),
+        (
+            "cifar10",
+            "folder:x",
+            r"^expected --test-data with data of your own \(folder:, .*\), got cifar10, which has a",
+        ),
+        (
+            "folder:x",
+            "npz:y",
+            r"^expected --test-data folder:PATH beside folder:x, got 'npz:y': name data of that kind$",
+        ),
         ("folder:x", "folder:", r"^expected --test-data folder:PATH beside folder:x, got 'folder:': name data"),
     ],
 )

@@ -73,13 +73,16 @@ class Stop(Progress):
             raise KeyboardInterrupt
 
 
+VARYING = ("seconds", "step_ms", "network", "run", "line")  # times, and hashes of files that hold them or paths
+
+
 def lines(out):
     return [json.loads(line) for line in (out / "epochs.jsonl").read_text().splitlines()]
 
 
 def results(out):
     """All numbers of a run but the times."""
-    numbers = [{k: v for k, v in line.items() if k not in ("seconds", "step_ms")} for line in lines(out)]
+    numbers = [{k: v for k, v in line.items() if k not in VARYING} for line in lines(out)]
     files = sorted((out / "runs").glob("*.npz"))
     return numbers, {path.name: {name: x.tobytes() for name, x in np.load(path).items()} for path in files}
 
@@ -162,7 +165,7 @@ def test_class_weights_count_in_the_loss(data, tmp_path):
 
 def test_class_weights_belong_to_classification(folders, tmp_path):
     config = replace(of_pixels(folders, "segmentation"), class_weights="balanced")
-    with pytest.raises(LabError, match="^expected --class-weights with classification alone, got segmentation: leave"):
+    with pytest.raises(LabError, match=r"^expected --class-weights with classification alone, got segmentation: leave"):
         compare(config, tmp_path / "run")
 
 
@@ -216,7 +219,8 @@ def test_lines(whole):
     assert places == [(arm, 3, epoch) for arm in CONFIG.arms for epoch in (1, 2)]
     fields = "arm seed epoch learning_rate train_loss mixed_accuracy test_loss test_accuracy test_ece seconds step_ms"
     for line in lines(out):
-        assert list(line) == fields.split()
+        result = ["result"] * (line["epoch"] == 2)
+        assert list(line) == [*fields.split(), *result, "network", "run", "line"]
         assert line["learning_rate"] == pytest.approx(
             {1: 0.00084, 2: 0.5e-3 * (1 + math.cos(0.8 * math.pi))}[line["epoch"]]
         )
@@ -477,8 +481,10 @@ def test_lines_of_pixels(of_task, task):
         "image2image": "test_loss test_l1 test_psnr test_ssim",
     }[task]
     for line in lines(of_task(task)):
-        assert list(line) == f"arm seed epoch learning_rate train_loss {measured} seconds step_ms".split()
-        assert all(math.isfinite(value) for name, value in line.items() if name != "arm")
+        result = " result" if line["epoch"] == 2 else ""
+        fields = f"arm seed epoch learning_rate train_loss {measured} seconds step_ms{result} network run line"
+        assert list(line) == fields.split()
+        assert all(math.isfinite(value) for value in line.values() if not isinstance(value, str))
 
 
 @pixelwise
@@ -521,7 +527,7 @@ def test_test_images_are_answered_by_a_part_of_them_at_a_time(of_task, folders, 
     config = replace(of_pixels(folders, "segmentation"), arms=("none",))
     data = loaded(config)
     run = Run(config, replace(data, test=data.test.take([0, 1] * 40)), of_task("segmentation"), 0, 3)
-    model, asked = run.restored()[0], []
+    model, asked = run.restored(2), []
     predict = model.predict
     monkeypatch.setattr(model, "predict", lambda x, **options: asked.append(len(x)) or predict(x, **options))
     whole = run._answers(model)
@@ -611,27 +617,121 @@ def test_full_disk(whole, tmp_path, monkeypatch):
     assert results(out) == results(whole[0])
 
 
+def copied(whole, tmp_path):
+    return shutil.copytree(whole[0], tmp_path / "run")
+
+
+def refused_as_it_is(out, sentence):
+    """Resuming is refused in one sentence, by name, and changes nothing that was measured."""
+    before = (out / "epochs.jsonl").read_bytes(), {p.name: p.read_bytes() for p in (out / "runs").iterdir()}
+    with pytest.raises(LabError, match=sentence) as raised:
+        compare(CONFIG, out, resume=True)
+    assert "\n" not in str(raised.value)
+    assert before == ((out / "epochs.jsonl").read_bytes(), {p.name: p.read_bytes() for p in (out / "runs").iterdir()})
+
+
 @pytest.mark.parametrize("content", [b"", b"half of", None])
-def test_damaged_checkpoint_costs_that_run_only(whole, tmp_path, content):
-    out = shutil.copytree(whole[0], tmp_path / "run")
+def test_damaged_network_costs_that_run_only(whole, tmp_path, content):
+    out = copied(whole, tmp_path)
     path = out / "runs" / "1-s3.keras"
     path.with_suffix(".npz").unlink()
     path.write_bytes(path.read_bytes()[:-100] if content is None else content)
-    match = (
-        r"^expected the network of arm cutmix\(alpha=1\.0\), seed 3 in .*, got a file that cannot be read: delete it"
+    sentence = (
+        r"^expected the network of arm cutmix\(alpha=1\.0\), seed 3 in .* as it was written, got one that was changed"
     )
-    with pytest.raises(LabError, match=match):
+    refused_as_it_is(out, rf"{sentence}: restore it, or delete it, and --resume makes it anew$")
+    if content is None:  # the way out
+        path.unlink()
         compare(CONFIG, out, resume=True)
+        assert results(out) == results(whole[0])
 
 
-def test_checkpoint_of_another_number_of_steps(whole, tmp_path):
-    out = shutil.copytree(whole[0], tmp_path / "run")
+def test_the_network_of_another_arm_is_refused_by_name(whole, tmp_path):
+    out = copied(whole, tmp_path)
+    shutil.copy(out / "runs" / "0-s3.keras", out / "runs" / "1-s3.keras")
+    (out / "runs" / "1-s3.npz").unlink()
+    came = "got that of arm none, seed 3, epoch 2: restore it, or delete it"
+    refused_as_it_is(out, rf"^expected the network of arm cutmix.* in .*1-s3.keras as it was written, {came}")
+
+
+def test_the_result_of_another_arm_is_refused_by_name_and_made_again(whole, tmp_path):
+    out = copied(whole, tmp_path)
+    shutil.copy(out / "runs" / "0-s3.npz", out / "runs" / "1-s3.npz")
+    came = "got that of arm none, seed 3, epoch 2: restore it, or delete it"
+    refused_as_it_is(out, rf"^expected the result of arm cutmix.* in .*1-s3.npz as it was written, {came}")
+    (out / "runs" / "1-s3.npz").unlink()
+    compare(CONFIG, out, resume=True)
+    assert results(out) == results(whole[0])
+
+
+def test_an_edited_result_is_refused_by_name(whole, tmp_path):
+    out = copied(whole, tmp_path)
+    kept = dict(np.load(out / "runs" / "0-s3.npz"))
+    kept["logits"][0, 0] += 1e-6
+    np.savez(out / "runs" / "0-s3.npz", **kept)
+    refused_as_it_is(
+        out, r"^expected the result of arm none, seed 3 in .*0-s3.npz as it was written, got one that was changed"
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"", "half"])
+def test_a_lost_or_truncated_result_is_made_again_from_its_network(whole, tmp_path, content):
+    out, recorder = copied(whole, tmp_path), Recorder()
+    path = out / "runs" / "0-s3.npz"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2] if content == "half" else content)
+    log = (out / "epochs.jsonl").read_bytes()
+    compare(CONFIG, out, resume=True, progress=recorder)
+    assert recorder.steps == []  # no training
+    assert results(out) == results(whole[0])
+    assert (out / "epochs.jsonl").read_bytes() == log
+
+
+def test_a_finished_run_needs_its_network_no_more_but_its_result_whole(whole, tmp_path):
+    out, recorder = copied(whole, tmp_path), Recorder()
+    (out / "runs" / "0-s3.keras").unlink()
+    compare(CONFIG, out, resume=True, progress=recorder)
+    assert recorder.steps == []
+    (out / "runs" / "0-s3.npz").write_bytes(b"half of")
+    refused_as_it_is(
+        out, r"^expected the result of arm none, seed 3 in .*, got a damaged file: restore it, or delete it,"
+    )
     (out / "runs" / "0-s3.npz").unlink()
-    config = replace(CONFIG, train_size=200)
-    (out / "config.json").write_text(config.to_json())
-    (out / "data.json").unlink()
-    with pytest.raises(LabError, match=r"got 10 steps, at 4 an epoch: delete it"):
-        compare(config, out, resume=True)
+    compare(CONFIG, out, resume=True, progress=recorder)
+    assert len(recorder.steps) == 2 * STEPS
+    assert sorted(map(str, results(out)[0])) == sorted(map(str, results(whole[0])[0]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"test_accuracy": 0', '"test_accuracy": 1'),
+        ('"step_ms": ', '"step_ms": NaN, "x": '),
+        ('"seed": 3', '"seed": 4'),
+    ],
+)
+def test_an_edited_number_is_refused_by_name(whole, tmp_path, old, new):
+    out = copied(whole, tmp_path)
+    texts = (out / "epochs.jsonl").read_text().splitlines(keepends=True)
+    assert old in texts[1]
+    texts[1] = texts[1].replace(old, new)
+    (out / "epochs.jsonl").write_text("".join(texts))
+    seed = 4 if "seed" in new else 3
+    name = rf"line 2 of .*epochs.jsonl \(arm none, seed {seed}, epoch 2\)"
+    refused_as_it_is(out, rf"^expected {name} as it was written, got one that was changed: restore it, or start anew")
+
+
+def test_a_line_of_another_run_is_refused_by_name(whole, tmp_path):
+    out = copied(whole, tmp_path)
+    other = train.Log(tmp_path / "epochs.jsonl")
+    text = (out / "epochs.jsonl").read_text().splitlines(keepends=True)
+    other.append({name: value for name, value in json.loads(text[0]).items() if name not in ("run", "line")})
+    (out / "epochs.jsonl").write_text("".join([other.path.read_text(), *text[1:]]))
+    refused_as_it_is(
+        out, r"^expected config.json and data.json in .* as they were when line 1 .* was written, got others"
+    )
 
 
 def test_other_data_are_refused(whole, tmp_path):
@@ -646,11 +746,10 @@ def test_missing_line(whole, tmp_path):
     out = shutil.copytree(whole[0], tmp_path / "run")
     kept = (out / "epochs.jsonl").read_text().splitlines(keepends=True)[:3]
     (out / "epochs.jsonl").write_text("".join(kept))
-    with pytest.raises(
-        LabError, match=r"^expected arm cutmix\(alpha=1\.0\), seed 3, epoch 2 in .*, got none: restore it"
-    ):
-        compare(CONFIG, out, resume=True)
-    assert (out / "epochs.jsonl").read_text() == "".join(kept)
+    refused_as_it_is(out, r"^expected the network of arm cutmix\(alpha=1\.0\), seed 3 in .* as it was written, got one")
+    lines_without_the_first = (whole[0] / "epochs.jsonl").read_text().splitlines(keepends=True)[1:]
+    (out / "epochs.jsonl").write_text("".join(lines_without_the_first))
+    refused_as_it_is(out, r"^expected arm none, seed 3, epoch 1 in .*, got none: restore it, or start anew")
 
 
 def test_diverged(tmp_path):
@@ -668,6 +767,31 @@ def test_nothing_is_written_where_nothing_can_be_trained(tmp_path, change):
     with pytest.raises(LabError, match=r"^expected "):
         compare(replace(QUICK, **change), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_changed_files_are_named_on_resume(tmp_path):
+    for name in "ab":
+        for i in range(4):
+            (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (9, 9), (40 * i, 0, 0)).save(tmp_path / "photos" / name / f"{i}.png")
+    config = replace(QUICK, data=f"folder:{tmp_path / 'photos'}", image_size=8, train_size=None, augment=())
+    compare(config, tmp_path / "run")
+    (tmp_path / "photos" / "a" / "0.png").rename(tmp_path / "photos" / "a" / "9.png")
+    sentence = r"^expected the (train|test) images that .*run began with, got 1 new \(a/.*\).*: restore the folder"
+    with pytest.raises(LabError, match=sentence):
+        compare(config, tmp_path / "run", resume=True)
+    (tmp_path / "photos" / "a" / "9.png").rename(tmp_path / "photos" / "a" / "0.png")
+    compare(config, tmp_path / "run", resume=True)
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(tmp_path / "photos" / "a" / "0.png")  # of the same name
+    with pytest.raises(LabError, match=r"^expected the data that .* began with, got others: restore them"):
+        compare(config, tmp_path / "run", resume=True)
+
+
+def test_the_sheet_of_what_an_arm_is_fed_names_files(folders):
+    config = of_pixels(folders, "segmentation")
+    data = loaded(config)
+    given, _ = train.Batches(config, data, config.recipes[0], 3).unmixed(0)
+    assert given.names == tuple(data.train.names[row] for row in Epoch(len(data.train), 3, 0).rows(0, 3))
 
 
 # --- the display ---

@@ -57,7 +57,7 @@ def npz(path: Path, seed: int = 0, test: Path | None = None) -> Data:
     if beyond.size:
         way_out = "add images of it to train on, or remove it from the test images"
         raise LabError(
-            f"expected test labels in 0..{len(names) - 1}, as those to train on are, got {beyond[0]} in {test or path}, "
+            f"expected test labels in 0..{len(names) - 1}, as in training, got {beyond[0]} in {test or path}, "
             f"a class in the test alone: {way_out}"
         )
     return checked(Data(f"npz:{path}", names, Split(*train), Split(*held)))
@@ -76,7 +76,9 @@ def _read(path: Path) -> Arrays:
             others = [name for name in file.files if name not in wanted]
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error, NotImplementedError) as error:
         way_out = "write it again, with np.savez and arrays of numbers"
-        raise LabError(f"expected an .npz file of arrays, got {path}, which cannot be read ({error}): {way_out}") from error
+        raise LabError(
+            f"expected an .npz file of arrays, got {path}, which cannot be read ({error}): {way_out}"
+        ) from error
     if not any(set(names) <= set(arrays) for names in (*WITH_SPLIT, *WITHOUT_SPLIT)):
         known = " or ".join(", ".join(names) for names in (*WITH_SPLIT, *WITHOUT_SPLIT))
         came = ", ".join([*arrays, *others]) or "nothing"

@@ -65,7 +65,9 @@ def folder(path: Path, options: Options, test: Path | None = None) -> Found:
         return checked(Data(name, classes, split, split, notes=decoded.notes))
 
     def read(sizes: Sizes) -> Data:
-        chosen = [_chosen(sizes, split, part, len(classes)) for split, part in zip(("train", "test"), parts, strict=True)]
+        chosen = [
+            _chosen(sizes, split, part, len(classes)) for split, part in zip(("train", "test"), parts, strict=True)
+        ]
         items = [*chosen[0], *chosen[1]]
         decoded = in_cache(_job(items, options.image_size), options.progress, skip_damaged=options.skip_damaged)
         border = sum(row < len(chosen[0]) for row in decoded.rows)

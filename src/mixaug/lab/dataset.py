@@ -102,7 +102,7 @@ class Data:
         digest = hashlib.sha256()
         for array in (*self.train.arrays(), *self.test.arrays()):
             for start in range(0, len(array), BLOCK):
-                digest.update(np.ascontiguousarray(array[start : start + BLOCK]).reshape(-1).view(np.uint8))
+                digest.update(np.ascontiguousarray(array[start : start + BLOCK]).reshape(-1).view(np.uint8).data)
                 release(array)
         what = {"name": self.name, "task": self.task, "classes": self.classes, "ignore_index": self.ignore_index}
         shape = {"train": len(self.train), "test": len(self.test), "size": self.size, "channels": self.channels}
@@ -160,12 +160,13 @@ class Sizes:
 
     def of(self, data: Data) -> Data:
         """The dataset with so many samples, in memory."""
-        splits = {}
-        for name, split in (("train", data.train), ("test", data.test)):
+
+        def kept(name: str, split: Split) -> Split:
             labels = split.targets if data.task == "classification" else None
             rows = self.rows(name, len(split), labels, len(data.classes))
-            splits[name] = split if rows is None else split.take(rows)
-        return replace(data, **splits)
+            return split if rows is None else split.take(rows)
+
+        return replace(data, train=kept("train", data.train), test=kept("test", data.test))
 
 
 @dataclass(frozen=True)

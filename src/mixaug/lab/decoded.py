@@ -21,7 +21,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from .dataset import BLOCK, release
-from .errors import LabError, Unreadable
+from .errors import LabError, UnreadableError
 from .progress import Progress
 from .reading import Cell
 from .remote import cache_folder
@@ -43,7 +43,7 @@ class Job(NamedTuple):
 
     Args:
         items: one per sample, such as its file, or the files of a pair.
-        read: the cells of an item, one per column; raises `Unreadable`.
+        read: the cells of an item, one per column; raises `UnreadableError`.
         columns: what each column holds, such as "image".
         shapes: the shape of a cell of each column, (size, size, 3) or (size, size).
         stamp: what the result depends on, in JSON: names, sizes, dates.
@@ -69,7 +69,7 @@ class Decoded(NamedTuple):
 
     arrays: list[Pixels]
     rows: list[int]
-    damaged: list[Unreadable]
+    damaged: list[UnreadableError]
     notes: tuple[str, ...]
     ids: list[dict[int, int]]
 
@@ -104,12 +104,14 @@ def in_cache(job: Job, progress: Progress, *, skip_damaged: bool = False) -> Dec
         with _alone(place, progress):
             if not place.is_dir():
                 _decode(job, place, progress, skip_damaged)
-        return _kept(job, place)
+        return _kept(place)
     except OSError as error:
-        raise LabError(f"expected to keep decoded images in {home}, got {error.strerror or error}: {way_out}") from error
+        raise LabError(
+            f"expected to keep decoded images in {home}, got {error.strerror or error}: {way_out}"
+        ) from error
 
 
-def refuse(damaged: Sequence[Unreadable], total: int) -> None:
+def refuse(damaged: Sequence[UnreadableError], total: int) -> None:
     """Raise an error that lists damaged files, if there are any."""
     if not damaged:
         return
@@ -164,7 +166,9 @@ def _decode(job: Job, place: Path, progress: Progress, skip_damaged: bool) -> No
         if not skip_damaged:
             refuse(decoded.damaged, len(job.items))
         if _key(job) != place.name:
-            raise LabError("expected files that stay as they are, got some that changed while they were read: try again")
+            raise LabError(
+                "expected files that stay as they are, got some that changed while they were read: try again"
+            )
         info = {
             "rows": decoded.rows,
             "damaged": [(str(damage.path), damage.reason) for damage in decoded.damaged],
@@ -187,7 +191,7 @@ def _decode(job: Job, place: Path, progress: Progress, skip_damaged: bool) -> No
     progress.note(f"{len(job.items):,} samples are decoded and kept in {place} ({size / 2**20:,.0f} MiB)")
 
 
-def _kept(job: Job, place: Path) -> Decoded:
+def _kept(place: Path) -> Decoded:
     """What a folder in the cache holds."""
     try:
         info = json.loads((place / "info.json").read_text(encoding="utf-8"))
@@ -195,7 +199,7 @@ def _kept(job: Job, place: Path) -> Decoded:
         if [list(array.shape) for array in arrays] != info["arrays"] or any(x.dtype != np.uint8 for x in arrays):
             raise ValueError("arrays of other shapes")
         rows = list(map(int, info["rows"]))
-        damaged = [Unreadable(path, reason) for path, reason in info["damaged"]]
+        damaged = [UnreadableError(path, reason) for path, reason in info["damaged"]]
         ids = [{int(i): int(item) for i, item in column} for column in info["ids"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(
@@ -229,9 +233,9 @@ def _fill(job: Job, allocate: Allocate, progress: Progress) -> Decoded:
         for i, (name, shape) in enumerate(zip(job.columns, job.shapes, strict=True))
     ]
     rows: list[int] = []
-    damaged: list[Unreadable] = []
+    damaged: list[UnreadableError] = []
     for item, cells in enumerate(_in_order(job.read, job.items)):
-        if isinstance(cells, Unreadable):
+        if isinstance(cells, UnreadableError):
             damaged.append(cells)
         else:
             for column, cell in zip(columns, cells, strict=True):
@@ -246,12 +250,12 @@ def _fill(job: Job, allocate: Allocate, progress: Progress) -> Decoded:
 
 
 def _in_order(read: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """What `read` makes of each item, or the `Unreadable` that it raises; few are held at a time."""
+    """What `read` makes of each item, or the `UnreadableError` that it raises; few are held at a time."""
 
     def attempt(item: Any) -> Any:
         try:
             return read(item)
-        except Unreadable as damage:
+        except UnreadableError as damage:
             return damage
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -298,7 +302,7 @@ class _Column:
         lowest, highest = self._range
         scale = 255 / max(1, highest - lowest)
         for row, cells in zip(self.ranges, _in_order(job.read, [job.items[i] for i in items]), strict=True):
-            if isinstance(cells, Unreadable):
+            if isinstance(cells, UnreadableError):
                 raise cells
             grey = np.rint((cells[column].pixels - lowest) * scale).clip(0, 255)
             self.array[row] = grey.astype(np.uint8)[..., None]

@@ -8,7 +8,7 @@ class LabError(ValueError):
     """One sentence for the person at the terminal: what was expected, what came, the way out."""
 
 
-class Unreadable(LabError):
+class UnreadableError(LabError):
     """A file that is damaged, or no image."""
 
     def __init__(self, path: object, reason: str) -> None:

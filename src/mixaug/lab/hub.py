@@ -101,7 +101,10 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
         alone = sorted(set(other.labels.tolist()) - set(part.labels.tolist()))
         if alone:
             came = f"none of {classes[alone[0]]!r}"
-            raise LabError(f"expected images of the same classes to train on and in the test of {text}, got {came} in {where}: add some")
+            raise LabError(
+                f"expected images of the same classes to train and to test on in {text}, got {came} in {where}: "
+                "add some"
+            )
 
     def look(rows: NDArray[np.int64]) -> Data:
         part = train.take(rows)
@@ -151,7 +154,9 @@ def _opened(name: Name) -> tuple[dict[str, Any], tuple[str, ...], str]:
     label = _column(features, datasets.ClassLabel, name.label, "label", name)
     classes = tuple(features[label].names)
     if len(classes) < 2:
-        raise LabError(f"expected two classes or more in {label} of {name.path}, got {len(classes)}: choose another column")
+        raise LabError(
+            f"expected two classes or more in {label} of {name.path}, got {len(classes)}: choose another column"
+        )
     encoded = datasets.Image(decode=False)
     splits = {
         split: table.select_columns([image, label]).rename_column(label, "label").cast_column(image, encoded)
@@ -166,7 +171,9 @@ def _column(features: Any, kind: type, said: str | None, option: str, name: Name
     """The column of a kind; where there are several, the one that was said."""
     fit = [column for column, feature in features.items() if isinstance(feature, kind)]
     if said is not None and said not in fit:
-        raise LabError(f"expected {option}= one of {', '.join(fit) or 'none'} of {name.path}, got {said!r}: name one of these")
+        raise LabError(
+            f"expected {option}= one of {', '.join(fit) or 'none'} of {name.path}, got {said!r}: name one of these"
+        )
     if not fit:
         raise LabError(
             f"expected a column of {kind.__name__} in {name.path}, got {', '.join(features)}: cast one with cast_column"

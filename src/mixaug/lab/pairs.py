@@ -85,8 +85,9 @@ def pairs(folders: Folders, reading: Reading, options: Options, test: Folders | 
             file_of = {i: items[item].target for i, item in decoded.ids[1].items()}
             names = _names(file_of, reading.classes, reading.ignore_index, whole=whole)
         files = [items[row].image.name for row in decoded.rows]
+        images, targets = decoded.arrays
         splits = [
-            Split(*(array[rows] for array in decoded.arrays), names=tuple(files[rows]))
+            Split(images[rows], targets[rows], names=tuple(files[rows]))
             for rows in (slice(border), slice(border, None))
             if len(files[rows])
         ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .errors import LabError, Unreadable
+from .errors import LabError, UnreadableError
 
 _BITS, _RANGE = "mixaug_bits", "mixaug_range"  # in `info`: bits a channel in the file; lowest and highest value
 _READABLE_NOT = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "EPS"})  # stubs without a decoder; EPS runs Ghostscript
@@ -46,14 +46,14 @@ def upright(path: Path, content: bytes | None = None) -> Image.Image:
         content: the bytes of the file; None: they are read from `path`.
 
     Raises:
-        Unreadable: it cannot be read, or is larger than an image should be.
+        UnreadableError: it cannot be read, or is larger than an image should be.
     """
     try:
         with Image.open(path if content is None else io.BytesIO(content), formats=_formats()) as opened:
             deep = any(";16" in str(tile.args) for tile in opened.tile)  # before it is decoded
             image = ImageOps.exif_transpose(opened)
     except Exception as error:  # each decoder has errors of its own
-        raise Unreadable(path, " ".join(str(error).split()) or type(error).__name__) from error
+        raise UnreadableError(path, " ".join(str(error).split()) or type(error).__name__) from error
     image.info[_BITS] = 16 if deep else 8
     return image
 

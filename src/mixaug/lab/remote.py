@@ -26,7 +26,7 @@ class Remote:
 
 
 def cache_folder() -> Path:
-    """Where downloads and decoded images are kept: the folder that MIXAUG_CACHE names, or `mixaug` in the user's own cache."""
+    """Where downloads and decoded images are kept: MIXAUG_CACHE, or the folder `mixaug` in the user's cache."""
     return Path(os.environ.get("MIXAUG_CACHE") or pooch.os_cache("mixaug")).expanduser()
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -37,8 +37,9 @@ from .config import Config
 from .data import load
 from .dataset import Data, Split, balanced
 from .errors import LabError
-from .folder import Line, Log, admit, locked, write, write_text, writing
+from .folder import admit, check_files, locked, write, write_text, writing
 from .guided import guides_for
+from .log import Line, Log, Place, arrays_of, of_arrays, of_file
 from .progress import Progress
 from .tasks import TASKS, Arrays, Task
 
@@ -95,12 +96,15 @@ def start() -> None:
 
 def _describe(config: Config, data: Data, out: Path) -> None:
     """Write what the run is and what its arms are fed, as far as it is not there."""
+    check_files(data.files(), out / "files.json")
     described = data.to_json()
     for name, text in (("config.json", config.to_json()), ("data.json", described), ("versions.json", _versions())):
         if not (out / name).exists():
             write_text(out / name, text)
     if (out / "data.json").read_text(encoding="utf-8") != described:
         raise LabError(f"expected the data that {out} began with, got others: restore them, or choose another --out")
+    if data.files() and not (out / "files.json").exists():
+        write_text(out / "files.json", json.dumps(data.files(), indent=0) + "\n")
     for index, recipe in enumerate(config.recipes):
         path = out / "sheets" / f"{index}.png"
         if not path.exists():
@@ -127,12 +131,14 @@ def _versions() -> str:
 
 def _train(runs: list[Run], log: Log, progress: Progress) -> None:
     """Do what is left of each run."""
-    finished = [run.finished() for run in runs]
+    lines = log.lines()
+    finished = [run.finished(lines) for run in runs]
+    whole = [epochs == run.config.epochs and run.is_whole(lines) for run, epochs in zip(runs, finished, strict=True)]
     log.keep({(run.arm, run.seed): epochs for run, epochs in zip(runs, finished, strict=True)})
     progress.begin(sum(run.steps * run.config.epochs for run in runs), runs[0].steps * sum(finished))
-    for run in runs:
-        if not run.result.exists():
-            run.train(log, progress)
+    for run, epochs, done in zip(runs, finished, whole, strict=True):
+        if not done:
+            run.train(epochs, log, progress)
 
 
 @dataclass(frozen=True)
@@ -145,16 +151,22 @@ class Run:
     index: int  #: of the arm
     seed: int
 
-    def train(self, log: Log, progress: Progress) -> None:
+    def train(self, finished: int, log: Log, progress: Progress) -> None:
         """Do the epochs that are left, then write what the network makes of the test images."""
-        model, finished = self.restored()
+        model = self.restored(finished)
         for epoch in range(finished, self.config.epochs):
             line = self.epoch(model, epoch, progress)
-            log.append(line)
-            write(self.network, model.save)  # after the line: it is this that says the epoch is finished
+            write(self.network, partial(self._save, model, line, log))
             progress.epoch(line)
-        kept: Mapping[str, Any] = self.task.kept(self._answers(model), self.data)
-        write(self.result, partial(np.savez_compressed, **kept))
+        kept = self.task.kept(self._answers(model), self.data)
+        if finished == self.config.epochs:
+            self._check_remade(kept, log)
+        write(self.result, partial(np.savez_compressed, **cast(Mapping[str, Any], kept)))
+
+    def _save(self, model: keras.Model, line: Line, log: Log, unfinished: Path) -> None:
+        """Save the network, and then its line: the epoch is finished when the file has its name."""
+        model.save(unfinished)
+        line.update(log.append({**line, "network": of_file(unfinished)}))
 
     def epoch(self, model: keras.Model, epoch: int, progress: Progress) -> Line:
         """Train for an epoch, counted from 0, and evaluate on the test images."""
@@ -169,8 +181,10 @@ class Run:
             callbacks=[SetEpoch(batches), watch],
         ).history
         seconds = perf_counter() - begun
-        measures = self.task.evaluate(self._answers(model), self.data)
+        answers = self._answers(model)
+        measures = self.task.evaluate(answers, self.data)
         self.check_finite(measures["test_loss"], epoch)
+        last = epoch + 1 == self.config.epochs
         return {
             "arm": self.arm,
             "seed": self.seed,
@@ -181,32 +195,76 @@ class Run:
             **measures,
             "seconds": seconds,
             "step_ms": watch.step_ms,
+            **({"result": of_arrays(self.task.kept(answers, self.data))} if last else {}),
         }
 
-    def finished(self) -> int:
-        """How many epochs are finished."""
-        if self.result.exists():
-            return self.config.epochs
-        return self.restored()[1] if self.network.exists() else 0
+    def finished(self, lines: Mapping[Place, Line]) -> int:
+        """How many epochs are finished.
 
-    def restored(self) -> tuple[keras.Model, int]:
-        """The network and its optimizer as they were after the last finished epoch, and how many are finished."""
+        Raises:
+            LabError: the network, or the result of a run without one, is not that of a line of this run.
+        """
+        if self.network.exists():
+            digest = of_file(self.network)
+            of = {line["network"]: place for place, line in lines.items()}
+            if digest in of and of[digest][:2] == (self.arm, self.seed):
+                return of[digest].epoch
+            raise self._exchanged("network", self.network, of.get(digest))
+        if self._last not in lines or not self.result.exists():
+            return 0
+        if not self.is_whole(lines):
+            way_out = "restore it, or delete it, and --resume trains that run anew"
+            raise LabError(f"expected the result of {self.name} in {self.result}, got a damaged file: {way_out}")
+        return self.config.epochs
+
+    def is_whole(self, lines: Mapping[Place, Line]) -> bool:
+        """Whether the result is there; one that is cut off is not, and is made again from the network.
+
+        Raises:
+            LabError: it is not what the last line of this run says.
+        """
+        arrays = arrays_of(self.result)
+        if arrays is None:
+            return False
+        digest = of_arrays(arrays)
+        if digest != lines[self._last]["result"]:
+            of = {line["result"]: place for place, line in lines.items() if "result" in line}
+            raise self._exchanged("result", self.result, of.get(digest))
+        return True
+
+    def _exchanged(self, what: str, path: Path, place: Place | None) -> LabError:
+        came = "one that was changed" if place is None else f"that of {place}"
+        way_out = "restore it, or delete it, and --resume makes it anew"
+        return LabError(f"expected the {what} of {self.name} in {path} as it was written, got {came}: {way_out}")
+
+    def _check_remade(self, kept: Arrays, log: Log) -> None:
+        """Refuse a result that is made again and has other numbers than the first one."""
+        if of_arrays(kept) != log.lines()[self._last]["result"]:
+            way_out = f"go on where it was trained, or delete {self.network} to train that run anew"
+            raise LabError(
+                f"expected the result of {self.name} to be the same when it is made again, got other numbers, as of "
+                f"another machine or other versions: {way_out}"
+            )
+
+    @property
+    def _last(self) -> Place:
+        return Place(self.arm, self.seed, self.config.epochs)
+
+    def restored(self, finished: int) -> keras.Model:
+        """The network and its optimizer as they were after the last finished epoch."""
         model = self.untrained()
-        if not self.network.exists():
-            return model, 0
+        if not finished:
+            return model
         try:
             model.optimizer.build(model.trainable_variables)  # what is not built would not be loaded
             model.load_weights(self.network)
         except Exception as error:  # zipfile, h5py and Keras each have their own
-            raise self._damaged("a file that cannot be read") from error
-        finished, rest = divmod(int(model.optimizer.iterations), self.steps)
-        if rest or not 0 < finished <= self.config.epochs:
-            raise self._damaged(f"{int(model.optimizer.iterations)} steps, at {self.steps} an epoch")
-        return model, finished
-
-    def _damaged(self, came: str) -> LabError:
-        way_out = "delete it, and --resume trains that run anew"
-        return LabError(f"expected the network of {self.name} in {self.network}, got {came}: {way_out}")
+            way_out = "go on with the versions in versions.json, or delete it, and --resume trains that run anew"
+            raise LabError(
+                f"expected the network of {self.name} in {self.network}, got one that cannot be read ({error}): "
+                f"{way_out}"
+            ) from error
+        return model
 
     def untrained(self) -> keras.Model:
         """The network before its first step, the same for every arm."""
