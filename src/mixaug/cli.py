@@ -1,4 +1,4 @@
-"""The command line: `mixaug recipes`, `mixaug preview` and `mixaug compare`."""
+"""The command line: `mixaug recipes`, `mixaug preview`, `mixaug compare` and `mixaug report`."""
 
 from __future__ import annotations
 
@@ -231,10 +231,10 @@ def compare(
 ) -> None:
     """Train the same network with and without mixing, from the same weights on the same batches, and report.
 
-    The folder gets config.json, versions.json, a line of epochs.jsonl for each epoch, the weights of each run and
-    report.html, one file that opens without a network. Unless options say otherwise: fashion-mnist-sample, resnet20,
-    the arms none, mixup(alpha=0.2) and cutmix(alpha=1.0), one seed, 15 epochs, adam. With --task segmentation or
-    image2image: scenes, unet, flip, 12 epochs of batches of 16, a learning rate of 0.005.
+    The folder gets config.json, versions.json, a line of epochs.jsonl for each epoch, the weights of each run,
+    summary.json, summary.csv and report.html, one file that opens without a network. By default: fashion-mnist-sample,
+    resnet20, the arms none, mixup(alpha=0.2) and cutmix(alpha=1.0), one seed, 15 epochs, adam. With --task segmentation
+    or image2image: scenes, unet, flip, 12 epochs of batches of 16, a learning rate of 0.005.
     """
     from .lab.config import PRESETS, Config
     from .lab.errors import unknown
@@ -277,6 +277,23 @@ def compare(
         out or OUT,
         resume=False,
     )
+
+
+@app.command("report")
+def report_of(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders that compare wrote.", metavar="DIR...")],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write: the run folder, or mixaug-report where there are several.")
+    ] = None,
+) -> None:
+    """Write report.html, summary.json and summary.csv again, or one report of several comparisons.
+
+    Files of a run that were exchanged, edited or damaged since it was trained are refused.
+    """
+    from .lab import report
+
+    several = len(folders) > 1
+    typer.echo(f"wrote {report.write(*folders, out=out or (Path('mixaug-report') if several else None))}")
 
 
 def _defaults(task: str | None, data: str | None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def lines(folder: Path) -> list[dict]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), ["recipes", "preview", "compare"]),
+        ((), ["recipes", "preview", "compare", "report"]),
         (("recipes", "--help"), ["List the recipes"]),
         (("--help",), ["Draw a sheet of mixed images", "Train the same network with and without mixing"]),
         (
@@ -85,8 +86,18 @@ def lines(folder: Path) -> list[dict]:
                 *("--out", "--resume", "--preset", "keras-cutmix", "resnet20", "report.html", "cifar10", "folder:PATH"),
                 *("--task", "segmentation", "image2image", "unet", "scenes", "folders:IMAGES,TARGETS", "--classes"),
                 "--ignore-index",
+                *(
+                    "--test-size",
+                    "--test-data",
+                    "--split-seed",
+                    "--skip-damaged",
+                    "--class-weights",
+                    "npz:FILE",
+                    "hf:NAME",
+                ),
             ],
         ),
+        (("report", "--help"), ["DIR...", "--out", "summary.json", "one report of several comparisons"]),
     ],
 )
 def test_help_names_what_there_is(arguments, said):
@@ -211,6 +222,17 @@ def test_compare_writes_a_report_and_leaves_a_finished_run_as_it_is(here, tmp_pa
     resumed = here("compare", "--resume", tmp_path / "run")
     assert (resumed.returncode, resumed.stdout) == (0, f"wrote {report}\n")
     assert lines(tmp_path / "run") == trained
+    before = report.read_text()
+    report.unlink()
+    again = here("report", tmp_path / "run")
+    assert (again.returncode, again.stdout) == (0, f"wrote {report}\n")
+    assert report.read_text() == before
+    several = here("report", tmp_path / "run", tmp_path / "run", "--out", tmp_path / "all")
+    assert several.returncode == 1
+    assert "got " in several.stderr
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    several = here("report", tmp_path / "run", tmp_path / "other", "--out", tmp_path / "all")
+    assert (several.returncode, several.stdout) == (0, f"wrote {tmp_path / 'all' / 'report.html'}\n")
 
 
 @pytest.mark.full
@@ -236,7 +258,7 @@ def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
 
     resumed = mixaug("compare", "--resume", tmp_path / "cut")
     assert (resumed.returncode, resumed.stdout) == (0, f"wrote {tmp_path / 'cut' / 'report.html'}\n")
-    times = ("seconds", "step_ms")
+    times = ("seconds", "step_ms", "network", "line")  # and the hashes of files that hold times
     plain = [
         [{k: v for k, v in line.items() if k not in times} for line in lines(tmp_path / name)]
         for name in ("whole", "cut")
@@ -310,6 +332,17 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["preview", "--recipe", "mixup(sources=99)"], "expected a recipe of 16 sources at most, got 99"),
         (["preview", "--data", "folder:"], "expected folder:PATH, got no path"),
         (["preview", "--data", "folder:{}/mine.txt"], "got {}/mine.txt: a file: name the folder that holds"),
+        (["compare", "--test-data", "folder:x", "--out", "{}/new"], "expected --test-data with data of your own"),
+        (["compare", "--skip-damaged", "--out", "{}/new"], "expected --skip-damaged with image files alone"),
+        (
+            ["compare", "--class-weights", "rare", "--out", "{}/new"],
+            "expected --class-weights to be balanced, got 'rare'",
+        ),
+        (
+            ["compare", "--data", "npz:{}/mine.txt", "--out", "{}/new"],
+            "expected an .npz file of arrays, got {}/mine.txt",
+        ),
+        (["report", "{}"], "expected a run folder, got {}, which has no config.json"),
         (["compare", "--resume", "{}"], "expected a run folder, got {}, which has no config.json"),
     ],
 )

@@ -35,6 +35,7 @@ class Measure:
         factor: from there to the unit.
         digits: after the point.
         better: 1 where more is better, -1 where less is, 0 where neither is.
+        timed: whether it is a time, which is reported as a median and a range over all epochs and seeds.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Measure:
     factor: float
     digits: int
     better: int = 0
+    timed: bool = False
 
     def of(self, line: Mapping[str, Any]) -> float:
         """Its value in an epoch, in its unit."""
@@ -126,7 +128,7 @@ class Task:
     tested: int
 
 
-TIME = Measure("Time per step", "ms", "step_ms", 1, 1)
+TIME = Measure("Time per step", "ms", "step_ms", 1, 1, timed=True)
 LOSS = Measure("Test loss", "", "test_loss", 1, 3, better=-1)
 
 
