@@ -147,11 +147,11 @@ def preview(
     """
     from .lab import data as datasets
     from .lab import preview as pictures
-    from .lab.config import listed, read_arm
+    from .lab.config import listed, read_mixing
     from .lab.guided import lacks
 
     pictures.check_out(out)
-    made = [entry.kind() for entry in listed()] if recipe == "all" else [read_arm(recipe)]
+    made = [entry.kind() for entry in listed()] if recipe == "all" else [read_mixing(recipe)]
     rows = (4 if recipe == "all" else 6) if rows is None else rows
     across = 1 if columns is None else columns
     if recipe == "all":
@@ -191,11 +191,33 @@ def compare(
     data: Annotated[str | None, typer.Option(help=DATA)] = None,
     arm: Annotated[
         list[str] | None,
-        typer.Option("--arm", "--arms", help=f'What to compare, once each: "none" or a recipe. {RECIPE}'),
+        typer.Option(
+            "--arm",
+            "--arms",
+            help=f'What to compare, once each: "none" or a recipe, if wanted after its augmentation and a colon: '
+            f'"flip+brightness: cutmix", "flip:". {RECIPE}',
+        ),
+    ] = None,
+    partners: Annotated[
+        str | None, typer.Option(help="Where partners come from: batch, or dataset (all training images).")
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="resnet20, resnet32, resnet56, resnet18 or small; unet where pixels are answered."),
+        typer.Option(
+            help="small, resnet20, resnet32, resnet56, resnet18, keras-resnet20, keras-resnet20-v2; any of "
+            "keras.applications, such as ResNet50; or module:function, called with the shape of an image and the "
+            "number of outputs. unet for segmentation and image2image."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="random; imagenet (keras.applications); or a file: .weights.h5, .keras or .h5 of the model."),
+    ] = None,
+    head_epochs: Annotated[
+        int | None, typer.Option(help="In so many of the epochs, the first, only the last layer learns.")
+    ] = None,
+    fine_tune_rate: Annotated[
+        float | None, typer.Option(help="The learning rate after the head epochs; a tenth of the one before.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (5), or which (0,3,7): one training of each arm.")] = None,
     epochs: Annotated[int | None, typer.Option(help="How many passes over the training images.")] = None,
@@ -216,16 +238,32 @@ def compare(
     classes: Annotated[str | None, typer.Option(help=CLASSES)] = None,
     ignore_index: Annotated[int | None, typer.Option(help=IGNORE)] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, or sgd (momentum 0.9, Nesterov).")] = None,
+    momentum: Annotated[float | None, typer.Option(help="Of sgd; 0 turns it off.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest; 0.001 for adam, 0.1 for sgd.")] = None,
     weight_decay: Annotated[
-        float | None, typer.Option(help="Off every kernel at each step, times the learning rate.")
+        float | None, typer.Option(help="Decoupled weight decay (kernels only), scaled by the learning rate.")
     ] = None,
-    schedule: Annotated[str | None, typer.Option(help="cosine or constant.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="cosine, constant, or steps (0.1, 0.01, ... late in training).")
+    ] = None,
     warmup: Annotated[float | None, typer.Option(help="Epochs in which the learning rate rises from 0.")] = None,
     augment: Annotated[
-        str | None, typer.Option(help="Of flip, crop, brightness: flip,crop. Targets are moved as their images are.")
+        str | None,
+        typer.Option(
+            help="Of arms that name none: flip, crop, brightness (times a factor), brightness-added, contrast, "
+            "saturation; with commas between. Targets are moved as their images are."
+        ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="A published setting to start from: keras-cutmix.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="How many the network's operations use; all processors by default.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="A published setting to start from: keras-cutmix, keras-cutmix-2021, nway-mixup, dog-breeds or "
+            "segmentation-pair; what differs from the write-up is printed."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write, new or empty: mixaug-compare.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run of this folder.")] = None,
 ) -> None:
@@ -236,16 +274,18 @@ def compare(
     resnet20, the arms none, mixup(alpha=0.2) and cutmix(alpha=1.0), one seed, 15 epochs, adam. With --task segmentation
     or image2image: scenes, unet, flip, 12 epochs of batches of 16, a learning rate of 0.005.
     """
-    from .lab.config import PRESETS, Config
-    from .lab.errors import unknown
+    from .lab.config import Config
+    from .lab.presets import PRESETS, start
 
-    if preset is not None and preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
     given: dict[str, Any] = {
         "task": task,
         "data": data,
         "arms": None if not arm else tuple(arm),
+        "partners": partners,
         "model": model,
+        "weights": weights,
+        "head_epochs": head_epochs,
+        "fine_tune_rate": fine_tune_rate,
         "seeds": None if seeds is None else _seeds(seeds),
         "epochs": epochs,
         "batch_size": batch_size,
@@ -259,24 +299,27 @@ def compare(
         "classes": None if classes is None else _names(classes),
         "ignore_index": ignore_index,
         "optimizer": optimizer,
+        "momentum": momentum,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "schedule": schedule,
         "warmup": warmup,
         "augment": None if augment is None else tuple(name for name in augment.split(",") if name),
+        "threads": threads,
     }
     said = {name: value for name, value in given.items() if value is not None}
     if resume is not None and out is not None:
         raise LabError(f"expected --resume or --out, got both: a run goes on in its own folder, {resume}")
+    if preset is not None:
+        begin = start(preset, said)
+        for note in PRESETS[preset].notes(preset):
+            typer.echo(note, err=True)
     if resume is not None:
-        _train(replace(PRESETS[preset] if preset else Config.read(resume), **said), resume, resume=True)
+        _train(replace(begin if preset else Config.read(resume), **said), resume, resume=True)
         return
-    start = PRESETS[preset] if preset else _defaults(task, data)
-    _train(
-        replace(start, **{"warmup": min(start.warmup, said.get("epochs", start.epochs)), **said}),
-        out or OUT,
-        resume=False,
-    )
+    begin = begin if preset else _defaults(task, data)
+    rest = said.get("epochs", begin.epochs) - said.get("head_epochs", begin.head_epochs)
+    _train(replace(begin, **{"warmup": max(0, min(begin.warmup, rest)), **said}), out or OUT, resume=False)
 
 
 @app.command("report")
@@ -313,7 +356,7 @@ def _train(config: Any, out: Path, *, resume: bool) -> None:
     from .lab import report
     from .lab.progress import Live
 
-    train = _training()
+    train = _training(config.threads)
     try:
         with Live(task=config.task) as progress:
             train(config, out, resume=resume, progress=progress)
@@ -323,7 +366,7 @@ def _train(config: Any, out: Path, *, resume: bool) -> None:
     typer.echo(f"wrote {report.write(out)}")
 
 
-def _training() -> Callable[..., None]:
+def _training(threads: int) -> Callable[..., None]:
     """What trains, with Keras' backend started: the one of KERAS_BACKEND, else one that is installed."""
     installed = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
     if installed and "tensorflow" not in installed:
@@ -333,7 +376,9 @@ def _training() -> Callable[..., None]:
             from .lab.train import compare as train
             from .lab.train import start
 
-            start()
+            start(threads)
+    except LabError:
+        raise
     except (ImportError, ValueError) as error:  # Keras has ValueError for a backend that it does not know
         way_out = f"set KERAS_BACKEND to one of {', '.join(installed)}" if installed else "pip install tensorflow-cpu"
         raise LabError(f"expected Keras and a backend to train with, got: {error}; {way_out}") from error

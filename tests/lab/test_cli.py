@@ -85,7 +85,6 @@ def lines(folder: Path) -> list[dict]:
                 ),
                 *("--out", "--resume", "--preset", "keras-cutmix", "resnet20", "report.html", "cifar10", "folder:PATH"),
                 *("--task", "segmentation", "image2image", "unet", "scenes", "folders:IMAGES,TARGETS", "--classes"),
-                "--ignore-index",
                 *(
                     "--test-size",
                     "--test-data",
@@ -95,6 +94,8 @@ def lines(folder: Path) -> list[dict]:
                     "npz:FILE",
                     "hf:NAME",
                 ),
+                *("--ignore-index", "--weights", "--head-epochs", "--fine-tune-rate", "--partners", "--threads"),
+                *("keras-cutmix-2021", "nway-mixup", "dog-breeds", "segmentation-pair", "module:function"),
             ],
         ),
         (("report", "--help"), ["DIR...", "--out", "summary.json", "one report of several comparisons"]),
@@ -236,6 +237,30 @@ def test_compare_writes_a_report_and_leaves_a_finished_run_as_it_is(here, tmp_pa
 
 
 @pytest.mark.full
+def test_a_preset_says_what_differs_and_its_options_can_be_changed(here, tmp_path):
+    """The exercise's arms on photographs of several sizes and modes, with another network and its random weights."""
+    for breed, colour in (("collie", 60), ("poodle", 200)):
+        (tmp_path / "dogs" / breed).mkdir(parents=True)
+        for i in range(6):
+            mode = ("RGB", "L", "CMYK")[i % 3]
+            picture = Image.new("L", (40 + 9 * i, 60), colour + i).convert(mode)
+            picture.save(tmp_path / "dogs" / breed / f"{i}.jpg")
+    given = ("--data", f"folder:{tmp_path / 'dogs'}", "--model", "mobilenetv3small", "--weights", "random")
+    quick = ("--image-size", 32, "--epochs", 2, "--head-epochs", 1, "--batch-size", 4, "--out", tmp_path / "run")
+    done = here("compare", "--preset", "dog-breeds", *given, *quick)
+    assert (done.returncode, done.stdout) == (0, f"wrote {tmp_path / 'run' / 'report.html'}\n")
+    said = done.stderr.splitlines()
+    assert said[0].startswith("preset dog-breeds: the exercise Augmentation 2")
+    assert sum(line.startswith("not as there: ") for line in said) == 5
+    assert any(line.startswith("note: about ") and "by 10 measured steps" in line for line in said)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["model"], config["momentum"], config["head_epochs"]) == ("mobilenetv3small", 0.0, 1)
+    assert [line["arm"] for line in lines(tmp_path / "run")[::2]] == config["arms"]
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert all(arm in report for arm in ("flip+brightness-added:", "flip+brightness-added: cutmix(alpha=1.0)"))
+
+
+@pytest.mark.full
 def test_compare_from_the_first_word_to_the_report_and_after_ctrl_c(tmp_path):
     """Pressed in the second epoch: it stops with a sentence, goes on with --resume, and ends as if nothing had been."""
     whole = mixaug("compare", *QUICK, "--epochs", 3, "--out", tmp_path / "whole")
@@ -307,7 +332,18 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["compare", "--seeds", "some"], "--seeds: expected how many (5) or which ones (0,3,7), got 'some'"),
         (["compare", "--preset", "kears"], "got 'kears': did you mean 'keras-cutmix'"),
         (["compare", "--model", "resnet200", "--out", "{}/new"], "did you mean 'resnet20'"),
-        (["compare", "--augment", "flip,spin"], "expected --augment to be of flip, crop, brightness"),
+        (["compare", "--augment", "flip,spin"], "expected --augment to be of flip, crop, brightness, brightness-added"),
+        (["compare", "--arm", "flip+spin: cutmix"], "before the colon of --arm (none, flip, crop, brightness, brightn"),
+        (["compare", "--model", "nowhere:network", "--out", "{}/new"], "expected a function module:function, got 'now"),
+        (["compare", "--weights", "{}/mine.txt", "--out", "{}/new"], "got {}/mine.txt, which cannot be read"),
+        (["compare", "--weights", "imagenet", "--out", "{}/new"], "a --model of keras.applications such as ResNet50"),
+        (
+            ["compare", "--preset", "dog-breeds"],
+            "expected --data with --preset dog-breeds, got none: add --data folder",
+        ),
+        (["compare", "--head-epochs", "15"], "expected --head-epochs to be a whole number below --epochs, got 15"),
+        (["compare", "--fine-tune-rate", "0.1"], "expected --fine-tune-rate to be a number above 0 with --head-epochs"),
+        (["compare", "--momentum", "0.5"], "expected --momentum to be a number of 0 to below 1 with --optimizer sgd"),
         (["compare", "--out", "/proc/no"], "expected to write /proc/no, got"),
         (["compare", "--out", "{}"], "expected an empty folder, got {}, which holds something: choose another --out"),
         (["compare", "--out", "{}/new", "--resume", "{}"], "expected --resume or --out, got both"),

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,14 +25,16 @@ keras = pytest.importorskip("keras")
 
 import mixaug as ma  # noqa: E402
 from mixaug.epoch import Epoch  # noqa: E402
-from mixaug.lab import metrics, progress, train  # noqa: E402
+from mixaug.lab import estimate, metrics, progress, train  # noqa: E402
 from mixaug.lab.augment import augment, moved  # noqa: E402
-from mixaug.lab.config import Config  # noqa: E402
+from mixaug.lab.batches import Batches  # noqa: E402
+from mixaug.lab.config import Config, read_arm  # noqa: E402
 from mixaug.lab.data import load  # noqa: E402
 from mixaug.lab.errors import LabError  # noqa: E402
+from mixaug.lab.phases import learning_rate, optimizer, phases  # noqa: E402
 from mixaug.lab.progress import Live, Progress  # noqa: E402
 from mixaug.lab.tasks import TASKS  # noqa: E402
-from mixaug.lab.train import Run, compare, learning_rate, optimizer  # noqa: E402
+from mixaug.lab.train import Run, compare  # noqa: E402
 
 CONFIG = Config(
     train_size=257,
@@ -49,7 +52,10 @@ QUICK = replace(CONFIG, train_size=20, arms=("none",), epochs=1, batch_size=10)
 class Recorder(Progress):
     def __init__(self):
         self.begun = self.steps = None
-        self.lines = []
+        self.lines, self.notes = [], []
+
+    def note(self, text):
+        self.notes.append(text)
 
     def begin(self, total_steps, done_steps):
         self.begun, self.steps = (total_steps, done_steps), []
@@ -279,12 +285,192 @@ def test_progress(whole):
     assert recorder.steps == [(arm, 3, epoch, 2) for arm in CONFIG.arms for epoch in (1, 2) for _ in range(STEPS)]
 
 
+# --- the head first, partners of the whole dataset, the estimate ---
+
+HEAD = replace(QUICK, arms=("none", "flip+brightness: cutmix"), augment=(), epochs=3, head_epochs=1, warmup=0.0)
+
+
+@pytest.fixture(scope="module")
+def headed(tmp_path_factory):
+    """A run that trains its head first, and what its progress was told."""
+    out, recorder = tmp_path_factory.mktemp("headed") / "run", Recorder()
+    compare(HEAD, out, progress=recorder)
+    return out, recorder
+
+
+def test_phases_of_a_training():
+    config = Config(epochs=5, head_epochs=2, learning_rate=0.1, fine_tune_rate=0.02, warmup=1.0)
+    alone, tail = phases(config)
+    assert (alone.first, alone.frozen, tail.first, tail.frozen) == (0, True, 2, False)
+    assert [float(learning_rate(alone.config, 10)(step)) for step in (0, 19)] == pytest.approx([0.1, 0.1])
+    rates = [float(learning_rate(tail.config, 10)(step)) for step in (0, 9, 10, 29)]
+    assert rates == pytest.approx([0.002, 0.0182, 0.02, 0.01 * (1 + math.cos(math.pi * 19 / 20))], abs=1e-6)
+    plain = Config(epochs=5)
+    assert phases(plain) == [(0, plain, False)]
+
+
+def test_only_the_head_learns_in_its_epochs_then_everything_does(data, tmp_path):
+    """A plain loop: SGD on the last layer of the frozen network, then fresh SGD on all of it, at the other rate."""
+    config = replace(HEAD, optimizer="sgd", momentum=0.0, learning_rate=0.01, fine_tune_rate=0.001, schedule="constant")
+    config = replace(config, weight_decay=0.0)
+    compare(config, tmp_path / "run")
+    small = load(config.data, train_size=20)
+    model = Run(config, small, tmp_path, 1, 3).untrained()
+    start = [w.copy() for w in model.get_weights()]
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    for epoch in range(3):
+        for layer in model.layers:
+            layer.trainable = epoch > 0 or layer.name == "logits"
+        if epoch < 2:
+            model.compile(keras.optimizers.SGD(0.01 if epoch == 0 else 0.001), loss, jit_compile=False)
+        for step in range(2):
+            rows, key = Epoch(20, 3, epoch).rows(step * 10, step * 10 + 10), (3, epoch, step)
+            own = augment(small.train.images[rows], ("flip", "brightness"), key), small.train.targets[rows]
+            model.train_on_batch(*ma.mix_batch(ma.CutMix(), own, key=key, num_classes=10))
+        if epoch == 0:
+            frozen = [np.array_equal(a, b) for a, b in zip(start, model.get_weights(), strict=True)]
+            assert frozen == [True] * (len(start) - 2) + [False] * 2
+    trained = keras.saving.load_model(tmp_path / "run" / "runs" / "1-s3.keras", compile=False)
+    for own, other in zip(trained.get_weights(), model.get_weights(), strict=True):
+        assert np.allclose(own, other, atol=1e-5)
+
+
+def test_rates_and_files_of_a_run_with_head_epochs(headed):
+    out, _ = headed
+    rates = [line["learning_rate"] for line in lines(out)]
+    tail = [5e-5 * (1 + math.cos(part * math.pi)) for part in (0.25, 0.75)]
+    assert rates[:3] == pytest.approx([1e-3, *tail])
+    assert rates[3:] == rates[:3]
+    assert sorted(path.name for path in (out / "runs").iterdir()) == [
+        "0-s3.keras",
+        "0-s3.npz",
+        "1-s3.keras",
+        "1-s3.npz",
+    ]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_stopped_after_the_head_and_after_an_epoch_of_all_it_ends_with_the_same_bits(headed, tmp_path, epochs):
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        compare(HEAD, out, progress=Stop(epochs))
+    assert [path.name for path in (out / "runs").iterdir()] == ["0-s3.keras"]
+    recorder = Recorder()
+    compare(HEAD, out, resume=True, progress=recorder)
+    assert recorder.begun == (2 * 3 * 2, 2 * epochs)
+    assert results(out) == results(headed[0])
+
+
+def test_arms_of_a_seed_are_fed_the_same_rows_augmented_each_in_its_way(data):
+    plain, flipped, both = (
+        Batches(CONFIG, data, read_arm(arm, ("crop",)), 3).unmixed(1).given
+        for arm in ("none: cutmix", "flip:", "flip+crop: mixup")
+    )
+    rows = Epoch(257, 3, 0).rows(64, 128)
+    assert np.array_equal(plain.images, data.train.images[rows])
+    assert np.array_equal(flipped.images, augment(plain.images, ("flip",), (3, 0, 1)))
+    assert np.array_equal(both.images, augment(flipped.images, ("crop",), (3, 0, 1)))
+    assert np.array_equal(both.targets, plain.targets)
+
+
+def test_partners_of_the_whole_dataset_are_augmented_rows_of_it(data):
+    """Base samples are those of partners="batch"; the label of each mix is the pixels of its rows of the dataset."""
+    config, arm = replace(CONFIG, partners="dataset"), read_arm("flip: mixup(alpha=1.0, sources=3)")
+    batches = Batches(config, data, arm, 3)
+    batch = batches.unmixed(1)
+    index = Epoch(257, 3, 0).sources(64, 128, 3)
+    assert np.array_equal(batch.sources, np.arange(3 * 64).reshape(3, 64))
+    assert np.array_equal(batch.given.targets, data.train.targets[index.ravel()])
+    own = Batches(CONFIG, data, arm, 3).unmixed(1)
+    assert np.array_equal(batch.given.images[:64], own.given.images)
+    assert own.sources is None
+    images, labels = batches[1]
+    mix = arm.recipe.draw(64, size=(28, 28), key=(3, 0, 1), index=batch.sources)
+    assert np.array_equal(images, mix.images(own.given.images, source=batch.given.images))
+    assert np.allclose(labels, np.einsum("kn,knc->nc", mix.lam, np.eye(10)[data.train.targets[index]]), atol=1e-6)
+
+
+def test_the_estimate_is_of_what_is_left(headed):
+    """Runs are traced once a phase, and evaluated after each epoch."""
+    run = Run(HEAD, load(HEAD.data, train_size=20), headed[0], 0, 3)
+    assert estimate.left_of(run, 0) == [(1, 2), (2, 2)]
+    assert estimate.left_of(run, 1) == [(0, 2), (2, 2)]
+    assert estimate.left_of(run, 2) == [(0, 2), (1, 2)]
+    assert estimate.left_of(run, 3) == [(0, 2), (0, 2)]
+    head, tail = estimate.Pace(1.0, 10.0, 100.0), estimate.Pace(2.0, 20.0, 200.0)
+    assert estimate.total(estimate.left_of(run, 0), [head, tail]) == (2 + 100 + 10) + (2 * (4 + 200) + 20)
+    assert estimate.total(estimate.left_of(run, 1), [head, tail]) == 2 * (4 + 200) + 20
+
+
+def test_the_estimate_is_told_before_training_and_only_while_there_is_something_to_train(headed, whole, tmp_path):
+    for _, recorder in (headed, whole):
+        assert len(recorder.notes) == 1
+    assert re.fullmatch(
+        r"about \d:\d\d:\d\d and \d+\.\d GiB of memory at the peak, by 10 measured steps "
+        r"\(\d+ ms each and \d+ ms each, \d+\.\d s to evaluate; \d+ threads\)",
+        headed[1].notes[0],
+    )
+    recorder = Recorder()
+    compare(HEAD, headed[0], resume=True, progress=recorder)
+    assert recorder.notes == []
+
+
+def test_measuring_leaves_the_network_and_its_optimizer_as_they_were(data, tmp_path):
+    run = Run(CONFIG, data, tmp_path, 1, 3)
+    model = run.untrained()
+    model.optimizer.build(model.trainable_variables)
+    model.fit(run.batches, epochs=1, shuffle=False, verbose=0)
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [np.array(v) for v in variables]
+    told = estimate.measured(model, [run], [1])
+    assert told.seconds > 0
+    assert all(np.array_equal(value, np.array(v)) for value, v in zip(before, variables, strict=True))
+    assert int(model.optimizer.iterations) == STEPS
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_those_of_the_configuration(tmp_path, threads):
+    script = SCRIPT + "\nimport tensorflow as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
+    config = replace(QUICK, threads=threads).to_json()
+    command = [sys.executable, "-c", script, tmp_path / "run", config, "-1"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == f"{threads}\n"
+
+
+def test_threads_that_the_backend_cannot_have_any_more_are_refused(tmp_path):
+    config = replace(QUICK, threads=QUICK.threads + 1)
+    with pytest.raises(
+        LabError, match=rf"expected --threads {QUICK.threads} of tensorflow here, got {config.threads}: le"
+    ):
+        compare(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "resnet5"}, "expected a model ("),
+        ({"weights": "nowhere.h5"}, "got nowhere.h5: no such file"),
+        ({"weights": "imagenet"}, "expected --weights imagenet with a network of keras.applications"),
+        ({"model": "ResNet50", "image_size": 20}, "expected a size that ResNet50 takes, got 20x20"),
+        ({"model": "nowhere:network"}, "No module named 'nowhere'"),
+    ],
+)
+def test_the_network_is_checked_before_data_are_read(tmp_path, change, said):
+    """The folder of the images does not exist, and is not what the sentence is about."""
+    with pytest.raises(LabError) as caught:
+        compare(replace(QUICK, data="folder:/nowhere/at/all", **change), tmp_path / "run")
+    assert said in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
 # --- interrupted ---
 
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from mixaug.lab.config import Config
+from mixaug.lab.phases import learning_rate, optimizer, phases  # noqa: E402
 from mixaug.lab.progress import Progress
 from mixaug.lab.train import compare
 
@@ -530,9 +716,9 @@ def test_test_images_are_answered_by_a_part_of_them_at_a_time(of_task, folders, 
     model, asked = run.restored(2), []
     predict = model.predict
     monkeypatch.setattr(model, "predict", lambda x, **options: asked.append(len(x)) or predict(x, **options))
-    whole = run._answers(model)
+    whole = run.answers(model)
     monkeypatch.setattr(train, "MOST_OUTPUTS", 64 * 20 * 20 * 2)
-    parts = run._answers(model)
+    parts = run.answers(model)
     assert asked == [80, 64, 16]
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
 
@@ -540,7 +726,10 @@ def test_test_images_are_answered_by_a_part_of_them_at_a_time(of_task, folders, 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"model": "resnet20"}, "expected a model that answers for every pixel \\(unet\\), got 'resnet20'"),
+        (
+            {"model": "resnet20"},
+            "expected a model that answers for every pixel \\(unet, module:function\\), got 'resnet20'",
+        ),
         ({"task": "classification", "model": "small"}, "expected a task that folders:"),
         ({"data": "cifar10"}, "expected a task that cifar10 has \\(classification\\), got 'segmentation'"),
         ({"data": "scenes"}, "with masks of folders: alone"),

@@ -19,39 +19,34 @@ from typing import Any, cast
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 import mixaug
 
 from .. import files
-from ..batch import mix_rows
-from ..epoch import Epoch
-from ..fields import Guide, Images
-from ..fields.class_weights import ADDED
 from ..keras import SetEpoch
-from ..ops.rows import Rows
-from ..recipes import Recipe
-from . import models, preview
-from .augment import augment, moved
-from .config import Config
+from . import networks, preview
+from .batches import Batches
+from .config import Config, usable_threads
 from .data import load
-from .dataset import Data, Split, balanced
+from .dataset import Data
 from .errors import LabError
+from .estimate import measured
 from .folder import admit, check_files, locked, write, write_text, writing
-from .guided import guides_for
 from .log import Line, Log, Place, arrays_of, of_arrays, of_file
+from .phases import Phase, learning_rate, optimizer, phases
 from .progress import Progress
 from .tasks import TASKS, Arrays, Task
 
 MOST_OUTPUTS = 2**24  #: numbers of the network that are held at a time
+SIZES = {"fashion-mnist-sample": 28, "fashion-mnist": 28, "cifar10": 32, "scenes": 64, "folder": 64, "folders": 128}
 
 
 def compare(config: Config, out: Path, *, resume: bool = False, progress: Progress | None = None) -> None:
     """Train the network once per arm and seed, into a run folder.
 
-    The runs of a seed begin with the same weights and are fed the same augmented images in the same order; only the
-    mix differs. After each epoch the folder holds all that is needed to go on: interrupted at any moment, `resume=True`
-    ends with the same numbers but the times (TensorFlow backend, same machine, same versions).
+    The runs of a seed begin with the same weights and are fed the same images in the same order; only their
+    augmentation and the mix differ. After each epoch the folder holds all that is needed to go on: interrupted at any
+    moment, `resume=True` ends with the same numbers but the times (TensorFlow backend, same machine, same versions).
 
     Args:
         config: what to do.
@@ -71,11 +66,12 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     progress = progress or Progress()
     if config.class_weights is not None and config.task != "classification":
         raise LabError(f"expected --class-weights with classification alone, got {config.task}: leave that out")
+    start(config.threads)
+    check_network(config)
     data = load(config.data, progress, **config.reading)
     for note in data.notes:
         progress.note(note)
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
-    start()
     runs[0].untrained()  # a network that cannot be built is refused before anything is written
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -85,13 +81,51 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         _train(runs, Log(out / "epochs.jsonl"), progress)
 
 
-def start() -> None:
-    """Start Keras' backend, with deterministic operations where it has a switch for them."""
-    if keras.backend.backend() == "tensorflow":
+def start(threads: int | None = None) -> None:
+    """Start Keras' backend, with deterministic operations where it has a switch for them.
+
+    Args:
+        threads: how many its operations use; None: as many as it likes.
+
+    Raises:
+        LabError: if the backend has no switch for that many threads.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
         tensorflow = import_module("tensorflow")
         tensorflow.config.experimental.enable_op_determinism()
         tensorflow.get_logger().setLevel("ERROR")  # each run has a network of its own: that they are traced is no news
+    if threads is not None and not _use_threads(backend, threads) and threads != usable_threads():
+        way_out = "leave it out, or set KERAS_BACKEND to tensorflow or torch"
+        raise LabError(f"expected --threads {usable_threads()} of {backend} here, got {threads}: {way_out}")
     ops.zeros(1)
+
+
+def _use_threads(backend: str, threads: int) -> bool:
+    """Let operations use so many threads; False where the backend has no switch, or has started already."""
+    try:
+        if backend == "tensorflow":
+            import_module("tensorflow").config.threading.set_intra_op_parallelism_threads(threads)
+        elif backend == "torch":
+            import_module("torch").set_num_threads(threads)
+    except RuntimeError:
+        return False
+    return backend != "jax"
+
+
+def check_network(config: Config) -> None:
+    """Build the network of a configuration once, before any data are read, as far as their size is known.
+
+    Raises:
+        LabError: as of `networks.build`, or if its head cannot be told from the rest where `head_epochs` needs that.
+    """
+    size = config.image_size or SIZES.get(config.data.partition(":")[0])
+    if size is None:
+        return
+    pixel = TASKS[config.task].per_pixel
+    model = networks.build(config.model, (size, size, 3), 2, per_pixel=pixel, weights=config.weights)
+    if config.head_epochs:
+        networks.freeze(model, True)
 
 
 def _describe(config: Config, data: Data, out: Path) -> None:
@@ -105,11 +139,11 @@ def _describe(config: Config, data: Data, out: Path) -> None:
         raise LabError(f"expected the data that {out} began with, got others: restore them, or choose another --out")
     if data.files() and not (out / "files.json").exists():
         write_text(out / "files.json", json.dumps(data.files(), indent=0) + "\n")
-    for index, recipe in enumerate(config.recipes):
+    for index, arm in enumerate(config.read_arms()):
         path = out / "sheets" / f"{index}.png"
         if not path.exists():
-            given, key = Batches(config, data, recipe, config.seeds[0]).unmixed(0)
-            preview.save(preview.fed(given, data, recipe, key), path)
+            batch = Batches(config, data, arm, config.seeds[0]).unmixed(0)
+            preview.save(preview.fed(batch.given, data, arm.recipe, batch.key, batch.sources), path)
 
 
 def _versions() -> str:
@@ -135,10 +169,23 @@ def _train(runs: list[Run], log: Log, progress: Progress) -> None:
     finished = [run.finished(lines) for run in runs]
     whole = [epochs == run.config.epochs and run.is_whole(lines) for run, epochs in zip(runs, finished, strict=True)]
     log.keep({(run.arm, run.seed): epochs for run, epochs in zip(runs, finished, strict=True)})
+    first, model = _measured(runs, finished, progress)
     progress.begin(sum(run.steps * run.config.epochs for run in runs), runs[0].steps * sum(finished))
     for run, epochs, done in zip(runs, finished, whole, strict=True):
         if not done:
-            run.train(epochs, log, progress)
+            run.train(epochs, log, progress, model if run is first else None)
+            model = None  # it is not needed any more, and may be large
+
+
+def _measured(runs: list[Run], finished: list[int], progress: Progress) -> tuple[Run | None, keras.Model | None]:
+    """Say what the rest will take; the first run with epochs left, and its network if it is as it was before."""
+    left = [(run, done) for run, done in zip(runs, finished, strict=True) if done < run.config.epochs]
+    if not left:
+        return None, None
+    first, done = left[0]
+    model = first.restored(done)
+    progress.note(str(measured(model, runs, finished)))
+    return first, model if len(first.phases) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -151,14 +198,19 @@ class Run:
     index: int  #: of the arm
     seed: int
 
-    def train(self, finished: int, log: Log, progress: Progress) -> None:
-        """Do the epochs that are left, then write what the network makes of the test images."""
-        model = self.restored(finished)
+    def train(self, finished: int, log: Log, progress: Progress, model: keras.Model | None = None) -> None:
+        """Do the epochs that are left, then write what the network makes of the test images.
+
+        `model` is what `restored` gives, where that is at hand.
+        """
+        model = model or self.restored(finished)
         for epoch in range(finished, self.config.epochs):
+            if 0 < epoch == self.phases[-1].first:
+                self.compile(model, self.phases[-1])
             line = self.epoch(model, epoch, progress)
             write(self.network, partial(self._save, model, line, log))
             progress.epoch(line)
-        kept = self.task.kept(self._answers(model), self.data)
+        kept = self.task.kept(self.answers(model), self.data)
         if finished == self.config.epochs:
             self._check_remade(kept, log)
         write(self.result, partial(np.savez_compressed, **cast(Mapping[str, Any], kept)))
@@ -181,7 +233,7 @@ class Run:
             callbacks=[SetEpoch(batches), watch],
         ).history
         seconds = perf_counter() - begun
-        answers = self._answers(model)
+        answers = self.answers(model)
         measures = self.task.evaluate(answers, self.data)
         self.check_finite(measures["test_loss"], epoch)
         last = epoch + 1 == self.config.epochs
@@ -189,7 +241,7 @@ class Run:
             "arm": self.arm,
             "seed": self.seed,
             "epoch": epoch + 1,
-            "learning_rate": float(learning_rate(self.config, self.steps)((epoch + 1) * self.steps - 1)),
+            "learning_rate": self._rate_after(epoch),
             "train_loss": history.pop("loss")[0],
             **{name: value[0] for name, value in history.items()},
             **measures,
@@ -197,6 +249,11 @@ class Run:
             "step_ms": watch.step_ms,
             **({"result": of_arrays(self.task.kept(answers, self.data))} if last else {}),
         }
+
+    def _rate_after(self, epoch: int) -> float:
+        """The learning rate of the last step of an epoch."""
+        phase = self.phase(epoch)
+        return float(learning_rate(phase.config, self.steps)((epoch + 1 - phase.first) * self.steps - 1))
 
     def finished(self, lines: Mapping[Place, Line]) -> int:
         """How many epochs are finished.
@@ -255,6 +312,7 @@ class Run:
         model = self.untrained()
         if not finished:
             return model
+        self.compile(model, self.phase(finished - 1))
         try:
             model.optimizer.build(model.trainable_variables)  # what is not built would not be loaded
             model.load_weights(self.network)
@@ -270,16 +328,23 @@ class Run:
         """The network before its first step, the same for every arm."""
         keras.utils.set_random_seed(self.seed)
         outputs, shape = self.task.outputs(self.data), self.data.train.images.shape[1:]
-        model = models.build(self.config.model, shape, outputs, per_pixel=self.task.per_pixel)
+        pixel, weights = self.task.per_pixel, self.config.weights
+        model = networks.build(self.config.model, shape, outputs, per_pixel=pixel, weights=weights)
+        self.compile(model, self.phases[0])
+        return model
+
+    def compile(self, model: keras.Model, phase: Phase) -> None:
+        """Give the network the optimizer of a phase, fresh, and let that part of it learn which learns in the phase."""
+        if self.config.head_epochs:
+            networks.freeze(model, phase.frozen)
         loss, measured = self.task.learning()
         model.compile(
-            optimizer(self.config, self.steps),
+            optimizer(phase.config, self.steps),
             loss,
             metrics=measured,
             # the operations that TensorFlow promises to be deterministic are its own, not XLA's
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
-        return model
 
     def check_finite(self, loss: float, epoch: int) -> None:
         """Stop where training has diverged.
@@ -291,7 +356,7 @@ class Run:
             way_out = "start anew with a lower --learning-rate and another --out; what was finished stays"
             raise LabError(f"expected a finite loss, got {loss} in {self.name}, epoch {epoch + 1}: {way_out}")
 
-    def _answers(self, model: keras.Model) -> Arrays:
+    def answers(self, model: keras.Model) -> Arrays:
         """What the network makes of the test images, by a part of them at a time: many pixels have many outputs."""
         test, batch = self.data.test, self.task.tested
         several = batch * max(1, MOST_OUTPUTS // (batch * math.prod(model.output_shape[1:])))
@@ -318,6 +383,15 @@ class Run:
         return f"arm {self.arm}, seed {self.seed}"
 
     @property
+    def phases(self) -> list[Phase]:
+        """The parts of its training, in their order."""
+        return phases(self.config)
+
+    def phase(self, epoch: int) -> Phase:
+        """The phase of an epoch, counted from 0."""
+        return next(phase for phase in reversed(self.phases) if epoch >= phase.first)
+
+    @property
     def network(self) -> Path:
         """The file of the network and its optimizer after the last finished epoch."""
         return self.out / "runs" / f"{self.index}-s{self.seed}.keras"
@@ -330,57 +404,12 @@ class Run:
     @property
     def batches(self) -> Batches:
         """What the network is fed."""
-        return Batches(self.config, self.data, self.config.recipes[self.index], self.seed)
+        return Batches(self.config, self.data, self.config.read_arms()[self.index], self.seed)
 
     @property
     def steps(self) -> int:
         """How many steps an epoch has."""
         return len(self.batches)
-
-
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """What an arm is fed: the batch i of an epoch is a pure function of (seed, epoch, i).
-
-    Its rows and their augmentation do not depend on the arm, and its sources are its own augmented rows.
-
-    Args:
-        config: batch size and augmentation.
-        data: whose training images are fed.
-        recipe: what to mix by.
-        seed: any int.
-
-    `epoch` is public, and starts at 0.
-    """
-
-    def __init__(self, config: Config, data: Data, recipe: Recipe, seed: int) -> None:
-        super().__init__(workers=0)
-        self.epoch = 0
-        self._config, self._data, self._recipe, self._seed = config, data, recipe, seed
-        weighted = config.class_weights is not None
-        self._class_weights = balanced(data.train, len(data.classes)) if weighted else None
-
-    def __len__(self) -> int:
-        return -(-len(self._data.train) // self._config.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
-        given, key = self.unmixed(index)
-        guides = guides_for(self._recipe, given, self._data)
-        batch = {"images": given.images, "targets": given.targets, **guides}
-        field = TASKS[self._config.task].field(self._data)
-        fields = {"images": Images("nhwc"), "targets": field, **{need: Guide(need) for need in guides}}
-        weights = self._class_weights
-        mixed = mix_rows(self._recipe, Rows(batch), key, fields=fields, class_weights=weights, advises=False)
-        return tuple(mixed[name] for name in ("images", "targets", ADDED) if name in mixed)
-
-    def unmixed(self, index: int) -> tuple[Split, tuple[int, int, int]]:
-        """The augmented images and targets that batch `index` is mixed from, and the key that it is mixed by."""
-        size, names, key = self._config.batch_size, self._config.augment, (self._seed, self.epoch, index)
-        own = self._data.train.take(
-            Epoch(len(self._data.train), self._seed, self.epoch).rows(index * size, (index + 1) * size)
-        )
-        unknown = self._data.ignore_index or 0
-        targets = moved(own.targets, names, key, fill=unknown)
-        return Split(augment(own.images, names, key), targets, names=own.names), key
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -407,26 +436,3 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """The median time of a step in milliseconds, without the first, which traces the graph, if there are others."""
         steps = np.diff(self._times)
         return 1000 * float(np.median(steps[1:] if len(steps) > 1 else steps))
-
-
-def optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer for epochs of so many steps; kernels decay, biases and BatchNorm do not."""
-    rate, decay = learning_rate(config, steps), config.weight_decay or None
-    if config.optimizer == "adam":
-        made = keras.optimizers.Adam(rate, weight_decay=decay)
-    else:
-        made = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)
-    made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return made
-
-
-def learning_rate(config: Config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate at each step: up in a line to the highest, then along a cosine to 0 or level."""
-    highest, warmup = config.highest_rate, int(config.warmup * steps)
-    rest = max(1, config.epochs * steps - warmup)
-    lowest = {"cosine": 0.0, "constant": 1.0}[config.schedule]
-    if not warmup:
-        return keras.optimizers.schedules.CosineDecay(highest, rest, lowest)
-    return keras.optimizers.schedules.CosineDecay(
-        highest / warmup, rest, lowest, warmup_target=highest, warmup_steps=warmup
-    )
