@@ -43,6 +43,8 @@ RECIPE = 'Such as "cutmix(alpha=1.0)" or "one_of(mixup(alpha=0.2), cutmix)"; `mi
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own notes are not for this reader
+    # TensorFlow leaves oneDNN off on processors without AVX-512 VNNI, where its own convolutions take 2.5 times as long
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _open_streams()
     with _one_sentence():
         try:

@@ -158,6 +158,7 @@ def _versions() -> str:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),
+        **({"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "as it likes")} if backend == "tensorflow" else {}),
         "command": shlex.join(sys.argv),
     }
     return json.dumps(versions, indent=2) + "\n"
