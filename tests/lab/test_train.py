@@ -147,9 +147,9 @@ def test_balanced_classes_weigh_alike(data, tmp_path):
     for index in range(2):
         config = replace(CONFIG, class_weights="balanced")
         for batch in range(1):
-            _, labels, sample_weight = train.Batches(config, few, config.recipes[index], 3)[batch]
+            _, labels, sample_weight = Batches(config, few, config.read_arms()[index], 3)[batch]
             assert np.allclose(sample_weight, labels @ weights)
-    assert len(train.Batches(CONFIG, few, CONFIG.recipes[0], 3)[0]) == 2
+    assert len(Batches(CONFIG, few, CONFIG.read_arms()[0], 3)[0]) == 2
     of_all = [weights[label] for label in few.train.targets]
     assert np.mean(of_all) == pytest.approx(1)
 
@@ -427,6 +427,17 @@ def test_measuring_leaves_the_network_and_its_optimizer_as_they_were(data, tmp_p
     assert told.seconds > 0
     assert all(np.array_equal(value, np.array(v)) for value, v in zip(before, variables, strict=True))
     assert int(model.optimizer.iterations) == STEPS
+
+
+def test_measuring_a_fresh_network_leaves_no_moments_in_its_optimizer(data, tmp_path):
+    run = Run(CONFIG, data, tmp_path, 1, 3)
+    model = run.untrained()
+    before = model.get_weights()
+    estimate.measured(model, [run], [0])
+    assert all(map(np.array_equal, before, model.get_weights()))
+    rate, *moments = [v for v in model.optimizer.variables if "learning_rate" not in v.path]
+    assert len(moments) > 10
+    assert not any(np.any(v) for v in [rate, *moments])
 
 
 @pytest.mark.full
@@ -979,7 +990,7 @@ def test_changed_files_are_named_on_resume(tmp_path):
 def test_the_sheet_of_what_an_arm_is_fed_names_files(folders):
     config = of_pixels(folders, "segmentation")
     data = loaded(config)
-    given, _ = train.Batches(config, data, config.recipes[0], 3).unmixed(0)
+    given = Batches(config, data, config.read_arms()[0], 3).unmixed(0).given
     assert given.names == tuple(data.train.names[row] for row in Epoch(len(data.train), 3, 0).rows(0, 3))
 
 

@@ -109,6 +109,7 @@ def measured(model: keras.Model, runs: Sequence[Run], finished: Sequence[int]) -
 def _pace(model: keras.Model, run: Run, phase: Phase, batches: Sequence[Batches]) -> Pace:
     if len(run.phases) > 1:
         run.compile(model, phase)
+    model.optimizer.build(model.trainable_variables)  # else its moments would begin here, and stay
     variables = [*model.variables, *model.optimizer.variables]
     values = [keras.ops.copy(variable) for variable in variables]
     part = replace(run.data, test=run.data.test.take(range(min(len(run.data.test), 2 * run.task.tested))))
