@@ -259,6 +259,15 @@ def compare(
     threads: Annotated[
         int | None, typer.Option(help="How many the network's operations use; all processors by default.")
     ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            "--measures",
+            help="What to measure of classifiers beyond accuracy, once each: calibration, brier, corruptions, attacks, "
+            "occlusion.",
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -308,6 +317,7 @@ def compare(
         "warmup": warmup,
         "augment": None if augment is None else tuple(name for name in augment.split(",") if name),
         "threads": threads,
+        "measures": None if not measure else tuple(measure),
     }
     said = {name: value for name, value in given.items() if value is not None}
     if resume is not None and out is not None:

@@ -35,6 +35,7 @@ OTHER = Config(
     warmup=0.5,
     augment=("crop", "flip"),
     threads=Config().threads + 1,
+    measures=(),
     seeds=(3, 1),
     epochs=2,
     batch_size=7,
@@ -43,7 +44,7 @@ OTHER = Config(
 
 def test_other_differs_from_the_defaults_in_every_field():
     ours, theirs = dataclasses.asdict(OTHER), dataclasses.asdict(Config())
-    assert [name for name in ours if ours[name] == theirs[name]] == []
+    assert [name for name in ours if ours[name] == theirs[name]] == ["measures"]  # which its task has none of
 
 
 @pytest.mark.parametrize("config", [Config(), OTHER, *(preset.config for preset in PRESETS.values())])
@@ -58,7 +59,8 @@ def test_json_both_ways(config):
 def test_difference_names_the_field(name):
     needs = {"momentum": {"optimizer": "sgd"}, "fine_tune_rate": {"head_epochs": 1}}.get(name, {})
     config = dataclasses.replace(Config(), **needs)
-    assert config.difference(dataclasses.replace(config, **{name: getattr(OTHER, name)})) == name
+    other = ("brier",) if name == "measures" else getattr(OTHER, name)
+    assert config.difference(dataclasses.replace(config, **{name: other})) == name
 
 
 def test_highest_rate_is_the_optimizers_own_where_none_is_given():
@@ -102,6 +104,8 @@ def test_highest_rate_is_the_optimizers_own_where_none_is_given():
         ("fine_tune_rate", 0.1),
         ("momentum", 0.9),
         ("threads", 0),
+        ("measures", ("bries",)),
+        ("measures", ("brier", "brier")),
         ("learning_rate", 0),
         ("learning_rate", float("nan")),
         ("learning_rate", -0.1),

@@ -25,7 +25,7 @@ keras = pytest.importorskip("keras")
 
 import mixaug as ma  # noqa: E402
 from mixaug.epoch import Epoch  # noqa: E402
-from mixaug.lab import estimate, metrics, progress, train  # noqa: E402
+from mixaug.lab import beyond, estimate, metrics, progress, report, train  # noqa: E402
 from mixaug.lab.augment import augment, moved  # noqa: E402
 from mixaug.lab.batches import Batches  # noqa: E402
 from mixaug.lab.config import Config, read_arm  # noqa: E402
@@ -473,6 +473,37 @@ def test_the_network_is_checked_before_data_are_read(tmp_path, change, said):
         compare(replace(QUICK, data="folder:/nowhere/at/all", **change), tmp_path / "run")
     assert said in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+# --- measures beyond accuracy ---
+
+
+def test_what_is_measured_beyond_accuracy_is_in_the_last_line_and_on_the_page(tmp_path):
+    names = ("brier", "occlusion", "calibration")
+    config = replace(QUICK, arms=("none", "cutmix"), epochs=2, seeds=(0, 1), test_size=50, measures=names)
+    out = tmp_path / "run"
+    compare(config, out)
+    fields = [measure.field for measure in beyond.measures(names)]
+    for line in lines(out):
+        assert [field in line for field in fields] == [line["epoch"] == 2] * 6
+    saved = np.load(out / "runs" / "1-s0.npz")
+    found = next(line for line in lines(out) if (line["arm"], line["seed"], line["epoch"]) == ("cutmix", 0, 2))
+    p = metrics.softmax(saved["logits"])
+    assert found["brier"] == beyond.brier(p, saved["labels"])
+    assert found["overconfidence"] == metrics.overconfidence(p, saved["labels"])
+    page = report.write(out).read_text()
+    assert "Beyond accuracy" in page
+    assert all(beyond.BEYOND[name].meaning[:60] in page for name in names)
+    summary = json.loads((out / "summary.json").read_text())
+    arm = next(arm for arm in summary["arms"] if arm["arm"] == "cutmix")
+    values = [line["brier"] for line in lines(out) if line["epoch"] == 2]
+    assert arm["measures"]["brier"]["values"] == values[1::2]
+    assert arm["measures"]["brier"]["difference"]["mean"] == pytest.approx(np.mean(values[1::2]) - np.mean(values[::2]))
+
+
+def test_measures_are_of_classifiers():
+    with pytest.raises(LabError, match="expected --measures to be left out with --task segmentation, got"):
+        Config(task="segmentation", measures=("brier",))
 
 
 # --- interrupted ---

@@ -15,6 +15,7 @@ from ..recipes import Entry, Recipe, identity
 from ..recipes import recipe as read_recipe
 from ..recipes import recipes as list_recipes
 from .augment import AUGMENTATIONS
+from .beyond import BEYOND
 from .dataset import TASKS
 from .errors import LabError, unknown
 
@@ -80,6 +81,7 @@ class Config:
         warmup: how many epochs the learning rate takes to rise from 0, in a line; after `head_epochs`.
         augment: the augmentation of the arms that name none, as for `mixaug.lab.augment.augment`.
         threads: how many the operations of the network use: sums depend on it in their last bits.
+        measures: what is measured beyond accuracy after the last epoch: names of `mixaug.lab.beyond.BEYOND`.
         seeds: one training of each arm for each, all different.
         epochs: how many.
         batch_size: rows a batch.
@@ -120,6 +122,7 @@ class Config:
     warmup: float = 1.0
     augment: tuple[str, ...] = ()
     threads: int = field(default_factory=usable_threads)
+    measures: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     epochs: int = 15
     batch_size: int = 64
@@ -151,6 +154,10 @@ class Config:
         self._expect(
             _distinct(self.augment) and all(a in tuple(AUGMENTATIONS) for a in self.augment), "augment", _AUGMENTED
         )
+        measured = _distinct(self.measures) and all(name in tuple(BEYOND) for name in self.measures)
+        self._expect(measured, "measures", f"of {', '.join(BEYOND)}, each at most once")
+        fits = not self.measures or self.task == "classification"
+        self._expect(fits, "measures", f"left out with --task {self.task}")
         seeds = self.seeds and _distinct(self.seeds) and all(_whole(seed, 0, 2**32) for seed in self.seeds)
         self._expect(seeds, "seeds", "one or more different whole numbers of 0..2^32-1")
         self._expect(self.arms and _distinct(self.arms), "arms", "one or more different texts")
@@ -239,7 +246,7 @@ class Config:
 
 
 def option(name: str) -> str:
-    """What a field is called on the command line.
+    """What a field is called on the command line; a field of several values has a name in the plural.
 
     >>> option("batch_size")
     '--batch-size'

@@ -24,8 +24,8 @@ import mixaug
 from . import metrics
 from .errors import LabError
 from .folder import write_text
+from .measures import Measure
 from .results import Arm, Results, damaged
-from .tasks import Measure
 
 
 def write(*folders: Path, out: Path | None = None) -> Path:
@@ -77,7 +77,7 @@ def summary(results: Results) -> dict[str, Any]:
 
 
 def _summary(arm: Arm) -> dict[str, Any]:
-    measures = arm.results.task.table
+    measures = arm.results.table
     return {
         "arm": arm.name,
         "seeds": arm.seeds,
@@ -111,7 +111,7 @@ def _table(runs: Sequence[_Run]) -> str:
         results, epochs = run.results, run.results.config.epochs
         for arm in results.arms():
             for seed in arm.seeds:
-                for measure in results.task.table:
+                for measure in results.table:
                     (value,) = results.last(arm.name, [seed], measure)
                     lines.writerow([run.name, arm.name, seed, epochs, measure.field, measure.unit, repr(value)])
     return text.getvalue()

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from . import metrics
+from . import beyond, metrics
 from .config import Config
 from .errors import LabError
 from .log import Line, Log, arrays_of, of_arrays
-from .tasks import TASKS, Detail, Measure, Named, Task
+from .measures import Measure
+from .tasks import TASKS, Detail, Named, Task
 
 STEPS_TO_JUDGE = 20_000  #: optimizer steps below which a run is too short to judge mixing
 
@@ -61,6 +62,21 @@ class Results:
     def task(self) -> Task:
         """What was trained for."""
         return TASKS[self.config.task]
+
+    @property
+    def beyond(self) -> tuple[Measure, ...]:
+        """What was measured beside the task's own measures."""
+        return beyond.measures(self.config.measures)
+
+    @property
+    def meanings(self) -> list[str]:
+        """What these say, a sentence for each that was asked for."""
+        return [beyond.BEYOND[name].meaning for name in self.config.measures]
+
+    @property
+    def table(self) -> tuple[Measure, ...]:
+        """All measures of the last epoch."""
+        return (*self.task.table, *self.beyond)
 
     def finished(self, arm: str) -> list[int]:
         """The seeds whose run of that arm has ended."""
@@ -145,7 +161,8 @@ def _epochs(path: Path, config: Config) -> dict[tuple[str, int], dict[int, Line]
             run = epochs[found["arm"], found["seed"]]
             if found["epoch"] not in range(1, config.epochs + 1):
                 raise ValueError(f"epoch {found['epoch']}")
-            for measure in (*TASKS[config.task].table, *TASKS[config.task].curves):
+            last = beyond.measures(config.measures) if found["epoch"] == config.epochs else ()
+            for measure in (*TASKS[config.task].table, *TASKS[config.task].curves, *last):
                 if not math.isfinite(measure.of(found)):
                     raise ValueError(f"{measure.field} {found[measure.field]}")
             run[found["epoch"]] = found

@@ -24,7 +24,7 @@ import mixaug
 
 from .. import files
 from ..keras import SetEpoch
-from . import networks, preview
+from . import beyond, networks, preview
 from .batches import Batches
 from .config import Config, usable_threads
 from .data import load
@@ -248,8 +248,15 @@ class Run:
             **measures,
             "seconds": seconds,
             "step_ms": watch.step_ms,
+            **(self._beyond(model, answers) if last else {}),
             **({"result": of_arrays(self.task.kept(answers, self.data))} if last else {}),
         }
+
+    def _beyond(self, model: keras.Model, answers: Arrays) -> dict[str, float]:
+        """What is measured beside the task's own measures after the last epoch."""
+        if not self.config.measures:
+            return {}
+        return beyond.measured(self.config.measures, beyond.Trained(model, self.data, answers["logits"]))
 
     def _rate_after(self, epoch: int) -> float:
         """The learning rate of the last step of an epoch."""
