@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_OUT ?= out/demo
 DEMO_ARGS ?= --train-size 5000 --test-size 1000 --epochs 3
 
-.PHONY: help setup demo test test-all verify mutate fuzz fuzz-workers lint format check golden recipes wrong-inputs bench bench-short
+.PHONY: help setup demo test test-all verify mutate fuzz fuzz-workers lint format check golden recipes wrong-inputs results bench bench-short
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -64,6 +64,9 @@ recipes: setup  ## write docs/recipes.md anew; train for its table where there a
 
 wrong-inputs: setup  ## write docs/wrong-inputs.md anew, with the errors that the code raises now
 	$(BIN)/python tools/make_wrong_inputs.py
+
+results: setup  ## write docs/results.md anew from the published runs in results/
+	$(BIN)/python tools/make_results.py
 
 bench: setup .venv/peers/.ready  ## measure beside other libraries, write docs/benchmarks.md (ten minutes)
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)

@@ -214,6 +214,33 @@ def test_no_room_is_an_error_before_anything_is_decoded(tmp_path, cache, monkeyp
     assert process(spec).communicate()[0]
 
 
+FULL = """
+set -e
+mkdir -p "$MIXAUG_CACHE"
+mount -t tmpfs -o size=16k tmpfs "$MIXAUG_CACHE"
+exec "$@"
+"""
+
+
+def may_mount():
+    """Whether this user may mount a small disk in a namespace of its own."""
+    command = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return shutil.which("unshare") is not None and not subprocess.run(command, capture_output=True).returncode
+
+
+@pytest.mark.skipif(not may_mount(), reason="no disk can be mounted here")
+def test_a_full_disk_is_an_error_before_anything_is_decoded(tmp_path, cache):
+    """30 images of 16 pixels take 23 KB; the disk under the cache has 16."""
+    spec = photos(tmp_path / "photos")
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", FULL, "sh", sys.executable, "-c", LOAD]
+    failed = subprocess.run([*command, spec, "1"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert failed.returncode == 1  # a signal where pages are written that the disk has no room for
+    assert "half" not in failed.stdout
+    assert re.search(
+        r"LabError: expected to keep decoded images in .*, got No space left on device: make", failed.stderr
+    )
+
+
 def test_a_damaged_cache_is_refused_by_name_and_deleting_it_helps(tmp_path, cache):
     spec = photos(tmp_path / "photos")
     before = load(spec, image_size=SIZE).to_json()

@@ -159,7 +159,7 @@ def _versions() -> str:
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         **({"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "as it likes")} if backend == "tensorflow" else {}),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     return json.dumps(versions, indent=2) + "\n"
 
