@@ -125,15 +125,22 @@ def test_weights_of_mixaugs_own_networks(tmp_path):
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
-    """Keras alone loads the smaller network's file into the larger one, and leaves the other layers random."""
     small = build("resnet20", (16, 16, 3), 4)
     small.save_weights(tmp_path / "small.weights.h5")
     for name in ("resnet32", "small"):
-        with pytest.raises(
-            LabError, match=rf"expected the weights of {name}, got .*small\.weights\.h5, which has others"
-        ):
+        said = rf"expected the weights of {name}, got .*small\.weights\.h5, which has others"
+        with pytest.raises(LabError, match=said):
             build(name, (16, 16, 3), 4, weights=str(tmp_path / "small.weights.h5"))
     assert build("resnet20", (16, 16, 3), 4, weights=str(tmp_path / "small.weights.h5"))  # the way out
+
+
+@pytest.mark.full
+def test_a_file_without_all_layers_is_refused_where_keras_leaves_the_others_random(tmp_path):
+    build("ResNet50", (32, 32, 3), 2).save_weights(tmp_path / "fifty.weights.h5")
+    with pytest.raises(
+        LabError, match=r"expected the weights of ResNet101, got .*fifty\.weights\.h5, which has others"
+    ):
+        build("ResNet101", (32, 32, 3), 2, weights=str(tmp_path / "fifty.weights.h5"))
 
 
 def test_a_layer_more_than_a_head_in_the_file_is_refused(tmp_path):
@@ -172,6 +179,23 @@ def test_a_function_of_the_user(mine):
     model = build(f"{mine}:network", (9, 7, 1), 4)
     assert (model.input_shape, model.output_shape) == ((None, 9, 7, 1), (None, 4))
     assert "" not in sys.path[:1]
+
+
+def test_what_can_be_known_before_data_are_read_is_checked_and_no_more(mine, tmp_path):
+    """A function may fit the data alone, and weights may be of grey images."""
+    networks.check(f"{mine}:one_size", 16, per_pixel=False, weights="random")
+    networks.check(f"{mine}:ten", None, per_pixel=True, weights="random")
+    build("small", (16, 16, 1), 4).save_weights(tmp_path / "grey.weights.h5")
+    networks.check("small", 16, per_pixel=False, weights=str(tmp_path / "grey.weights.h5"))
+    for name, weights, said in (
+        (f"{mine}:nothing", "random", "has no attribute 'nothing'"),
+        (f"{mine}:network", "imagenet", "expected --weights imagenet with a network of keras.applications"),
+        (f"{mine}:network", "nowhere.h5", "got nowhere.h5: no such file"),
+        ("resnet20", str(tmp_path / "grey.weights.h5"), "expected the weights of resnet20"),
+        ("resnet2", "random", "did you mean"),
+    ):
+        with pytest.raises(LabError, match=said):
+            networks.check(name, None, per_pixel=False, weights=weights)
 
 
 @pytest.mark.parametrize(

@@ -475,6 +475,22 @@ def test_the_network_is_checked_before_data_are_read(tmp_path, change, said):
     assert not (tmp_path / "run").exists()
 
 
+def test_another_file_of_weights_on_resume_is_refused(tmp_path):
+    for seed, name in ((1, "start"), (2, "other")):
+        run = Run(replace(QUICK, seeds=(seed,)), load(QUICK.data, train_size=20), tmp_path, 0, seed)
+        run.untrained().save_weights(tmp_path / f"{name}.weights.h5")
+    config, out = replace(QUICK, weights=str(tmp_path / "start.weights.h5")), tmp_path / "run"
+    compare(config, out)
+    shutil.move(tmp_path / "start.weights.h5", tmp_path / "first.weights.h5")
+    shutil.copy(tmp_path / "other.weights.h5", tmp_path / "start.weights.h5")
+    with pytest.raises(
+        LabError, match=r"^expected the weights that .* began with, got others: restore .*start\.weights"
+    ):
+        compare(config, out, resume=True)
+    shutil.copy(tmp_path / "first.weights.h5", tmp_path / "start.weights.h5")
+    compare(config, out, resume=True)
+
+
 # --- measures beyond accuracy ---
 
 

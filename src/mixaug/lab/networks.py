@@ -26,6 +26,8 @@ from .models import HEAD
 
 Shape: TypeAlias = tuple[int, int, int]
 
+NAMED_WEIGHTS = ("random", "imagenet")
+USUAL = 224  #: the side of images whose size is not known yet
 IMAGENET_CLASSES = 1000  #: of the classifiers that keras.applications has weights of
 
 
@@ -49,19 +51,52 @@ def build(name: str, shape: Shape, outputs: int, *, per_pixel: bool = False, wei
     >>> build("MobileNetV3Small", (64, 64, 1), 5).output_shape
     (None, 5)
     """
+    _check_weights(name, per_pixel, weights)
     if ":" in name:
         model = _of_the_user(name, shape, outputs, per_pixel)
     elif (application := None if per_pixel else find_application(name)) is not None:
         model = _of_application(application, shape, outputs, weights)
     else:
-        _check_own(name, per_pixel)
+        _check_name(name, per_pixel)
         model = models.build(name, shape, outputs, per_pixel=per_pixel)
-    if weights == "imagenet" and (per_pixel or find_application(name) is None):
-        way_out = "--weights random, the path of a file, or a --model of keras.applications such as ResNet50"
-        raise LabError(f"expected --weights imagenet with a network of keras.applications, got {name}: {way_out}")
-    if weights not in ("random", "imagenet"):
+    if weights not in NAMED_WEIGHTS:
         load(model, Path(weights).expanduser())
     return model
+
+
+def _check_weights(name: str, per_pixel: bool, weights: str) -> None:
+    if weights == "imagenet" and (per_pixel or find_application(name) is None):
+        _check_name(name, per_pixel)
+        way_out = "take --weights random, the path of a file, or a --model of keras.applications such as ResNet50"
+        raise LabError(f"expected --weights imagenet with a network of keras.applications, got {name}: {way_out}")
+    path = Path(weights).expanduser()
+    if weights not in NAMED_WEIGHTS and not path.is_file():
+        raise LabError(f"expected a file of weights, got {path}: no such file; name one, or take --weights random")
+
+
+def check(name: str, size: int | None, *, per_pixel: bool, weights: str) -> None:
+    """Refuse a network or weights that cannot be had, before any data are read.
+
+    Args:
+        name: as for `build`. The function of the user is not called: it may fit the data alone.
+        size: the side of the images, if that is known already.
+        per_pixel: as for `build`.
+        weights: as for `build`.
+
+    Raises:
+        LabError: as of `build`.
+    """
+    if ":" in name:
+        _function(name)
+        _check_weights(name, per_pixel, weights)
+        return
+    side = size or USUAL
+    try:
+        build(name, (side, side, 3), 2, per_pixel=per_pixel, weights=weights)
+    except LabError:
+        if weights in NAMED_WEIGHTS or find_application(name) is not None:
+            raise
+        build(name, (side, side, 1), 2, per_pixel=per_pixel, weights=weights)  # they may be of grey images
 
 
 def freeze(model: keras.Model, frozen: bool) -> None:
@@ -91,7 +126,9 @@ def find_application(name: str) -> Callable[..., keras.Model] | None:
     return {known.lower(): kind for known, kind in applications().items()}.get(name.lower())
 
 
-def _check_own(name: str, per_pixel: bool) -> None:
+def _check_name(name: str, per_pixel: bool) -> None:
+    if ":" in name:
+        return
     if per_pixel and name not in models.PER_PIXEL:
         raise unknown("a model that answers for every pixel", name, [*models.PER_PIXEL, "module:function"])
     if not per_pixel and name not in models.PER_IMAGE:
@@ -170,10 +207,8 @@ def load(model: keras.Model, path: Path) -> None:
     be in the file, bit by bit, and what is left over in the file has to be a head.
 
     Raises:
-        LabError: the file is missing, cannot be read, or holds the weights of another network.
+        LabError: the file cannot be read, or holds the weights of another network.
     """
-    if not path.is_file():
-        raise LabError(f"expected a file of weights, got {path}: no such file; name one, or take --weights random")
     stored = _stored(path)
     start = model.get_weights()
     for part, heads in _parts(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -67,7 +68,8 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     if config.class_weights is not None and config.task != "classification":
         raise LabError(f"expected --class-weights with classification alone, got {config.task}: leave that out")
     start(config.threads)
-    check_network(config)
+    size, pixel = config.image_size or SIZES.get(config.data.partition(":")[0]), TASKS[config.task].per_pixel
+    networks.check(config.model, size, per_pixel=pixel, weights=config.weights)
     data = load(config.data, progress, **config.reading)
     for note in data.notes:
         progress.note(note)
@@ -113,21 +115,6 @@ def _use_threads(backend: str, threads: int) -> bool:
     return backend != "jax"
 
 
-def check_network(config: Config) -> None:
-    """Build the network of a configuration once, before any data are read, as far as their size is known.
-
-    Raises:
-        LabError: as of `networks.build`, or if its head cannot be told from the rest where `head_epochs` needs that.
-    """
-    size = config.image_size or SIZES.get(config.data.partition(":")[0])
-    if size is None:
-        return
-    pixel = TASKS[config.task].per_pixel
-    model = networks.build(config.model, (size, size, 3), 2, per_pixel=pixel, weights=config.weights)
-    if config.head_epochs:
-        networks.freeze(model, True)
-
-
 def _describe(config: Config, data: Data, out: Path) -> None:
     """Write what the run is and what its arms are fed, as far as it is not there."""
     check_files(data.files(), out / "files.json")
@@ -139,11 +126,23 @@ def _describe(config: Config, data: Data, out: Path) -> None:
         raise LabError(f"expected the data that {out} began with, got others: restore them, or choose another --out")
     if data.files() and not (out / "files.json").exists():
         write_text(out / "files.json", json.dumps(data.files(), indent=0) + "\n")
+    _check_weights(config, out / "weights.json")
     for index, arm in enumerate(config.read_arms()):
         path = out / "sheets" / f"{index}.png"
         if not path.exists():
             batch = Batches(config, data, arm, config.seeds[0]).unmixed(0)
             preview.save(preview.fed(batch.given, data, arm.recipe, batch.key, batch.sources), path)
+
+
+def _check_weights(config: Config, path: Path) -> None:
+    """Write the hash of the file of weights that runs start from; refuse another one than the first of them had."""
+    if config.weights in networks.NAMED_WEIGHTS:
+        return
+    described = json.dumps({"sha256": of_file(Path(config.weights).expanduser())}) + "\n"
+    if not path.exists():
+        write_text(path, described)
+    if path.read_text(encoding="utf-8") != described:
+        raise LabError(f"expected the weights that {path.parent} began with, got others: restore {config.weights}")
 
 
 def _versions() -> str:
@@ -334,6 +333,7 @@ class Run:
 
     def untrained(self) -> keras.Model:
         """The network before its first step, the same for every arm."""
+        gc.collect()  # a network refers to itself: those of former runs would stay in memory
         keras.utils.set_random_seed(self.seed)
         outputs, shape = self.task.outputs(self.data), self.data.train.images.shape[1:]
         pixel, weights = self.task.per_pixel, self.config.weights
