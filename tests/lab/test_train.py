@@ -403,6 +403,16 @@ def test_the_estimate_is_of_what_is_left(headed):
     assert estimate.total(estimate.left_of(run, 1), [head, tail]) == 2 * (4 + 200) + 20
 
 
+def test_the_estimate_has_the_measures_of_each_run_in_it(data, tmp_path):
+    """Of 2,000 test images 1,000 are corrupted in 25 ways, and 500 attacked by 1 and 20 steps and looked at twice."""
+    config = replace(CONFIG, measures=("corruptions", "attacks"))
+    run = Run(config, data, tmp_path, 0, 3)
+    pace = estimate.Pace(step=0.64, first=0.0, evaluation=20.0)
+    forward, backward = 25 * 1000 + 2 * 500, 21 * 500
+    assert estimate.beyond_accuracy(run, pace) == pytest.approx(forward * 20 / 2000 + backward * 0.64 / 64)
+    assert estimate.beyond_accuracy(replace(run, config=CONFIG), pace) == 0
+
+
 def test_the_estimate_is_told_before_training_and_only_while_there_is_something_to_train(headed, whole, tmp_path):
     for _, recorder in (headed, whole):
         assert len(recorder.notes) == 1

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from .beyond import PGD_STEPS
 from .dataset import generator
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -18,7 +19,6 @@ Ids: TypeAlias = NDArray[np.integer]
 Gradient: TypeAlias = Callable[[Floats, Ids], Floats]
 
 REACH = 8.0  #: of an attack: grey levels of 0..255 by which a value may change
-STEPS = 20  #: of `pgd`
 STEP = 2.0  #: grey levels of a step of `pgd`
 
 
@@ -38,7 +38,7 @@ def pgd(gradient: Gradient, images: Floats, labels: Ids) -> Floats:
     lowest, highest = np.clip(images - REACH, 0, 255), np.clip(images + REACH, 0, 255)
     start = generator(0).uniform(-REACH, REACH, images.shape)
     attacked: Floats = np.clip(images + start, 0, 255).astype(np.float32)
-    for _ in range(STEPS):
+    for _ in range(PGD_STEPS):
         attacked = np.clip(attacked + np.float32(STEP) * np.sign(gradient(attacked, labels)), lowest, highest)
     return attacked
 

@@ -23,6 +23,7 @@ Logits: TypeAlias = NDArray[np.float32]
 
 CORRUPTED = 1000  #: test images that are corrupted and occluded, at most
 ATTACKED = 500  #: test images that are attacked, at most
+PGD_STEPS = 20
 AT_ONCE = 50  #: images that are attacked together
 HOLES = (0.25, 0.5, 0.75)  #: parts of each side
 HOTTEST = 20.0
@@ -83,6 +84,25 @@ def measured(names: tuple[str, ...], trained: Trained) -> dict[str, float]:
 def measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
     """The measures of everything that is named."""
     return tuple(measure for name in names for measure in BEYOND[name].measures)
+
+
+def passes(names: tuple[str, ...], count: int) -> tuple[int, int]:
+    """How many images go through a network for all that is named: forwards alone, and backwards too.
+
+    Args:
+        names: of `BEYOND`.
+        count: of test images.
+
+    >>> passes(("occlusion", "attacks"), 10)
+    (50, 210)
+    """
+    each = {
+        "corruptions": (5 * len(STRENGTHS) * min(count, CORRUPTED), 0),
+        "occlusion": (len(HOLES) * min(count, CORRUPTED), 0),
+        "attacks": (2 * min(count, ATTACKED), (1 + PGD_STEPS) * min(count, ATTACKED)),
+    }
+    found = [each.get(name, (0, 0)) for name in names]
+    return sum(forward for forward, _ in found), sum(backward for _, backward in found)
 
 
 def _calibration(trained: Trained) -> dict[str, float]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import numpy as np
 
+from .beyond import passes
+
 if TYPE_CHECKING:
     from .batches import Batches
     from .phases import Phase
@@ -79,6 +81,12 @@ def total(left: Sequence[Left], paces: Sequence[Pace]) -> float:
     )
 
 
+def beyond_accuracy(run: Run, pace: Pace) -> float:
+    """The seconds that `measures` take of a run: an image forwards as in the evaluation, and backwards as in a step."""
+    forward, backward = passes(run.config.measures, len(run.data.test))
+    return forward * pace.evaluation / len(run.data.test) + backward * pace.step / run.config.batch_size
+
+
 def left_of(run: Run, finished: int) -> list[Left]:
     """What is left of a run in each of its phases, of which so many epochs are finished."""
     ends = [phase.first + phase.config.epochs for phase in run.phases]
@@ -103,6 +111,7 @@ def measured(model: keras.Model, runs: Sequence[Run], finished: Sequence[int]) -
             paces[index] = _pace(model, run, phase, [other.batches for other in runs if other.seed == run.seed])
     of_phases = [(of_run[index], pace) for of_run in left for index, pace in paces.items()]
     seconds = total([n for n, _ in of_phases], [pace for _, pace in of_phases])
+    seconds += sum(done < run.config.epochs for done in finished) * beyond_accuracy(run, [*paces.values()][-1])
     return Estimate(list(paces.values()), seconds, peak_memory(), run.config.threads)
 
 
