@@ -93,8 +93,8 @@ def section(name: str, run: dict[str, Any]) -> Iterator[str]:
     seconds = sum(line["seconds"] for line in run["lines"].values())
     backend = versions["backend"]
     yield (
-        f"\n{config['task'].capitalize()} by {config['model']} on {config['data']}: {summary['data']['train']:,} images "
-        f"to train on, {summary['data']['test']:,} to be tested on, {config['epochs']} epochs, {summary['steps']:,} "
+        f"\n{config['task'].capitalize()} by {config['model']} on {config['data']}: {summary['data']['train']:,} "
+        f"training images, {summary['data']['test']:,} test images, {config['epochs']} epochs, {summary['steps']:,} "
         f"optimizer steps a run. Cost: {seconds / 60:.0f} minutes of training in all on {versions['processors']} "
         f"processors ({versions['platform']}; mixaug {versions['mixaug']}, Keras {versions['keras']}, {backend} "
         f"{versions[backend]}, Python {versions['python']}).\n"
@@ -143,7 +143,8 @@ def picture(summary: dict[str, Any]) -> str:
         return f"{LEFT + (value - low) * scale:.1f}"
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-size="13" '
+        'font-family="sans-serif">',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
     ]
     for number, (name, measure) in enumerate(arms):
