@@ -363,7 +363,7 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["compare", "--task", "segmentaton", "--out", "{}/new"], "got 'segmentaton': did you mean 'segmentation'"),
         (
             ["compare", "--task", "segmentation", "--model", "resnet20", "--out", "{}/new"],
-            "expected a model that answers for every pixel (unet), got 'resnet20'",
+            "expected a model that answers for every pixel (unet, module:function), got 'resnet20'",
         ),
         (
             ["compare", "--data", "cifar10", "--task", "segmentation", "--out", "{}/new"],

@@ -116,6 +116,17 @@ def test_weights_of_the_application_itself_with_and_without_its_classifier(tmp_p
         assert all(map(np.array_equal, layer.get_weights(), by_layer[layer.name])), layer.name
 
 
+@pytest.mark.full
+def test_a_new_head_of_a_thousand_classes_is_not_that_of_imagenet(tmp_path):
+    keras.applications.ResNet50(weights=None).save_weights(tmp_path / "classifier.weights.h5")
+    keras.utils.set_random_seed(7)
+    fresh = build("ResNet50", (32, 32, 3), 1000)
+    keras.utils.set_random_seed(7)
+    model = build("ResNet50", (32, 32, 3), 1000, weights=str(tmp_path / "classifier.weights.h5"))
+    assert all(same(model.get_layer("logits"), fresh.get_layer("logits")))
+    assert not all(same(backbone(model), backbone(fresh)))
+
+
 def test_weights_of_mixaugs_own_networks(tmp_path):
     model = build("small", (16, 16, 3), 4)
     model.save_weights(tmp_path / "small.weights.h5")
