@@ -84,7 +84,7 @@ def section(name: str, run: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for arm in summary["arms"]:
         yield row(arm, judged)
-    yield f"\n![{escape(run['title'])}: {measured['name']} of each arm and seed](results/{name}.svg)\n"
+    yield f"\n![{measured['name']} of each arm and seed](results/{name}.svg)\n"
     for arm in summary["arms"]:
         if arm["verdict"]:
             yield f"- {arm['verdict']}"
@@ -99,7 +99,7 @@ def section(name: str, run: dict[str, Any]) -> Iterator[str]:
         f"processors ({versions['platform']}; mixaug {versions['mixaug']}, Keras {versions['keras']}, {backend} "
         f"{versions[backend]}, Python {versions['python']}).\n"
     )
-    yield f"    {versions['command']}"
+    yield f"    {versions['command']}\n"
 
 
 def row(arm: dict[str, Any], judged: str) -> str:
