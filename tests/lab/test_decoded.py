@@ -258,7 +258,7 @@ def test_a_damaged_cache_is_refused_by_name_and_deleting_it_helps(tmp_path, cach
 @pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_memory_does_not_grow_with_the_images(tmp_path, cache):
-    """Of 3,000 images of 128 pixels, 141 MiB in all, few are held at a time: while decoding, hashing and taking."""
+    """Of 3,000 images of 128 pixels, 141 MiB, few are in memory at a time: while decoding, hashing and taking."""
     root = tmp_path / "photos"
     for name in "ab":
         (root / name).mkdir(parents=True)
