@@ -2,23 +2,27 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_OUT ?= out/demo
-DEMO_ARGS ?= --epochs 3
+DEMO_ARGS ?= --train-size 5000 --test-size 1000 --epochs 3
 
-.PHONY: help setup demo test test-all verify mutate fuzz fuzz-workers lint format check golden recipes wrong-inputs bench bench-short
+.PHONY: help setup demo test test-all verify mutate fuzz fuzz-workers lint format check golden recipes wrong-inputs results bench bench-short
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.ready  ## create .venv with mixaug and everything that these commands need
-.venv/.ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("mixaug needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+.venv/.ready: .venv/.demo
 	$(BIN)/python -m pip install --quiet --editable ".[lab,tensorflow,torch,jax]" --group dev
 	@if [ "$$(uname)" = Linux ]; then $(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/triton "triton>=3.4"; fi
 	@touch $@
 
-demo: setup  ## mix real images, train with and without mixing, write a report
-	$(BIN)/mixaug preview --out $(DEMO_OUT)/preview.png
+.venv/.demo: pyproject.toml  # the requirements of the command line: 440 MB to download, a third of those of the tests
+	@$(PYTHON) -c 'import sys; sys.exit("mixaug needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[lab,tensorflow]"
+	@touch $@
+
+demo: .venv/.demo  ## mix photographs, train with and without mixing, write a report
+	$(BIN)/mixaug preview --data photos --rows 4 --out $(DEMO_OUT)/preview.png
 	@if [ -e $(DEMO_OUT)/compare/config.json ]; then set -x; $(BIN)/mixaug compare --resume $(DEMO_OUT)/compare; \
 	else set -x; $(BIN)/mixaug compare --model small --seeds 2 $(DEMO_ARGS) --out $(DEMO_OUT)/compare; fi
 	@printf '\nOpen these:\n  %s\n  %s\n' "$(DEMO_OUT)/preview.png" "$(DEMO_OUT)/compare/report.html"
@@ -60,6 +64,9 @@ recipes: setup  ## write docs/recipes.md; train for its table if the recipes hav
 
 wrong-inputs: setup  ## write docs/wrong-inputs.md with the current errors
 	$(BIN)/python tools/make_wrong_inputs.py
+
+results: setup  ## write docs/results.md from the published runs in results/
+	$(BIN)/python tools/make_results.py
 
 bench: setup .venv/peers/.ready  ## compare with other libraries, write docs/benchmarks.md (ten minutes)
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)

@@ -497,6 +497,39 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("(counts > 1) | seen[values]", "(counts > 1)", "ids that repeat in another block are taken"),
     ],
+    ("lab/decoded.py", "lab/test_decoded.py"): [
+        ("refuse(decoded.damaged, len(job.items))", "pass", "damaged files are left out without a word"),
+        ("if _key(job) != place.name:", "if False:", "files that change while they are read are not noticed"),
+        ("stat.st_size, stat.st_mtime_ns)", "stat.st_size, 0)", "a file of another date is not decoded again"),
+        ("stat.st_size, stat.st_mtime_ns)", "0, stat.st_mtime_ns)", "a file of another size is not decoded again"),
+        ("rows.append(item)", "rows.append(len(rows))", "labels move up by one after a damaged file"),
+    ],
+    ("lab/class_folders.py", "lab/test_decoded.py"): [
+        ("kept[border:])", "kept[: len(kept) - border])", "test images have the labels of training images"),
+    ],
+    ("lab/arrays.py", "lab/test_arrays.py"): [
+        ("allow_pickle=False", "allow_pickle=True", "an .npz file is unpickled"),
+        ("if beyond.size:", "if False:", "a class in the test alone is not refused"),
+        ("held = held_there or others", "held = others", "the training images of --test-data are tested on"),
+    ],
+    ("lab/log.py", "lab/test_report.py"): [
+        ("if not whole:", "if False:", "an edited number is reported"),
+        ('if line["run"] != self.run:', "if False:", "numbers of another configuration are reported"),
+    ],
+    ("lab/results.py", "lab/test_report.py"): [
+        ("if of_arrays(arrays) !=", "if False and of_arrays(arrays) !=", "an exchanged result is reported"),
+    ],
+    ("lab/train.py", "lab/test_train.py"): [
+        (
+            "if digest in of and of[digest][:2] == (self.arm, self.seed):",
+            "if digest in of:",
+            "training goes on with the network of another arm",
+        ),
+        ('if digest != lines[self._last]["result"]:', "if False:", "an exchanged result counts as finished"),
+    ],
+    ("lab/dataset.py", "lab/test_train.py"): [
+        ("(classes * np.maximum(counts, 1))", "(np.maximum(counts, 1))", "balanced class weights are not of mean 1"),
+    ],
 }
 
 MUTATIONS = [Mutation(file, *each, tests) for (file, tests), rows in _TABLE.items() for each in rows]

@@ -1150,6 +1150,11 @@ COMMANDS = [
     Row("An arm twice", "mixaug compare --arm none --arm none", TRAINED),
     Row("A run that does not exist", "mixaug compare --resume nowhere", TRAINED),
     Row("`--out` with `--resume`", "mixaug compare --resume run --out run", TRAINED),
+    Row("Test data of another kind", "mixaug compare --data folder:photos --test-data npz:a.npz", TRAINED),
+    Row("Test data beside data that have a test split", "mixaug compare --test-data folder:photos", TRAINED),
+    Row("`--skip-damaged` without image files", "mixaug compare --skip-damaged", TRAINED),
+    Row("An .npz file that does not exist", "mixaug preview --data npz:a.npz", "mixaug preview --data folder:photos"),
+    Row("A report of a folder without a run", "mixaug report photos", TRAINED),
 ]
 
 SECTIONS = {

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageEnhance
 
 import mixaug as ma
 from mixaug.core import keys
@@ -72,9 +73,33 @@ def test_brightness_rounds_and_clips():
     assert abs((dark == 8).mean() - 0.125) < 0.02  # of U(8, 12) an eighth rounds to 8: it is not cut off
 
 
+def test_added_brightness_is_of_up_to_a_fifth_of_the_range_and_clipped():
+    images = np.tile(np.array([0, 100, 250], np.uint8), (4000, 8, 8, 1))
+    black, grey, bright = np.moveaxis(augment(images, ["brightness-added"], (0, 0, 0)), -1, 0).astype(int)
+    assert (grey.min(), grey.max()) == (49, 151)
+    assert abs(grey.mean() - 100) < 2
+    shift = grey - 100
+    assert np.array_equal(black, shift.clip(0))
+    assert np.array_equal(bright, (250 + shift).clip(0, 255))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("contrast", ImageEnhance.Contrast), ("saturation", ImageEnhance.Color)])
+def test_contrast_and_saturation_are_pillows_with_factors_between_0_8_and_1_2(name, kind):
+    one = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    possible = {np.asarray(kind(Image.fromarray(one)).enhance(0.8 + f / 5000)).tobytes() for f in range(2001)}
+    out = augment(np.repeat(one[None], 200, axis=0), [name], (0, 0, 0))
+    assert len({image.tobytes() for image in out}) > 50
+    assert sum(image.tobytes() in possible for image in out) > 180  # the rest is rounded between two of the factors
+
+
+def test_grey_images_have_no_saturation():
+    assert np.array_equal(augment(MANY[:20], ["saturation"], (0, 0, 0)), MANY[:20])
+    assert not np.array_equal(augment(MANY[:20], ["contrast"], (0, 0, 0)), MANY[:20])
+
+
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_a_function_of_the_key(name):
-    images = MANY[:64]
+    images = np.concatenate([MANY[:64], MANY[:64] // 2, MANY[:64] // 3], axis=-1)
     one = augment(images, [name], (7, 1, 2))
     assert np.array_equal(one, augment(images, [name], (7, 1, 2)))
     for other in ((8, 1, 2), (7, 2, 2), (7, 1, 3)):
@@ -124,9 +149,10 @@ def test_targets_are_moved_as_their_images_are(names):
     assert (out != images).any()
 
 
-def test_targets_do_not_change_in_brightness():
-    assert np.array_equal(moved(MANY[:50], ["brightness"], (0, 0, 0)), MANY[:50])
-    assert (augment(MANY[:50], ["brightness"], (0, 0, 0)) != MANY[:50]).any()
+@pytest.mark.parametrize("name", ["brightness", "brightness-added", "contrast"])
+def test_targets_do_not_change_in_brightness_or_contrast(name):
+    assert np.array_equal(moved(MANY[:50], [name], (0, 0, 0)), MANY[:50])
+    assert (augment(MANY[:50], [name], (0, 0, 0)) != MANY[:50]).any()
 
 
 def test_class_ids_stay():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def lines(folder: Path) -> list[dict]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), ["recipes", "preview", "compare"]),
+        ((), ["recipes", "preview", "compare", "report"]),
         (("recipes", "--help"), ["List the recipes"]),
         (("--help",), ["Draw a sheet of mixed images", "Train the same network with and without mixing"]),
         (
@@ -84,9 +85,28 @@ def lines(folder: Path) -> list[dict]:
                 ),
                 *("--out", "--resume", "--preset", "keras-cutmix", "resnet20", "report.html", "cifar10", "folder:PATH"),
                 *("--task", "segmentation", "image2image", "unet", "scenes", "folders:IMAGES,TARGETS", "--classes"),
-                "--ignore-index",
+                *(
+                    "--test-size",
+                    "--test-data",
+                    "--split-seed",
+                    "--skip-damaged",
+                    "--class-weights",
+                    "npz:FILE",
+                    "hf:NAME",
+                ),
+                *(
+                    "--ignore-index",
+                    "--weights",
+                    "--head-epochs",
+                    "--fine-tune-rate",
+                    "--partners",
+                    "--threads",
+                    "--measure",
+                ),
+                *("keras-cutmix-2021", "nway-mixup", "dog-breeds", "segmentation-pair", "module:function"),
             ],
         ),
+        (("report", "--help"), ["DIR...", "--out", "summary.json", "one report of several comparisons"]),
     ],
 )
 def test_help_lists_commands_and_options(arguments, said):
@@ -211,6 +231,41 @@ def test_compare_writes_a_report_and_does_not_change_a_finished_run(here, tmp_pa
     resumed = here("compare", "--resume", tmp_path / "run")
     assert (resumed.returncode, resumed.stdout) == (0, f"wrote {report}\n")
     assert lines(tmp_path / "run") == trained
+    before = report.read_text()
+    report.unlink()
+    again = here("report", tmp_path / "run")
+    assert (again.returncode, again.stdout) == (0, f"wrote {report}\n")
+    assert report.read_text() == before
+    several = here("report", tmp_path / "run", tmp_path / "run", "--out", tmp_path / "all")
+    assert several.returncode == 1
+    assert "got " in several.stderr
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    several = here("report", tmp_path / "run", tmp_path / "other", "--out", tmp_path / "all")
+    assert (several.returncode, several.stdout) == (0, f"wrote {tmp_path / 'all' / 'report.html'}\n")
+
+
+@pytest.mark.full
+def test_a_preset_says_what_differs_and_its_options_can_be_changed(here, tmp_path):
+    """The exercise's arms on photographs of several sizes and modes, with another network and its random weights."""
+    for breed, colour in (("collie", 60), ("poodle", 200)):
+        (tmp_path / "dogs" / breed).mkdir(parents=True)
+        for i in range(6):
+            mode = ("RGB", "L", "CMYK")[i % 3]
+            picture = Image.new("L", (40 + 9 * i, 60), colour + i).convert(mode)
+            picture.save(tmp_path / "dogs" / breed / f"{i}.jpg")
+    given = ("--data", f"folder:{tmp_path / 'dogs'}", "--model", "mobilenetv3small", "--weights", "random")
+    quick = ("--image-size", 32, "--epochs", 2, "--head-epochs", 1, "--batch-size", 4, "--out", tmp_path / "run")
+    done = here("compare", "--preset", "dog-breeds", *given, *quick)
+    assert (done.returncode, done.stdout) == (0, f"wrote {tmp_path / 'run' / 'report.html'}\n")
+    said = done.stderr.splitlines()
+    assert said[0].startswith("preset dog-breeds: the exercise Augmentation 2")
+    assert sum(line.startswith("not as there: ") for line in said) == 5
+    assert any(line.startswith("note: about ") and "by 10 measured steps" in line for line in said)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["model"], config["momentum"], config["head_epochs"]) == ("mobilenetv3small", 0.0, 1)
+    assert [line["arm"] for line in lines(tmp_path / "run")[::2]] == config["arms"]
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert all(arm in report for arm in ("flip+brightness-added:", "flip+brightness-added: cutmix(alpha=1.0)"))
 
 
 @pytest.mark.full
@@ -236,7 +291,7 @@ def test_compare_resumes_after_ctrl_c(tmp_path):
 
     resumed = mixaug("compare", "--resume", tmp_path / "cut")
     assert (resumed.returncode, resumed.stdout) == (0, f"wrote {tmp_path / 'cut' / 'report.html'}\n")
-    times = ("seconds", "step_ms")
+    times = ("seconds", "step_ms", "network", "line")  # and the hashes of files that hold times
     plain = [
         [{k: v for k, v in line.items() if k not in times} for line in lines(tmp_path / name)]
         for name in ("whole", "cut")
@@ -285,7 +340,22 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["compare", "--seeds", "some"], "--seeds: expected how many (5) or which ones (0,3,7), got 'some'"),
         (["compare", "--preset", "kears"], "got 'kears': did you mean 'keras-cutmix'"),
         (["compare", "--model", "resnet200", "--out", "{}/new"], "did you mean 'resnet20'"),
-        (["compare", "--augment", "flip,spin"], "expected --augment to be of flip, crop, brightness"),
+        (["compare", "--augment", "flip,spin"], "expected --augment to be of flip, crop, brightness, brightness-added"),
+        (["compare", "--arm", "flip+spin: cutmix"], "before the colon of --arm (none, flip, crop, brightness, brightn"),
+        (["compare", "--model", "nowhere:network", "--out", "{}/new"], "expected a function module:function, got 'now"),
+        (["compare", "--weights", "{}/mine.txt", "--out", "{}/new"], "got {}/mine.txt, which cannot be read"),
+        (["compare", "--weights", "imagenet", "--out", "{}/new"], "a --model of keras.applications such as ResNet50"),
+        (
+            ["compare", "--preset", "dog-breeds"],
+            "expected --data with --preset dog-breeds, got none: add --data folder",
+        ),
+        (["compare", "--head-epochs", "15"], "expected --head-epochs to be a whole number below --epochs, got 15"),
+        (["compare", "--fine-tune-rate", "0.1"], "expected --fine-tune-rate to be a number above 0 with --head-epochs"),
+        (
+            ["compare", "--measure", "brie"],
+            "expected --measures to be of calibration, brier, corruptions, attacks",
+        ),
+        (["compare", "--momentum", "0.5"], "expected --momentum to be a number of 0 to below 1 with --optimizer sgd"),
         (["compare", "--out", "/proc/no"], "expected to write /proc/no, got"),
         (["compare", "--out", "{}"], "expected an empty folder, got {}, which holds something: choose another --out"),
         (["compare", "--out", "{}/new", "--resume", "{}"], "expected --resume or --out, got both"),
@@ -293,7 +363,7 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["compare", "--task", "segmentaton", "--out", "{}/new"], "got 'segmentaton': did you mean 'segmentation'"),
         (
             ["compare", "--task", "segmentation", "--model", "resnet20", "--out", "{}/new"],
-            "expected a model that answers for every pixel (unet), got 'resnet20'",
+            "expected a model that answers for every pixel (unet, module:function), got 'resnet20'",
         ),
         (
             ["compare", "--data", "cifar10", "--task", "segmentation", "--out", "{}/new"],
@@ -310,6 +380,17 @@ def test_compare_of_pairs(tmp_path, given, said, configured):
         (["preview", "--recipe", "mixup(sources=99)"], "expected a recipe of 16 sources at most, got 99"),
         (["preview", "--data", "folder:"], "expected folder:PATH, got no path"),
         (["preview", "--data", "folder:{}/mine.txt"], "got {}/mine.txt: a file: name the folder that holds"),
+        (["compare", "--test-data", "folder:x", "--out", "{}/new"], "expected --test-data with data of your own"),
+        (["compare", "--skip-damaged", "--out", "{}/new"], "expected --skip-damaged with image files alone"),
+        (
+            ["compare", "--class-weights", "rare", "--out", "{}/new"],
+            "expected --class-weights to be balanced, got 'rare'",
+        ),
+        (
+            ["compare", "--data", "npz:{}/mine.txt", "--out", "{}/new"],
+            "expected an .npz file of arrays, got {}/mine.txt",
+        ),
+        (["report", "{}"], "expected a run folder, got {}, which has no config.json"),
         (["compare", "--resume", "{}"], "expected a run folder, got {}, which has no config.json"),
     ],
 )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mixaug.lab import data as lab
 from mixaug.lab.data import Remote, load
-from mixaug.lab.dataset import Data, Objects, Split, check, subset
+from mixaug.lab.dataset import Data, Objects, Sizes, Split, check
 from mixaug.lab.errors import LabError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -67,14 +67,16 @@ def test_train_size_depends_on_the_seed_only_and_is_nested():
 def test_train_size_takes_all_of_a_small_class_and_keeps_image_and_label_together():
     labels = np.array([0] * 2 + [1] * 20)
     split = Split(np.tile(labels.astype(np.uint8)[:, None, None, None], (1, 4, 4, 1)), labels)
-    chosen = subset(split, 10, 2, seed=0)
+    chosen = Sizes(train=10).of(Data("d", ("a", "b"), split, split)).train
     assert np.bincount(chosen.targets).tolist() == [2, 8]
     assert np.array_equal(chosen.images[:, 0, 0, 0], chosen.targets)
 
 
 @pytest.mark.parametrize("size", [9, 10_001])
 def test_impossible_train_size(size):
-    with pytest.raises(LabError, match=rf"^expected a train size of 10 \(one a class\) to 10000 \(all\), got {size}$"):
+    with pytest.raises(
+        LabError, match=rf"^expected a train size of 10 \(one a class\) to 10000 \(all\), got {size}: choose "
+    ):
         load("fashion-mnist-sample", train_size=size)
 
 
@@ -91,7 +93,7 @@ def test_impossible_image_size():
 
 
 def test_unknown_name():
-    names = ".*cifar10, .*scenes, folder:PATH, folders:IMAGES,TARGETS"
+    names = ".*cifar10, .*scenes, folder:PATH, folders:IMAGES,TARGETS, npz:FILE, hf:NAME"
     expected = rf"expected a dataset \({names}\), got 'cifar': did you mean 'cifar10'\?"
     with pytest.raises(LabError, match=expected):
         load("cifar")
@@ -136,7 +138,7 @@ def test_train_size_of_masks_is_the_start_of_a_shuffle():
     plain = load("scenes", task="segmentation").train
     assert not np.array_equal(a.images, plain.images[:30])
     assert sorted(map(bytes, whole.images)) == sorted(map(bytes, plain.images))
-    with pytest.raises(LabError, match=r"^expected a train size of 1 to 2000 \(all\), got 2001$"):
+    with pytest.raises(LabError, match=r"^expected a train size of 1 to 2000 \(all\), got 2001: choose "):
         load("scenes", task="segmentation", train_size=2001)
 
 
@@ -315,10 +317,10 @@ def test_half_a_file_in_the_cache_is_fetched_again(server, tmp_path):
 
 def test_no_such_file_and_no_network(server, tmp_path):
     remote = server.offer("data.bin", b"x")
-    with pytest.raises(LabError, match="got HTTPError: put the file into"):
+    with pytest.raises(LabError, match=r"got HTTPError: put the file into"):
         lab.fetch(Remote(f"{remote.url}.gone", remote.sha256), tmp_path)
     server.stop()
-    with pytest.raises(LabError, match="got ConnectionError: put the file into"):
+    with pytest.raises(LabError, match=r"got ConnectionError: put the file into"):
         lab.fetch(remote, tmp_path)
 
 
@@ -565,12 +567,12 @@ def test_hidden_files_and_other_files_are_left_out(tmp_path):
 
 
 def test_no_such_folder(tmp_path):
-    with pytest.raises(LabError, match=f"^expected a folder of images, got {tmp_path}/gone: no such folder$"):
+    with pytest.raises(LabError, match=rf"^expected a folder of images, got {tmp_path}/gone: no such folder$"):
         load(f"folder:{tmp_path}/gone")
 
 
 def test_no_class_folders_or_only_one(tmp_path):
-    with pytest.raises(LabError, match=f"^expected two or more class folders in {tmp_path}, got none: put each class"):
+    with pytest.raises(LabError, match=rf"^expected two or more class folders in {tmp_path}, got none: put each class"):
         load(f"folder:{tmp_path}")
     with pytest.raises(LabError, match=f"class folders in {tmp_path}, got only 'a': put each class"):
         load(fill(tmp_path, a=RED))
@@ -579,12 +581,12 @@ def test_no_class_folders_or_only_one(tmp_path):
 def test_empty_class(tmp_path):
     spec = fill(tmp_path, a=RED, b=BLUE)
     (tmp_path / "c").mkdir()
-    with pytest.raises(LabError, match=f"^expected images in {tmp_path}/c, got none: add some, or remove the folder$"):
+    with pytest.raises(LabError, match=rf"^expected images in {tmp_path}/c, got none: add some, or remove the folder$"):
         load(spec)
 
 
 def test_class_too_small_to_split(tmp_path):
-    with pytest.raises(LabError, match=f"^expected two or more images in {tmp_path}/a, got 1: add some, or split"):
+    with pytest.raises(LabError, match=rf"^expected two or more images in {tmp_path}/a, got 1: add some, or split"):
         load(fill(tmp_path, 1, a=RED, b=BLUE))
 
 
@@ -593,7 +595,8 @@ def test_splits_with_other_classes(tmp_path, where, missing):
     fill(tmp_path / "train", 1, a=RED, b=BLUE)
     fill(tmp_path / "val", 1, a=RED, b=BLUE)
     fill(tmp_path / where, 1, c=GREEN)
-    with pytest.raises(LabError, match=f"same classes in train and val of {tmp_path}, got no 'c' in {missing}$"):
+    sentence = f"same classes in train of {tmp_path} and val of {tmp_path}, got no 'c' in {missing} of {tmp_path}: add "
+    with pytest.raises(LabError, match=sentence):
         load(f"folder:{tmp_path}")
 
 
@@ -619,7 +622,7 @@ def test_broken_images_are_named(tmp_path):
 def test_decompression_bomb(tmp_path, monkeypatch):
     spec = fill(tmp_path, 2, a=RED, b=BLUE)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(LabError, match=r"\d.png, which cannot be read \(.*decompression bomb"):
+    with pytest.raises(LabError, match=r"\d.png \(.*decompression bomb"):
         load(spec)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import mixaug as ma
 from mixaug import files
-from mixaug.lab import folder, preview
+from mixaug.lab import folder, log, preview
 from mixaug.lab.errors import LabError
 
 MIX = ma.CutMix().draw(3, (8, 8), key=0)
@@ -29,7 +29,7 @@ DOORS = {
     "show.save": (SHEET.save, ".png"),
     "preview.save": (lambda path: preview.save(SHEET.image, path), ".png"),
     "a file of a run": (lambda path: folder.write_text(path, "written"), ".json"),
-    "a line of a run": (lambda path: folder.Log(path).append({"arm": "none"}), ".jsonl"),
+    "a line of a run": (lambda path: log.Log(path).append({"arm": "none"}), ".jsonl"),
 }
 every_door = pytest.mark.parametrize(("save", "suffix"), DOORS.values(), ids=DOORS)
 WHOLE = {name: door for name, door in DOORS.items() if name != "a line of a run"}  # that one is appended to

@@ -47,6 +47,14 @@ def pixel_page(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def page_of_several(tmp_path_factory):
+    """One report of two folders, as a file."""
+    root = tmp_path_factory.mktemp("several")
+    folders = make(root / "first"), make_pixels(root / ("a name " * 9), "segmentation")
+    return report.write(*folders, out=root / "all").as_uri()
+
+
+@pytest.fixture(scope="module")
 def browser():
     assert CHROMIUM, "MIXAUG_REQUIRE_BROWSER is set, but no chromium is installed"
     with playwright.sync_playwright() as driver:
@@ -92,6 +100,16 @@ def test_only_boxes_scroll_sideways(browser, page_url, width):
         outside = """all => all.filter(e => !e.closest('.scroll, pre') && !e.closest('svg')
             && e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 80))"""
         assert page.eval_on_selector_all("body *", outside) == []
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_several_comparisons_are_on_one_page(browser, page_of_several, width):
+    with opened(browser, page_of_several, width) as page:
+        assert page.get_by_role("region", name="Verdict").count() == 2
+        page.get_by_role("link", name="first").first.click()
+        assert page.url.endswith("#run-1")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.get_by_role("heading", level=2).count() == 2
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (390, "dark"), (1280, "light")])

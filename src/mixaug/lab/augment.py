@@ -1,4 +1,4 @@
-"""Basic augmentation: what is done to each image and its target before any mixing, the same for every arm."""
+"""Basic augmentation: what is done to each image and its target before any mixing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
 
 from .. import backends
 from ..core import keys
@@ -17,15 +18,19 @@ Targets = NDArray[Any]
 Uint32 = NDArray[np.uint32]
 
 _PLACE = -3  # folded into the batch's key: no step and no branch of a recipe has this number
-_WORDS = 4  # of each row: flip, crop's two axes, brightness
+_WORDS = 7  # of each row: flip, crop's two axes, brightness, brightness-added, contrast, saturation
+_MOVES = ("flip", "crop")  # what moves pixels, and so the target with the image
 
 
 def augment(images: Images, names: Sequence[str], key: Sequence[int], *, fill: int = 0) -> Images:
-    """Flip, crop, brighten each image at random: a pure function of the key, apart from what the mix draws under it.
+    """Augment each image at random: a pure function of the key, independent of what the mix draws under it.
 
-        flip        left and right change places, with chance 1/2
-        crop        pad by p = max(1, side // 8) pixels a side, take the old size from a random place
-        brightness  times U(0.8, 1.2), rounded, clipped to 0..255
+        flip              left and right change places, with chance 1/2
+        crop              pad by p = max(1, side // 8) pixels a side, take the old size from a random place
+        brightness        times U(0.8, 1.2), rounded, clipped to 0..255
+        brightness-added  plus 255 * U(-0.2, 0.2), rounded, clipped to 0..255
+        contrast          Pillow's ImageEnhance.Contrast with a factor U(0.8, 1.2)
+        saturation        Pillow's ImageEnhance.Color with a factor U(0.8, 1.2); grey images stay as they are
 
     Args:
         images: uint8 (n, h, w, c).
@@ -53,7 +58,7 @@ def augment(images: Images, names: Sequence[str], key: Sequence[int], *, fill: i
 
 
 def moved(targets: Targets, names: Sequence[str], key: Sequence[int], *, fill: int = 0) -> Targets:
-    """What belongs to images, moved as `augment` moves these under the same key: by flip and crop, not by brightness.
+    """What belongs to images, moved as `augment` moves these under the same key: by flip and crop alone.
 
     Args:
         targets: masks uint8 (n, h, w), or target images uint8 (n, h, w, c); class ids (n,) stay as they are.
@@ -67,7 +72,7 @@ def moved(targets: Targets, names: Sequence[str], key: Sequence[int], *, fill: i
     """
     if targets.ndim == 1:
         return targets
-    moves = [name for name in names if name != "brightness"]
+    moves = [name for name in names if name in _MOVES]
     pixels = augment(targets.reshape(*targets.shape[:3], -1), moves, key, fill=fill)
     return pixels.reshape(targets.shape)
 
@@ -88,9 +93,37 @@ def _crop(images: Images, bits: Uint32, fill: int) -> Images:
 
 
 def _brightness(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
-    factor = 0.8 + 0.4 * keys.uniform(backends.common(), bits[3])
-    brightened: Images = np.rint(images * factor[:, None, None, None]).clip(0, 255).astype(np.uint8)
+    brightened: Images = np.rint(images * _factor(bits[3])[:, None, None, None]).clip(0, 255).astype(np.uint8)
     return brightened
+
+
+def _brightness_added(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
+    added = 255 * (_factor(bits[4]) - 1)
+    brightened: Images = np.rint(images + added[:, None, None, None]).clip(0, 255).astype(np.uint8)
+    return brightened
+
+
+def _contrast(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
+    return _enhanced(images, ImageEnhance.Contrast, bits[5])
+
+
+def _saturation(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG001 - of every augmentation
+    return images if images.shape[-1] == 1 else _enhanced(images, ImageEnhance.Color, bits[6])
+
+
+def _enhanced(images: Images, kind: Callable[[Image.Image], Any], word: Uint32) -> Images:
+    """Each image as a class of Pillow's ImageEnhance makes it by its factor."""
+    enhanced = np.empty_like(images)
+    for i, factor in enumerate(_factor(word).tolist()):
+        image = images[i].squeeze(-1) if images.shape[-1] == 1 else images[i]
+        enhanced[i] = np.asarray(kind(Image.fromarray(image)).enhance(factor)).reshape(images[i].shape)
+    return enhanced
+
+
+def _factor(word: Uint32) -> NDArray[np.float32]:
+    """U(0.8, 1.2)."""
+    factor: NDArray[np.float32] = 0.8 + 0.4 * keys.uniform(backends.common(), word)
+    return factor
 
 
 def _below(word: Uint32, end: int) -> NDArray[np.int64]:
@@ -102,4 +135,7 @@ AUGMENTATIONS: dict[str, Callable[[Images, Any, int], Images]] = {
     "flip": _flip,
     "crop": _crop,
     "brightness": _brightness,
+    "brightness-added": _brightness_added,
+    "contrast": _contrast,
+    "saturation": _saturation,
 }

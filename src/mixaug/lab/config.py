@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,35 @@ from ..recipes import Entry, Recipe, identity
 from ..recipes import recipe as read_recipe
 from ..recipes import recipes as list_recipes
 from .augment import AUGMENTATIONS
+from .beyond import BEYOND
 from .dataset import TASKS
-from .errors import LabError
+from .errors import LabError, unknown
 
 _RATES = {"adam": 1e-3, "sgd": 0.1}
-_SCHEDULES = ("cosine", "constant")
+_SCHEDULES = ("cosine", "constant", "steps")
+_PARTNERS = ("batch", "dataset")
+_PREFIX = re.compile(r"\s*([a-z+\s-]+?)\s*:(.*)", re.DOTALL)  # of an arm: its augmentation
 _AUGMENTED = f"of {', '.join(AUGMENTATIONS)}, each at most once"
+
+
+def usable_threads() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared: images augmented and mixed in one way.
+
+    Args:
+        name: its text.
+        augment: the augmentation of each image, in the order of application.
+        recipe: what the augmented images are mixed by.
+    """
+
+    name: str
+    augment: tuple[str, ...]
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -31,15 +57,31 @@ class Config:
         classes: the names of mask ids, where they are not known; None: they are.
         ignore_index: the id of mask pixels that say nothing; None: there are none.
         train_size: how many training images; None: all.
+        test_size: how many test images; None: all.
+        test_data: data of the same kind whose images are the test split; None: `data` are split.
+        split_seed: decides which images are kept, and how data without a test split are split.
+        skip_damaged: whether files that cannot be read are left out.
+        class_weights: "balanced", where a class counts in the loss in inverse proportion to its training images; None:
+            all images count alike.
         image_size: side of the images in pixels; None: as they are.
-        arms: what is compared: "none", or recipes in the form that `ma.recipe` reads; no two the same.
-        model: as for `mixaug.lab.models.build`.
-        optimizer: "adam", or "sgd" (momentum 0.9, Nesterov).
+        arms: what is compared, as `read_arm` reads it; no two the same.
+        partners: where the partners of a sample come from: its "batch" or the whole "dataset".
+        model: as for `mixaug.lab.networks.build`.
+        weights: as there.
+        head_epochs: in so many of the epochs, the first ones, only the last layer learns, at `learning_rate`; fewer
+            than `epochs`.
+        fine_tune_rate: the learning rate of all epochs after them; None: a tenth of the one before.
+        optimizer: "adam", or "sgd" (Nesterov where there is momentum).
+        momentum: of sgd; None: 0.9.
         learning_rate: the highest one; None: 0.001 for adam, 0.1 for sgd.
-        weight_decay: each step takes this times the learning rate off every kernel, biases and BatchNorm excepted.
-        schedule: "cosine" to 0 at the last step, or "constant"; both after the warm-up.
-        warmup: how many epochs the learning rate takes to rise from 0, in a line; at most `epochs`.
-        augment: of "flip", "crop", "brightness", in the order in which they are applied.
+        weight_decay: decoupled weight decay (kernels only), scaled by the learning rate.
+        schedule: "cosine" to 0 at the last step; "constant"; or "steps" (without warm-up): times 0.1, 0.01, 0.001 and
+            0.0005 in the epochs, counted from 0, above 40, 60, 80 and 90 % of their number, as in Keras' CIFAR-10
+            example. After `head_epochs` it begins anew; in them the rate is constant.
+        warmup: how many epochs the learning rate takes to rise from 0, in a line; after `head_epochs`.
+        augment: the augmentation of the arms that name none, as for `mixaug.lab.augment.augment`.
+        threads: how many the operations of the network use: sums depend on it in their last bits.
+        measures: what is measured beyond accuracy after the last epoch: names of `mixaug.lab.beyond.BEYOND`.
         seeds: one training of each arm for each, all different.
         epochs: how many.
         batch_size: rows a batch.
@@ -51,8 +93,8 @@ class Config:
         >>> config = Config(arms=("none", "cutmix"), seeds=(0, 1))
         >>> Config.from_json(config.to_json()) == config
         True
-        >>> config.recipes
-        (identity(), CutMix(alpha=1.0))
+        >>> [arm.recipe for arm in config.read_arms()]
+        [identity(), CutMix(alpha=1.0)]
     """
 
     task: str = "classification"
@@ -60,15 +102,27 @@ class Config:
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = None
     train_size: int | None = None
+    test_size: int | None = None
+    test_data: str | None = None
+    split_seed: int = 0
+    skip_damaged: bool = False
+    class_weights: str | None = None
     image_size: int | None = None
     arms: tuple[str, ...] = ("none", "mixup(alpha=0.2)", "cutmix(alpha=1.0)")
+    partners: str = "batch"
     model: str = "resnet20"
+    weights: str = "random"
+    head_epochs: int = 0
+    fine_tune_rate: float | None = None
     optimizer: str = "adam"
+    momentum: float | None = None
     learning_rate: float | None = None
     weight_decay: float = 0.0
     schedule: str = "cosine"
     warmup: float = 1.0
     augment: tuple[str, ...] = ()
+    threads: int = field(default_factory=usable_threads)
+    measures: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     epochs: int = 15
     batch_size: int = 64
@@ -78,41 +132,75 @@ class Config:
         self._expect(self.classes is None or _names(self.classes), "classes", "one or more different names")
         ignored = self.ignore_index is None or _whole(self.ignore_index, 0, 256)
         self._expect(ignored, "ignore_index", "a whole number of 0..255")
-        for name in ("data", "model"):
-            self._expect(isinstance(getattr(self, name), str) and getattr(self, name), name, "a name")
+        for name in ("data", "model", "weights"):
+            self._expect(_name(getattr(self, name)), name, "a name")
         self._expect(self.data != "photos", "data", "images to train on (photos are four, for mixaug preview)")
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "threads"):
             self._expect(_whole(getattr(self, name), 1), name, "a whole number above 0")
-        for name in ("train_size", "image_size"):
+        self._expect(self.test_data is None or _name(self.test_data), "test_data", "a name")
+        self._expect(_whole(self.split_seed, 0, 2**32), "split_seed", "a whole number of 0..2^32-1")
+        self._expect(isinstance(self.skip_damaged, bool), "skip_damaged", "true or false")
+        self._expect(self.class_weights in (None, "balanced"), "class_weights", "balanced")
+        for name in ("train_size", "test_size", "image_size"):
             self._expect(getattr(self, name) is None or _whole(getattr(self, name), 1), name, "a whole number above 0")
         self._expect(self.optimizer in tuple(_RATES), "optimizer", " or ".join(_RATES))
         self._expect(self.schedule in _SCHEDULES, "schedule", " or ".join(_SCHEDULES))
         self._expect(_number(self.highest_rate) and self.highest_rate, "learning_rate", "a number above 0")
         self._expect(_number(self.weight_decay), "weight_decay", "a number of 0 or more")
-        self._expect(
-            _number(self.warmup) and self.warmup <= self.epochs, "warmup", "a number of epochs, at most --epochs"
-        )
+        self._check_phases()
+        self._expect(self.partners in _PARTNERS, "partners", " or ".join(_PARTNERS))
+        momentum = self.momentum is None or (_number(self.momentum) and self.momentum < 1 and self.optimizer == "sgd")
+        self._expect(momentum, "momentum", "a number of 0 to below 1 with --optimizer sgd, else left out")
         self._expect(
             _distinct(self.augment) and all(a in tuple(AUGMENTATIONS) for a in self.augment), "augment", _AUGMENTED
         )
+        measured = _distinct(self.measures) and all(name in tuple(BEYOND) for name in self.measures)
+        self._expect(measured, "measures", f"of {', '.join(BEYOND)}, each at most once")
+        fits = not self.measures or self.task == "classification"
+        self._expect(fits, "measures", f"left out with --task {self.task}")
         seeds = self.seeds and _distinct(self.seeds) and all(_whole(seed, 0, 2**32) for seed in self.seeds)
         self._expect(seeds, "seeds", "one or more different whole numbers of 0..2^32-1")
         self._expect(self.arms and _distinct(self.arms), "arms", "one or more different texts")
-        self._expect(_distinct(tuple(map(repr, self.recipes))), "arms", "different recipes")
+        different = _distinct(tuple((arm.augment, repr(arm.recipe)) for arm in self.read_arms()))
+        self._expect(different, "arms", "different in their recipes or their augmentation")
+
+    def _check_phases(self) -> None:
+        """The epochs, and the learning rates in them."""
+        self._expect(_whole(self.head_epochs, 0, self.epochs), "head_epochs", "a whole number below --epochs")
+        rate = self.fine_tune_rate
+        tuned = rate is None or (_number(rate) and rate > 0 and self.head_epochs > 0)
+        self._expect(tuned, "fine_tune_rate", "a number above 0 with --head-epochs, else left out")
+        rest = self.epochs - self.head_epochs
+        after = " less --head-epochs" if self.head_epochs else ""
+        warmed = _number(self.warmup) and self.warmup <= rest
+        self._expect(warmed, "warmup", f"a number of epochs, at most --epochs{after}")
+        self._expect(not (self.warmup and self.schedule == "steps"), "warmup", "0 with --schedule steps")
 
     def _expect(self, ok: object, name: str, expected: str) -> None:
         if not ok:
             raise LabError(f"expected {option(name)} to be {expected}, got {getattr(self, name)!r}")
 
+    def read_arms(self) -> tuple[Arm, ...]:
+        """What is compared, in the order of `arms`."""
+        return tuple(read_arm(arm, self.augment) for arm in self.arms)
+
     @property
-    def recipes(self) -> tuple[Recipe, ...]:
-        """What each arm mixes by."""
-        return tuple(map(read_arm, self.arms))
+    def reading(self) -> dict[str, Any]:
+        """How the data are read, for `mixaug.lab.data.load`."""
+        same = ("task", "train_size", "test_size", "test_data", "image_size", "classes", "ignore_index", "skip_damaged")
+        return {**{name: getattr(self, name) for name in same}, "seed": self.split_seed}
 
     @property
     def highest_rate(self) -> float:
-        """The learning rate after the warm-up."""
+        """The learning rate after the warm-up; with head epochs, that of the head alone."""
         return _RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def tuned_rate(self) -> float:
+        """The highest learning rate after the head epochs."""
+        if not self.head_epochs:
+            return self.highest_rate
+        return self.highest_rate / 10 if self.fine_tune_rate is None else self.fine_tune_rate
 
     def to_json(self) -> str:
         """The fields as a JSON object."""
@@ -158,7 +246,7 @@ class Config:
 
 
 def option(name: str) -> str:
-    """What a field is called on the command line.
+    """What a field is called on the command line; a field of several values has a name in the plural.
 
     >>> option("batch_size")
     '--batch-size'
@@ -166,21 +254,49 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def read_arm(arm: str) -> Recipe:
-    """What an arm mixes by: "none", or a recipe in the form that `ma.recipe` reads.
+def read_arm(text: str, augment: Sequence[str] = ()) -> Arm:
+    """An arm by its text: "none", a recipe as `ma.recipe` reads it, or either after its augmentation and a colon.
+
+    Args:
+        text: such as "cutmix(alpha=1.0)", "flip+brightness: cutmix", "flip+brightness:" (augmentation alone) or
+            "none: cutmix" (a recipe without augmentation).
+        augment: what the images of an arm that does not name its augmentation are augmented by.
+
+    Raises:
+        LabError: if the recipe or an augmentation is unknown, or one is named twice.
+
+    >>> read_arm("flip+crop: cutmix"), read_arm("none", ["flip"])
+    (Arm(name='flip+crop: cutmix', augment=('flip', 'crop'), recipe=CutMix(alpha=1.0)), \
+Arm(name='none', augment=('flip',), recipe=identity()))
+    """
+    found = _PREFIX.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return Arm(text, tuple(augment), read_mixing(text))
+    prefix, rest = found.groups()
+    names = () if prefix == "none" else tuple(name.strip() for name in prefix.split("+"))
+    wrong = next((name for name in names if name not in AUGMENTATIONS), None)
+    if wrong is not None:
+        raise unknown("an augmentation before the colon of --arm", wrong, ["none", *AUGMENTATIONS])
+    if not _distinct(names):
+        raise LabError(f"expected --arm {text!r} to name each augmentation once, got {prefix}: leave one out")
+    return Arm(text, names, read_mixing(rest.strip() or "none"))
+
+
+def read_mixing(text: str) -> Recipe:
+    """What images are mixed by: "none", or a recipe in the form that `ma.recipe` reads.
 
     Raises:
         LabError: it is neither.
 
-    >>> read_arm("none"), read_arm("cutmix")
+    >>> read_mixing("none"), read_mixing("cutmix")
     (identity(), CutMix(alpha=1.0))
     """
-    if arm == "none":
+    if text == "none":
         return identity()
     try:
-        return read_recipe(arm)
+        return read_recipe(text)
     except (TypeError, ValueError) as error:
-        raise LabError(f'expected "none" or a recipe, got {arm!r}: {error}') from error
+        raise LabError(f'expected "none" or a recipe, got {text!r}: {error}') from error
 
 
 def listed() -> tuple[Entry, ...]:
@@ -207,24 +323,13 @@ def _number(value: object) -> bool:
     return number and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
 
 
+def _name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
 def _names(values: object) -> bool:
     return bool(values) and _distinct(values) and all(isinstance(value, str) and value for value in values)  # type: ignore[attr-defined]
 
 
 def _distinct(values: object) -> bool:
     return isinstance(values, tuple) and len(set(map(repr, values))) == len(values)
-
-
-PRESETS = {
-    "keras-cutmix": Config(  # the tutorial "CutMix data augmentation for image classification" of keras.io
-        data="cifar10",
-        arms=("none", "cutmix(alpha=0.25)"),
-        model="resnet20",
-        optimizer="adam",
-        learning_rate=1e-3,
-        schedule="constant",
-        warmup=0.0,
-        epochs=15,
-        batch_size=32,
-    )
-}

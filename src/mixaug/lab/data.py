@@ -5,24 +5,27 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-import os
 import tarfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pooch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..files import target
-from .dataset import Data, Found, Split, checked, generator, subset
+from .arrays import npz
+from .class_folders import Options, folder
+from .dataset import Data, Found, Sizes, Split, checked
 from .errors import LabError, unknown
-from .pairs import pairs, two_folders
-from .reading import alike, image_files, notes, picture, squeezed, stack, upright, visible
+from .hub import hub
+from .pairs import Reading, pairs, two_folders
+from .progress import Progress
+from .reading import squeezed, stack
+from .remote import Remote, cache_folder, fetch
 from .scenes import scenes
 
 FASHION_CLASSES = (
@@ -31,19 +34,6 @@ FASHION_CLASSES = (
 )
 PHOTOS = {"astronaut": "astronaut.jpg", "cat": "chelsea.jpg", "coffee": "coffee.jpg", "rocket": "rocket.jpg"}
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A file on the web: its address, and the SHA-256 without which it is not taken."""
-
-    url: str
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """The file's own name."""
-        return self.url.rsplit("/", 1)[-1]
 
 
 CIFAR10 = Remote(
@@ -59,37 +49,71 @@ FASHION_MNIST = (
 )
 
 
-def tasks(spec: str) -> tuple[str, ...]:
-    """The tasks of the dataset of that name, the usual one first."""
-    return ("segmentation", "image2image") if spec == "scenes" or spec.startswith("folders:") else ("classification",)
-
-
-def load(
-    spec: str,
-    *,
-    task: str = "classification",
-    train_size: int | None = None,
-    image_size: int | None = None,
-    classes: tuple[str, ...] | None = None,
-    ignore_index: int | None = None,
-    seed: int = 0,
-) -> Data:
-    """Load a dataset by its name.
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be loaded.
 
     Args:
         spec: for classification `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `photos` (also there:
             four photographs of 256 x 256 pixels, to look at; both splits are the same), `cifar10` and
             `fashion-mnist` (downloaded once into the cache folder, which the environment variable MIXAUG_CACHE names),
-            or `folder:PATH` (see `folder`). For segmentation and image2image `scenes` (see `scenes`), or
-            `folders:IMAGES,TARGETS` (see `pairs`).
+            `folder:PATH` (see `folder`), `npz:FILE` (see `npz`) or `hf:NAME` (see `hub`). For segmentation and
+            image2image `scenes` (see `scenes`), or `folders:IMAGES,TARGETS` (see `pairs`).
         task: what the targets are for.
         train_size: how many training images to keep, as many of each class as possible where it is class ids that are
             learned; None keeps all. Of two sizes under one seed the smaller is part of the larger.
-        image_size: side in pixels to which every image is resized; None keeps the dataset's own (`folder:` 64,
-            `folders:` 128).
+        test_size: the same for the test images.
+        test_data: data of the same kind, whose images are the test split: all of them, or their test split.
+        image_size: side in pixels to which every image is resized; None keeps the dataset's own (`folder:` and `hf:`
+            64, `folders:` 128).
         classes: the names of the mask ids of `folders:`.
         ignore_index: the id of pixels that say nothing in the masks of `folders:`.
-        seed: decides which images `train_size` keeps, and how folders are split.
+        skip_damaged: leave out files that cannot be read, instead of an error.
+        seed: decides which images are kept, and how data without a test split are split.
+    """
+
+    spec: str
+    task: str = "classification"
+    train_size: int | None = None
+    test_size: int | None = None
+    test_data: str | None = None
+    image_size: int | None = None
+    classes: tuple[str, ...] | None = None
+    ignore_index: int | None = None
+    skip_damaged: bool = False
+    seed: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What stands before the colon of the name; "" for a dataset that has a name of its own."""
+        return kind(self.spec)
+
+
+KINDS = {"folder": "PATH", "folders": "IMAGES,TARGETS", "npz": "FILE", "hf": "NAME"}  #: data of the user
+
+
+def kind(spec: str) -> str:
+    """What stands before the colon of the name of data of the user; "" for other names.
+
+    >>> kind("folder:photos"), kind("cifar10")
+    ('folder', '')
+    """
+    before, colon, _ = spec.partition(":")
+    return before if colon and before in KINDS else ""
+
+
+def tasks(spec: str) -> tuple[str, ...]:
+    """The tasks of the dataset of that name, the usual one first."""
+    return ("segmentation", "image2image") if spec == "scenes" or kind(spec) == "folders" else ("classification",)
+
+
+def load(spec: str, progress: Progress | None = None, **options: Any) -> Data:
+    """Load a dataset by its name.
+
+    Args:
+        spec: its name: see `Wanted`.
+        progress: is told how many images are read.
+        options: the other fields of `Wanted`.
 
     Raises:
         LabError: the name is unknown, the dataset has no such task, a size is impossible, or a file is missing, broken
@@ -99,59 +123,76 @@ def load(
     >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.targets[0]]
     ((100, 28, 28, 1), (2000, 28, 28, 1), 'T-shirt/top')
     """
-    found = find(spec, task=task, image_size=image_size, classes=classes, ignore_index=ignore_index, seed=seed)
-    data = found.read(None)
-    if train_size is None:
-        return data
-    return replace(data, train=subset(data.train, train_size, len(data.classes), seed))
+    wanted = Wanted(spec, **options)
+    return find(wanted, progress).read(Sizes(wanted.train_size, wanted.test_size, wanted.seed))
 
 
-def find(
-    spec: str,
-    *,
-    task: str = "classification",
-    image_size: int | None = None,
-    classes: tuple[str, ...] | None = None,
-    ignore_index: int | None = None,
-    seed: int = 0,
-) -> Found:
-    """Find a dataset by its name; of folders no image is read yet.
+def find(wanted: Wanted, progress: Progress | None = None) -> Found:
+    """Find a dataset; of folders no image is read yet.
 
-    Args, errors: as of `load`.
+    Raises:
+        LabError: as `load`.
     """
-    _admit(spec, task, image_size, classes, ignore_index)
-    if spec.startswith("folders:"):
-        images, targets = two_folders(spec.removeprefix("folders:"))
-        size = image_size or 128
-        return pairs(images, targets, task=task, image_size=size, classes=classes, ignore_index=ignore_index, seed=seed)
-    if spec.startswith("folder:"):
-        return folder(Path(spec.removeprefix("folder:")), image_size=image_size or 64, seed=seed)
-    if spec == "scenes":
-        return Found.of(scenes(fashion_mnist_sample(), task=task, size=image_size or 64))
-    data = _NAMED[spec]()
-    if image_size is not None:
-        data = replace(data, train=_resize(data.train, image_size), test=_resize(data.test, image_size))
+    _admit(wanted)
+    rest, other = wanted.spec.partition(":")[2], (wanted.test_data or "").partition(":")[2]
+    size = wanted.image_size or (128 if wanted.kind == "folders" else 64)
+    options = Options(size, wanted.seed, wanted.skip_damaged, progress or Progress())
+    match wanted.kind:
+        case "folders":
+            reading = Reading(wanted.task, wanted.classes, wanted.ignore_index)
+            return pairs(two_folders(rest), reading, options, two_folders(other) if other else None)
+        case "folder":
+            return folder(Path(rest), options, Path(other) if other else None)
+        case "hf":
+            return hub(rest, options, other or None)
+        case "npz":
+            data = npz(Path(rest), wanted.seed, Path(other) if other else None)
+        case _ if wanted.spec == "scenes":
+            return Found.of(scenes(fashion_mnist_sample(), task=wanted.task, size=size))
+        case _:
+            data = _NAMED[wanted.spec]()
+    if wanted.image_size is not None:
+        data = replace(data, train=_resize(data.train, size), test=_resize(data.test, size))
     return Found.of(data)
 
 
-def _admit(
-    spec: str, task: str, image_size: int | None, classes: tuple[str, ...] | None, ignore_index: int | None
-) -> None:
+def _admit(wanted: Wanted) -> None:
     """Refuse what cannot be loaded, before anything is."""
-    if image_size is not None and not 1 <= image_size <= 1024:
-        raise LabError(f"expected an image size of 1 to 1024 pixels, got {image_size}: 32 or 64 are usual")
+    spec, task, size = wanted.spec, wanted.task, wanted.image_size
+    if size is not None and not 1 <= size <= 1024:
+        raise LabError(f"expected an image size of 1 to 1024 pixels, got {size}: 32 or 64 are usual")
     if spec == "folder:":
         raise LabError("expected folder:PATH, got no path: folder:. is the folder you are in")
-    if spec not in (*_NAMED, "scenes") and not spec.startswith(("folder:", "folders:")):
-        raise unknown("a dataset", spec, [*_NAMED, "scenes", "folder:PATH", "folders:IMAGES,TARGETS"])
+    if wanted.kind in ("npz", "hf") and spec.endswith(":"):
+        raise LabError(f"expected {spec}{KINDS[wanted.kind]}, got {spec!r}: name it after the colon")
+    if not wanted.kind and spec not in (*_NAMED, "scenes"):
+        raise unknown("a dataset", spec, [*_NAMED, "scenes", *(f"{name}:{of}" for name, of in KINDS.items())])
     if task not in tasks(spec):
         way_out = "choose one of these, or other data"
         raise LabError(f"expected a task that {spec} has ({', '.join(tasks(spec))}), got {task!r}: {way_out}")
-    if (classes is not None or ignore_index is not None) and not (
-        spec.startswith("folders:") and task == "segmentation"
-    ):
-        named = "classes" if classes is not None else "an ignore index"
+    masks = wanted.kind == "folders" and task == "segmentation"
+    if (wanted.classes is not None or wanted.ignore_index is not None) and not masks:
+        named = "classes" if wanted.classes is not None else "an ignore index"
         raise LabError(f"expected {named} with masks of folders: alone, got {task} of {spec}: leave that out")
+    if wanted.skip_damaged and wanted.kind not in ("folder", "folders", "hf"):
+        raise LabError(f"expected --skip-damaged with image files alone, got {spec}: leave that out")
+    _admit_test(wanted)
+
+
+def _admit_test(wanted: Wanted) -> None:
+    """Refuse test data that are not of the kind of the training data."""
+    if wanted.test_data is None:
+        return
+    if not wanted.kind:
+        raise LabError(
+            f"expected --test-data with data of your own ({', '.join(f'{name}:' for name in KINDS)}), got "
+            f"{wanted.spec}, which has a test split: leave that out"
+        )
+    if kind(wanted.test_data) != wanted.kind or not wanted.test_data.partition(":")[2]:
+        expected = f"{wanted.kind}:{KINDS[wanted.kind]}"
+        raise LabError(
+            f"expected --test-data {expected} beside {wanted.spec}, got {wanted.test_data!r}: name data of that kind"
+        )
 
 
 def fashion_mnist_sample() -> Data:
@@ -266,117 +307,6 @@ def _records(name: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int6
     if labels.max() > 9:
         raise LabError(f"expected labels in 0..9 in {name}, got {labels.max()}: {way_out}")
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels
-
-
-def cache_folder() -> Path:
-    """Where downloads lie: the folder that MIXAUG_CACHE names, or `mixaug` in the user's own cache."""
-    return Path(os.environ.get("MIXAUG_CACHE") or pooch.os_cache("mixaug")).expanduser()
-
-
-def fetch(remote: Remote, where: Path) -> Path:
-    """The path of the remote's file in the folder `where`, downloaded if it is not there or has another hash.
-
-    A download takes its name only once it is whole and its hash is right, so half a file is never taken for it.
-
-    Raises:
-        LabError: there is no network, no room, no such file, or the file that came is another one.
-    """
-    sha256 = f"sha256:{remote.sha256}"
-    try:
-        place = target(where / remote.name)
-        return Path(pooch.retrieve(remote.url, known_hash=sha256, fname=place.name, path=place.parent))
-    except (OSError, ValueError) as error:
-        came = type(error).__name__ if isinstance(error, OSError) else "a file with another hash"
-        there = " (the one that is there is damaged)" if (where / remote.name).is_file() else ""
-        raise LabError(
-            f"expected to download {remote.name} ({sha256}) from {remote.url}, got {came}: put the file into {where} "
-            f"by hand{there}, or let MIXAUG_CACHE name another folder"
-        ) from error
-
-
-def folder(path: Path, *, image_size: int = 64, seed: int = 0) -> Found:
-    """A dataset from a folder with one sub-folder a class, in the order of their names.
-
-    With `train` and `test` (or `val`) in `path`, these hold the classes and are the splits. Otherwise a fifth of each
-    class is the test split, chosen by `seed`. Images stand upright (EXIF), lose their alpha, and are squeezed into a
-    square, antialiased; they are grey only if all are, else RGB, and grey ones of 16 bits are scaled by the range of
-    all of them. Hidden and other files are left out.
-
-    Args:
-        path: the folder.
-        image_size: side of the images, in pixels.
-        seed: of the 80/20 split.
-
-    Raises:
-        LabError: the folder is missing or not laid out so, a class is empty, or an image cannot be read.
-    """
-    path = path.expanduser()
-    if not path.is_dir():
-        came = "a file: name the folder that holds the class folders" if path.exists() else "no such folder"
-        if "," in str(path) and not path.exists():
-            came += f", write folders:{path} for two folders"
-        raise LabError(f"expected a folder of images, got {path}: {came}")
-    held_out = next((name for name in ("test", "val") if (path / name).is_dir()), None)
-    if held_out and (path / "train").is_dir():
-        train, test = _class_files(path / "train"), _class_files(path / held_out)
-        _same_classes(path, held_out, set(train), set(test))
-    else:
-        train, test = _split(_class_files(path), seed)
-    parts = [_labelled(files) for files in (train, test)]
-
-    def read(rows: NDArray[np.int64] | None) -> Data:
-        chosen = parts if rows is None else [[parts[0][row] for row in rows]]
-        images = [[picture(upright(path), path, image_size) for path, _ in part] for part in chosen]
-        splits = [_split_of(x, part) for x, part in zip(alike(*images), chosen, strict=True)]
-        data = Data(f"folder:{path}", tuple(train), splits[0], splits[-1], notes=notes("image", *images))
-        return checked(data)
-
-    return Found(len(parts[0]), read)
-
-
-ClassFiles = dict[str, list[Path]]
-
-
-def _class_files(path: Path) -> ClassFiles:
-    """The image files of each class folder in `path`, all sorted by name."""
-    files = {entry.name: image_files(entry) for entry in visible(path) if entry.is_dir()}
-    if len(files) < 2:
-        came = f"only {next(iter(files))!r}" if files else "none"
-        raise LabError(f"expected two or more class folders in {path}, got {came}: put each class in its own folder")
-    for name, images in files.items():
-        if not images:
-            raise LabError(f"expected images in {path / name}, got none: add some, or remove the folder")
-    return files
-
-
-def _same_classes(path: Path, held_out: str, train: set[str], test: set[str]) -> None:
-    if train != test:
-        name = min(train ^ test)
-        missing = held_out if name in train else "train"
-        raise LabError(f"expected the same classes in train and {held_out} of {path}, got no {name!r} in {missing}")
-
-
-def _split(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
-    """Train and test files: a fifth of each class, but at least one file, is for the test."""
-    shuffle = generator(seed).permutation
-    train, test = {}, {}
-    for name, paths in files.items():
-        if len(paths) < 2:
-            raise LabError(f"expected two or more images in {paths[0].parent}, got 1: add some, or split by hand")
-        mixed = [paths[i] for i in shuffle(len(paths))]
-        held_out = max(1, len(mixed) // 5)
-        train[name], test[name] = mixed[held_out:], mixed[:held_out]
-    return train, test
-
-
-def _labelled(files: ClassFiles) -> list[tuple[Path, int]]:
-    """Each file with the id of its class."""
-    return [(path, i) for i, paths in enumerate(files.values()) for path in paths]
-
-
-def _split_of(images: NDArray[np.uint8], part: list[tuple[Path, int]]) -> Split:
-    labels = np.array([i for _, i in part], np.int64)
-    return Split(images, labels, names=tuple(path.name for path, _ in part))
 
 
 def _resize(split: Split, size: int) -> Split:

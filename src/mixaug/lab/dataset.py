@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import LabError, unknown
 
+BLOCK = 256  #: rows that are looked at together
 TASKS = ("classification", "segmentation", "image2image")
 
 
@@ -47,10 +49,13 @@ class Split:
         return len(self.images)
 
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Split:
-        """The samples of these rows, in their order."""
+        """The samples of these rows, in their order, in memory."""
         boxes = self.boxes and Objects(boxes=self.boxes["boxes"][rows], labels=self.boxes["labels"][rows])
         names = self.names and tuple(self.names[row] for row in rows)
-        return Split(self.images[rows], self.targets[rows], boxes, names)
+        taken = Split(self.images[rows], self.targets[rows], boxes, names)
+        release(self.images)
+        release(self.targets)
+        return taken
 
     def arrays(self) -> list[NDArray[Any]]:
         """All that it holds, without names."""
@@ -69,6 +74,7 @@ class Data:
         task: "classification", "segmentation" or "image2image", which says what the targets are.
         ignore_index: the id of mask pixels that say nothing.
         notes: what a person has to know of how it was read, a sentence each.
+        left_out: the files that could not be read, and were left out.
     """
 
     name: str
@@ -78,6 +84,7 @@ class Data:
     task: str = "classification"
     ignore_index: int | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,10 +101,72 @@ class Data:
         """What it is, with a SHA-256 of all images, targets and boxes by which it is known again."""
         digest = hashlib.sha256()
         for array in (*self.train.arrays(), *self.test.arrays()):
-            digest.update(np.ascontiguousarray(array).tobytes())
+            for start in range(0, len(array), BLOCK):
+                digest.update(np.ascontiguousarray(array[start : start + BLOCK]).reshape(-1).view(np.uint8).data)
+                release(array)
         what = {"name": self.name, "task": self.task, "classes": self.classes, "ignore_index": self.ignore_index}
         shape = {"train": len(self.train), "test": len(self.test), "size": self.size, "channels": self.channels}
-        return json.dumps({**what, **shape, "sha256": digest.hexdigest()}, indent=2) + "\n"
+        left_out = {"left_out": self.left_out} if self.left_out else {}
+        return json.dumps({**what, **shape, **left_out, "sha256": digest.hexdigest()}, indent=2) + "\n"
+
+    def files(self) -> dict[str, list[str]]:
+        """The names of the files of each split, after those of their classes; empty where samples have no names."""
+        if self.train.names is None or self.test.names is None:
+            return {}
+        return {"train": self._files(self.train), "test": self._files(self.test)}
+
+    def _files(self, split: Split) -> list[str]:
+        names = split.names or ()
+        if self.task != "classification":
+            return list(names)
+        return [f"{self.classes[label]}/{name}" for label, name in zip(split.targets.tolist(), names, strict=True)]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many samples to keep, chosen by a seed.
+
+    Args:
+        train: of the training split; None: all.
+        test: of the test split; None: all.
+        seed: any int.
+    """
+
+    train: int | None = None
+    test: int | None = None
+    seed: int = 0
+
+    def rows(self, split: str, count: int, labels: NDArray[np.int64] | None, classes: int) -> NDArray[np.int64] | None:
+        """The rows to keep of a split, "train" or "test"; None: all of them.
+
+        They are the first in an order shuffled by the seed, in which classes take turns where there are labels.
+
+        Raises:
+            LabError: fewer samples than classes that take turns, or more than there are.
+        """
+        size = self.train if split == "train" else self.test
+        if size is None:
+            return None
+        least = 1 if labels is None else classes
+        if not least <= size <= count:
+            first = "1" if labels is None else f"{least} (one a class)"
+            raise LabError(f"expected a {split} size of {first} to {count} (all), got {size}: choose one of these")
+        shuffle = generator(self.seed).permutation
+        if labels is None:
+            return np.asarray(shuffle(count)[:size])
+        rows = [shuffle(np.flatnonzero(labels == c)).tolist() for c in range(classes)]
+        turns = [row for row in chain.from_iterable(zip_longest(*rows)) if row is not None]
+        return np.array(turns[:size], np.int64)
+
+    def of(self, data: Data) -> Data:
+        """The dataset with so many samples, in memory."""
+
+        def kept(name: str, split: Split) -> Split:
+            labels = split.targets if data.task == "classification" else None
+            rows = self.rows(name, len(split), labels, len(data.classes))
+            return split if rows is None else split.take(rows)
+
+        return replace(data, train=kept("train", data.train), test=kept("test", data.test))
 
 
 @dataclass(frozen=True)
@@ -106,23 +175,23 @@ class Found:
 
     Args:
         count: how many training samples there are.
-        read: reads all of it, given None; given rows of the training split, only these: they are both splits then.
+        look: reads these rows of the training split, which are both splits then.
+        read: reads as many of both splits as are wanted.
     """
 
     count: int
-    read: Callable[[NDArray[np.int64] | None], Data]
+    look: Callable[[NDArray[np.int64]], Data]
+    read: Callable[[Sizes], Data]
 
     @classmethod
     def of(cls, data: Data) -> Found:
         """A dataset that is read already."""
 
-        def read(rows: NDArray[np.int64] | None) -> Data:
-            if rows is None:
-                return data
+        def look(rows: NDArray[np.int64]) -> Data:
             split = data.train.take(rows)
             return replace(data, train=split, test=split)
 
-        return cls(len(data.train), read)
+        return cls(len(data.train), look, lambda sizes: sizes.of(data))
 
 
 def checked(data: Data) -> Data:
@@ -205,23 +274,39 @@ def _check_boxes(objects: Objects, n: int, classes: int) -> None:
         raise LabError(f"expected labels of boxes in -1..{classes - 1}, got {wrong[0]}: -1 is padding")
 
 
-def subset(split: Split, size: int, classes: int, seed: int) -> Split:
-    """The first `size` samples in an order shuffled by `seed`; where targets are class ids, the classes take turns.
+def release(array: NDArray[Any]) -> None:
+    """Give the pages of a memory-mapped array back to the system; its content stays in the file."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
-    Raises:
-        LabError: fewer samples than classes that take turns, or more than there are.
+
+def stratified(labels: NDArray[np.int64], classes: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on and to be tested on: of each class a fifth, but at least one, is for the test.
+
+    >>> [rows.tolist() for rows in stratified(np.array([0, 1, 0, 1]), 2, seed=0)]
+    [[2, 1], [0, 3]]
     """
-    labelled = split.targets.ndim == 1
-    least = classes if labelled else 1
-    if not least <= size <= len(split):
-        first = f"{least} (one a class)" if labelled else "1"
-        raise LabError(f"expected a train size of {first} to {len(split)} (all), got {size}")
     shuffle = generator(seed).permutation
-    if not labelled:
-        return split.take(shuffle(len(split))[:size])
-    rows = [shuffle(np.flatnonzero(split.targets == c)).tolist() for c in range(classes)]
-    turns = [row for row in chain.from_iterable(zip_longest(*rows)) if row is not None]
-    return split.take(turns[:size])
+    train, test = [], []
+    for c in range(classes):
+        rows = shuffle(np.flatnonzero(labels == c))
+        held = max(1, len(rows) // 5)
+        test.append(rows[:held])
+        train.append(rows[held:])
+    return np.concatenate(train), np.concatenate(test)
+
+
+def balanced(split: Split, classes: int) -> tuple[float, ...]:
+    """The weight of each class in the loss, of mean 1 over the images: n / (classes * images of the class).
+
+    >>> balanced(Split(np.zeros((4, 8, 8, 1), np.uint8), np.array([0, 0, 0, 1])), 2)
+    (0.6666666666666666, 2.0)
+    """
+    counts = np.bincount(split.targets, minlength=classes)
+    return tuple((len(split) / (classes * np.maximum(counts, 1))).tolist())
 
 
 def generator(seed: int) -> np.random.Generator:

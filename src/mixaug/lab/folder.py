@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from .. import files
 from ..core.keys import draw_version
@@ -21,8 +19,6 @@ except ImportError:  # Windows: nothing keeps two processes out of one folder th
     fcntl = None  # type: ignore[assignment]
 
 RESUME = "make room or choose another --out; --resume goes on from what is finished"
-
-Line: TypeAlias = dict[str, Any]  # what epochs.jsonl says of an epoch
 
 
 def admit(config: Config, out: Path, resume: bool) -> None:
@@ -57,6 +53,33 @@ def _check_draws(path: Path) -> None:
         )
 
 
+def check_files(files: dict[str, list[str]], path: Path) -> None:
+    """Refuse other files than those that a run began with, by their names.
+
+    Args:
+        files: the names of the files of each split.
+        path: files.json of the run; without it nothing is refused.
+    """
+    if not path.exists():
+        return
+    try:
+        before = {split: set(names) for split, names in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise LabError(f"{path} cannot be used ({error}): restore it, or start anew with another --out") from error
+    for split in sorted({*before, *files}):
+        there, now = before.get(split, set()), set(files.get(split, []))
+        changed = [
+            f"{len(names)} {what} ({min(names)})"
+            for names, what in ((now - there, "new"), (there - now, "gone"))
+            if names
+        ]
+        if changed:
+            raise LabError(
+                f"expected the {split} images that {path.parent} began with, got {' and '.join(changed)}: restore the "
+                "folder, or choose another --out"
+            )
+
+
 @contextmanager
 def locked(out: Path, does: str = "trains") -> Iterator[None]:
     """Keep other processes out of the folder; the lock goes with the process, however that ends.
@@ -84,52 +107,6 @@ def _lock(folder: int, out: Path, does: str) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise LabError(f"expected {out} for itself, got one in which another process {does}: wait for it") from error
-
-
-@dataclass(frozen=True)
-class Log:
-    """epochs.jsonl: a line for each finished epoch."""
-
-    path: Path
-
-    def append(self, line: Line) -> None:
-        """Write a line, to the disk itself."""
-        with writing(self.path), files.target(self.path).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def keep(self, finished: Mapping[tuple[str, int], int]) -> None:
-        """Drop the lines of epochs that are not finished, by (arm, seed), and a last one that was not written out.
-
-        Raises:
-            LabError: the line of a finished epoch is missing.
-        """
-        lines = self._lines()
-        kept = {place: line for place, line in lines.items() if place[2] <= finished.get(place[:2], 0)}
-        for (arm, seed), epochs in finished.items():
-            for epoch in range(1, epochs + 1):
-                if (arm, seed, epoch) not in kept:
-                    way_out = "restore it, or start anew with another --out"
-                    raise LabError(
-                        f"expected arm {arm}, seed {seed}, epoch {epoch} in {self.path}, got none: {way_out}"
-                    )
-        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept.values()))
-
-    def _lines(self) -> dict[tuple[str, int, int], Line]:
-        """The lines by (arm, seed, epoch), up to the first that is none."""
-        lines: dict[tuple[str, int, int], Line] = {}
-        if not self.path.exists():
-            return lines
-        with writing(self.path):
-            content = files.target(self.path).read_text(encoding="utf-8", errors="replace")
-        for text in content.splitlines():
-            try:
-                line = json.loads(text)
-                lines[line["arm"], line["seed"], line["epoch"]] = line
-            except (ValueError, TypeError, KeyError):
-                break
-        return lines
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 from keras import layers, ops
@@ -15,18 +15,30 @@ from .errors import LabError, unknown
 
 Tensor: TypeAlias = Any  # a keras.KerasTensor (n, h, w, c)
 Shortcut: TypeAlias = Callable[[Tensor, int, int], Tensor]
+Features: TypeAlias = Callable[[Tensor], Tensor]
+
+HEAD = "logits"  #: the name of a network's last layer, which a new task replaces
+
+
+class Kind(NamedTuple):
+    """A network without its head, and the range to which it scales pixels of 0..255."""
+
+    features: Features
+    low: float = -1.0
+    high: float = 1.0
 
 
 def build(name: str, input_shape: tuple[int, int, int], outputs: int, *, per_pixel: bool = False) -> keras.Model:
-    """A network by its name, with fresh He-normal weights (`keras.utils.set_random_seed` decides which).
+    """One of mixaug's own networks, with fresh He-normal weights (`keras.utils.set_random_seed` decides which).
 
-    It takes pixels of 0..255, uint8 or float, (n, h, w, c), scales them to -1..1 itself, and gives logits or other
-    numbers, float32 (n, outputs) or, per pixel, (n, h, w, outputs): no softmax. A saved one loads without mixaug.
+    It takes pixels of 0..255, uint8 or float, (n, h, w, c), scales them itself, and gives logits or other numbers,
+    float32 (n, outputs) or, per pixel, (n, h, w, outputs): no softmax. A saved one loads without mixaug.
 
     Args:
         name: `small` (for a CPU), `resnet20`, `resnet32`, `resnet56` (He et al. 2015, section 4.2: the networks for
-            CIFAR-10), `resnet18` (the ImageNet network for small images: a 3x3 stem, no pooling). Per pixel: `unet`
-            (Ronneberger et al. 2015, narrow, for a CPU).
+            CIFAR-10), `resnet18` (the ImageNet network for small images: a 3x3 stem, no pooling), `keras-resnet20` and
+            `keras-resnet20-v2` (those of Keras' CIFAR-10 example: biases, projections, L2 of 1e-4, BatchNorm momentum
+            0.99, pixels in 0..1). Per pixel: `unet` (Ronneberger et al. 2015, narrow, for a CPU).
         input_shape: (h, w, c), at least 8x8.
         outputs: how many numbers it gives, such as one a class.
         per_pixel: whether it gives them for every pixel.
@@ -44,11 +56,18 @@ def build(name: str, input_shape: tuple[int, int, int], outputs: int, *, per_pix
         raise unknown("a model that answers for every pixel" if per_pixel else "a model", name, known)
     if len(input_shape) != 3 or min(input_shape[:2]) < 8:
         raise LabError(f"expected images (h, w, c) of 8x8 or more, got {tuple(input_shape)}: make them larger")
-    pixels = keras.Input(input_shape, name="pixels")
-    features = known[name](layers.Rescaling(1 / 127.5, -1)(pixels))
-    # float32, so that the loss keeps its precision under a mixed-precision policy; a pixel is a row to the layer
-    logits = layers.Dense(outputs, kernel_initializer="he_normal", dtype="float32", name="logits")(features)
-    return keras.Model(pixels, logits, name=name)
+    pixels, kind = keras.Input(input_shape, name="pixels"), known[name]
+    scaled = layers.Rescaling((kind.high - kind.low) / 255, kind.low)(pixels)
+    return keras.Model(pixels, head(kind.features(scaled), outputs), name=name)
+
+
+def head(features: Tensor, outputs: int) -> Tensor:
+    """The logits of features, or other numbers: one dense layer, named `HEAD`.
+
+    float32, so that the loss keeps its precision under a mixed-precision policy; a pixel is a row to the layer.
+    """
+    logits: Tensor = layers.Dense(outputs, kernel_initializer="he_normal", dtype="float32", name=HEAD)(features)
+    return logits
 
 
 def _small(x: Tensor) -> Tensor:
@@ -123,17 +142,55 @@ def _relu(x: Tensor) -> Tensor:
     return layers.ReLU()(x)
 
 
+def _keras_resnet_v1(x: Tensor, blocks: int = 3) -> Tensor:
+    """The ResNet v1 of Keras' CIFAR-10 example: as He et al., but with biases and projections for shortcuts."""
+    x = _keras_after(_keras_conv(x, 16))
+    for filters in (16, 32, 64):
+        for block in range(blocks):
+            stride = 2 if filters > 16 and not block else 1
+            residual = _keras_conv(_keras_after(_keras_conv(x, filters, stride=stride)), filters)
+            shortcut = x if stride == 1 else _keras_conv(x, filters, kernel=1, stride=stride)
+            x = _relu(layers.Add()([shortcut, layers.BatchNormalization()(residual)]))
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def _keras_resnet_v2(x: Tensor, blocks: int = 2) -> Tensor:
+    """The ResNet v2 of Keras' CIFAR-10 example: bottlenecks, BatchNorm and ReLU before each convolution."""
+    x = _keras_after(_keras_conv(x, 16))
+    for narrow, wide in ((16, 64), (64, 128), (128, 256)):
+        for block in range(blocks):
+            first, stride = x.shape[-1] == 16, 2 if narrow > 16 and not block else 1
+            residual = _keras_conv(x if first else _keras_after(x), narrow, kernel=1, stride=stride)
+            residual = _keras_conv(_keras_after(residual), narrow)
+            residual = _keras_conv(_keras_after(residual), wide, kernel=1)
+            shortcut = x if block else _keras_conv(x, wide, kernel=1, stride=stride)
+            x = layers.Add()([shortcut, residual])
+    return layers.GlobalAveragePooling2D()(_keras_after(x))
+
+
+def _keras_conv(x: Tensor, filters: int, kernel: int = 3, stride: int = 1) -> Tensor:
+    decay = keras.regularizers.L2(1e-4)
+    initial = "he_normal"
+    return layers.Conv2D(filters, kernel, stride, "same", kernel_initializer=initial, kernel_regularizer=decay)(x)
+
+
+def _keras_after(x: Tensor) -> Tensor:
+    return _relu(layers.BatchNormalization()(x))
+
+
 _cifar_resnet = partial(_resnet, filters=(16, 32, 64), shortcut=_padded)
 
-PER_IMAGE: dict[str, Callable[[Tensor], Tensor]] = {
-    "small": _small,
-    "resnet20": partial(_cifar_resnet, blocks=3),
-    "resnet32": partial(_cifar_resnet, blocks=5),
-    "resnet56": partial(_cifar_resnet, blocks=9),
-    "resnet18": partial(_resnet, filters=(64, 128, 256, 512), blocks=2, shortcut=_projected),
+PER_IMAGE: dict[str, Kind] = {
+    "small": Kind(_small),
+    "resnet20": Kind(partial(_cifar_resnet, blocks=3)),
+    "resnet32": Kind(partial(_cifar_resnet, blocks=5)),
+    "resnet56": Kind(partial(_cifar_resnet, blocks=9)),
+    "resnet18": Kind(partial(_resnet, filters=(64, 128, 256, 512), blocks=2, shortcut=_projected)),
+    "keras-resnet20": Kind(_keras_resnet_v1, low=0.0),
+    "keras-resnet20-v2": Kind(_keras_resnet_v2, low=0.0),
 }
 
-PER_PIXEL: dict[str, Callable[[Tensor], Tensor]] = {"unet": _unet}
+PER_PIXEL: dict[str, Kind] = {"unet": Kind(_unet)}
 
 
 def pixel_cross_entropy(y_true: Tensor, y_pred: Tensor) -> Tensor:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .dataset import Data, Found, Split, checked, generator
+from .class_folders import Options
+from .dataset import Data, Found, Sizes, Split, checked, generator
+from .decoded import Decoded, Job, file_stamp, in_cache, in_memory
 from .errors import LabError
-from .reading import alike, image_files, notes, picture, upright
+from .reading import Cell, cell, image_files, upright
 
-_T = TypeVar("_T")
+
+class Folders(NamedTuple):
+    """The folders of images and of their targets."""
+
+    images: Path
+    targets: Path
 
 
 class Pair(NamedTuple):
@@ -26,78 +32,116 @@ class Pair(NamedTuple):
     target: Path
 
 
-class Mask(NamedTuple):
-    """The file of a mask, its pixels as they are wanted, and all ids that are in the file."""
+@dataclass(frozen=True)
+class Reading:
+    """What pairs are read as.
 
-    file: Path
-    pixels: NDArray[np.uint8]
-    ids: frozenset[int]
+    Args:
+        task: "segmentation", where targets are masks, or "image2image".
+        classes: the names of the ids 0, 1, ...; None: each id is its own name, and none may be left out in the whole.
+        ignore_index: the id of pixels that say nothing.
+    """
+
+    task: str = "segmentation"
+    classes: tuple[str, ...] | None = None
+    ignore_index: int | None = None
 
 
-def pairs(
-    images: Path,
-    targets: Path,
-    *,
-    task: str = "segmentation",
-    image_size: int = 128,
-    classes: Sequence[str] | None = None,
-    ignore_index: int | None = None,
-    seed: int = 0,
-) -> Found:
+def pairs(folders: Folders, reading: Reading, options: Options, test: Folders | None = None) -> Found:
     """A dataset from two folders, whose files belong together if they are of one stem.
 
         mask[i, j] = file[floor((i + 1/2) * height / image_size), floor((j + 1/2) * width / image_size)]
 
     With `train` and `test` (or `val`) in both folders, these hold the files and are the splits. Otherwise a fifth of
-    the pairs is the test split, chosen by `seed`. All stand upright (EXIF) and are squeezed into a square: images
-    antialiased and without their alpha, masks by the nearest pixel. Images are grey only if all are, else RGB; so are
-    target images, and grey ones of 16 bits are scaled by the range of all of them. Hidden and other files are left out.
+    the pairs is the test split, chosen by the seed; with two folders `test`, all pairs of `folders` are for training
+    and all of `test` for the test (of folders with splits, the split of that name). All stand upright (EXIF) and are
+    squeezed into a square: images antialiased and without their alpha, masks by the nearest pixel. Images are grey only
+    if all are, else RGB; so are target images, and grey ones of 16 bits are scaled by the range of all of them. Hidden
+    and other files are left out.
+
+    All pairs are decoded once, into the cache folder, and stay there: see `decoded.in_cache`.
 
     Args:
-        images: the folder of the images.
-        targets: the folder of the masks, which have an id a pixel (that of the colour, where there is a palette), or
-            of the target images.
-        task: "segmentation", where targets are masks, or "image2image".
-        image_size: side of the images, in pixels.
-        classes: the names of the ids 0, 1, ...; None: each id is its own name, and none may be left out in the whole.
-        ignore_index: the id of pixels that say nothing.
-        seed: of the 80/20 split.
+        folders: the folder of the images, and that of the masks, which have an id a pixel (that of the colour, where
+            there is a palette), or of the target images.
+        reading: what they are read as.
+        options: how folders are read.
+        test: the same two folders of the test split.
 
     Raises:
         LabError: a folder is missing or empty, there are fewer than two pairs, or a file has no partner, or several, or
             one of another size, or cannot be read, or has ids that are none of the classes.
     """
-    images, targets = images.expanduser(), targets.expanduser()
-    parts = _parts(images, targets, seed)
-    shrink = partial(picture, size=image_size)
+    folders = Folders(*(folder.expanduser() for folder in folders))
+    if test is None:
+        parts = _parts(folders, options.seed)
+    else:
+        parts = _side(folders, train=True), _side(Folders(*(folder.expanduser() for folder in test)), train=False)
+    name = f"folders:{folders.images},{folders.targets}"
 
-    def read(rows: NDArray[np.int64] | None) -> Data:
-        chosen = parts if rows is None else [[parts[0][row] for row in rows]]
-        files = [tuple(pair.image.name for pair in part) for part in chosen]
+    def data(decoded: Decoded, items: list[Pair], border: int, *, whole: bool) -> Data:
         names: tuple[str, ...] = ()
-        if task == "segmentation":
-            shown, masks = _read(chosen, shrink, partial(_mask, size=image_size))
-            names = _names(list(chain(*masks)), classes, ignore_index, whole=rows is None)
-            wanted = [np.stack([mask.pixels for mask in part]) for part in masks]
-            said = notes("image", *shown)
-        else:
-            shown, pictures = _read(chosen, shrink, shrink)
-            wanted, said = alike(*pictures), notes("image", *shown) + notes("target image", *pictures)
-        splits = [Split(x, y, names=f) for x, y, f in zip(alike(*shown), wanted, files, strict=True)]
-        data = Data(f"folders:{images},{targets}", names, splits[0], splits[-1], task, ignore_index, said)
-        return checked(data)
+        if reading.task == "segmentation":
+            file_of = {i: items[item].target for i, item in decoded.ids[1].items()}
+            names = _names(file_of, reading.classes, reading.ignore_index, whole=whole)
+        files = [items[row].image.name for row in decoded.rows]
+        images, targets = decoded.arrays
+        splits = [
+            Split(images[rows], targets[rows], names=tuple(files[rows]))
+            for rows in (slice(border), slice(border, None))
+            if len(files[rows])
+        ]
+        left_out = tuple(str(damage.path) for damage in decoded.damaged)
+        notes = (*decoded.notes, *(f"left out: {damage.path} ({damage.reason})" for damage in decoded.damaged))
+        kept = {"task": reading.task, "ignore_index": reading.ignore_index, "notes": notes, "left_out": left_out}
+        return checked(Data(name, names, splits[0], splits[-1], **kept))  # type: ignore[arg-type]
 
-    return Found(len(parts[0]), read)
+    def look(rows: NDArray[np.int64]) -> Data:
+        chosen = [parts[0][row] for row in rows]
+        return data(in_memory(_job(chosen, reading, options.image_size)), chosen, len(chosen), whole=False)
+
+    def read(sizes: Sizes) -> Data:
+        for split, part in zip(("train", "test"), parts, strict=True):
+            sizes.rows(split, len(part), None, 0)  # refused before anything is read
+        items = [*parts[0], *parts[1]]
+        job = _job(items, reading, options.image_size)
+        decoded = in_cache(job, options.progress, skip_damaged=options.skip_damaged)
+        border = sum(row < len(parts[0]) for row in decoded.rows)
+        if not 0 < border < len(decoded.rows):
+            where = "to be tested on" if border else "to train on"
+            raise LabError(f"expected pairs {where} that can be read, got none: repair some of the files")
+        return sizes.of(data(decoded, items, border, whole=True))
+
+    return Found(len(parts[0]), look, read)
 
 
-def two_folders(text: str) -> tuple[Path, Path]:
+def _job(items: list[Pair], reading: Reading, size: int) -> Job:
+    def read(pair: Pair) -> tuple[Cell, ...]:
+        ours, theirs = map(upright, pair)
+        if ours.size != theirs.size:
+            came = "{} x {} and {} x {}".format(*ours.size, *theirs.size)
+            raise LabError(f"expected one size of {pair.image} and {pair.target}, got {came}: pair those that fit")
+        target = _mask if reading.task == "segmentation" else cell
+        return cell(ours, pair.image, size), target(theirs, pair.target, size)
+
+    masks = reading.task == "segmentation"
+    return Job(
+        items,
+        read,
+        ("image", "mask" if masks else "target image"),
+        ((size, size, 3), (size, size) if masks else (size, size, 3)),
+        lambda: file_stamp([file for pair in items for file in pair]),
+    )
+
+
+def two_folders(text: str) -> Folders:
     """The folders that "IMAGES,TARGETS" names; a name may have commas if only one way to part them finds two folders.
 
     Raises:
         LabError: there is no such way, or there are several.
 
     >>> two_folders("photos,masks")
-    (PosixPath('photos'), PosixPath('masks'))
+    Folders(images=PosixPath('photos'), targets=PosixPath('masks'))
     """
     names = text.split(",")
     ways = [(",".join(names[:i]), ",".join(names[i:])) for i in range(1, len(names))]
@@ -106,24 +150,43 @@ def two_folders(text: str) -> tuple[Path, Path]:
     if len(ways) != 1 or not all(ways[0]):
         way_out = "name two folders with one comma between them, and rename those that have commas"
         raise LabError(f"expected folders:IMAGES,TARGETS, got {text!r}: {way_out}")
-    return Path(ways[0][0]), Path(ways[0][1])
+    return Folders(*map(Path, ways[0]))
 
 
-def _parts(images: Path, targets: Path, seed: int) -> list[list[Pair]]:
+def _parts(folders: Folders, seed: int) -> tuple[list[Pair], list[Pair]]:
     """The pairs to train on, and those to be tested on."""
-    for folder in (images, targets):
+    _check_folders(folders)
+    if _held_out(folders):
+        return _side(folders, train=True), _side(folders, train=False)
+    found = _matched(*folders)
+    if len(found) < 2:
+        came = f"1 in {folders.images} and {folders.targets}"
+        raise LabError(f"expected two pairs or more, got {came}: add some, to train and to test")
+    mixed = [found[i] for i in generator(seed).permutation(len(found))]
+    held = max(1, len(mixed) // 5)
+    return mixed[held:], mixed[:held]
+
+
+def _side(folders: Folders, *, train: bool) -> list[Pair]:
+    """The pairs of one split of two folders; all of them where these have no splits."""
+    _check_folders(folders)
+    held_out = _held_out(folders)
+    if held_out is None:
+        return _matched(*folders)
+    return _matched(*(folder / ("train" if train else held_out) for folder in folders))
+
+
+def _held_out(folders: Folders) -> str | None:
+    """The name of the sub-folders with the test split; None if there are no splits."""
+    names = ("test", "val")
+    return next((name for name in names if all((f / x).is_dir() for f in folders for x in ("train", name))), None)
+
+
+def _check_folders(folders: Folders) -> None:
+    for folder in folders:
         if not folder.is_dir():
             came = "a file: name the folder that holds it" if folder.exists() else "no such folder"
             raise LabError(f"expected a folder of images, got {folder}: {came}")
-    for held_out in ("test", "val"):
-        if all((folder / part).is_dir() for folder in (images, targets) for part in ("train", held_out)):
-            return [_matched(images / part, targets / part) for part in ("train", held_out)]
-    found = _matched(images, targets)
-    if len(found) < 2:
-        raise LabError(f"expected two pairs or more, got 1 in {images} and {targets}: add some, to train and to test")
-    mixed = [found[i] for i in generator(seed).permutation(len(found))]
-    held = max(1, len(mixed) // 5)
-    return [mixed[held:], mixed[:held]]
 
 
 def _matched(images: Path, targets: Path) -> list[Pair]:
@@ -150,42 +213,23 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _read(
-    parts: list[list[Pair]],
-    image: Callable[[Image.Image, Path], Image.Image],
-    target: Callable[[Image.Image, Path], _T],
-) -> tuple[list[list[Image.Image]], list[list[_T]]]:
-    """What is made of each image and of each target, one pair open at a time."""
-    made = [[(image(ours, pair.image), target(theirs, pair.target)) for pair, ours, theirs in _open(p)] for p in parts]
-    return [[ours for ours, _ in part] for part in made], [[theirs for _, theirs in part] for part in made]
-
-
-def _open(part: list[Pair]) -> Iterable[tuple[Pair, Image.Image, Image.Image]]:
-    for pair in part:
-        ours, theirs = map(upright, pair)
-        if ours.size != theirs.size:
-            came = "{} x {} and {} x {}".format(*ours.size, *theirs.size)
-            raise LabError(f"expected one size of {pair.image} and {pair.target}, got {came}: pair those that fit")
-        yield pair, ours, theirs
-
-
-def _mask(image: Image.Image, path: Path, size: int) -> Mask:
+def _mask(image: Image.Image, path: Path, size: int) -> Cell:
     if image.mode not in ("1", "L", "P", "I") and not image.mode.startswith("I;16"):
         way_out = "save each pixel's class id, as grey or by a palette"
         raise LabError(f"expected a mask of one id a pixel, got {path} of mode {image.mode}: {way_out}")
     ids = np.asarray(image).astype(np.int64)
     down, across = ((2 * np.arange(size) + 1) * length // (2 * size) for length in ids.shape)
     pixels = ids[down[:, None], across].astype(np.uint8)  # of ids that no byte holds the file is refused
-    return Mask(path, pixels, frozenset(np.unique(ids).tolist()))
+    return Cell(pixels, grey=True, ids=tuple(np.unique(ids).tolist()))
 
 
 def _names(
-    masks: list[Mask], classes: Sequence[str] | None, ignore_index: int | None, *, whole: bool
+    found: dict[int, Path], classes: Sequence[str] | None, ignore_index: int | None, *, whole: bool
 ) -> tuple[str, ...]:
     """The names of the classes, if all ids are theirs or ignored; gaps are refused in the whole of the masks alone."""
     if ignore_index is not None and not 0 <= ignore_index <= 255:
         raise LabError(f"expected an ignore index of 0 to 255, got {ignore_index}: masks are kept in bytes")
-    file_of = {i: mask.file for mask in masks for i in sorted(mask.ids) if i != ignore_index}
+    file_of = {i: file for i, file in found.items() if i != ignore_index}
     beyond = [i for i in file_of if not 0 <= i <= 255]
     if beyond:
         raise LabError(f"expected mask ids of 0 to 255, got {beyond[0]} in {file_of[beyond[0]]}: renumber them")

@@ -194,7 +194,9 @@ def strip(
     return in_columns(cells, columns or len(cells), 12)
 
 
-def fed(split: Split, data: Data, recipe: Recipe, key: Sequence[int]) -> Image.Image:
+def fed(
+    split: Split, data: Data, recipe: Recipe, key: Sequence[int], index: NDArray[np.integer] | None = None
+) -> Image.Image:
     """A contact sheet of up to 12 mixed images, each above its mask or target image and its weights.
 
     Args, errors: as of `sheet`.
@@ -206,7 +208,7 @@ def fed(split: Split, data: Data, recipe: Recipe, key: Sequence[int]) -> Image.I
         >>> fed(data.train, data, ma.identity(), (0, 0)).mode
         'RGB'
     """
-    mixes = _Mixes(split, data, recipe, key, 12)
+    mixes = _Mixes(split, data, recipe, key, 12, index)
     cells = []
     for i in range(mixes.count):
         pictures = below([mixes.mixed(i), *mixes.target(i)], SEAM)
@@ -260,7 +262,7 @@ class _Mixes:
     """The first outputs of one draw, with what the sheets show of each."""
 
     def __init__(
-        self, split: Split, data: Data, recipe: Recipe, key: Any, count: int, index: NDArray[np.int32] | None = None
+        self, split: Split, data: Data, recipe: Recipe, key: Any, count: int, index: NDArray[np.integer] | None = None
     ) -> None:
         self.given = check(split, len(data.classes), task=data.task, ignore_index=data.ignore_index)
         self.data = data

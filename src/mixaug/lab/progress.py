@@ -23,6 +23,9 @@ class Progress:
     def note(self, text: str) -> None:
         """Something that a person has to know of the data."""
 
+    def read(self, done: int, total: int) -> None:
+        """So many of the images are read."""
+
     def begin(self, total_steps: int, done_steps: int) -> None:
         """Training begins; `done_steps` of the steps were done before."""
 
@@ -85,6 +88,10 @@ class Live(Progress):
     def note(self, text: str) -> None:
         """Print a note."""
         self._print(f"note: {text}")
+
+    def read(self, done: int, total: int) -> None:
+        """Show how many images are read."""
+        self._bar.update(self._task, description="reading images", total=total, completed=done)
 
     def begin(self, total_steps: int, done_steps: int) -> None:
         """Show how much there is to do."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .errors import LabError
+from .errors import LabError, UnreadableError
 
 _BITS, _RANGE = "mixaug_bits", "mixaug_range"  # in `info`: bits a channel in the file; lowest and highest value
 _READABLE_NOT = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "EPS"})  # stubs without a decoder; EPS runs Ghostscript
@@ -37,24 +38,28 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in Image.OPEN if name not in _READABLE_NOT)
 
 
-def upright(path: Path) -> Image.Image:
+def upright(path: Path, content: bytes | None = None) -> Image.Image:
     """The image in a file, turned as its EXIF says, its mode as it is.
 
+    Args:
+        path: the file, or what errors call the image if its content is given.
+        content: the bytes of the file; None: they are read from `path`.
+
     Raises:
-        LabError: it cannot be read, or is larger than an image should be.
+        UnreadableError: it cannot be read, or is larger than an image should be.
     """
     try:
-        with Image.open(path, formats=_formats()) as opened:
+        with Image.open(path if content is None else io.BytesIO(content), formats=_formats()) as opened:
             deep = any(";16" in str(tile.args) for tile in opened.tile)  # before it is decoded
             image = ImageOps.exif_transpose(opened)
     except Exception as error:  # each decoder has errors of its own
-        raise LabError(f"expected an image, got {path}, which cannot be read ({error}): repair or remove it") from error
+        raise UnreadableError(path, " ".join(str(error).split()) or type(error).__name__) from error
     image.info[_BITS] = 16 if deep else 8
     return image
 
 
 def picture(image: Image.Image, path: Path, size: int) -> Image.Image:
-    """The image of a file as a square, in mode L or RGB; in mode F where it is grey with 16 bits: see `alike`.
+    """The image of a file as a square, in mode L or RGB; in mode F where it is grey with 16 bits: see `decoded`.
 
     Raises:
         LabError: its pixels have 32 bits.
@@ -75,48 +80,30 @@ def squeezed(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BICUBIC)
 
 
-def alike(*groups: list[Image.Image]) -> list[NDArray[np.uint8]]:
-    """Groups of images of one size as arrays (n, h, w, c): grey only if all of them are, else RGB.
+class Cell(NamedTuple):
+    """An image or a mask as a square, and what its file was.
 
-    Grey images of 16 bits are scaled by the range of all of them, for cameras and scanners rarely fill 16 bits:
-
-        pixel = (pixel - lowest) * 255 / (highest - lowest)
+    Args:
+        pixels: uint8 (size, size, 3), or (size, size) for a mask; float32 (size, size) for grey of 16 bits.
+        grey: whether the file has no colours.
+        bits: bits a channel in the file.
+        range: the lowest and highest value in a grey file of 16 bits; () for other files.
+        ids: all class ids in the file of a mask, whether or not they are in `pixels`.
     """
-    lowest, highest = _range(groups) or (0, 0)
-    scale = 255 / max(1, highest - lowest)
 
-    def eight_bits(image: Image.Image) -> Image.Image:
-        if image.mode != "F":
-            return image
-        pixels = (np.asarray(image) - lowest) * scale
-        return Image.fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8))
-
-    ready = [[eight_bits(image) for image in group] for group in groups]
-    mode = "L" if all(image.mode == "L" for group in ready for image in group) else "RGB"
-    return [stack([image.convert(mode) for image in group]) for group in ready]
+    pixels: NDArray[np.generic]
+    grey: bool
+    bits: int = 8
+    range: tuple[int, ...] = ()
+    ids: tuple[int, ...] = ()
 
 
-def notes(what: str, *groups: list[Image.Image]) -> tuple[str, ...]:
-    """What was done to images of 16 bits, a sentence each, where there are any."""
-    deep = [image for group in groups for image in group if _RANGE in image.info or image.info.get(_BITS) == 16]
-    grey = sum(image.mode == "F" for image in deep)
-    found = _range(groups)
-    said = []
-    if found:
-        said.append(f"{_files(what, grey)} 16 bits: their range, {found[0]} to {found[1]}, is scaled to 0 to 255")
-    if len(deep) > grey:
-        said.append(f"{_files(what, len(deep) - grey)} 16 bits a channel, of which the upper 8 are read")
-    return tuple(said)
-
-
-def _files(what: str, count: int) -> str:
-    return f"{count} {what} file has" if count == 1 else f"{count} {what} files have"
-
-
-def _range(groups: Sequence[list[Image.Image]]) -> tuple[int, int] | None:
-    """The lowest and the highest value in the files of grey images of 16 bits."""
-    ranges = [image.info[_RANGE] for group in groups for image in group if image.mode == "F"]
-    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+def cell(image: Image.Image, path: Path, size: int) -> Cell:
+    """The image of a file as a square: see `picture`."""
+    square = picture(image, path, size)
+    if square.mode == "F":
+        return Cell(np.asarray(square), True, 16, square.info[_RANGE])
+    return Cell(np.asarray(square.convert("RGB")), square.mode == "L", square.info.get(_BITS, 8))
 
 
 def stack(images: list[Image.Image]) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from ..fields import Field, Images, Labels, Masks
 from . import metrics
 from .dataset import Data, Split
 from .errors import LabError
+from .measures import Measure
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Outputs: TypeAlias = NDArray[np.float32]
@@ -22,31 +23,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 SHOWN = 4  #: test images that the report shows
 KEPT = 16  #: test images that are written with a run
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A number that is measured after every epoch.
-
-    Args:
-        name: what it is called.
-        unit: in which it is written.
-        field: where it is in epochs.jsonl.
-        factor: from there to the unit.
-        digits: after the point.
-        better: 1 where more is better, -1 where less is, 0 where neither is.
-    """
-
-    name: str
-    unit: str
-    field: str
-    factor: float
-    digits: int
-    better: int = 0
-
-    def of(self, line: Mapping[str, Any]) -> float:
-        """Its value in an epoch, in its unit."""
-        return float(line[self.field]) * self.factor
 
 
 @dataclass(frozen=True)
@@ -126,7 +102,7 @@ class Task:
     tested: int
 
 
-TIME = Measure("Time per step", "ms", "step_ms", 1, 1)
+TIME = Measure("Time per step", "ms", "step_ms", 1, 1, timed=True)
 LOSS = Measure("Test loss", "", "test_loss", 1, 3, better=-1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -14,42 +15,39 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 import mixaug
 
 from .. import files
-from ..batch import mix_rows
-from ..epoch import Epoch
-from ..fields import Guide, Images
 from ..keras import SetEpoch
-from ..ops.rows import Rows
-from ..recipes import Recipe
-from . import models, preview
-from .augment import augment, moved
-from .config import Config
+from . import beyond, networks, preview
+from .batches import Batches
+from .config import Config, usable_threads
 from .data import load
-from .dataset import Data, Split
+from .dataset import Data
 from .errors import LabError
-from .folder import Line, Log, admit, locked, write, write_text, writing
-from .guided import guides_for
+from .estimate import measured
+from .folder import admit, check_files, locked, write, write_text, writing
+from .log import Line, Log, Place, arrays_of, of_arrays, of_file
+from .phases import Phase, learning_rate, optimizer, phases
 from .progress import Progress
 from .tasks import TASKS, Arrays, Task
 
 MOST_OUTPUTS = 2**24  #: numbers of the network that are held at a time
+SIZES = {"fashion-mnist-sample": 28, "fashion-mnist": 28, "cifar10": 32, "scenes": 64, "folder": 64, "folders": 128}
 
 
 def compare(config: Config, out: Path, *, resume: bool = False, progress: Progress | None = None) -> None:
     """Train the network once per arm and seed, into a run folder.
 
-    The runs of a seed begin with the same weights and are fed the same augmented images in the same order; only the
-    mix differs. After each epoch the folder holds all that is needed to go on: interrupted at any moment, `resume=True`
-    ends with the same numbers but the times (TensorFlow backend, same machine, same versions).
+    The runs of a seed begin with the same weights and are fed the same images in the same order; only their
+    augmentation and the mix differ. After each epoch the folder holds all that is needed to go on: interrupted at any
+    moment, `resume=True` ends with the same numbers but the times (TensorFlow backend, same machine, same versions).
 
     Args:
         config: what to do.
@@ -67,18 +65,15 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     """
     admit(config, out, resume)
     progress = progress or Progress()
-    data = load(
-        config.data,
-        task=config.task,
-        train_size=config.train_size,
-        image_size=config.image_size,
-        classes=config.classes,
-        ignore_index=config.ignore_index,
-    )
+    if config.class_weights is not None and config.task != "classification":
+        raise LabError(f"expected --class-weights with classification alone, got {config.task}: leave that out")
+    start(config.threads)
+    size, pixel = config.image_size or SIZES.get(config.data.partition(":")[0]), TASKS[config.task].per_pixel
+    networks.check(config.model, size, per_pixel=pixel, weights=config.weights)
+    data = load(config.data, progress, **config.reading)
     for note in data.notes:
         progress.note(note)
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
-    start()
     runs[0].untrained()  # a network that cannot be built is refused before anything is written
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -88,28 +83,66 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
         _train(runs, Log(out / "epochs.jsonl"), progress)
 
 
-def start() -> None:
-    """Start Keras' backend, with deterministic operations where it has a switch for them."""
-    if keras.backend.backend() == "tensorflow":
+def start(threads: int | None = None) -> None:
+    """Start Keras' backend, with deterministic operations where it has a switch for them.
+
+    Args:
+        threads: how many its operations use; None: as many as it likes.
+
+    Raises:
+        LabError: if the backend has no switch for that many threads.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
         tensorflow = import_module("tensorflow")
         tensorflow.config.experimental.enable_op_determinism()
         tensorflow.get_logger().setLevel("ERROR")  # each run has a network of its own: that they are traced is no news
+    if threads is not None and not _use_threads(backend, threads) and threads != usable_threads():
+        way_out = "leave it out, or set KERAS_BACKEND to tensorflow or torch"
+        raise LabError(f"expected --threads {usable_threads()} of {backend} here, got {threads}: {way_out}")
     ops.zeros(1)
+
+
+def _use_threads(backend: str, threads: int) -> bool:
+    """Let operations use so many threads; False where the backend has no switch, or has started already."""
+    try:
+        if backend == "tensorflow":
+            import_module("tensorflow").config.threading.set_intra_op_parallelism_threads(threads)
+        elif backend == "torch":
+            import_module("torch").set_num_threads(threads)
+    except RuntimeError:
+        return False
+    return backend != "jax"
 
 
 def _describe(config: Config, data: Data, out: Path) -> None:
     """Write what the run is and what its arms are fed, as far as it is not there."""
+    check_files(data.files(), out / "files.json")
     described = data.to_json()
     for name, text in (("config.json", config.to_json()), ("data.json", described), ("versions.json", _versions())):
         if not (out / name).exists():
             write_text(out / name, text)
     if (out / "data.json").read_text(encoding="utf-8") != described:
         raise LabError(f"expected the data that {out} began with, got others: restore them, or choose another --out")
-    for index, recipe in enumerate(config.recipes):
+    if data.files() and not (out / "files.json").exists():
+        write_text(out / "files.json", json.dumps(data.files(), indent=0) + "\n")
+    _check_weights(config, out / "weights.json")
+    for index, arm in enumerate(config.read_arms()):
         path = out / "sheets" / f"{index}.png"
         if not path.exists():
-            given, key = Batches(config, data, recipe, config.seeds[0]).unmixed(0)
-            preview.save(preview.fed(given, data, recipe, key), path)
+            batch = Batches(config, data, arm, config.seeds[0]).unmixed(0)
+            preview.save(preview.fed(batch.given, data, arm.recipe, batch.key, batch.sources), path)
+
+
+def _check_weights(config: Config, path: Path) -> None:
+    """Write the hash of the file of weights that runs start from; refuse another one than the first of them had."""
+    if config.weights in networks.NAMED_WEIGHTS:
+        return
+    described = json.dumps({"sha256": of_file(Path(config.weights).expanduser())}) + "\n"
+    if not path.exists():
+        write_text(path, described)
+    if path.read_text(encoding="utf-8") != described:
+        raise LabError(f"expected the weights that {path.parent} began with, got others: restore {config.weights}")
 
 
 def _versions() -> str:
@@ -124,19 +157,35 @@ def _versions() -> str:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),
-        "command": shlex.join(sys.argv),
+        **({"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "as it likes")} if backend == "tensorflow" else {}),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     return json.dumps(versions, indent=2) + "\n"
 
 
 def _train(runs: list[Run], log: Log, progress: Progress) -> None:
     """Do what is left of each run."""
-    finished = [run.finished() for run in runs]
+    lines = log.lines()
+    finished = [run.finished(lines) for run in runs]
+    whole = [epochs == run.config.epochs and run.is_whole(lines) for run, epochs in zip(runs, finished, strict=True)]
     log.keep({(run.arm, run.seed): epochs for run, epochs in zip(runs, finished, strict=True)})
+    first, model = _measured(runs, finished, progress)
     progress.begin(sum(run.steps * run.config.epochs for run in runs), runs[0].steps * sum(finished))
-    for run in runs:
-        if not run.result.exists():
-            run.train(log, progress)
+    for run, epochs, done in zip(runs, finished, whole, strict=True):
+        if not done:
+            run.train(epochs, log, progress, model if run is first else None)
+            model = None  # it is not needed any more, and may be large
+
+
+def _measured(runs: list[Run], finished: list[int], progress: Progress) -> tuple[Run | None, keras.Model | None]:
+    """Say what the rest will take; the first run with epochs left, and its network if it is as it was before."""
+    left = [(run, done) for run, done in zip(runs, finished, strict=True) if done < run.config.epochs]
+    if not left:
+        return None, None
+    first, done = left[0]
+    model = first.restored(done)
+    progress.note(str(measured(model, runs, finished)))
+    return first, model if len(first.phases) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -149,16 +198,27 @@ class Run:
     index: int  #: of the arm
     seed: int
 
-    def train(self, log: Log, progress: Progress) -> None:
-        """Do the epochs that are left, then write what the network makes of the test images."""
-        model, finished = self.restored()
+    def train(self, finished: int, log: Log, progress: Progress, model: keras.Model | None = None) -> None:
+        """Do the epochs that are left, then write what the network makes of the test images.
+
+        `model` is what `restored` gives, where that is at hand.
+        """
+        model = model or self.restored(finished)
         for epoch in range(finished, self.config.epochs):
+            if 0 < epoch == self.phases[-1].first:
+                self.compile(model, self.phases[-1])
             line = self.epoch(model, epoch, progress)
-            log.append(line)
-            write(self.network, model.save)  # after the line: it is this that says the epoch is finished
+            write(self.network, partial(self._save, model, line, log))
             progress.epoch(line)
-        kept: Mapping[str, Any] = self.task.kept(self._answers(model), self.data)
-        write(self.result, partial(np.savez_compressed, **kept))
+        kept = self.task.kept(self.answers(model), self.data)
+        if finished == self.config.epochs:
+            self._check_remade(kept, log)
+        write(self.result, partial(np.savez_compressed, **cast(Mapping[str, Any], kept)))
+
+    def _save(self, model: keras.Model, line: Line, log: Log, unfinished: Path) -> None:
+        """Save the network, and then its line: the epoch is finished when the file has its name."""
+        model.save(unfinished)
+        line.update(log.append({**line, "network": of_file(unfinished)}))
 
     def epoch(self, model: keras.Model, epoch: int, progress: Progress) -> Line:
         """Train for an epoch, counted from 0, and evaluate on the test images."""
@@ -173,59 +233,126 @@ class Run:
             callbacks=[SetEpoch(batches), watch],
         ).history
         seconds = perf_counter() - begun
-        measures = self.task.evaluate(self._answers(model), self.data)
+        answers = self.answers(model)
+        measures = self.task.evaluate(answers, self.data)
         self.check_finite(measures["test_loss"], epoch)
+        last = epoch + 1 == self.config.epochs
         return {
             "arm": self.arm,
             "seed": self.seed,
             "epoch": epoch + 1,
-            "learning_rate": float(learning_rate(self.config, self.steps)((epoch + 1) * self.steps - 1)),
+            "learning_rate": self._rate_after(epoch),
             "train_loss": history.pop("loss")[0],
             **{name: value[0] for name, value in history.items()},
             **measures,
             "seconds": seconds,
             "step_ms": watch.step_ms,
+            **(self._beyond(model, answers) if last else {}),
+            **({"result": of_arrays(self.task.kept(answers, self.data))} if last else {}),
         }
 
-    def finished(self) -> int:
-        """How many epochs are finished."""
-        if self.result.exists():
-            return self.config.epochs
-        return self.restored()[1] if self.network.exists() else 0
+    def _beyond(self, model: keras.Model, answers: Arrays) -> dict[str, float]:
+        """What is measured beside the task's own measures after the last epoch."""
+        if not self.config.measures:
+            return {}
+        return beyond.measured(self.config.measures, beyond.Trained(model, self.data, answers["logits"]))
 
-    def restored(self) -> tuple[keras.Model, int]:
-        """The network and its optimizer as they were after the last finished epoch, and how many are finished."""
+    def _rate_after(self, epoch: int) -> float:
+        """The learning rate of the last step of an epoch."""
+        phase = self.phase(epoch)
+        return float(learning_rate(phase.config, self.steps)((epoch + 1 - phase.first) * self.steps - 1))
+
+    def finished(self, lines: Mapping[Place, Line]) -> int:
+        """How many epochs are finished.
+
+        Raises:
+            LabError: the network, or the result of a run without one, is not that of a line of this run.
+        """
+        if self.network.exists():
+            digest = of_file(self.network)
+            of = {line["network"]: place for place, line in lines.items()}
+            if digest in of and of[digest][:2] == (self.arm, self.seed):
+                return of[digest].epoch
+            raise self._exchanged("network", self.network, of.get(digest))
+        if self._last not in lines or not self.result.exists():
+            return 0
+        if not self.is_whole(lines):
+            way_out = "restore it, or delete it, and --resume trains that run anew"
+            raise LabError(f"expected the result of {self.name} in {self.result}, got a damaged file: {way_out}")
+        return self.config.epochs
+
+    def is_whole(self, lines: Mapping[Place, Line]) -> bool:
+        """Whether the result is there; one that is cut off is not, and is made again from the network.
+
+        Raises:
+            LabError: it is not what the last line of this run says.
+        """
+        arrays = arrays_of(self.result)
+        if arrays is None:
+            return False
+        digest = of_arrays(arrays)
+        if digest != lines[self._last]["result"]:
+            of = {line["result"]: place for place, line in lines.items() if "result" in line}
+            raise self._exchanged("result", self.result, of.get(digest))
+        return True
+
+    def _exchanged(self, what: str, path: Path, place: Place | None) -> LabError:
+        came = "one that was changed" if place is None else f"that of {place}"
+        way_out = "restore it, or delete it, and --resume makes it anew"
+        return LabError(f"expected the {what} of {self.name} in {path} as it was written, got {came}: {way_out}")
+
+    def _check_remade(self, kept: Arrays, log: Log) -> None:
+        """Refuse a result that is made again and has other numbers than the first one."""
+        if of_arrays(kept) != log.lines()[self._last]["result"]:
+            way_out = f"go on where it was trained, or delete {self.network} to train that run anew"
+            raise LabError(
+                f"expected the result of {self.name} to be the same when it is made again, got other numbers, as of "
+                f"another machine or other versions: {way_out}"
+            )
+
+    @property
+    def _last(self) -> Place:
+        return Place(self.arm, self.seed, self.config.epochs)
+
+    def restored(self, finished: int) -> keras.Model:
+        """The network and its optimizer as they were after the last finished epoch."""
         model = self.untrained()
-        if not self.network.exists():
-            return model, 0
+        if not finished:
+            return model
+        self.compile(model, self.phase(finished - 1))
         try:
             model.optimizer.build(model.trainable_variables)  # what is not built would not be loaded
             model.load_weights(self.network)
         except Exception as error:  # zipfile, h5py and Keras each have their own
-            raise self._damaged("a file that cannot be read") from error
-        finished, rest = divmod(int(model.optimizer.iterations), self.steps)
-        if rest or not 0 < finished <= self.config.epochs:
-            raise self._damaged(f"{int(model.optimizer.iterations)} steps, at {self.steps} an epoch")
-        return model, finished
-
-    def _damaged(self, came: str) -> LabError:
-        way_out = "delete it, and --resume trains that run anew"
-        return LabError(f"expected the network of {self.name} in {self.network}, got {came}: {way_out}")
+            way_out = "go on with the versions in versions.json, or delete it, and --resume trains that run anew"
+            raise LabError(
+                f"expected the network of {self.name} in {self.network}, got one that cannot be read ({error}): "
+                f"{way_out}"
+            ) from error
+        return model
 
     def untrained(self) -> keras.Model:
         """The network before its first step, the same for every arm."""
+        gc.collect()  # a network refers to itself: those of former runs would stay in memory
         keras.utils.set_random_seed(self.seed)
         outputs, shape = self.task.outputs(self.data), self.data.train.images.shape[1:]
-        model = models.build(self.config.model, shape, outputs, per_pixel=self.task.per_pixel)
+        pixel, weights = self.task.per_pixel, self.config.weights
+        model = networks.build(self.config.model, shape, outputs, per_pixel=pixel, weights=weights)
+        self.compile(model, self.phases[0])
+        return model
+
+    def compile(self, model: keras.Model, phase: Phase) -> None:
+        """Give the network the optimizer of a phase, fresh, and let that part of it learn which learns in the phase."""
+        if self.config.head_epochs:
+            networks.freeze(model, phase.frozen)
         loss, measured = self.task.learning()
         model.compile(
-            optimizer(self.config, self.steps),
+            optimizer(phase.config, self.steps),
             loss,
             metrics=measured,
             # the operations that TensorFlow promises to be deterministic are its own, not XLA's
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
-        return model
 
     def check_finite(self, loss: float, epoch: int) -> None:
         """Stop where training has diverged.
@@ -237,7 +364,7 @@ class Run:
             way_out = "start anew with a lower --learning-rate and another --out; what was finished stays"
             raise LabError(f"expected a finite loss, got {loss} in {self.name}, epoch {epoch + 1}: {way_out}")
 
-    def _answers(self, model: keras.Model) -> Arrays:
+    def answers(self, model: keras.Model) -> Arrays:
         """What the network makes of the test images, by a part of them at a time: many pixels have many outputs."""
         test, batch = self.data.test, self.task.tested
         several = batch * max(1, MOST_OUTPUTS // (batch * math.prod(model.output_shape[1:])))
@@ -264,6 +391,15 @@ class Run:
         return f"arm {self.arm}, seed {self.seed}"
 
     @property
+    def phases(self) -> list[Phase]:
+        """The parts of its training, in their order."""
+        return phases(self.config)
+
+    def phase(self, epoch: int) -> Phase:
+        """The phase of an epoch, counted from 0."""
+        return next(phase for phase in reversed(self.phases) if epoch >= phase.first)
+
+    @property
     def network(self) -> Path:
         """The file of the network and its optimizer after the last finished epoch."""
         return self.out / "runs" / f"{self.index}-s{self.seed}.keras"
@@ -276,53 +412,12 @@ class Run:
     @property
     def batches(self) -> Batches:
         """What the network is fed."""
-        return Batches(self.config, self.data, self.config.recipes[self.index], self.seed)
+        return Batches(self.config, self.data, self.config.read_arms()[self.index], self.seed)
 
     @property
     def steps(self) -> int:
         """How many steps an epoch has."""
         return len(self.batches)
-
-
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """What an arm is fed: the batch i of an epoch is a pure function of (seed, epoch, i).
-
-    Its rows and their augmentation do not depend on the arm, and its sources are its own augmented rows.
-
-    Args:
-        config: batch size and augmentation.
-        data: whose training images are fed.
-        recipe: what to mix by.
-        seed: any int.
-
-    `epoch` is public, and starts at 0.
-    """
-
-    def __init__(self, config: Config, data: Data, recipe: Recipe, seed: int) -> None:
-        super().__init__(workers=0)
-        self.epoch = 0
-        self._config, self._data, self._recipe, self._seed = config, data, recipe, seed
-
-    def __len__(self) -> int:
-        return -(-len(self._data.train) // self._config.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        given, key = self.unmixed(index)
-        guides = guides_for(self._recipe, given, self._data)
-        batch = {"images": given.images, "targets": given.targets, **guides}
-        field = TASKS[self._config.task].field(self._data)
-        fields = {"images": Images("nhwc"), "targets": field, **{need: Guide(need) for need in guides}}
-        mixed = mix_rows(self._recipe, Rows(batch), key, fields=fields, advises=False)
-        return mixed["images"], mixed["targets"]
-
-    def unmixed(self, index: int) -> tuple[Split, tuple[int, int, int]]:
-        """The augmented images and targets that batch `index` is mixed from, and the key that it is mixed by."""
-        size, names, key = self._config.batch_size, self._config.augment, (self._seed, self.epoch, index)
-        own = self._data.train.take(
-            Epoch(len(self._data.train), self._seed, self.epoch).rows(index * size, (index + 1) * size)
-        )
-        unknown = self._data.ignore_index or 0
-        return Split(augment(own.images, names, key), moved(own.targets, names, key, fill=unknown)), key
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -349,26 +444,3 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """The median time of a step in milliseconds, without the first, which traces the graph, if there are others."""
         steps = np.diff(self._times)
         return 1000 * float(np.median(steps[1:] if len(steps) > 1 else steps))
-
-
-def optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer for epochs of so many steps; kernels decay, biases and BatchNorm do not."""
-    rate, decay = learning_rate(config, steps), config.weight_decay or None
-    if config.optimizer == "adam":
-        made = keras.optimizers.Adam(rate, weight_decay=decay)
-    else:
-        made = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)
-    made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return made
-
-
-def learning_rate(config: Config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate at each step: up in a line to the highest, then along a cosine to 0 or level."""
-    highest, warmup = config.highest_rate, int(config.warmup * steps)
-    rest = max(1, config.epochs * steps - warmup)
-    lowest = {"cosine": 0.0, "constant": 1.0}[config.schedule]
-    if not warmup:
-        return keras.optimizers.schedules.CosineDecay(highest, rest, lowest)
-    return keras.optimizers.schedules.CosineDecay(
-        highest / warmup, rest, lowest, warmup_target=highest, warmup_steps=warmup
-    )

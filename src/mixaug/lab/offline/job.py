@@ -17,7 +17,7 @@ from ...fields import Boxes, Field, Images, Labels, Masks
 from ...recipes import Recipe
 from ...recipes.combine import check_item_recipe
 from ...sources import Folder, Samples
-from ..config import option, read_arm
+from ..config import option, read_mixing
 from ..data import load
 from ..dataset import Data
 from ..errors import LabError
@@ -72,7 +72,7 @@ class Job:
         self._expect(self.images in IMAGES, "images", " or ".join(IMAGES))
         self._expect(self.shard_rows is None or _whole(self.shard_rows, 1), "shard_rows", "a whole number above 0")
         try:
-            check_item_recipe("--recipe", read_arm(self.recipe), "write it without per_batch(...)")
+            check_item_recipe("--recipe", read_mixing(self.recipe), "write it without per_batch(...)")
         except ValueError as error:
             raise LabError(str(error)) from None
         if needs := self.mixed_by.needs:
@@ -88,7 +88,7 @@ class Job:
     @property
     def mixed_by(self) -> Recipe:
         """The recipe itself."""
-        return read_arm(self.recipe)
+        return read_mixing(self.recipe)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, as JSON has them."""
