@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
     "backends", "files", "core", "kernels", "ops", "guides", "label_rules", "loss_advice", "mix", "recipes", "testing",
-    "pairing", "fields", "batch", "warmup", "epoch", "drawing", "sheets",
-    "losses", "metrics", "tf", "keras", "torch", "grain", "huggingface", "lightning", "timm", "timm_collate",
-    "lab", "cli",
+    "hidden", "pairing", "fields", "batch", "warmup", "epoch", "drawing", "sheets",
+    "losses", "metrics", "tf", "keras", "keras_hidden", "torch", "grain", "huggingface", "lightning", "timm",
+    "timm_collate", "lab", "cli",
 ]  # fmt: skip
 FRAMEWORKS = {
     "tensorflow",
@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "torch": {"torch"},
     "grain.py": {"grain"},
     "keras.py": {"keras"},
+    "keras_hidden.py": {"keras"},
     "huggingface.py": {"torch", "transformers"},
     "lightning.py": {"lightning"},
     "timm.py": {"torch"},

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import guides, label_rules, losses, metrics, pairing, testing
+from . import guides, hidden, label_rules, losses, metrics, pairing, testing
 from .batch import mix_batch
 from .core.hints import unknown_name
 from .core.keys import draw_version
@@ -104,6 +104,7 @@ __all__ = [
     "batches",
     "draw_version",
     "guides",
+    "hidden",
     "identity",
     "label_rules",
     "losses",

@@ -267,12 +267,18 @@ def _as_tensor(x: Array) -> Array:
         ) from None
 
 
-def _replicas() -> tuple[Array, ...]:
+def replicas() -> tuple[Array, ...]:
     """The number of this replica, if a strategy of TensorFlow has several."""
     if keras.backend.backend() != "tensorflow":
         return ()
     replica: tuple[Array, ...] = import_module(".tf", __package__).replica()
     return replica
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ManifoldMixup":
+        return import_module(".keras_hidden", __package__).ManifoldMixup
+    raise AttributeError(f"mixaug.keras has no {name!r}; it has MixedDataset, MixLayer, ManifoldMixup and SetEpoch")
 
 
 def _settled(batch: Batch, fields: Fields | None) -> Fields:
@@ -352,7 +358,7 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
             return mix_batch(identity(), batch, key=(self.seed, 0), **options)
         step = self._counted(batch) if step is None else step
         key = keys.make((self.seed, step) if epoch is None else (self.seed, epoch, step))
-        for replica in _replicas():
+        for replica in replicas():
             key = keys.fold_in(key, replica)
         options |= {"include_clean": self.include_clean, "copies": self.copies}
         return mix_batch(self.recipe, batch, key=key, **options)

@@ -3,6 +3,7 @@
 from .calls import Calls
 from .collate import MixingCollate
 from .dataset import MixedDataset
+from .hidden import ManifoldMixup
 from .loader import Loader, loader
 from .sampler import EpochSampler, IndexSampler, Request, StepSampler
 from .samples import Collate, check_samples
@@ -14,6 +15,7 @@ __all__ = [
     "EpochSampler",
     "IndexSampler",
     "Loader",
+    "ManifoldMixup",
     "Mixed",
     "MixedDataset",
     "MixingCollate",
