@@ -112,5 +112,5 @@ def _smoothed(mixed: Batch, kinds: Mapping[str, Field], smoothing: float) -> Bat
             "the labels in fields="
         )
     rows = tree.several(mixed, labels)
-    towards_half = {name: kind.binary or not label_rule(kind.rule).sums_to_one for name, kind in labels.items()}
+    towards_half = {name: kind.binary or label_rule(kind.rule).greatest for name, kind in labels.items()}
     return tree.replaced(mixed, {name: smooth(rows[name], smoothing, towards_half[name]) for name in labels})
