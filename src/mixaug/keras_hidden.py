@@ -28,8 +28,8 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
         seed: any int.
         options: as for any Keras model.
 
-    Compile and fit it as any model, with a loss and metrics that take labels (n, classes); validation data need such
-    labels too. `step` is a weight of the model. Evaluation and prediction are those of the other model. It works on
+    Compile and fit it as any model, with a loss and metrics that take labels (n, classes): class ids become such
+    labels, those of validation data too. `step` is a weight of the model. Evaluation and prediction are those of the other model. It works on
     every backend of Keras.
 
     Raises:
@@ -95,7 +95,10 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
         return super().compute_metrics(x, self._labels(y), *args, **options)
 
     def _labels(self, y: Any) -> Any:
-        return y if self._drawn is None else self._drawn.labels(y, self.num_classes)
+        if self._drawn is not None:
+            return self._drawn.labels(keras.ops.convert_to_tensor(y), self.num_classes)
+        is_ids = self.num_classes is not None and y is not None and (len(y.shape) == 1 or y.shape[-1] == 1)
+        return keras.ops.one_hot(keras.ops.reshape(y, (-1,)), self.num_classes) if is_ids else y
 
     def _mixing(self, call: Callable[..., Any], number: int) -> Callable[..., Any]:
         """A layer's call, whose output is mixed if it is this layer's turn."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -182,7 +187,7 @@ def test_a_keras_model_trains_as_one_written_by_hand(jit):
     for got, want in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(got, want, atol=1e-5)
     np.testing.assert_allclose(mixing.predict(x, verbose=0), plain.predict(x, verbose=0), atol=1e-5)
-    clean = mixing.evaluate(x, np.eye(N), verbose=0, return_dict=True)["loss"]
+    clean = mixing.evaluate(x, y, verbose=0, return_dict=True)["loss"]
     np.testing.assert_allclose(clean, loss(np.eye(N), plain(x)), rtol=1e-4)
     assert int(mixing.step) == 5
 
@@ -243,3 +248,36 @@ def test_what_cannot_be_mixed_is_refused():
         with pytest.raises((ValueError, TypeError), match=match):
             make()
     ma.torch.ManifoldMixup(RECIPE, net, ["", "first"])
+
+
+RESNET = """
+import json, sys
+import keras, numpy as np, mixaug as ma
+from mixaug.lab.models import build
+
+model = build("resnet20", (16, 16, 3), 10)
+rng = np.random.default_rng(0)
+model.set_weights([w if w.ndim < 2 else rng.normal(0, 0.1, w.shape).astype("float32") for w in model.get_weights()])
+blocks = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Add)]
+mixing = ma.keras.ManifoldMixup(ma.MixUp(alpha=2.0), model, ["", blocks[0], blocks[3]], num_classes=10)
+mixing.compile(keras.optimizers.SGD(0.01), keras.losses.CategoricalCrossentropy(from_logits=True))
+x, y = rng.random((8, 16, 16, 3), np.float32), np.arange(8)
+losses = [float(mixing.train_on_batch(x, y)) for _ in range(5)]
+layers = [int(ma.hidden.draw(ma.MixUp(alpha=2.0), 8, 3, key=(0, step)).layer) for step in range(5)]
+print(json.dumps({"losses": losses, "layers": layers, "backend": keras.backend.backend()}))
+"""
+
+
+@pytest.mark.full
+def test_the_labs_resnet_trains_alike_on_every_backend_of_keras():
+    runs = []
+    for backend in ("tensorflow", "torch", "jax"):
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        done = subprocess.run(
+            [sys.executable, "-c", RESNET], env=environment, capture_output=True, text=True, check=True
+        )
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+        assert runs[-1]["backend"] == backend
+    assert len(set(runs[0]["layers"])) > 1
+    for run in runs[1:]:
+        np.testing.assert_allclose(run["losses"], runs[0]["losses"], rtol=2e-3)

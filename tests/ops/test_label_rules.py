@@ -123,9 +123,9 @@ def test_area_is_what_is_said_by_no_word():
     assert ma.Labels(rule="visible") == ma.Labels(rule=Visible("foreground"))
 
 
-def test_only_the_maximum_does_not_keep_sums_of_one():
+def test_only_the_maximum_and_mass_do_not_keep_sums_of_one():
     assert {text: kind.sums_to_one for text, kind in RULES.items()} == {
-        "area": True, "maximum": False, "visible": True, "heaviest": True,
+        "area": True, "maximum": False, "visible": True, "heaviest": True, "mass": False,
     }  # fmt: skip
     mix = ma.MixUp(alpha=1.0).draw(N, SIZE, key=KEY)
     for text in ("area", "heaviest"):
