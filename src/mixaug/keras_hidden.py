@@ -29,8 +29,8 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
         options: as for any Keras model.
 
     Compile and fit it as any model, with a loss and metrics that take labels (n, classes): class ids become such
-    labels, those of validation data too. `step` is a weight of the model. Evaluation and prediction are those of the other model. It works on
-    every backend of Keras.
+    labels, those of validation data too. `step` is a weight of the model. Evaluation and prediction are those of the
+    other model. It works on every backend of Keras.
 
     Raises:
         TypeError: if `recipe` is not a recipe. ValueError: if there is no layer of a name.
