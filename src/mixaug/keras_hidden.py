@@ -66,6 +66,7 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
                 raise ValueError(f"layers: expected names of layers, got {name!r}; pass some of {', '.join(names)}")
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._drawn: hidden.HiddenMix | None = None
+        self._mixes = False  # whether the other model is called by this one, in training
         for number, name in enumerate(self.mixed_layers):
             if name:
                 layer = model.get_layer(name)
@@ -84,7 +85,11 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
         self.step.assign_add(1)
         if "" in self.mixed_layers:
             inputs = self._drawn(self.mixed_layers.index(""), inputs)
-        return self.model(inputs, training=True)
+        self._mixes = True  # the other model may be called by itself, too
+        try:
+            return self.model(inputs, training=True)
+        finally:
+            self._mixes = False
 
     def compute_loss(self, x: Any = None, y: Any = None, *args: Any, **options: Any) -> Any:
         """The loss of the mixed labels."""
@@ -105,6 +110,6 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
 
         def mixed(*args: Any, **options: Any) -> Array:
             states = call(*args, **options)
-            return states if self._drawn is None else self._drawn(number, states)
+            return self._drawn(number, states) if self._mixes and self._drawn is not None else states
 
         return mixed

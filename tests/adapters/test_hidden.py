@@ -186,6 +186,7 @@ def test_a_keras_model_trains_as_one_written_by_hand(jit):
         np.testing.assert_allclose(logs["loss"], wanted, rtol=1e-5)
     for got, want in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(got, want, atol=1e-5)
+    np.testing.assert_allclose(model.predict(x[:2], verbose=0), plain.predict(x[:2], verbose=0), atol=1e-5)  # alone
     np.testing.assert_allclose(mixing.predict(x, verbose=0), plain.predict(x, verbose=0), atol=1e-5)
     clean = mixing.evaluate(x, y, verbose=0, return_dict=True)["loss"]
     np.testing.assert_allclose(clean, loss(np.eye(N), plain(x)), rtol=1e-4)
