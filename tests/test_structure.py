@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "mixaug"
 ORDER = [
     "backends", "files", "core", "kernels", "ops", "guides", "label_rules", "loss_advice", "mix", "recipes", "testing",
-    "pairing", "fields", "batch", "warmup", "epoch", "sources", "table", "drawing", "sheets",
+    "hidden", "pairing", "fields", "batch", "warmup", "epoch", "sources", "table", "drawing", "sheets",
     "losses", "metrics", "tf", "keras", "torch", "grain", "ray", "huggingface", "lightning", "timm", "timm_collate",
     "lab", "cli",
 ]  # fmt: skip

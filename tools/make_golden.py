@@ -49,6 +49,8 @@ RECIPES = [
     "randomerasing(height=(0.2, 0.6), width=0.5, count=2)",
     "boxmix(area=0.3, aspect=(0.3, 1.5))",
     "one_of(cutout(fill=(1.0, 2.0, 3.0)), randomerasing(noise=(0.5, 1.0, 0.0)), cutmix(alpha=1.0))",
+    "snapmix(alpha=5.0)",
+    "snapmix(alpha=1.0)",
     "saliencymix(alpha=1.0)",
     "attentivecutmix(top=3, cells=2)",
     "mergemix(alpha=1.0, token=2)",

@@ -27,6 +27,63 @@ _KERNELS = "kernels/test_engines.py recipes/test_tiles.py"
 
 #: The files, the tests that run first, and (old, new, why).
 _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
+    ("core/maps.py", "recipes/test_guided.py fields/test_guide_fields.py"): [
+        (
+            "xp.highest(xp.where(levels == TOP, left, left * 0))",
+            "xp.highest(xp.where(levels >= TOP - 3, left, left * 0))",
+            "the most salient pixel may be one that is nearly as salient",
+        ),
+        ('(x >= 0) & (x < float("inf"))', "(x >= 0)", "infinite saliency is taken"),
+        ("is_right & (x >= _LEAST)", "is_right", "denormal saliency counts in one library and not in the next"),
+    ],
+    ("kernels/draw.py", "recipes/test_guided.py fields/test_guide_fields.py"): [
+        ("held != np.int32(-(2**31))", "held != np.int32(0)", "saliency of -0.0 is refused"),
+        ("highest >= np.int32(0x7F800000)", "highest > np.int32(0x7F800000)", "kernels take infinite saliency"),
+        (
+            "if found < 0 and _level(x[row, pixel]",
+            "if _level(x[row, pixel]",
+            "kernels find the last of the most salient pixels",
+        ),
+    ],
+    ("recipes/guided.py", "recipes/test_guided.py fields/test_guide_fields.py"): [
+        ("xp.argsort(xp.argsort(-sums))", "xp.argsort(xp.argsort(sums))", "the least salient cells are pasted"),
+        (
+            'xp.summed(xp.cast(there, "int32")) // 2',
+            'xp.summed(xp.cast(there, "int32"))',
+            "ClassMix pastes all classes",
+        ),
+        ("there = there & (number != self.ignore_index)", "there = there", "ClassMix pastes ignored pixels"),
+        ("return x & inside(xp, box, draw.size)", "return x", "resized objects are pasted outside of their box"),
+    ],
+    ("fields/needs.py", "fields/test_guide_fields.py"): [
+        (
+            "named = said or [name",
+            "named = [name",
+            "a guide that is said gives way to masks that are not",
+        ),
+    ],
+    ("hidden.py", "adapters/test_hidden.py"): [
+        ("keys.fold_in(made, _FOLD)", "made", "the layer depends on the words of the mix"),
+        (
+            "self.layer != layer:",
+            "self.layer < layer:",
+            "layers after the one that was drawn are mixed too",
+        ),
+    ],
+    ("ops/mass.py", "ops/test_label_rules_by_maps.py"): [
+        ("inside(xp, source_box, sizes.source)", "inside(xp, box, sizes.source)", "mass is that under the box"),
+    ],
+    ("label_rules.py", "ops/test_label_rules_by_maps.py"): [
+        ("(lam[1] < self.tau)", "(lam[0] < self.tau)", "Remix looks at the weight of the other source"),
+    ],
+    ("guides.py", "recipes/test_guide_makers.py"): [
+        (
+            "xp.log1p(real * real + imaginary * imaginary) * 0.5",
+            "xp.log1p(real * real + imaginary * imaginary)",
+            "the spectrum is whitened twice",
+        ),
+        ("head[:, 0, prefix:]", "head[:, 1, prefix:]", "attention is that of the first patch"),
+    ],
     ("core/keys.py", "recipes/test_golden.py core/test_keys.py recipes/test_schedule.py"): [
         (
             "xp.add(xp.add(x1, ks[(group + 2) % 3]), group + 1)",

@@ -1119,6 +1119,64 @@ FILES = [
     ),
 ]
 
+GUIDES = [
+    Row(
+        "SaliencyMix on images and labels",
+        "ma.SaliencyMix()(x, y, num_classes=3)",
+        'ma.SaliencyMix()({"images": x, "labels": y, "saliency": ma.guides.spectral_residual(x)}, num_classes=3)',
+    ),
+    Row(
+        "Saliency under another name",
+        'ma.SaliencyMix()({"images": x, "labels": y, "heat": x[..., 0]}, num_classes=3)',
+        'ma.SaliencyMix()({"images": x, "labels": y, "heat": x[..., 0]}, num_classes=3, fields={"heat": ma.Guide()})',
+    ),
+    Row(
+        "A draw without the guide",
+        "ma.SaliencyMix().draw(6, (8, 8))",
+        "ma.SaliencyMix().draw(6, (8, 8), guide=ma.guides.spectral_residual(x))",
+    ),
+    Row(
+        "A guide for a recipe that looks at none",
+        "cutmix.draw(6, (8, 8), guide=x[..., 0])",
+        "cutmix.draw(6, (8, 8))",
+    ),
+    Row(
+        "Negative saliency",
+        "ma.SaliencyMix().draw(6, (8, 8), guide=x[..., 0] - 0.5)",
+        "ma.SaliencyMix().draw(6, (8, 8), guide=np.maximum(np.nan_to_num(x[..., 0] - 0.5), 0))",
+    ),
+    Row(
+        "Saliency with the channels of the images",
+        'ma.SaliencyMix()({"images": x, "labels": y, "saliency": x}, num_classes=3)',
+        'ma.SaliencyMix()({"images": x, "labels": y, "saliency": x.mean(axis=-1)}, num_classes=3)',
+    ),
+    Row(
+        "Ids below 0 for ClassMix",
+        "ma.ClassMix().draw(6, (8, 8), guide=masks.astype(int) - 1)",
+        "ma.ClassMix().draw(6, (8, 8), guide=np.where(masks.astype(int) - 1 < 0, 255, masks.astype(int) - 1))",
+    ),
+    Row(
+        "CopyPaste beside class masks alone",
+        'ma.CopyPaste()({"images": x, "masks": masks})',
+        'ma.CopyPaste()({"images": x, "masks": masks, "instances": masks[:, None] == 1})',
+    ),
+    Row(
+        "Boxes of hidden states",
+        "ma.hidden.draw(cutmix, 6, layers=3)",
+        "ma.hidden.draw(ma.MixUp(), 6, layers=3)",
+    ),
+    Row(
+        "A hidden layer that there is not",
+        'ma.torch.ManifoldMixup(mixup, torch.nn.Sequential(torch.nn.Linear(3, 3)), ["fc"])',
+        'ma.torch.ManifoldMixup(mixup, torch.nn.Sequential(torch.nn.Linear(3, 3)), ["0"])',
+    ),
+    Row(
+        "Labels by mass without maps",
+        'ma.SnapMix()(x, y, fields={"labels": ma.Labels(3, rule="mass")})',
+        'ma.SnapMix()({"images": x, "labels": y, "saliency": x[..., 0]}, fields={"labels": ma.Labels(3, rule="mass")})',
+    ),
+]
+
 #: A training of a second or two.
 TRAINED = "mixaug compare --seeds 1 --model small --arm none --arm cutmix --train-size 100 --epochs 1 --out run"
 
@@ -1145,6 +1203,11 @@ COMMANDS = [
         "mixaug preview --data folder:photos --task segmentation",
         "mixaug preview --data folders:images,masks --task segmentation",
     ),
+    Row(
+        "A recipe that needs masks, on classes",
+        "mixaug preview --recipe classmix",
+        "mixaug preview --recipe classmix --data scenes",
+    ),
     Row("No seeds", "mixaug compare --seeds 0", TRAINED),
     Row("A model that does not exist", "mixaug compare --model resnet", TRAINED),
     Row("An arm twice", "mixaug compare --arm none --arm none", TRAINED),
@@ -1162,6 +1225,7 @@ SECTIONS = {
     "Roles and containers": ROLES,
     "Labels and losses": LABELS,
     "Recipes": RECIPES,
+    "Guides and hidden states": GUIDES,
     "Keys": KEYS,
     "Near misses": NEAR_MISSES,
     "Adapters": ADAPTERS,

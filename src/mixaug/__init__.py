@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import guides, label_rules, losses, metrics, pairing, testing
+from . import guides, hidden, label_rules, losses, metrics, pairing, testing
 from .batch import mix_batch
 from .core.hints import unknown_name
 from .core.keys import draw_version
@@ -41,6 +41,7 @@ from .recipes import (
     ResizeMix,
     SaliencyMix,
     SmoothMix,
+    SnapMix,
     TokenMix,
     identity,
     one_of,
@@ -101,11 +102,13 @@ __all__ = [
     "ResizeMix",
     "SaliencyMix",
     "SmoothMix",
+    "SnapMix",
     "TokenMix",
     "Values",
     "batches",
     "draw_version",
     "guides",
+    "hidden",
     "identity",
     "label_rules",
     "losses",

@@ -177,8 +177,8 @@ def mix_rows(
     weights = None
     if settings.class_weights is not None:
         weights = resolve_weights(settings.class_weights, known.fields, form, settings.num_classes)
-    if advises and known.sums_to_one is not None:
-        loss_advice.say(known.library.name, known.sums_to_one)
+    if advises and known.is_one_class is not None:
+        loss_advice.say(known.library.name, known.is_one_class)
 
     mixes, copies = [], []
     for one, its_key in _copies(recipe, keys.make(key), settings):

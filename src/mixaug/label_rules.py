@@ -7,12 +7,16 @@ the texts of those here. A new rule is one frozen dataclass that derives from `R
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
+from math import inf
 from typing import Any, ClassVar, Protocol
+
+import numpy as np
 
 from . import backends
 from .backends import Array
+from .core import maps
 from .core.hints import short
 
 
@@ -29,6 +33,21 @@ class Mixture(Protocol):
         """`Mix.visible`."""
         ...
 
+    @property
+    def mass(self) -> Callable[..., Any]:
+        """`Mix.mass`."""
+        ...
+
+    @property
+    def index(self) -> Array:
+        """int32 (k, n)."""
+        ...
+
+    @property
+    def pixel_weights(self) -> Callable[..., Any]:
+        """`Mix.pixel_weights`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -38,8 +57,10 @@ class Rule:
     output = max_k weights[k] * label[k]     (greatest)
     """
 
-    sums_to_one: ClassVar[bool] = True  #: whether labels that sum to 1 stay so; else the loss is a binary one
-    greatest: ClassVar[bool] = False  #: whether a class has the greatest of its weights instead of their sum
+    sums_to_one: ClassVar[bool] = True  #: whether labels that sum to 1 stay so
+    greatest: ClassVar[bool] = (
+        False  #: whether a class has the greatest of its weights, not their sum; the loss is binary
+    )
 
     @property
     def guide(self) -> str | None:
@@ -82,11 +103,13 @@ class Maximum(Rule):
 class Visible(Rule):
     """Each source counts as much as its part of the visible foreground.
 
-        weights = mix.visible(foreground).lam
+        weights = mix.visible(foreground).lam, or .relative
 
     Args:
         foreground: the name of a bool field (n, *size): where in each image its object is.
         layout, spatial: those of the foreground, as for `ma.Masks`; by default as its field says.
+        relative: whether each source's visible foreground counts in parts of all of its foreground, so that a small
+            object that is seen whole counts as much as a large one.
 
     arXiv 2606.04820 (2026), "OA-CutMix".
     """
@@ -94,6 +117,7 @@ class Visible(Rule):
     foreground: str = "foreground"
     layout: str | None = None
     spatial: str | None = None
+    relative: bool = field(default=False, kw_only=True)
 
     @property
     def guide(self) -> str | None:
@@ -106,7 +130,8 @@ class Visible(Rule):
 
     def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:
         """The visible foreground of each source over that of all."""
-        return mix.visible(guide, layout=self.layout, spatial=self.spatial, source=guide_source).lam
+        visible = mix.visible(guide, layout=self.layout, spatial=self.spatial, source=guide_source)
+        return visible.relative if self.relative else visible.lam
 
 
 @dataclass(frozen=True)
@@ -128,7 +153,150 @@ class Heaviest(Rule):
         return xp.cast(xp.stack(chosen), "float32")
 
 
-RULES: dict[str, type[Rule]] = {"area": Area, "maximum": Maximum, "visible": Visible, "heaviest": Heaviest}
+@dataclass(frozen=True)
+class Mass(Rule):
+    """Each source counts as much as the mass of its saliency map that is to be seen: the rule of SnapMix.
+
+        weights = mix.mass(saliency)
+
+    They need not sum to 1: a box of background over background leaves little of either. A cross-entropy takes them as
+    they are, `-sum_c label[c] * log p[c]`.
+
+    Args:
+        saliency: the name of the field of maps, `ma.Guide()`, such as class activation maps of the labels.
+
+    Huang et al. 2021, "SnapMix: Semantically Proportional Mixing for Augmenting Fine-grained Data".
+    """
+
+    sums_to_one: ClassVar[bool] = False
+    saliency: str = "saliency"
+
+    @property
+    def guide(self) -> str | None:
+        """The maps."""
+        return self.saliency
+
+    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:
+        """The mass of each source that is to be seen."""
+        weights: Array = mix.mass(guide, source=guide_source)
+        return weights
+
+
+@dataclass(frozen=True)
+class Remix(Rule):
+    """A source of a much rarer class counts alone: the rule of Remix, for imbalanced data.
+
+        a, b = counts of the classes of the base sample and its partner
+        weights[0] = 0 if a / b >= kappa and lam[0] < tau
+                     1 if b / a >= kappa and lam[1] < tau
+                     lam[0] otherwise;                       weights[1] = 1 - weights[0]
+
+    Args:
+        counts: how many training samples each class has, 1 or more.
+        kappa: how many times as common a class has to be, 1 or more.
+        tau: how small its lam has to be, 0 to 1.
+        labels: the name of the field of class ids.
+
+    Raises:
+        ValueError: if an option is out of its range; when mixed, a recipe of other than two sources.
+
+    Chou et al. 2020, "Remix: Rebalanced Mixup".
+    """
+
+    counts: tuple[float, ...] = ()
+    kappa: float = 3.0
+    tau: float = 0.5
+    labels: str = "labels"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", tuple(float(count) for count in self.counts))
+        if not self.counts or not all(1 <= count < inf for count in self.counts):
+            raise ValueError(
+                f"Remix counts: expected how many samples each class has, 1 or more each, got {short(self.counts)}; "
+                "pass such as counts=(5000, 50)"
+            )
+        if not (1 <= self.kappa < inf and 0 <= self.tau <= 1):
+            raise ValueError(
+                f"Remix: expected kappa of 1 or more and tau of 0 to 1, got {short(self.kappa)} and {short(self.tau)}"
+            )
+
+    @property
+    def guide(self) -> str | None:
+        """The class ids."""
+        return self.labels
+
+    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:
+        """lam, or 0 and 1 where one of the classes is much rarer."""
+        if mix.lam.shape[0] != 2:
+            raise ValueError(
+                f"Remix: expected a recipe of two sources, got {mix.lam.shape[0]}; take ma.MixUp(), or another rule"
+            )
+        ids: Array = guide
+        xp, shape = backends.of(ids, self.labels), tuple(ids.shape)
+        if shape[1:] not in ((), (1,)) or "int" not in xp.dtype(ids):
+            raise ValueError(
+                f"Remix: expected class ids (n,) in {self.labels!r}, integers, got {xp.dtype(ids)} of shape {shape}; "
+                "pass labels= the field that has them"
+            )
+        index, lam, counts = backends.to_each(xp, [mix.index, mix.lam, np.asarray(self.counts, np.float32)])
+        source = ids if guide_source is None else guide_source
+        base, other = (xp.take(counts, xp.cast(xp.reshape(x, (-1,)), "int64")) for x in (ids, source))
+        partner, zero = xp.take(other, index[1]), lam[0] * 0.0
+        first = xp.where((base >= self.kappa * partner) & (lam[0] < self.tau), zero, lam[0])
+        first = xp.where((partner >= self.kappa * base) & (lam[1] < self.tau), zero + 1.0, first)
+        return xp.stack([first, 1.0 - first])
+
+
+@dataclass(frozen=True)
+class Attended(Rule):
+    """Each source counts as much as what a network attends to in the mixed image: the rule of TransMix.
+
+        weights[k] = (1 - part) * lam[k] + part * sum over the pixels of pixel_weights()[k] * A / sum A
+
+    A is the attention of the mixed image, so the rule is applied after the forward pass: mix with `return_mix=True`,
+    then `mix.labels(y, num_classes, rule=ma.label_rules.Attended(), guide=ma.guides.attention(weights))`.
+
+    Args:
+        part: how much the attention counts, 0 to 1.
+
+    Raises:
+        ValueError: if `part` is out of its range.
+
+    Chen et al. 2022, "TransMix: Attend to Mix for Vision Transformers".
+    """
+
+    part: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.part <= 1:
+            raise ValueError(f"Attended part: expected a number of 0 to 1, got {short(self.part)}")
+
+    @property
+    def guide(self) -> str | None:
+        """The attention of the mixed images."""
+        return "attention"
+
+    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - of every rule
+        """The mean of lam and of the attention to each source."""
+        xp = backends.of(guide, "attention")
+        weights, lam = backends.to_each(xp, [mix.pixel_weights(), mix.lam])
+        size = xp.shape(weights)[2:]
+        maps.check(xp, "saliency", guide, len(size), xp.stack([xp.arange(xp.shape(lam)[1])]))
+        level = xp.cast(maps.at_pixels(xp, maps.saliency(xp, guide, xp.arange(xp.shape(lam)[1])), size), "float32")
+        axes = tuple(range(1, 1 + len(size)))
+        total = xp.total(level, axes)
+        seen = [xp.ratio(xp.total(xp.cast(weights[k], "float32") * level, axes), total) for k in range(lam.shape[0])]
+        return lam * (1 - self.part) + xp.stack(seen) * self.part
+
+
+RULES: dict[str, type[Rule]] = {
+    "area": Area,
+    "maximum": Maximum,
+    "visible": Visible,
+    "heaviest": Heaviest,
+    "mass": Mass,
+}  #: those that a text names
+VALUES: tuple[type[Rule], ...] = (*RULES.values(), Remix, Attended)
 
 
 def rule(what: Any) -> Rule:
@@ -140,7 +308,7 @@ def rule(what: Any) -> Rule:
     Example:
         >>> import mixaug as ma
         >>> ma.label_rules.rule("visible")
-        Visible(foreground='foreground', layout=None, spatial=None)
+        Visible(foreground='foreground', layout=None, spatial=None, relative=False)
     """
     if isinstance(what, Rule):
         return what

@@ -30,11 +30,11 @@ class MixedLabelsWarning(UserWarning):
 
 
 @backends.trace_constant
-def say(library: str, sums_to_one: bool = True) -> bool:
+def say(library: str, is_one_class: bool = True) -> bool:
     """Warn the user's code, once a process; processes that load data leave it to the one that started them."""
     if _SAID or multiprocessing.parent_process() is not None:
         return False
-    losses = _SOFT if sums_to_one else _BINARY
+    losses = _SOFT if is_one_class else _BINARY
     loss = losses.get(library, losses["numpy"])
     warnings.warn(
         "mixed labels are no class ids but rows of weights, float32 (n, num_classes); "

@@ -128,7 +128,8 @@ def find(fields: Mapping[str, Any], name: str, what: str) -> str:
     """Return the path of the field with this name; raise a ValueError unless there is exactly one."""
     found = [path for path in fields if is_called(path, name)]
     if len(found) != 1:
-        raise ValueError(f"{what}: expected the name of one field, got {name!r}; name one of {quoted(fields)}")
+        add = f", or add a field {name!r} to the batch" if what == "rule" and not found else ""
+        raise ValueError(f"{what}: expected the name of one field, got {name!r}; name one of {quoted(fields)}{add}")
     return found[0]
 
 

@@ -28,7 +28,7 @@ class Plan(NamedTuple):
     rows: Dim
     first: str  #: the path of the first field with an array
     per_source: bool  #: whether a field returns lam
-    sums_to_one: bool | None  #: whether labels made from class ids sum to 1; None without class ids
+    is_one_class: bool | None  #: whether a cross-entropy fits labels made from class ids; None without class ids
 
     def like(self, values: Mapping[str, Any]) -> Array:
         """Return an array of the batch, for its library and device."""
@@ -67,7 +67,7 @@ def _made_plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None)
         rows=count_rows(values),
         first=next(name for name, some in named.items() if some),
         per_source=any(isinstance(kind, PerSource) for kind in kinds.values()),
-        sums_to_one=next((label_rule(kind.rule).sums_to_one for kind in ids), None),
+        is_one_class=next((not label_rule(kind.rule).greatest for kind in ids), None),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields as fields_of
 from typing import Any, get_args
 
 from ..core.hints import short
-from ..label_rules import RULES, Rule
+from ..label_rules import VALUES, Rule
 from .resolve import Field, Fields, as_list
 
 
@@ -21,7 +21,7 @@ def written(fields: Fields | None) -> Any:
 def _written(what: Any) -> Any:
     if not isinstance(what, Field | Rule):
         return what
-    if isinstance(what, Rule) and type(what) not in RULES.values():
+    if isinstance(what, Rule) and type(what) not in VALUES:
         raise TypeError(
             f"rule: expected one of ma.label_rules to be saved, got {short(what)}; make the layer with fields= anew "
             "instead"
@@ -40,4 +40,4 @@ def _read(what: Any) -> Any:
     if not isinstance(what, Mapping):
         return what
     options = {name: _read(value) for name, value in what.items() if name != "kind"}
-    return {kind.__name__: kind for kind in (*get_args(Field), *RULES.values())}[what["kind"]](**options)
+    return {kind.__name__: kind for kind in (*get_args(Field), *VALUES)}[what["kind"]](**options)

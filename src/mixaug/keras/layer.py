@@ -93,8 +93,8 @@ class MixLayer(keras.layers.Layer):  # type: ignore[misc]
             return mix_batch(recipe, batch, key=(self.seed, 0), **options)
         step = self._count_step(batch) if step is None else step
         key = keys.make((self.seed, step) if epoch is None else (self.seed, epoch, step))
-        for replica in _replica():
-            key = keys.fold_in(key, replica)
+        for number in replica():
+            key = keys.fold_in(key, number)
         options |= {"include_clean": self.include_clean, "copies": self.copies}
         return mix_batch(recipe, batch, key=key, **options)
 
@@ -151,12 +151,12 @@ def _with_layout(batch: Batch, fields: Fields | None) -> Fields:
     return resolved.get("", resolved)
 
 
-def _replica() -> tuple[Array, ...]:
+def replica() -> tuple[Array, ...]:
     """The number of this replica under a TensorFlow strategy of several, else ()."""
     if keras.backend.backend() != "tensorflow":
         return ()
-    replica: tuple[Array, ...] = _tf_passes().replica()
-    return replica
+    numbers: tuple[Array, ...] = _tf_passes().replica()
+    return numbers
 
 
 def _tf_passes() -> Any:

@@ -24,6 +24,7 @@ from ..ops.instances import InstancesResult
 from ..ops.instances import instances as mix_instances
 from ..ops.keypoints import KeypointsResult
 from ..ops.keypoints import keypoints as mix_keypoints
+from ..ops.mass import mass
 from ..ops.objects import ObjectLabels, Objects
 from ..ops.visibility import Visible, visible
 from . import archive
@@ -320,6 +321,36 @@ class Mix:
         """
         xp, mix = self._beside(foreground=foreground, source=source)
         return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix._sizes, layout, spatial)
+
+    @backends.no_autograph
+    def mass(self, saliency: Array, *, source: Array | None = None) -> Array:
+        """How much of the mass of each source's saliency map can be seen in the output.
+
+            mass[k] = sum over the pixels of pixel_weights()[k] * map[k] / sum of map[k],  map = saliency[index[k]]
+
+        A source that is seen through a box that shows a part of it has the mass of that part, times the mean weight of
+        the box. The masses of an output need not sum to 1.
+
+        Args:
+            saliency: numbers of 0 or more (n, *size), of any size, rounded as those that recipes look at.
+            source: the maps that the sources are rows of, where that is not `saliency`.
+
+        Returns:
+            float32 (k, n), in the library of the maps.
+
+        Raises:
+            TypeError, ValueError: if maps are of another form, or hold numbers that are negative or not finite.
+
+        Example:
+            >>> import mixaug as ma, numpy as np
+            >>> saliency = np.zeros((2, 4, 4), np.float32)
+            >>> saliency[:, 1, 1] = 1
+            >>> ma.SaliencyMix(lam=0.9).draw(2, size=(4, 4), key=0, guide=saliency).mass(saliency)
+            array([[0., 0.],
+                   [1., 1.]], dtype=float32)
+        """
+        xp, mix = self._beside(saliency=saliency, source=source)
+        return mass(xp, saliency, source, mix.index, mix.region, mix._sizes)
 
     @backends.no_autograph
     def values(self, y: Array, *, source: Array | None = None) -> Array:

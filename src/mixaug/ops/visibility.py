@@ -18,11 +18,13 @@ class Visible(NamedTuple):
         lam: float32 (k, n), columns sum to 1; of an output where no foreground is to be seen, the plain shares.
         unseen: bool (k, n), where a plain label names a source that has foreground, and none of it is to be seen.
         nothing: bool (n,), the outputs where no foreground is to be seen.
+        relative: float32 (k, n), likewise as `lam`, of what is seen of each source's foreground in parts of all of it.
     """
 
     lam: Array
     unseen: Array
     nothing: Array
+    relative: Array
 
 
 def visible(
@@ -59,10 +61,17 @@ def visible(
     weights = masks.weights_of(xp, here, sources[0])
     seen = [xp.total(weight * xp.cast(x, "float32"), pixels) for weight, x in zip(weights, shown, strict=True)]
     areas = rows.merge(xp, index, xp.stack(seen))
-    total = xp.reshape(xp.total(areas, (0,)), (1, -1))
-    nothing = total <= 0
+    parts = areas / xp.maximum(whole, 1.0)
+    nothing = xp.total(areas, (0,)) <= 0
     return Visible(
-        xp.where(nothing, lam, areas / xp.maximum(total, xp.maximum(areas, 1e-30))),
+        xp.where(nothing[None], lam, _over_sum(xp, areas)),
         (lam > 0) & (whole > 0) & (areas <= 0),
-        nothing[0],
+        nothing,
+        xp.where(nothing[None], lam, _over_sum(xp, parts)),
     )
+
+
+def _over_sum(xp: Library, x: Array) -> Array:
+    """Numbers (k, n) over their sum in each column."""
+    total = xp.reshape(xp.total(x, (0,)), (1, -1))
+    return x / xp.maximum(total, xp.maximum(x, 1e-30))

@@ -20,10 +20,10 @@ from .listing import Entry, Paper, entry
 from .masks import GMix, GridMix, SmoothMix, TokenMix
 from .noise import CowMix, FMix
 from .recipe import Draw, Recipe, check_recipe, checked_init
-from .tiles import RICAP, Mosaic, ResizeMix
+from .tiles import RICAP, Mosaic, ResizeMix, SnapMix
 
 RECIPES: tuple[type[Recipe], ...] = (
-    MixUp, CutMix, CutMixMinMax, BoxMix, NWayCutMix, HMix, RICAP, Mosaic, ResizeMix,
+    MixUp, CutMix, CutMixMinMax, BoxMix, NWayCutMix, HMix, RICAP, Mosaic, ResizeMix, SnapMix,
     Cutout, RandomErasing,
     GridMix, TokenMix, FMix, CowMix, SmoothMix, GMix,
 )  # fmt: skip
@@ -69,6 +69,7 @@ __all__ = [
     "ResizeMix",
     "SaliencyMix",
     "SmoothMix",
+    "SnapMix",
     "TokenMix",
     "check_recipe",
     "identity",

@@ -11,8 +11,8 @@ from ..backends import Array
 from ..core.hints import short
 from ..core.keys import below, beta_table, floor, look_up
 from ..core.regions import Paste, Region, whole
-from .cut import even, inside
-from .lam import Alpha, checked_alpha, pair
+from .cut import clipped_box, even, inside, side_ratios
+from .lam import Alpha, LamRecipe, checked_alpha, pair
 from .recipe import MAX_SOURCES, Draw, Recipe, check_number, check_whole, keep
 
 
@@ -217,3 +217,52 @@ def _tiles(draw: Draw, grid: tuple[int, int], cuts: Callable[[int], list[Array]]
         box = xp.stack(sides, axis=1)
         boxes.append(box * 0 if axes == 1 and tile >= columns else box)
     return tuple(boxes)
+
+
+@dataclass(frozen=True, repr=False)
+class SnapMix(LamRecipe):
+    """Paste a box of another sample, made to fit a box of another size and place over each sample.
+
+        box, part: two boxes as of CutMix, each with a lam ~ Beta(alpha, alpha) of its own
+        output = the partner's part, made to fit the box, over the base sample
+
+    Args:
+        alpha: concentration, 1e-9 to 1e6; by default 5. (a, b) is lam ~ Beta(a, b).
+        lam: instead of alpha, the weight of the base sample: a number, or (low, high) for a uniform one.
+        dominant: whether to draw max(lam, 1 - lam).
+
+    Raises:
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given.
+
+    Example:
+        >>> import mixaug as ma, numpy as np
+        >>> images, labels = np.zeros((4, 8, 8, 3), np.uint8), np.arange(4)
+        >>> batch = {"images": images, "labels": labels, "saliency": np.ones((4, 8, 8), np.float32)}
+        >>> fields = {"labels": ma.Labels(4, rule="mass")}
+        >>> ma.mix_batch(ma.SnapMix(), batch, key=0, fields=fields)["labels"].shape
+        (4, 4)
+
+    Good for fine-grained classes, with labels by the mass of class activation maps: `ma.Labels(rule="mass")`. Without
+    that rule labels follow the pixels, as those of every recipe.
+
+    Huang et al. 2021, "SnapMix: Semantically Proportional Mixing for Augmenting Fine-grained Data". Where one of the
+    boxes has no pixel, nothing is pasted. In the paper the two boxes are the same for the whole batch, as those of
+    `per_batch(SnapMix())` are.
+    """
+
+    sources: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        if self.alpha is None and self.lam is None:
+            keep(self, alpha=5.0)
+        super().__post_init__()
+
+    def region(self, draw: Draw) -> Region:
+        """A box of the base sample, and the partner's part in it."""
+        xp, axes = draw.xp, len(draw.size)
+        bits = draw.random_bits(2 + 2 * axes)
+        ratios = [look_up(xp, side_ratios(self.law, axes), bits[i]) for i in range(2)]
+        box, part = (clipped_box(draw, ratios[i], bits[2 + i * axes : 2 + (i + 1) * axes]) for i in range(2))
+        is_empty = prod([part[:, axis, 1] - part[:, axis, 0] for axis in range(axes)]) == 0
+        box = xp.where(is_empty[:, None, None], box * 0, box)
+        return Paste(None, (None, box), (None, part))

@@ -3,8 +3,9 @@
 from .call_keys import CallKeys
 from .collate import MixingCollate
 from .dataset import MixedDataset
+from .hidden import ManifoldMixup
 from .loader import Loader, loader
 from .samples import check_samples
 from .transform import Mixed
 
-__all__ = ["CallKeys", "Loader", "Mixed", "MixedDataset", "MixingCollate", "check_samples", "loader"]
+__all__ = ["CallKeys", "Loader", "ManifoldMixup", "Mixed", "MixedDataset", "MixingCollate", "check_samples", "loader"]

@@ -117,5 +117,5 @@ def _smoothed(mixed: Batch, fields: Mapping[str, Field], smoothing: float) -> Ba
             "the labels in fields="
         )
     values = tree.several(mixed, labels)
-    towards_half = {name: field.binary or not label_rule(field.rule).sums_to_one for name, field in labels.items()}
+    towards_half = {name: field.binary or label_rule(field.rule).greatest for name, field in labels.items()}
     return tree.replaced(mixed, {name: smooth(values[name], smoothing, towards_half[name]) for name in labels})
