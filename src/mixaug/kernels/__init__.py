@@ -14,44 +14,25 @@ from math import prod
 from .. import backends
 from ..backends import Array, Library
 from ..core.regions import Region, Size, to
-from ..core.units import Units
+from ..core.rows import Rows
+from ..core.units import Target
 from . import cpu, gpu
 
 _COUNTED = 2**24  #: pixels: of more, float32 numbers of pixels are rounded
 
 
-def images(
-    xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    region: Region,
-    place: str | None,
-    units: Units,
-    out: Array | None,
-    check: Callable[[], None],
-) -> Array | None:
-    """The mixed images, made where they lie; None where no engine takes them. `check` raises where they are wrong."""
+def images(xp: Library, rows: Rows, region: Region, target: Target, check: Callable[[], None]) -> Array | None:
+    """The mixed images, made where they lie; None where no kernel takes them. `check` raises if they are wrong."""
     if not _is_on_gpu(xp):
-        return cpu.images(xp, x, source, index, region, place, units, out)
+        return cpu.images(xp, rows, region, target)
     check()
-    return gpu.mixed(x, source, backends.to(xp, index), to(xp, region), place, units, out)
+    return gpu.mixed(rows._replace(index=backends.to(xp, rows.index)), to(xp, region), target)
 
 
-def windows(
-    xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    region: Region,
-    size: Size,
-    place: str | None,
-    units: Units,
-    out: Array | None,
-) -> Array | None:
-    """Images mixed to outputs of another size; None where no engine takes them. They have been checked."""
+def windows(xp: Library, rows: Rows, region: Region, size: Size, target: Target) -> Array | None:
+    """Images mixed to outputs of another size; None where no kernel takes them. They have been checked."""
     known = not _is_on_gpu(xp) and all(isinstance(length, int) for length in size)
-    return cpu.images(xp, x, source, index, region, place, units, out, size) if known else None
+    return cpu.images(xp, rows, region, target, size) if known else None
 
 
 def labels(

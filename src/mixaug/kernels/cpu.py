@@ -18,7 +18,8 @@ from .. import backends
 from ..backends import Array, Library
 from ..core.keys import ONE
 from ..core.regions import Region, Size, stacked
-from ..core.units import Units
+from ..core.rows import Rows
+from ..core.units import Target, Units
 from .forms import Calls, Frame, Numbers, Pixels, RegionArrays, Sources, State
 from .pool import memory
 
@@ -69,22 +70,13 @@ class _Plan(NamedTuple):
     moved_boxes: Host  #: bool, whether the box has a source box
 
 
-def images(
-    xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    region: Region,
-    place: str | None,
-    units: Units,
-    out: Array | None,
-    size: Size | None = None,
-) -> Array | None:
+def images(xp: Library, samples: Rows, region: Region, target: Target, size: Size | None = None) -> Array | None:
     """The mixed images; None where they are traced, need a gradient, are wrong, or of a form that no kernel takes.
 
-    x None: the base samples are the rows index[0] of the source. The region is of the images' size, its source boxes
-    too; or its boxes are of another `size`, that of the outputs, and all sources are seen through them.
+    The region is of the images' size, its source boxes too; or its boxes are of another `size`, that of the outputs,
+    and all sources are seen through them.
     """
+    (x, source, index), (place, units, out) = samples, target
     given: Array = source if x is None else x
     rows, into = xp.as_numpy(given), None if out is None else xp.as_numpy(out)
     others = rows if source is None or source is given else xp.as_numpy(source)

@@ -15,18 +15,17 @@ from ..backends import Array, Dim, Library
 from ..core.keys import ONE
 from ..core.layout import Layout, block_size, check_axes
 from ..core.regions import Dense, Paste, Region, Size, covered, inside, is_of_channels, to
+from ..core.rows import Rows
 from ..core.scale import home, same, scaled
-from ..core.units import DTYPES, INTEGERS, Units, are_plain, check_integers, checked, plain, unchanged
-from . import rows
+from ..core.units import DTYPES, INTEGERS, Target, Units, are_plain, check_integers, checked, plain, unchanged
+from . import rows as of_rows
 
 _USUAL = (1, 3)  #: channels, of grey images and of colours
 
 
 def mix(
     xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     drawn_for: Size,
     layout: Layout,
@@ -34,58 +33,54 @@ def mix(
     out: Array | None = None,
 ) -> Array:
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
-    given, form = source if x is None else x, layout.form
+    example, form = rows.example, layout.form
     if is_of_channels(region.fill, len(drawn_for)):
-        _check_fill(region.fill, layout, given)
-    units = units or unchanged(xp.dtype(given))
+        _check_fill(region.fill, layout, example)
+    units = units or unchanged(xp.dtype(example))
+    target = Target(form.place, units, out if form.is_plain else None)
+    check = partial(check_given, xp, rows, drawn_for, layout, units, out)
     if form.is_plain:
-        check = partial(check_given, xp, x, source, index, drawn_for, layout, units, out)
-        return _mixed(xp, x, source, index, region, drawn_for, form.size(xp, given), form.place, units, out, check)
-    check_given(xp, x, source, index, drawn_for, layout, units, out)
-    x, source = (one if one is None else form.view(xp, one) for one in (x, source))
-    viewed = source if x is None else x
-    region, drawn_for = form.region(xp, region, drawn_for or (1,), viewed)
+        return _mixed(xp, rows, region, drawn_for, form.size(xp, example), target, check)
+    check()
+    rows = rows.map(partial(form.view, xp))
+    region, drawn_for = form.region(xp, region, drawn_for or (1,), rows.example)
     if is_of_channels(region.fill, len(drawn_for)):
-        region = replace(region, fill=form.per_element(region.fill, xp.shape(given)))
-    mixed = _mixed(xp, x, source, index, region, drawn_for, form.size(xp, viewed), form.place, units, None, _nothing)
-    mixed = form.restore(xp, mixed, given)
+        region = replace(region, fill=form.per_element(region.fill, xp.shape(example)))
+    mixed = _mixed(xp, rows, region, drawn_for, form.size(xp, rows.example), target, _checked)
+    mixed = form.restore(xp, mixed, example)
     return mixed if out is None else xp.write(mixed, out)
 
 
-def _nothing() -> None:
-    """What has been checked already."""
+def _checked() -> None:
+    """The check of images that have been checked."""
 
 
 def _mixed(
     xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     drawn_for: Size,
-    found: Size,
-    place: str | None,
-    units: Units,
-    out: Array | None,
+    size: Size,
+    target: Target,
     check: Callable[[], None],
 ) -> Array:
-    """The mixed images of one of the forms that engines know."""
-    given = source if x is None else x
-    whole = same(drawn_for, found)
-    if not whole or xp.dtype(given) not in DTYPES:  # only what is right can be scaled; engines know dtypes of masks too
+    """The mixed images of that size, in one of the forms that kernels take."""
+    place, units, out = target
+    dtype, whole = xp.dtype(rows.example), same(drawn_for, size)
+    if not whole or dtype not in DTYPES:  # only what is right can be scaled; kernels know dtypes of masks too
         check()
-    here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
-    is_known = xp.dtype(given) in DTYPES  # the kernels have no conversion of other integers
+    here = region if whole else scaled(xp, to(xp, region), drawn_for, size)
+    is_known = dtype in DTYPES  # the kernels have no conversion of other integers
     if is_known and (whole or all(source_box is None for source_box in region.source_box)):
-        made = engines.images(xp, x, source, index, here, place, units, out, check)
-        if made is not None:
-            return made
+        mixed = engines.images(xp, rows, here, target, check)
+        if mixed is not None:
+            return mixed
     check()
-    index, region = backends.to(xp, index), to(xp, region)
+    index, region = backends.to(xp, rows.index), to(xp, region)
     here = region if whole else here
-    x = xp.take(source, index[0]) if x is None else x
-    sources = rows.gather(xp, x, source, index, used(region))
-    precise = None if units.keep(xp.dtype(x)) else _precision(xp, x)
+    x = xp.take(rows.others, index[0]) if rows.base is None else rows.base
+    sources = of_rows.gather(xp, x, rows.others, index, used(region))
+    precise = None if units.keep(dtype) else _precision(xp, x)
     if precise:
         sources = [one if one is None else xp.cast(one, precise) for one in sources]
     seen = views(xp, sources, region, drawn_for, place)
@@ -159,7 +154,7 @@ def _paste(
 ) -> Array:
     out, spatial = sources[0], block_size(xp, sources[0], place)
     if here.background is not None:
-        out = _blend(xp, sources, [rows.over(here.background[j], out) for j in range(here.sources)])
+        out = _blend(xp, sources, [of_rows.over(here.background[j], out) for j in range(here.sources)])
     for box, pasted in zip(here.box, seen, strict=True):
         if box is not None:
             out = xp.where(per_channel(inside(xp, box, spatial), place), pasted, out)
@@ -229,7 +224,7 @@ def _filling(xp: Library, fill: Array, x: Array, place: str | None, precise: str
             place
         ]
     else:
-        value = per_channel(fill, place) if len(fill.shape) > 1 else rows.over(fill, x)
+        value = per_channel(fill, place) if len(fill.shape) > 1 else of_rows.over(fill, x)
     dtype = xp.dtype(x)
     if "float" not in dtype:
         value = xp.minimum(xp.maximum(xp.rint(value), float(np.iinfo(dtype).min)), float(np.iinfo(dtype).max))
@@ -279,25 +274,17 @@ def per_channel(weight: Array, place: str | None) -> Array:
 
 
 def check_given(
-    xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    drawn_for: Size,
-    layout: Layout,
-    units: Units,
-    out: Array | None,
+    xp: Library, rows: Rows, drawn_for: Size, layout: Layout, units: Units, out: Array | None = None
 ) -> None:
     """Raise for images, or memory, that do not fit the mix."""
-    arrays = [array for array in (x, source) if array is not None]
-    _check_dtype(xp.dtype(arrays[0]), units)
-    for array in arrays:
+    _check_dtype(xp.dtype(rows.example), units)
+    for array in rows.arrays:
         check_axes(array, layout, "images")
         check_size(xp, array, drawn_for, layout)
-    rows.check(xp, x, source, index, "images")
+    of_rows.check(xp, *rows, "images")
     if out is not None:
-        shape = (backends.of(index).shape(index)[1], *arrays[0].shape[1:])
-        _check_out(xp, out, shape, units.dtype, arrays)
+        shape = (backends.of(rows.index).shape(rows.index)[1], *rows.example.shape[1:])
+        _check_out(xp, out, shape, units.dtype, rows.arrays)
 
 
 def _check_dtype(dtype: str, units: Units) -> None:
