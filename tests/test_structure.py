@@ -44,7 +44,6 @@ MAY_IMPORT = {
     "kernels/cache.py": {"numba", "llvmlite"},
     "kernels/machine.py": {"numba", "llvmlite"},
     "kernels/numbers.py": {"numba"},
-    "kernels/signatures.py": {"numba"},
     "kernels/gpu.py": {"torch", "triton"},
     "tf": {"tensorflow"},
     "torch": {"torch"},

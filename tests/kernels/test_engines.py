@@ -24,9 +24,12 @@ from mixaug.backends import numpy as host
 from mixaug.core import keys
 from mixaug.epoch import Permutation
 from mixaug.kernels import pool as memory
+from mixaug.kernels.forms import State
+from mixaug.kernels.plan import BAND, STREAM
 
 classes, tiles = (backends.kernels(f"mixaug.kernels.{name}") for name in ("classes", "tiles"))
 
+MAKE = State._fields.index("make")
 N = 7
 SIZES = [(37,), (13, 11), (3, 5, 4)]
 SCALE, OFFSET = np.float32([0.25, 0.5, 2.0]), np.float32([-3.0, 0.0, 1.0])
@@ -128,7 +131,7 @@ def ran(monkeypatch):
     names = []
 
     def mix(*given, real=tiles.mix):
-        names.append("paste" if given[0].calls.make == tiles.paste.address else "dense")
+        names.append("paste" if given[0][MAKE] == tiles.paste.address else "dense")
         return real(*given)
 
     monkeypatch.setattr(tiles, "mix", mix)
@@ -195,8 +198,8 @@ def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
 ], ids=["uint8 to float32", "float32"])  # fmt: skip
 def test_large_outputs_are_those_of_the_definition(pair, recipes):
     x = pixels((225, 223), pair[0], n=16)  # rows that no tile holds and that begin within a line; past the caches
-    assert x[0].size > engines.cpu._BAND
-    assert x.size * 4 > engines.cpu._STREAM
+    assert x[0].size > BAND
+    assert x.size * 4 > STREAM
     for recipe in recipes:
         mix = drawn(recipe, (225, 223), n=16)
         want = defined(mix, x, pair)

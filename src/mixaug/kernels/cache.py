@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite.binding import ffi
-from numba import njit
+from numba import njit, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
@@ -38,16 +38,16 @@ def compiled(function: Any) -> Any:
     return _cached(njit(nogil=True, **_OPTIONS)(function), function)
 
 
-def at_address(signature: Any) -> Callable[[Any], Compiled]:
-    """Decorate a kernel of that signature that other kernels call by its address."""
-    return lambda function: Compiled(function, signature)
+def at_address(arguments: int) -> Callable[[Any], Compiled]:
+    """Decorate a kernel of so many int64 arguments that other kernels call by its address."""
+    return lambda function: Compiled(function, arguments)
 
 
 class Compiled:
     """A kernel that other kernels call by its address; compiled when the address is first used."""
 
-    def __init__(self, function: Any, signature: Any) -> None:
-        self.function, self.signature = function, signature
+    def __init__(self, function: Any, arguments: int) -> None:
+        self.function, self.arguments = function, arguments
         self.kernel: Any = None
 
     @property
@@ -55,8 +55,8 @@ class Compiled:
         """The address of the machine code, which lives as long as this object."""
         with global_compiler_lock:
             if self.kernel is None:
-                arguments = self.signature.args, self.signature.return_type
-                kernel = _cached(CFunc(self.function, arguments, locals={}, options=_OPTIONS), self.function)
+                signature = (types.int64,) * self.arguments, types.void
+                kernel = _cached(CFunc(self.function, signature, locals={}, options=_OPTIONS), self.function)
                 kernel.compile()
                 self.kernel = kernel
             return int(self.kernel.address)
