@@ -35,7 +35,7 @@ inlined: Any = njit(inline="always", **_OPTIONS)
 
 def compiled(function: Any) -> Any:
     """Decorate a kernel: compiled when it is first called, without the GIL, and cached on disk."""
-    return _cached(njit(nogil=True, **_OPTIONS)(function), function)
+    return _cached(njit(nogil=True, no_cfunc_wrapper=True, **_OPTIONS)(function), function)
 
 
 def at_address(arguments: int) -> Callable[[Any], Compiled]:

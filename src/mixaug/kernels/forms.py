@@ -20,7 +20,7 @@ class State(NamedTuple):
     out: int = 0
     own: int = 0  #: the base samples; the source if there is no batch
     source: int = 0
-    index: int = 0  #: int32 (k, n)
+    indices: int = 0  #: int32 (k, n), the rows of the source
     box: int = 0  #: int32 (boxes, n, axes, 2), then as many source boxes if any box has one
     weight: int = 0  #: float32 (k, n), the background; or bool or float32 (k, n, pixels)
     filling: int = 0  #: the fill of holes: a line or a plane of an image for each output
@@ -121,8 +121,6 @@ class Span(NamedTuple):
     b: int = 0  #: the box that resizes the source, or -1
 
 
-STATE, BOX, SPAN = (
-    np.dtype([(name, np.int64) for name in kind._fields], align=True) for kind in (State, Box, Span)
-)
+STATE, BOX, SPAN = (np.dtype([(name, np.int64) for name in kind._fields], align=True) for kind in (State, Box, Span))
 ARRAYS = State._fields.index("out"), State._fields.index("filling") + 1
 SCRATCH = State._fields.index("boxes"), State._fields.index("share") + 1

@@ -120,7 +120,7 @@ def _write(count: int, who: int, b: int, first: int, last: int, s: Any) -> None:
     if who < 0:
         start = s.i * s.filling_row + first % s.filling_row
     else:
-        start = s.base if who == 0 else int32_at(s.index, who * s.n + s.i) * s.source_row
+        start = s.base if who == 0 else int32_at(s.indices, who * s.n + s.i) * s.source_row
         start += first if b < 0 else 0
     span = span_at(s.span, count)
     span.at, span.who, span.start, span.length, span.lines, span.b = first - s.first, who, start, last - first, 1, b

@@ -43,7 +43,7 @@ def mix(numbers: Any, out: Any, own: Any, source: Any, index: Any, box: Any, wei
     """
     ptr = address(numbers)
     s = state_at(ptr, 0)
-    s.out, s.own, s.source, s.index = address(out), address(own), address(source), address(index)
+    s.out, s.own, s.source, s.indices = address(out), address(own), address(source), address(index)
     s.box, s.weight, s.filling = address(box), address(weight), address(filling)
     for place in range(SCRATCH[0], SCRATCH[1]):
         numbers[place] += ptr
@@ -77,7 +77,7 @@ def _order(index: Any, order: Any, s: Any) -> bool:
         order[u(i)], order[u(s.n + i)] = i, 0
     count = 0 if s.chained and s.sources > 1 else s.n
     for first in range(s.n if count == 0 else 0):
-        row = first
+        row: Any = first
         while not order[u(s.n + row)]:
             order[u(count)], order[u(s.n + row)] = row, 1
             count, row = count + 1, np.int64(index[1, row])
@@ -178,7 +178,7 @@ def weigh(ptr: int) -> None:
             some = _spread(who, s)
             if not some and who < 0:
                 continue
-            start = s.source + (int32_at(s.index, max(who, 0) * s.n + s.i) * s.row + s.first) * s.size_in
+            start = s.source + (int32_at(s.indices, max(who, 0) * s.n + s.i) * s.row + s.first) * s.size_in
             if who == 0:
                 start = s.own + (s.base + s.first) * s.size_in
             if who < 0 or (s.box_count and box_at(s.boxes, who).moved):
@@ -236,7 +236,7 @@ def mixed(count: int, ptr: int) -> None:
     s = state_at(ptr, 0)
     places, shares, rest = ints(s.place), floats(s.share), _ONE
     for j in range(s.sources):
-        weight, start = float_at(s.weight, j * s.n + s.i), int32_at(s.index, j * s.n + s.i) * s.row
+        weight, start = float_at(s.weight, j * s.n + s.i), int32_at(s.indices, j * s.n + s.i) * s.row
         if s.whole:
             weight = np.rint(weight * _ONE)
         if j:
