@@ -1,4 +1,4 @@
-"""The fused engines on the host, as invariants: what they make, where they are used, whose memory they write to."""
+"""The kernels on the host, as invariants: what they make, where they are used, whose memory they write to."""
 
 from __future__ import annotations
 
@@ -719,7 +719,7 @@ def plain(monkeypatch):
 
     def run(function, *args):
         with monkeypatch.context() as patch:
-            patch.setattr(host, "fused", lambda: None)
+            patch.setattr(host, "draw_kernels", lambda: None)
             patch.setitem(sys.modules, "mixaug.kernels.draw", None)
             keys._folded.cache_clear()
             made = function(*args)

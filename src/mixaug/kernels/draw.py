@@ -57,13 +57,13 @@ def boxes(ratio: Any, bits: Any, size: Any, clipped: bool) -> Any:
     return box
 
 
-def lams(background: Any, box: Any, who: Any, seen: Any, sources: int) -> Any:
+def lams(background: Any, box: Any, who: Any, pixels: Any, sources: int) -> Any:
     """regions.Paste.lam: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the sources `who`.
 
-    `seen` is float32 (n,), how many pixels no hole covers.
+    `pixels` is float32 (n,), how many pixels no hole covers.
     """
-    lam = np.zeros((sources, len(seen)), np.float32)
-    _lams(background, box, who, seen, lam)
+    lam = np.zeros((sources, len(pixels)), np.float32)
+    _lams(background, box, who, pixels, lam)
     return lam
 
 
@@ -184,13 +184,13 @@ def _boxes(ratio: Any, bits: Any, size: Any, clipped: bool, box: Any) -> None:
 
 
 @compiled
-def _lams(background: Any, box: Any, who: Any, seen: Any, lam: Any) -> None:
+def _lams(background: Any, box: Any, who: Any, pixels: Any, lam: Any) -> None:
     sources, n = lam.shape
     for i in range(n):
         taken = np.float32(0)
         for b in range(box.shape[0]):
             area = np.float32(_area(box[b], i))
-            part = area / max(area, seen[i])
+            part = area / max(area, pixels[i])
             if box.shape[0] > 1:
                 part = np.floor(part * _STEPS) * (_ONE / _STEPS)
             taken = part if b == 0 else taken + part
@@ -257,11 +257,11 @@ def _lowest(values: Any, wanted: Any, count: Any, mask: Any) -> None:
                 value = _above(values[i, pixel]) >> shift
                 if value >> np.uint32(10) == limit >> np.uint32(10) or level == 0:
                     count[value & np.uint32(2047 if level == 0 else 1023)] += 1
-            found = np.uint32(0)
-            while count[found] <= below:
-                below -= count[found]
-                found += np.uint32(1)
-            limit = (limit | found) << np.uint32(10) if level < 2 else limit | found
+            digits = np.uint32(0)
+            while count[digits] <= below:
+                below -= count[digits]
+                digits += np.uint32(1)
+            limit = (limit | digits) << np.uint32(10) if level < 2 else limit | digits
         for pixel in range(pixels):
             mask[i, pixel] = _above(values[i, pixel]) < limit
 

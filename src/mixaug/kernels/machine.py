@@ -47,11 +47,11 @@ def array(kind: Any) -> Any:
     @intrinsic
     def view(context: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            made = context.make_array(result)(context, builder)
+            struct = context.make_array(result)(context, builder)
             size = _WORD(context.get_abi_sizeof(context.get_data_type(kind)))
             data = builder.inttoptr(args[0], context.get_data_type(kind).as_pointer())
-            populate_array(made, data, [_WORD(2**62)], [size], size, None)
-            return made._getvalue()
+            populate_array(struct, data, [_WORD(2**62)], [size], size, None)
+            return struct._getvalue()
 
         return result(_INT), generate
 
@@ -194,15 +194,15 @@ def stream(context: Any, to: Any, start: Any, length: Any, ahead: Any) -> Any:
         vector = ir.VectorType(ir.IntType(8), LINE).as_pointer()
         with cgutils.for_range_slice(builder, _WORD(0), args[2], _WORD(LINE), _WORD) as (done, _):
             _prefetch(builder, builder.add(args[3], done))
-            place, made = (builder.inttoptr(builder.add(each, done), vector) for each in args[:2])
-            stored = builder.store(builder.load(made, align=1), place, align=LINE)
+            place, line = (builder.inttoptr(builder.add(each, done), vector) for each in args[:2])
+            stored = builder.store(builder.load(line, align=1), place, align=LINE)
             stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
         return context.get_dummy_value()
 
     return types.void(_INT, _INT, _INT, _INT), generate
 
 
-def _bits(given: Any, wanted: Any, convert: Any) -> Any:
+def _bits(kind: Any, wanted: Any, convert: Any) -> Any:
     """A conversion between a number and the bits of a dtype that Numba does not have."""
 
     @intrinsic
@@ -210,7 +210,7 @@ def _bits(given: Any, wanted: Any, convert: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return convert(builder, args[0])
 
-        return wanted(given), generate
+        return wanted(kind), generate
 
     return converted
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
-from .. import kernels as engines
+from .. import backends, kernels
 from ..backends import Array, Dim, Library
 from ..core.keys import ONE
 from ..core.layout import Layout, block_size, check_axes
@@ -72,7 +71,7 @@ def _mixed(
     here = region if whole else scaled(xp, to(xp, region), drawn_for, size)
     is_known = dtype in DTYPES  # the kernels have no conversion of other integers
     if is_known and (whole or all(source_box is None for source_box in region.source_box)):
-        mixed = engines.images(xp, rows, here, target, check)
+        mixed = kernels.images(xp, rows, here, target, check)
         if mixed is not None:
             return mixed
     check()
@@ -83,12 +82,12 @@ def _mixed(
     precise = None if units.keep(dtype) else _precision(xp, x)
     if precise:
         sources = [one if one is None else xp.cast(one, precise) for one in sources]
-    seen = views(xp, sources, region, drawn_for, place)
+    pixels = views(xp, sources, region, drawn_for, place)
     fill = None if here.fill is None else _filling(xp, here.fill, x, place, precise)
     if isinstance(here, Dense):
-        mixed = _dense(xp, seen, here, fill, place)
+        mixed = _dense(xp, pixels, here, fill, place)
     else:
-        mixed = _paste(xp, sources, seen, here, fill, place)
+        mixed = _paste(xp, sources, pixels, here, fill, place)
     if precise:
         mixed = _converted(xp, mixed, units, precise, place)
     if out is not None:
@@ -99,7 +98,7 @@ def _mixed(
 def in_units(
     xp: Library, x: Array, layout: Layout, dtype: Any = None, scale: Any = None, offset: Any = None
 ) -> Units | None:
-    """The units that mixed images shall be in, along the planes or steps of their form; None where nothing is said."""
+    """The units that mixed images shall be in, along the planes or steps of their form; None if no option is given."""
     if dtype is None and scale is None and offset is None:
         return None
     shape, scale, offset = xp.shape(x), plain(scale), plain(offset)
@@ -108,9 +107,9 @@ def in_units(
     return function(xp.dtype(x), shape, layout, dtype, scale, offset)
 
 
-def _units(given: str, shape: Size, layout: Layout, dtype: Any, scale: Any, offset: Any) -> Units:
+def _units(dtype_in: str, shape: Size, layout: Layout, dtype: Any, scale: Any, offset: Any) -> Units:
     channels = shape[layout.axes.index("c")] if "c" in layout.axes else 1
-    units = checked(given, dtype, scale, offset, channels if isinstance(channels, int) else None)
+    units = checked(dtype_in, dtype, scale, offset, channels if isinstance(channels, int) else None)
     if units.scale is None:
         return units
     scale, offset = (layout.form.per_element(numbers, shape) for numbers in (units.scale, units.offset))
@@ -139,23 +138,23 @@ def shown(
     xp: Library, sources: list[Array], region: Region, here: Region, drawn_for: Size, place: str | None
 ) -> list[Array]:
     """What each source shows at every pixel where it has weight, in its box and in what it is blended into."""
-    seen = views(xp, sources, region, drawn_for, place)
+    pixels = views(xp, sources, region, drawn_for, place)
     if isinstance(here, Dense) or here.background is None:
-        return seen
+        return pixels
     spatial = block_size(xp, sources[0], place)
     return [
         view if source_box is None else xp.where(per_channel(inside(xp, box, spatial), place), view, x)
-        for x, view, box, source_box in zip(sources, seen, here.box, here.source_box, strict=True)
+        for x, view, box, source_box in zip(sources, pixels, here.box, here.source_box, strict=True)
     ]
 
 
 def _paste(
-    xp: Library, sources: list[Array], seen: list[Array], here: Paste, fill: Array | None, place: str | None
+    xp: Library, sources: list[Array], pixels: list[Array], here: Paste, fill: Array | None, place: str | None
 ) -> Array:
     out, spatial = sources[0], block_size(xp, sources[0], place)
     if here.background is not None:
         out = _blend(xp, sources, [of_rows.over(here.background[j], out) for j in range(here.sources)])
-    for box, pasted in zip(here.box, seen, strict=True):
+    for box, pasted in zip(here.box, pixels, strict=True):
         if box is not None:
             out = xp.where(per_channel(inside(xp, box, spatial), place), pasted, out)
     if holes := here.holes:
@@ -163,13 +162,13 @@ def _paste(
     return out
 
 
-def _dense(xp: Library, seen: list[Array], here: Dense, fill: Array | None, place: str | None) -> Array:
+def _dense(xp: Library, pixels: list[Array], here: Dense, fill: Array | None, place: str | None) -> Array:
     weights = [per_channel(here.weight[j], place) for j in range(here.sources)]
     if xp.dtype(here.weight) != "bool":
-        out = _blend(xp, seen, weights)
+        out = _blend(xp, pixels, weights)
     else:
-        out = seen[0]
-        for weight, pasted in zip(weights[1:], seen[1:], strict=True):
+        out = pixels[0]
+        for weight, pasted in zip(weights[1:], pixels[1:], strict=True):
             out = xp.where(weight, pasted, out)
     return out if fill is None else xp.where(per_channel(here.seen(xp), place), out, fill)
 
@@ -306,17 +305,17 @@ def _check_fill(fill: Array, layout: Layout, x: Array) -> None:
 
 def check_size(xp: Library, x: Array, drawn_for: Size, layout: Layout, what: str = "images") -> None:
     """Refuse images of another number of spatial axes than the mix was drawn for, or whose channels are elsewhere."""
-    found = layout.size(xp, x)
-    if len(found) != len(drawn_for):
+    size = layout.size(xp, x)
+    if len(size) != len(drawn_for):
         raise ValueError(
             f"{what}: expected {len(drawn_for)} spatial axes, as the size {drawn_for} that the mix was drawn for has, "
-            f"got {found} of the layout {layout.axes!r}; draw for this size, or pass another layout or spatial="
+            f"got {size} of the layout {layout.axes!r}; draw for this size, or pass another layout or spatial="
         )
     other = _swapped(layout)
     swapped = other and other.channels(x) in _USUAL and layout.channels(x) not in (*_USUAL, None)
-    if other and swapped and not same(found, drawn_for) and same(other.size(xp, x), drawn_for):
+    if other and swapped and not same(size, drawn_for) and same(other.size(xp, x), drawn_for):
         raise ValueError(
-            f"{what}: expected the size {drawn_for} that the mix was drawn for, got {found} of the layout "
+            f"{what}: expected the size {drawn_for} that the mix was drawn for, got {size} of the layout "
             f"{layout.axes!r}; they have it in the layout {other.axes!r}: pass layout={other.axes!r}"
         )
 

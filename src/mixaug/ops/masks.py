@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from .. import kernels as engines
+from .. import kernels
 from ..backends import Array, Library
 from ..core.hints import short
 from ..core.layout import Layout, check_axes
@@ -44,7 +44,7 @@ def mix(
     if _is_cut(xp, rows.example, region, here):
         # a hole belongs to nobody: what is covered there is still known
         kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here
-        mixed = engines.images(xp, rows, kept, Target(place, Units(xp.dtype(masks))), check_once)
+        mixed = kernels.images(xp, rows, kept, Target(place, Units(xp.dtype(masks))), check_once)
         if mixed is not None:
             return form.restore(xp, mixed, masks)
     if form.is_plain:

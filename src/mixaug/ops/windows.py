@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import backends
-from .. import kernels as engines
+from .. import backends, kernels
 from ..backends import Array, Dim, Library
 from ..core.layout import Layout
 from ..core.regions import Paste, Region, Sizes, to
@@ -40,7 +39,7 @@ def _by_kernel(xp: Library, rows: Rows, region: Region, sizes: Sizes, layout: La
     known = dtype in DTYPES or (target.units.keep(dtype) and dtype != "bool")  # others are not converted by kernels
     if not known or not form.is_plain or not same(form.size(xp, rows.example), sizes.source):
         return None
-    return engines.windows(xp, rows, region, sizes.output, target)
+    return kernels.windows(xp, rows, region, sizes.output, target)
 
 
 def apart(xp: Library, rows: Rows, region: Region, sizes: Sizes, layout: Layout) -> tuple[list[Array], Array, Region]:
@@ -71,11 +70,11 @@ def shown(xp: Library, x: Array, view: tuple[Array, Array], sizes: Sizes, axes: 
     box, source_box = view
     for axis, (to_size, of_size, at_axis) in enumerate(zip(*sizes, axes, strict=True)):
         length = xp.shape(x)[at_axis]
-        made = length_of(xp, length, to_size, of_size)
-        own = home(xp, made, to_size)
+        length_out = length_of(xp, length, to_size, of_size)
+        own = home(xp, length_out, to_size)
         pixels = images.shown_pixels(xp, own, box[:, axis], source_box[:, axis], of_size)
-        if not (same((length,), (of_size,)) and same((made,), (to_size,))):
-            off = xp.cast(xp.arange(made), "int64") - xp.take(home(xp, to_size, made), own)
+        if not (same((length,), (of_size,)) and same((length_out,), (to_size,))):
+            off = xp.cast(xp.arange(length_out), "int64") - xp.take(home(xp, to_size, length_out), own)
             pixels = images.within(xp, xp.take(home(xp, of_size, length), pixels) + off[None, :], length)
         x = xp.take_each(x, pixels, at_axis)
     return x
