@@ -22,6 +22,8 @@ from mixaug import backends
 from mixaug import kernels as engines
 from mixaug.backends import numpy as host
 from mixaug.core import keys
+from mixaug.core.rows import Rows
+from mixaug.core.units import Target, Units
 from mixaug.epoch import Permutation
 from mixaug.kernels import pool as memory
 from mixaug.kernels.forms import State
@@ -546,6 +548,15 @@ def test_boxes_beyond_the_image_are_refused_before_the_kernels(form, box, ran):
     with pytest.raises(ValueError, match="region: box_1: expected 0 <= first <= last"):
         ma.Mix(mix.index, mix.lam, region, mix.size)
     assert ran == []
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int64", "float32"])
+def test_kernels_leave_boxes_of_other_dtypes_to_the_library(dtype, ran):
+    x, boxes = pixels((8, 8)), np.tile(np.array([[1, 5], [2, 7]], dtype), (N, 1, 1))
+    rows, target = Rows(x, None, drawn().index), Target("last", Units("uint8"))
+    assert engines.cpu.images(host, rows, ma.Paste(None, (None, boxes)), target) is None
+    assert ran == []
+    assert engines.cpu.images(host, rows, ma.Paste(None, (None, boxes.astype(np.int32))), target) is not None
 
 
 # --- memory that is lent ---

@@ -74,7 +74,7 @@ def _arrays(index: Array, region: Region) -> dict[str, Host] | None:
     hole = None if arrays is None else arrays.get("hole")
     if arrays is None or hole is None or hole.ndim != 4:
         return arrays
-    holes = {f"hole_{h}": hole[:, h] for h in range(hole.shape[1])}
+    holes = {f"hole_{h}": np.ascontiguousarray(hole[:, h]) for h in range(hole.shape[1])}
     return {name: array for name, array in arrays.items() if name != "hole"} | holes
 
 

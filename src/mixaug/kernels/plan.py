@@ -323,7 +323,9 @@ def _fits(arrays: Mapping[str, tuple[Any, Shape]], sources: int, n: int, size: S
         and arrays.keys() <= shapes.keys() | views | holes
         and ("fill" in arrays or not holes)
         and all(
-            shape in shapes.get(name, box) and dtype.itemsize in (4, 1) and dtype.kind in known.get(name, "i")
+            shape in shapes.get(name, box)
+            and dtype.kind in known.get(name, "i")
+            and dtype.itemsize == (1 if dtype.kind == "b" else 4)
             for name, (dtype, shape) in arrays.items()
         )
     )
