@@ -44,7 +44,6 @@ MAY_IMPORT = {
     "kernels/cache.py": {"numba", "llvmlite"},
     "kernels/machine.py": {"numba", "llvmlite"},
     "kernels/numbers.py": {"numba"},
-    "kernels/signatures.py": {"numba"},
     "kernels/gpu.py": {"torch", "triton"},
     "tf": {"tensorflow"},
     "torch": {"torch"},
@@ -129,7 +128,6 @@ PROJECT = ROOT.parent.parent
 MAX_LINES = 400
 LONGER = {
     "tools/mutations.py", "tools/wrong_inputs.py",  # tables, one row after another
-    "src/mixaug/kernels/cpu.py",  # to be split
 }  # fmt: skip
 MAX_ARGUMENTS = 8
 #: Functions whose callers pass documented options by name.
@@ -140,9 +138,7 @@ OPTIONS_BY_NAME = {
 TRITON_KERNELS = {"_mix", "_who", "_labels"}
 #: Functions whose arguments are still to be grouped; remove a name once it is done.
 TO_BE_GROUPED = {
-    "EpochSampler.__init__", "_blended", "_boxes_of_lists", "_by_engine", "_launch", "_mixed",
-    "_plan", "images", "mix", "sample", "shares", "visible",
-    "windows",
+    "EpochSampler.__init__", "_boxes_of_lists", "sample",
 }  # fmt: skip
 _NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 

@@ -68,9 +68,9 @@ class Permutation:
 
     def _walk(self, index: Array, rounds: Iterable[int], sign: int) -> Array:
         rounds = tuple(rounds)
-        if fused := backends.common().fused():
+        if kernels := backends.common().draw_kernels():
             flat = np.ravel(np.asarray(index, np.int64))
-            rows = fused.feistel(*self.key[:2], flat, self.n, self._sides, len(rounds), sign < 0)
+            rows = kernels.feistel(*self.key[:2], flat, self.n, self._sides, len(rounds), sign < 0)
             return rows.reshape(np.shape(index))
         out = np.array(index, np.int64)
         left = np.ones(out.shape, bool)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import mixaug as ma
+from mixaug.core.rows import Rows
 from mixaug.kernels import gpu
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
@@ -92,7 +93,7 @@ def run(x, source, mix, channels, dtype, scale=None, offset=None, out=None):
     if DEVICE == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
-        return gpu.images(x, source, mix.index, mix.region, channels, dtype, scale, offset, out)
+        return gpu.images(Rows(x, source, mix.index), mix.region, channels, dtype, scale, offset, out)
     finally:
         if DEVICE == "cuda":
             torch.cuda.set_sync_debug_mode("default")

@@ -11,7 +11,7 @@ from multiprocessing.pool import ThreadPool
 import pytest
 from test_warmup import SAID
 
-types = pytest.importorskip("numba.types", reason="a test of the cache of Numba's kernels, without Numba")
+pytest.importorskip("numba", reason="a test of the cache of Numba's kernels, without Numba")
 
 CODE = """
 import numpy as np
@@ -88,9 +88,7 @@ def test_compilation_is_announced_once_and_only_where_it_is_needed(folder):
 
 def test_a_kernel_that_threads_ask_for_at_once_is_compiled_once():
     """Machine code is freed with its compiled function, so the function must not be compiled twice."""
-    kernel = import_module("mixaug.kernels.cache").Compiled(
-        lambda run, address: None, types.void(types.int64, types.int64)
-    )
+    kernel = import_module("mixaug.kernels.cache").Compiled(lambda run, address: None, 2)
     with ThreadPool(4) as pool:
         found = pool.map(lambda _: (kernel.address, id(kernel.kernel)), range(8))
     assert len(set(found)) == 1

@@ -1,4 +1,4 @@
-"""The fused engines on the host, as invariants: what they make, where they are used, whose memory they write to."""
+"""The kernels on the host, as invariants: what they make, where they are used, whose memory they write to."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ from mixaug import backends
 from mixaug import kernels as engines
 from mixaug.backends import numpy as host
 from mixaug.core import keys
+from mixaug.core.rows import Rows
+from mixaug.core.units import Target, Units
 from mixaug.epoch import Permutation
 from mixaug.kernels import pool as memory
+from mixaug.kernels.forms import State
+from mixaug.kernels.plan import BAND, STREAM
 
 classes, tiles = (backends.kernels(f"mixaug.kernels.{name}") for name in ("classes", "tiles"))
 
+MAKE = State._fields.index("make")
 N = 7
 SIZES = [(37,), (13, 11), (3, 5, 4)]
 SCALE, OFFSET = np.float32([0.25, 0.5, 2.0]), np.float32([-3.0, 0.0, 1.0])
@@ -128,7 +133,7 @@ def ran(monkeypatch):
     names = []
 
     def mix(*given, real=tiles.mix):
-        names.append("paste" if given[0].calls.make == tiles.paste.address else "dense")
+        names.append("paste" if given[0][MAKE] == tiles.paste.address else "dense")
         return real(*given)
 
     monkeypatch.setattr(tiles, "mix", mix)
@@ -195,8 +200,8 @@ def test_each_pair_of_dtypes_is_rounded_once(pair, ran):
 ], ids=["uint8 to float32", "float32"])  # fmt: skip
 def test_large_outputs_are_those_of_the_definition(pair, recipes):
     x = pixels((225, 223), pair[0], n=16)  # rows that no tile holds and that begin within a line; past the caches
-    assert x[0].size > engines.cpu._BAND
-    assert x.size * 4 > engines.cpu._STREAM
+    assert x[0].size > BAND
+    assert x.size * 4 > STREAM
     for recipe in recipes:
         mix = drawn(recipe, (225, 223), n=16)
         want = defined(mix, x, pair)
@@ -545,6 +550,15 @@ def test_boxes_beyond_the_image_are_refused_before_the_kernels(form, box, ran):
     assert ran == []
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int64", "float32"])
+def test_kernels_leave_boxes_of_other_dtypes_to_the_library(dtype, ran):
+    x, boxes = pixels((8, 8)), np.tile(np.array([[1, 5], [2, 7]], dtype), (N, 1, 1))
+    rows, target = Rows(x, None, drawn().index), Target("last", Units("uint8"))
+    assert engines.cpu.images(host, rows, ma.Paste(None, (None, boxes)), target) is None
+    assert ran == []
+    assert engines.cpu.images(host, rows, ma.Paste(None, (None, boxes.astype(np.int32))), target) is not None
+
+
 # --- memory that is lent ---
 
 
@@ -716,7 +730,7 @@ def plain(monkeypatch):
 
     def run(function, *args):
         with monkeypatch.context() as patch:
-            patch.setattr(host, "fused", lambda: None)
+            patch.setattr(host, "draw_kernels", lambda: None)
             patch.setitem(sys.modules, "mixaug.kernels.draw", None)
             keys._folded.cache_clear()
             made = function(*args)

@@ -199,7 +199,7 @@ def test_the_kernels_round_maps_as_the_definition_does(dtype, monkeypatch):
         x[5, 0, 0] = -0.0
     rows, xp = rng.integers(0, 40, 60).astype(np.int32), backends.common()
     got = maps.saliency(xp, x, rows), maps.peak(xp, x, rows)
-    monkeypatch.setattr(xp, "fused", lambda: None)
+    monkeypatch.setattr(xp, "draw_kernels", lambda: None)
     want = maps.saliency(xp, x, rows), maps.peak(xp, x, rows)
     np.testing.assert_array_equal(got[0], want[0])
     np.testing.assert_array_equal(got[1], want[1])
@@ -212,7 +212,7 @@ def test_the_kernels_round_maps_as_the_definition_does(dtype, monkeypatch):
 @pytest.mark.parametrize("kernels", [True, False])
 def test_values_that_are_not_saliency_raise(value, kernels, monkeypatch):
     if not kernels:
-        monkeypatch.setattr(backends.common(), "fused", lambda: None)
+        monkeypatch.setattr(backends.common(), "draw_kernels", lambda: None)
     saliency = np.ones((3, 4, 4), np.float32)
     saliency[2, 1, 3] = value
     for recipe in (ma.SaliencyMix(), ma.AttentiveCutMix()):

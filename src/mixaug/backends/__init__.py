@@ -59,7 +59,7 @@ class Library(Protocol):
     @property
     def layout(self) -> str: ...  # that of images, as its users keep them
     def compiled(self, function: F) -> F: ...  # by a compiler that may round differently, where there is one
-    def fused(self) -> Any: ...  # the module of that name, where arrays are NumPy's and Numba is there; else None
+    def draw_kernels(self) -> Any: ...  # the module kernels.draw for NumPy arrays if Numba is installed; else None
     def constant(self, x: Any) -> Array: ...
     def constants(self, xs: Sequence[Any]) -> list[Array]: ...  # of NumPy, brought there at once
     def table(self, x: Any) -> Array: ...  # of NumPy, and never written to: brought there once

@@ -36,7 +36,7 @@ def compiled(function: F) -> F:
     return function
 
 
-def fused() -> Any:
+def draw_kernels() -> Any:
     return kernels("mixaug.kernels.draw")
 
 
@@ -140,7 +140,7 @@ def concat(xs: Sequence[Array], axis: int = 0) -> Array:
 
 
 def matmul(x: Array, y: Array) -> Array:
-    quicker = fused()  # BLAS has no whole numbers
+    quicker = draw_kernels()  # BLAS has no whole numbers
     return quicker.matmul(x, y) if quicker else np.matmul(x, y)
 
 
@@ -158,7 +158,7 @@ def take_each(x: Array, index: Array, axis: int) -> Array:
 
 def present(x: Array, count: int) -> Array:
     there = np.zeros((len(x), count), bool)
-    if quicker := fused():
+    if quicker := draw_kernels():
         return quicker.present(x, there)
     there[np.arange(len(x))[:, None], x] = True
     return there

@@ -146,8 +146,8 @@ def fold_in(key: Key, number: Any) -> Key:
 
 @lru_cache(maxsize=1024)
 def _folded(k0: int, k1: int, low: int, high: int) -> tuple[int, int]:
-    fused = backends.loaded_kernels("mixaug.kernels.draw")  # for this alone it is not worth loading
-    folded: tuple[int, int] = (fused.encrypted if fused else _fold)(k0, k1, low, high)
+    kernels = backends.loaded_kernels("mixaug.kernels.draw")  # for this alone it is not worth loading
+    folded: tuple[int, int] = (kernels.encrypted if kernels else _fold)(k0, k1, low, high)
     return folded
 
 
@@ -188,8 +188,8 @@ def random_bits(xp: Library, key: Key, rows: Array, count: int) -> Array:
 
     Words 2b and 2b + 1 of a row are threefry(key, (row, b)). Of rows in NumPy they are drawn there, and brought over.
     """
-    if fused := xp.fused():
-        return fused.random_bits(*key[:2], rows, count)
+    if kernels := xp.draw_kernels():
+        return kernels.random_bits(*key[:2], rows, count)
     if (home := backends.of(rows)) != xp:
         return xp.cast(backends.to(xp, random_bits(home, key, rows, count)), "uint32")
     blocks = xp.cast(xp.arange((count + 1) // 2), "uint32")
@@ -204,8 +204,8 @@ def rank_bits(xp: Library, key: Key, rows: Array) -> Array:
 
 def shuffled(xp: Library, key: Key, n: Dim) -> Array:
     """int32 (n,): the rows 0 .. n - 1 in a random order; rows of the same word by number."""
-    if fused := xp.fused():
-        return fused.shuffled(*key[:2], n)
+    if kernels := xp.draw_kernels():
+        return kernels.shuffled(*key[:2], n)
     word = rank_bits(xp, key, xp.cast(xp.arange(n), "uint32"))
     return xp.argsort(xp.cast(xp.shift_right(word, 1), "int32"))
 
@@ -237,8 +237,8 @@ def floor(xp: Library, x: Array) -> Array:
 
 def look_up(xp: Library, table: np.ndarray[Any, Any], word: Array) -> Array:
     """The entry of a table of ONE entries that the high 16 bits of a word point at."""
-    if (fused := xp.fused()) and word.ndim == 1:
-        return fused.look_up(table, word)
+    if (kernels := xp.draw_kernels()) and word.ndim == 1:
+        return kernels.look_up(table, word)
     return xp.take(xp.table(table), bits16(xp, word))
 
 

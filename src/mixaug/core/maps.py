@@ -88,8 +88,8 @@ def read(xp: Library, need: str, x: Array, rows: Array) -> Array:
 def saliency(xp: Library, x: Array, rows: Array) -> Array:
     """uint8 (n, *size): rint(255 * x / max(x)) of each map."""
     shape = (xp.shape(rows)[0], *xp.shape(x)[1:])
-    if fused := xp.fused():
-        levels, is_wrong = fused.levels(*_contiguous(x, rows))
+    if kernels := xp.draw_kernels():
+        levels, is_wrong = kernels.levels(*_contiguous(x, rows))
         _refuse(x, rows, is_wrong)
         return np.reshape(levels, shape)
     return xp.reshape(_levels(xp, xp.take(x, rows)), shape)
@@ -97,8 +97,8 @@ def saliency(xp: Library, x: Array, rows: Array) -> Array:
 
 def peak(xp: Library, x: Array, rows: Array) -> Array:
     """int32 (n,): the first pixel of the greatest saliency of each map, pixels counted row by row."""
-    if fused := xp.fused():
-        first, is_wrong = fused.peaks(*_contiguous(x, rows))
+    if kernels := xp.draw_kernels():
+        first, is_wrong = kernels.peaks(*_contiguous(x, rows))
         _refuse(x, rows, is_wrong)
         return first
     levels = _levels(xp, xp.take(x, rows))

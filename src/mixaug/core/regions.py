@@ -73,8 +73,8 @@ class Paste:
         if self.sources == 1:
             return _with_rest(xp, [], n)
         seen = self._seen(xp, size)
-        if fused := xp.fused():
-            return self._share(fused, seen, n, size)
+        if kernels := xp.draw_kernels():
+            return self._share(kernels, seen, n, size)
         pixels = _pixels(xp, size) if seen is None else seen
         boxes = [None if box is None else _over(xp, _area(xp, box), pixels) for box in self.box]
         taken = [area for area in boxes if area is not None]
@@ -99,12 +99,12 @@ class Paste:
         hidden = _area(xp, holes[0]) if len(holes) == 1 else xp.total(covered(xp, holes, size), axes)
         return xp.maximum(_pixels(xp, size) - hidden, 1.0)
 
-    def _share(self, fused: Any, seen: Array | None, n: int, size: Size) -> Array:
+    def _share(self, kernels: Any, seen: Array | None, n: int, size: Size) -> Array:
         held = {j: box for j, box in enumerate(self.box) if box is not None}
         boxes = stacked([*held.values()], n, len(size))
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
         seen = np.full(n, prod(size), np.float32) if seen is None else seen
-        return fused.lams(background, boxes, np.array([*held], np.int64), seen, self.sources)
+        return kernels.lams(background, boxes, np.array([*held], np.int64), seen, self.sources)
 
     def pixel_weights(self, xp: Library, n: Dim, size: Size) -> Array:
         """(k, n, *size): the weight of each source at each pixel; bool where nothing is blended, else float32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,14 @@ class Units:
     def keep(self, dtype: str) -> bool:
         """Whether images of that dtype stay what they are."""
         return self.scale is None and self.dtype == dtype
+
+
+class Target(NamedTuple):
+    """What mixed images are written as."""
+
+    place: str | None  #: where the channels are: "first", "last" or None
+    units: Units
+    out: Array | None = None  #: the memory to write to; None: fresh memory
 
 
 @backends.kept

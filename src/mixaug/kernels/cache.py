@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite.binding import ffi
-from numba import njit
+from numba import njit, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
@@ -35,19 +35,19 @@ inlined: Any = njit(inline="always", **_OPTIONS)
 
 def compiled(function: Any) -> Any:
     """Decorate a kernel: compiled when it is first called, without the GIL, and cached on disk."""
-    return _cached(njit(nogil=True, **_OPTIONS)(function), function)
+    return _cached(njit(nogil=True, no_cfunc_wrapper=True, **_OPTIONS)(function), function)
 
 
-def at_address(signature: Any) -> Callable[[Any], Compiled]:
-    """Decorate a kernel of that signature that other kernels call by its address."""
-    return lambda function: Compiled(function, signature)
+def at_address(arguments: int) -> Callable[[Any], Compiled]:
+    """Decorate a kernel of so many int64 arguments that other kernels call by its address."""
+    return lambda function: Compiled(function, arguments)
 
 
 class Compiled:
     """A kernel that other kernels call by its address; compiled when the address is first used."""
 
-    def __init__(self, function: Any, signature: Any) -> None:
-        self.function, self.signature = function, signature
+    def __init__(self, function: Any, arguments: int) -> None:
+        self.function, self.arguments = function, arguments
         self.kernel: Any = None
 
     @property
@@ -55,8 +55,8 @@ class Compiled:
         """The address of the machine code, which lives as long as this object."""
         with global_compiler_lock:
             if self.kernel is None:
-                arguments = self.signature.args, self.signature.return_type
-                kernel = _cached(CFunc(self.function, arguments, locals={}, options=_OPTIONS), self.function)
+                signature = (types.int64,) * self.arguments, types.void
+                kernel = _cached(CFunc(self.function, signature, locals={}, options=_OPTIONS), self.function)
                 kernel.compile()
                 self.kernel = kernel
             return int(self.kernel.address)
@@ -80,15 +80,15 @@ class KernelCache(FunctionCache):  # type: ignore[misc] # Numba has no types
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function; None where it has to be compiled."""
-        found = None
+        overload = None
         try:
-            found = super().load_overload(sig, target_context)
+            overload = super().load_overload(sig, target_context)
         except Exception as error:  # unpickling damaged bytes raises anything
             _warn(f"in {self.cache_path} cannot be read", error)
             self._cache_file.forget()
-        if found is None:
+        if overload is None:
             _compiling.begin()
-        return found
+        return overload
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write the compiled function, where that is possible."""
@@ -138,13 +138,13 @@ class _Compiling:
     """Prints a message, once in a process, when compilation takes longer than half a second."""
 
     def __init__(self) -> None:
-        self.kernels, self.said = 0, False
+        self.kernels, self.printed = 0, False
         self.timer: threading.Timer | None = None
 
     def begin(self) -> None:
         """A kernel is not in the cache, and is compiled now."""
         self.kernels += 1
-        if not self.said and self.timer is None:
+        if not self.printed and self.timer is None:
             self.timer = threading.Timer(_PATIENCE, self._say)
             self.timer.daemon = True
             self.timer.start()
@@ -155,8 +155,8 @@ class _Compiling:
 
     def _say(self) -> None:
         self.timer = None
-        if self.kernels > 0 and not self.said:
-            self.said = True
+        if self.kernels > 0 and not self.printed:
+            self.printed = True
             print(
                 "mixaug: compiling kernels for this machine, which takes some seconds and happens once; "
                 "python -m mixaug.warmup does it ahead",
@@ -172,9 +172,9 @@ def _warn(what: str, error: Exception) -> None:
     """Warn, once in a process."""
     if not _warned:
         _warned.append(what)
-        came = f"{type(error).__name__}: {error}".partition("\n")[0]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         warnings.warn(
-            f"mixaug: the cache of compiled kernels {what} ({came}), so kernels are compiled again; "
+            f"mixaug: the cache of compiled kernels {what} ({reason}), so kernels are compiled again; "
             "if this repeats, set NUMBA_CACHE_DIR to a folder that can be written to",
             RuntimeWarning,
             stacklevel=2,

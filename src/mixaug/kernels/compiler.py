@@ -15,10 +15,10 @@ _SLOW = "so mixes on the CPU take several times as long"
 
 def _missing() -> str:
     """Why kernels cannot be compiled, and what to do about it; empty where they can."""
-    asked = os.environ.get("MIXAUG_NUMBA", "1")
-    if asked not in ("0", "1"):
-        raise ValueError(f"MIXAUG_NUMBA: expected 0 or 1, got {asked!r}; set it to 0 to do without Numba, or unset it")
-    if asked == "0":
+    switch = os.environ.get("MIXAUG_NUMBA", "1")
+    if switch not in ("0", "1"):
+        raise ValueError(f"MIXAUG_NUMBA: expected 0 or 1, got {switch!r}; set it to 0 to do without Numba, or unset it")
+    if switch == "0":
         return f"MIXAUG_NUMBA=0 switches Numba off, {_SLOW}; unset it to use Numba"
     try:
         import_module("numba")
@@ -32,8 +32,8 @@ def _missing() -> str:
 
 
 def _broken(error: Exception) -> str:
-    came = f"{type(error).__name__}: {error}".partition("\n")[0]
-    return f"Numba cannot be imported ({came}), {_SLOW}; pip install --upgrade numba"
+    reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return f"Numba cannot be imported ({reason}), {_SLOW}; pip install --upgrade numba"
 
 
 MISSING = _missing()

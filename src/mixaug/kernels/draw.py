@@ -11,38 +11,10 @@ from typing import Any
 import numpy as np
 
 from .cache import compiled, inlined
+from .machine import threefry
 
 _ONE = np.float32(1)
 _STEPS = np.float32(2.0**24)
-
-
-@inlined
-def _rotated(x: Any, bits: int) -> Any:
-    return np.uint32(np.uint32(x << np.uint32(bits)) | np.uint32(x >> np.uint32(32 - bits)))
-
-
-@inlined
-def _rounds(x0: Any, x1: Any, a: int, b: int, c: int, d: int) -> Any:
-    x0 = np.uint32(x0 + x1)
-    x1 = np.uint32(_rotated(x1, a) ^ x0)
-    x0 = np.uint32(x0 + x1)
-    x1 = np.uint32(_rotated(x1, b) ^ x0)
-    x0 = np.uint32(x0 + x1)
-    x1 = np.uint32(_rotated(x1, c) ^ x0)
-    x0 = np.uint32(x0 + x1)
-    return x0, np.uint32(_rotated(x1, d) ^ x0)
-
-
-@inlined
-def _threefry(k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
-    """keys.threefry, of words of 32 bits."""
-    k2 = np.uint32(k0 ^ k1 ^ np.uint32(0x1BD11BDA))
-    x0, x1 = _rounds(np.uint32(x0 + k0), np.uint32(x1 + k1), 13, 15, 26, 6)
-    x0, x1 = _rounds(np.uint32(x0 + k1), np.uint32(x1 + k2 + np.uint32(1)), 17, 29, 16, 24)
-    x0, x1 = _rounds(np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(2)), 13, 15, 26, 6)
-    x0, x1 = _rounds(np.uint32(x0 + k0), np.uint32(x1 + k1 + np.uint32(3)), 17, 29, 16, 24)
-    x0, x1 = _rounds(np.uint32(x0 + k1), np.uint32(x1 + k2 + np.uint32(4)), 13, 15, 26, 6)
-    return np.uint32(x0 + k2), np.uint32(x1 + k0 + np.uint32(5))
 
 
 def encrypted(k0: int, k1: int, x0: int, x1: int) -> tuple[int, int]:
@@ -61,17 +33,16 @@ def random_bits(k0: int, k1: int, rows: Any, count: int) -> Any:
 
 def shuffled(k0: int, k1: int, n: int) -> Any:
     """keys.shuffled: int32 (n,)."""
-    bits, ranks, order = np.empty((2, n), np.uint32), np.empty((2, n), np.uint64), np.empty(n, np.int32)
-    _random_bits(k0, k1, np.arange(n, dtype=np.uint32), 0xFFFFFFFF, bits)
-    _rank(bits[0], ranks, order)
-    return order
+    order = np.empty((1, n), np.int32)
+    _ring(k0, k1, np.empty((2, n), np.uint64), order)
+    return order[0]
 
 
 def ring(k0: int, k1: int, n: int, sources: int) -> Any:
     """recipes.recipe.ring: int32 (sources, n)."""
-    index = np.empty((sources, n), np.int32)
-    _ring(shuffled(k0, k1, n), index)
-    return index
+    index = np.empty((sources + 1, n), np.int32)
+    _ring(k0, k1, np.empty((2, n), np.uint64), index)
+    return index[:sources]
 
 
 def look_up(table: Any, bits: Any) -> Any:
@@ -86,13 +57,13 @@ def boxes(ratio: Any, bits: Any, size: Any, clipped: bool) -> Any:
     return box
 
 
-def lams(background: Any, box: Any, who: Any, seen: Any, sources: int) -> Any:
+def lams(background: Any, box: Any, who: Any, pixels: Any, sources: int) -> Any:
     """regions.Paste.lam: float32 (k, n), of the boxes int32 (boxes, n, d, 2) of the sources `who`.
 
-    `seen` is float32 (n,), how many pixels no hole covers.
+    `pixels` is float32 (n,), how many pixels no hole covers.
     """
-    lam = np.zeros((sources, len(seen)), np.float32)
-    _lams(background, box, who, seen, lam)
+    lam = np.zeros((sources, len(pixels)), np.float32)
+    _lams(background, box, who, pixels, lam)
     return lam
 
 
@@ -158,26 +129,25 @@ def _random_bits(k0: int, k1: int, rows: Any, first: int, bits: Any) -> None:
     a, b = np.uint32(k0), np.uint32(k1)
     for block in range(bits.shape[0] // 2):
         for i in range(rows.shape[0]):
-            bits[2 * block, i], bits[2 * block + 1, i] = _threefry(a, b, rows[i], np.uint32(first + block))
+            bits[2 * block, i], bits[2 * block + 1, i] = threefry(a, b, rows[i], np.uint32(first + block))
 
 
 @compiled
-def _rank(bits: Any, ranks: Any, order: Any) -> None:
-    """Write the rows in the order of their bits, and of their numbers where those are equal."""
-    for i in range(order.shape[0]):
-        ranks[0, i] = np.uint64(bits[i] >> np.uint32(1)) << np.uint64(32) | np.uint64(i)
-    ordered = ranks[_sort(ranks)]
-    for place in range(order.shape[0]):
-        order[place] = np.int32(ordered[place] & np.uint64(0xFFFFFFFF))
+def _ring(k0: int, k1: int, ranks: Any, index: Any) -> None:
+    """Write the sources of each row, those that follow it in a ring, and last the ring: the rows by random bits.
 
-
-@compiled
-def _ring(order: Any, index: Any) -> None:
-    """Write the sources of each row: those that follow it in the order, which is a ring."""
-    sources, n = index.shape
+    Rows of equal bits are in the order of their numbers.
+    """
+    sources, n = index.shape[0] - 1, index.shape[1]
+    for i in range(n):
+        bits = threefry(np.uint32(k0), np.uint32(k1), np.uint32(i), np.uint32(0xFFFFFFFF))[0]
+        ranks[0, i] = np.uint64(bits >> np.uint32(1)) << np.uint64(32) | np.uint64(i)
+    half = _sort(ranks)
+    for place in range(n):
+        index[sources, place] = np.int32(ranks[half, place] & np.uint64(0xFFFFFFFF))
     for place in range(n):
         for j in range(sources):
-            index[j, order[place]] = order[(place + j) % n]
+            index[j, index[sources, place]] = index[sources, (place + j) % n]
 
 
 @inlined
@@ -214,13 +184,13 @@ def _boxes(ratio: Any, bits: Any, size: Any, clipped: bool, box: Any) -> None:
 
 
 @compiled
-def _lams(background: Any, box: Any, who: Any, seen: Any, lam: Any) -> None:
+def _lams(background: Any, box: Any, who: Any, pixels: Any, lam: Any) -> None:
     sources, n = lam.shape
     for i in range(n):
         taken = np.float32(0)
         for b in range(box.shape[0]):
             area = np.float32(_area(box[b], i))
-            part = area / max(area, seen[i])
+            part = area / max(area, pixels[i])
             if box.shape[0] > 1:
                 part = np.floor(part * _STEPS) * (_ONE / _STEPS)
             taken = part if b == 0 else taken + part
@@ -287,11 +257,11 @@ def _lowest(values: Any, wanted: Any, count: Any, mask: Any) -> None:
                 value = _above(values[i, pixel]) >> shift
                 if value >> np.uint32(10) == limit >> np.uint32(10) or level == 0:
                     count[value & np.uint32(2047 if level == 0 else 1023)] += 1
-            found = np.uint32(0)
-            while count[found] <= below:
-                below -= count[found]
-                found += np.uint32(1)
-            limit = (limit | found) << np.uint32(10) if level < 2 else limit | found
+            digits = np.uint32(0)
+            while count[digits] <= below:
+                below -= count[digits]
+                digits += np.uint32(1)
+            limit = (limit | digits) << np.uint32(10) if level < 2 else limit | digits
         for pixel in range(pixels):
             mask[i, pixel] = _above(values[i, pixel]) < limit
 
@@ -386,7 +356,7 @@ def _network(k0: Any, k1: Any, rows: Any, scratch: Any, shift: Any, sides: Any, 
         turn = step if rounds > 0 else -rounds - 1 - step
         by, turned, side = (x, y, height) if turn % 2 else (y, x, width)
         for m in range(left.shape[0]):
-            shift[m] = _threefry(k0, k1, np.uint32(by[m]), np.uint32(turn))[0]
+            shift[m] = threefry(k0, k1, np.uint32(by[m]), np.uint32(turn))[0]
         for m in range(left.shape[0]):
             by_side = np.int64(shift[m] % np.uint32(side))
             to = turned[m] + (by_side if rounds > 0 else side - by_side)

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..backends import Array
 from ..core.regions import Dense, Region
-from ..core.units import Units
+from ..core.rows import Rows
+from ..core.units import Target
 
 if TYPE_CHECKING:
     import triton.language as tl  # `_kernel` imports it where the program runs
@@ -32,9 +33,7 @@ _MOST = 2**31 - _BLOCK  # elements of an image: int32 counts them
 
 
 def images(
-    x: Array | None,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     place: str | None,
     dtype: Any,
@@ -51,66 +50,56 @@ def images(
     host waits for nothing.
 
     Args:
-        x: the base samples, (n, *size, c), (n, c, *size) or (n, *size), without gaps in memory, where the channels may
-            also be in the other place; None: rows index[0] of the source.
-        source: what sources are rows of, lying in memory as x does; None: x.
-        index: int32 (k, n); no host looks at them, so a row that is not there is taken for the nearest one that is.
-        region: in the pixels of x.
+        rows: images (n, *size, c), (n, c, *size) or (n, *size), without gaps in memory, where the channels may also be
+            in the other place. The host does not read the index; a row that does not exist is clamped to the nearest.
+        region: in the pixels of the images.
         place: where the channels are: "last", "first" or None.
         dtype: PyTorch's, of the output: uint8 (rounded to nearest and clipped), float16, bfloat16 or float32.
         scale: float32 (c,), or None.
         offset: float32 (c,), or None.
-        out: what to write to, lying in memory as x does but elsewhere; None: fresh memory.
+        out: memory to write to, with the images' strides; None: fresh memory.
     """
     import torch
 
-    like: Array = source if x is None else x
-    rows: Array = x if source is None else source
-    n, kernel = index.shape[1], _kernel_for("_mix", like)
+    like: Array = rows.example
+    others: Array = rows.base if rows.others is None else rows.others
+    n, kernel = rows.index.shape[1], _kernel_for("_mix", like)
     if (
         kernel is None
-        or not _known(like, rows, region, place, dtype)
-        or (x is not None and len(x) != n)
-        or len(rows) == 0 < n
+        or not _known(like, others, region, place, dtype)
+        or (rows.base is not None and len(rows.base) != n)
+        or len(others) == 0 < n
     ):
         return None
     if out is None:
         strides = (prod(like.shape[1:]), *like.stride()[1:])
         out = torch.empty_strided((n, *like.shape[1:]), strides, dtype=dtype, device=like.device)
     shape = _lying(out, place)
-    if shape is None or any(_lying(y, place) != shape for y in (like, rows)) or len(out) != n or out.dtype != dtype:
+    if shape is None or any(_lying(y, place) != shape for y in (like, others)) or len(out) != n or out.dtype != dtype:
         return None
     if out.numel() > 0:
         with torch.cuda.device_of(out):
-            _launch(kernel, shape, out, like, rows, x is None, index, region, scale, offset)
+            _launch(kernel, shape, out, rows, region, scale, offset)
     return out
 
 
-def mixed(
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    region: Region,
-    place: str | None,
-    units: Units,
-    out: Array | None,
-) -> Array | None:
-    """The mixed images in these units; None while they are traced, too."""
+def mixed(rows: Rows, region: Region, target: Target) -> Array | None:
+    """The mixed images in the units of the target; None while they are traced, too."""
     import torch
 
     from ..backends.torch import is_bare
 
-    given: Array = source if x is None else x
-    tensors = [y for y in (x, source, units.scale, units.offset) if isinstance(y, torch.Tensor)]
-    if type(given) is not torch.Tensor or not all(map(is_bare, tensors)):
+    example, (place, units, out) = rows.example, target
+    tensors = [y for y in (*rows.arrays, units.scale, units.offset) if isinstance(y, torch.Tensor)]
+    if type(example) is not torch.Tensor or not all(map(is_bare, tensors)):
         return None
     axis = {"first": 1, "last": -1}.get(place or "")
-    count, device = 1 if axis is None else given.shape[axis], given.device
+    count, device = 1 if axis is None else example.shape[axis], example.device
     scale, offset = (_along(number, count, device) for number in (units.scale, units.offset))
-    made = images(x, source, index, region, place, getattr(torch, units.dtype), scale, offset, out)
-    if made is not None and out is not None:
+    mixed = images(rows, region, place, getattr(torch, units.dtype), scale, offset, out)
+    if mixed is not None and out is not None:
         torch.autograd.graph.increment_version(out)
-    return made
+    return mixed
 
 
 def labels(y: Array, source: Array | None, index: Array, lam: Array, num_classes: int | None) -> Array | None:
@@ -203,17 +192,16 @@ def _launch(
     kernel: Any,
     shape: tuple[int, ...],
     out: Array,
-    own: Array,
-    source: Array,
-    gathered: bool,
-    index: Array,
+    rows: Rows,
     region: Region,
     scale: Array | None,
     offset: Array | None,
 ) -> None:
-    """Launch the kernel on outputs, base samples and source, of that shape in memory."""
+    """Launch the kernel on outputs and rows of that shape in memory."""
     import torch
 
+    own: Array = rows.example
+    source: Array = rows.base if rows.others is None else rows.others
     n, (planes, *size, step) = len(out), shape
     inner, line = prod(size) * step, size[-1] * step
     block = min(_BLOCK, _power(2 * inner - 1))
@@ -229,11 +217,11 @@ def _launch(
     plain = own.dtype == out.dtype and scale is None and offset is None
     blended = background is not None or (weight is not None and weight.dtype != torch.uint8)
     kernel[(n * groups * blocks,)](
-        *(out, own, source, _packed(index), tuple(map(_packed, boxes))),
+        *(out, own, source, _packed(rows.index), tuple(map(_packed, boxes))),
         *map(_packed, (background, weight, region.fill, scale, offset)),
         *(n, len(source), inner, line, size[-2] if len(size) > 1 else 1, blocks, groups),
         PARENTS=region.sources,
-        GATHERED=gathered,
+        GATHERED=rows.base is None,
         PLAIN=plain,
         BLENDED=blended,
         WHOLE=plain and blended and out.dtype == torch.uint8,

@@ -2,6 +2,7 @@
 
 Numba has no type for float16 and bfloat16; their bits are int16 and uint16 here. Sums are float32, float64 for float64,
 or int32 for blends of uint8 that stay uint8. A zero of a dtype tells `_wide` and `_narrow` which dtype to return.
+`to` and `start` are addresses, `length` is in elements, and `pattern` is where the scales of these elements begin.
 """
 
 from __future__ import annotations
@@ -10,140 +11,142 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import from_dtype, types
 from numba.extending import overload
 
-from . import signatures
-from .cache import Compiled, inlined
+from .cache import Compiled
 from .forms import u
-from .machine import brain_to_float, float_to_brain, float_to_half, half_to_float
-from .signatures import load
+from .machine import (
+    array,
+    box_at,
+    brain_to_float,
+    float_to_brain,
+    float_to_half,
+    floats,
+    half_to_float,
+    ints,
+    span_at,
+    state_at,
+)
 from .spans import line_shown, look
 
 
-@inlined
-def _part(x, start, length, size):
-    """Return the bytes of `length` elements of that size, from element `start` on."""
-    return x[start * size : (start + length) * size]
+@cache
+def _array(dtype: Any) -> Any:
+    """A function that returns the array of that dtype at an address."""
+    return array(from_dtype(np.dtype(dtype)))
 
 
 @cache
 def pick(dtype_in: Any) -> Compiled:
-    """Copy pixels of a source that a box resizes."""
-    size = dtype_in().itemsize
+    """Copy the pixels of a span of a source that a box resizes."""
+    pixels, size = _array(dtype_in), dtype_in().itemsize
 
-    def pick(out, x, window, ptr):
-        state = load(ptr)
-        region, frame, step = state.region, state.frame, u(state.frame.step)
-        box, source_box = region.box[window.b, window.i], region.source_box[window.b, window.i]
-        look(window.i, window.b, region, frame)
-        line = frame.width * frame.step
-        left = window.first % line // frame.step
-        column = region.column[window.b]
-        for y in range(window.lines):
-            o = _part(out, window.at + y * line, window.length, size).view(dtype_in)
-            start = window.start + line_shown(window.first + y * line, box, source_box, frame)
-            s = _part(x, start, frame.source_width * frame.step, size).view(dtype_in)
+    def pick(to, start, number, ptr):
+        s = state_at(ptr, 0)
+        span = span_at(s.span, number)
+        box, column = box_at(s.boxes, span.b), ints(s.column + span.b * s.width * 8)
+        look(box, column, s)
+        step, line = u(s.step), s.width * s.step
+        left = u((s.first + span.at) % line // s.step)
+        for y in range(span.lines):
+            first = s.first + span.at + y * line
+            o, x = pixels(to + y * line * size), pixels(start + line_shown(first, box, s) * size)
             if step == u(3):  # a constant, so that the loop is unrolled: a third of the time
-                for pixel in range(u(window.length // 3)):
-                    at = u(column[u(left) + pixel])
+                for pixel in range(u(span.length // 3)):
+                    at = u(column[left + pixel])
                     for c in range(u(3)):
-                        o[pixel * u(3) + c] = s[at + c]
+                        o[pixel * u(3) + c] = x[at + c]
             else:
-                for pixel in range(u(window.length) // step):
-                    at = u(column[u(left) + pixel])
+                for pixel in range(u(span.length) // step):
+                    at = u(column[left + pixel])
                     for c in range(step):
-                        o[pixel * step + c] = s[at + c]
+                        o[pixel * step + c] = x[at + c]
 
-    return Compiled(pick, signatures.PICK)
+    return Compiled(pick, 4)
 
 
 @cache
 def convert(dtype_in: Any, dtype_out: Any, computed: Any) -> Compiled:
     """Compute `scale * pixel + offset`, rounded once."""
-    size_in, size_out = dtype_in().itemsize, dtype_out().itemsize
+    pixels, outputs, sums, size = _array(dtype_in), _array(dtype_out), _array(computed), computed().itemsize
 
-    def convert(out, x, start, run, ptr):
-        numbers = load(ptr).numbers
-        o = _part(out, run.at, run.length, size_out).view(dtype_out)
-        s = _part(x, start, run.length, size_in).view(dtype_in)
-        scale, offset = numbers.scale.view(computed)[run.pattern :], numbers.offset.view(computed)[run.pattern :]
-        for r in range(u(run.length)):
-            o[r] = _narrow(_wide(s[r], computed(0)) * scale[r] + offset[r], dtype_out(0))
+    def convert(to, start, length, pattern, ptr):
+        s = state_at(ptr, 0)
+        o, x = outputs(to), pixels(start)
+        scale, offset = sums(s.scale + pattern * size), sums(s.offset + pattern * size)
+        for r in range(u(length)):
+            o[r] = _narrow(_wide(x[r], computed(0)) * scale[r] + offset[r], dtype_out(0))
 
-    return Compiled(convert, signatures.CONVERT)
+    return Compiled(convert, 5)
 
 
 @cache
 def blend(dtype_in: Any, dtype_out: Any, computed: Any, plain: bool) -> Compiled:
     """Compute `scale * (((w0 * x0 + w1 * x1) + w2 * x2) + ...) + offset`, in this order, rounded once."""
-    size_in, size_out, affine = dtype_in().itemsize, dtype_out().itemsize, _same if plain else _affine
+    pixels, outputs, sums, size = _array(dtype_in), _array(dtype_out), _array(computed), computed().itemsize
+    affine = _same if plain else _affine
 
-    def blend(out, run, ptr):
-        state = load(ptr)
-        pixels, numbers = state.pixels, state.numbers
-        o = _part(out, run.at, run.length, size_out).view(dtype_out)
-        places, weights, work = numbers.place, numbers.weight, numbers.work.view(computed)
-        scale, offset = numbers.scale.view(computed)[run.pattern :], numbers.offset.view(computed)[run.pattern :]
-        x0 = _part(pixels.own, places[0], run.length, size_in).view(dtype_in)
-        x1 = _part(pixels.source, places[1], run.length, size_in).view(dtype_in)
-        w0, w1 = computed(weights[0]), computed(weights[1])
-        if places.shape[0] == 2:
-            for r in range(u(run.length)):
+    def blend(to, length, pattern, ptr):
+        s = state_at(ptr, 0)
+        o, work, places, shares = outputs(to), sums(s.work), ints(s.place), floats(s.share)
+        scale, offset = sums(s.scale + pattern * size), sums(s.offset + pattern * size)
+        x0, x1, w0, w1 = pixels(places[u(0)]), pixels(places[u(1)]), computed(shares[u(0)]), computed(shares[u(1)])
+        if s.sources == 2:
+            for r in range(u(length)):
                 total = w0 * _wide(x0[r], computed(0)) + w1 * _wide(x1[r], computed(0))
                 o[r] = _narrow(affine(total, scale, offset, r), dtype_out(0))
             return
-        for r in range(u(run.length)):
+        for r in range(u(length)):
             work[r] = w0 * _wide(x0[r], computed(0)) + w1 * _wide(x1[r], computed(0))
-        for j in range(2, places.shape[0]):
-            x, w = _part(pixels.source, places[j], run.length, size_in).view(dtype_in), weights[j]
-            for r in range(u(run.length)):
-                work[r] += computed(w) * _wide(x[r], computed(0))
-        for r in range(u(run.length)):
+        for j in range(u(2), u(s.sources)):
+            x, w = pixels(places[j]), computed(shares[j])
+            for r in range(u(length)):
+                work[r] += w * _wide(x[r], computed(0))
+        for r in range(u(length)):
             o[r] = _narrow(affine(work[r], scale, offset, r), dtype_out(0))
 
-    return Compiled(blend, signatures.BLEND)
+    return Compiled(blend, 4)
 
 
 @cache
-def weigh(dtype_in: Any, computed: Any) -> Compiled:
+def add(dtype_in: Any, computed: Any) -> Compiled:
     """Add a source with a weight for each element: `mode` is 0 for `sum = w * x`, 1 for `sum += w * x`.
 
     Mode 2 is mode 0 where w is not 0, and leaves the other sums.
     """
-    size = dtype_in().itemsize
+    pixels, sums = _array(dtype_in), _array(computed)
 
-    def weigh(x, start, length, mode, ptr):
-        numbers = load(ptr).numbers
-        s, work, spread = _part(x, start, length, size).view(dtype_in), numbers.work.view(computed), numbers.spread
+    def add(start, length, mode, ptr):
+        s = state_at(ptr, 0)
+        x, work, spread = pixels(start), sums(s.work), floats(s.spread)
         if mode == 0:
             for r in range(u(length)):
-                work[r] = computed(spread[r]) * _wide(s[r], computed(0))
+                work[r] = computed(spread[r]) * _wide(x[r], computed(0))
         elif mode == 1:
             for r in range(u(length)):
-                work[r] += computed(spread[r]) * _wide(s[r], computed(0))
+                work[r] += computed(spread[r]) * _wide(x[r], computed(0))
         else:
             for r in range(u(length)):
                 if spread[r] != 0:
-                    work[r] = computed(spread[r]) * _wide(s[r], computed(0))
+                    work[r] = computed(spread[r]) * _wide(x[r], computed(0))
 
-    return Compiled(weigh, signatures.WEIGH)
+    return Compiled(add, 4)
 
 
 @cache
 def finish(dtype_out: Any, computed: Any, plain: bool) -> Compiled:
     """Compute `scale * sum + offset`, rounded once."""
-    size, affine = dtype_out().itemsize, _same if plain else _affine
+    outputs, sums, size, affine = _array(dtype_out), _array(computed), computed().itemsize, _same if plain else _affine
 
-    def finish(out, run, ptr):
-        numbers = load(ptr).numbers
-        o = _part(out, run.at, run.length, size).view(dtype_out)
-        work = numbers.work.view(computed)
-        scale, offset = numbers.scale.view(computed)[run.pattern :], numbers.offset.view(computed)[run.pattern :]
-        for r in range(u(run.length)):
+    def finish(to, length, pattern, ptr):
+        s = state_at(ptr, 0)
+        o, work = outputs(to), sums(s.work)
+        scale, offset = sums(s.scale + pattern * size), sums(s.offset + pattern * size)
+        for r in range(u(length)):
             o[r] = _narrow(affine(work[r], scale, offset, r), dtype_out(0))
 
-    return Compiled(finish, signatures.FINISH)
+    return Compiled(finish, 4)
 
 
 def _wide(element: Any, total: Any) -> Any:

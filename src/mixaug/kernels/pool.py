@@ -53,6 +53,6 @@ def memory(size: int) -> Memory:
 
 
 def _aligned(size: int) -> Memory:
-    held = np.empty(size + ALIGNED, np.uint8)
-    start = -held.ctypes.data % ALIGNED
-    return held[start : start + size]
+    room = np.empty(size + ALIGNED, np.uint8)
+    start = -room.ctypes.data % ALIGNED
+    return room[start : start + size]

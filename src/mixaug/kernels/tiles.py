@@ -1,8 +1,8 @@
 """Mix images tile by tile: gather spans, blend, convert, store.
 
 These kernels work on bytes, so they are compiled once for all dtypes. They call the kernels of `numbers`, which depend
-on dtypes, by address, once for each tile or span. `paste`, `choose` and `weigh` make a band of an output, one for each
-kind of region. They are called by address too, so that each is compiled only when it is needed.
+on dtypes, by address, once for each tile or span. `paste`, `windows`, `choose` and `weigh` make a band of an output,
+one for each kind of region. They are called by address too, so that each is compiled only when it is needed.
 """
 
 from __future__ import annotations
@@ -11,298 +11,268 @@ from typing import Any
 
 import numpy as np
 
-from . import signatures, spans
+from . import spans
 from .cache import at_address, compiled, inlined
-from .forms import Band, Range, Tile, Window, u
-from .machine import LINE, caller, data_address, fetch, move, on_stack, stream
-from .signatures import load
+from .forms import SCRATCH, u
+from .machine import (
+    LINE,
+    address,
+    box_at,
+    call,
+    fetch,
+    float_at,
+    floats,
+    int32_at,
+    ints,
+    move,
+    span_at,
+    state_at,
+    stream,
+)
 
 _ONE = np.float32(65536)
 
-_make, _store = caller(signatures.MAKE), caller(signatures.STORE)
-_convert, _pick = caller(signatures.CONVERT), caller(signatures.PICK)
-_blend, _weigh, _finish = caller(signatures.BLEND), caller(signatures.WEIGH), caller(signatures.FINISH)
-
 
 @compiled
-def mix(state: Any) -> bool:
+def mix(numbers: Any, out: Any, own: Any, source: Any, index: Any, box: Any, weight: Any, filling: Any) -> bool:
     """Write all outputs and return True, or False, before anything is written, if a source is not a row.
 
     Outputs are written band by band. Each follows the output that has it as partner, whose pixels are then cached.
+
+    `numbers` holds a `State`, the table of boxes and scratch memory; `State` says what the other arrays are.
     """
-    pixels, sources, frame = state.pixels, state.sources, state.frame
-    ptr = on_stack(state)
-    if not _order(sources):
+    ptr = address(numbers)
+    s = state_at(ptr, 0)
+    s.out, s.own, s.source, s.indices = address(out), address(own), address(source), address(index)
+    s.box, s.weight, s.filling = address(box), address(weight), address(filling)
+    for place in range(SCRATCH[0], SCRATCH[1]):
+        numbers[place] += ptr
+    order = ints(s.order)
+    if not _order(index, order, s):
         return False
-    n, partner = sources.index.shape[1], sources.index.shape[0] - 1
-    for top in range(0, frame.row, frame.band):
-        bottom = min(frame.row, top + frame.band)
-        for turn in range(n):
-            i, after = sources.order[0, turn], sources.order[0, min(turn + 1, n - 1)]
-            own = (sources.index[0, i] if sources.gathered else i) * frame.source_row
-            if sources.gathered and not pixels.buffer.shape[0]:
-                _fetch_rows(pixels, sources, frame, after, top, bottom - top)
-            ahead = sources.index[partner, after] * frame.source_row  # along a chain, the others are cached
-            _make(state.calls.make, (Band(i, top, bottom, own, ahead), ptr))
-    if pixels.buffer.shape[0]:
-        _store(state.calls.store, (0, ptr))
+    for top in range(0, s.row, s.band):
+        s.end = min(s.row, top + s.band)
+        for turn in range(s.n):
+            s.i, after = order[u(turn)], order[u(min(turn + 1, s.n - 1))]
+            s.base = (np.int64(index[0, s.i]) if s.gathered else s.i) * s.source_row
+            s.ahead = index[s.sources - 1, after] * s.source_row  # along a chain, the others are cached
+            if s.gathered and not s.store:
+                for j in range(s.sources):
+                    fetch(s.source + (index[j, after] * s.source_row + top) * s.size_in, (s.end - top) * s.size_in)
+            s.first = s.last = top
+            call(s.make, (ptr,))
+    if s.store:
+        call(s.store, (0, ptr))
     return True
 
 
 @inlined
-def _tile(first: int, band: Any, state: Any) -> Any:
-    """Return the tile that begins at `first`. With a buffer, tiles are made in its two halves in turn."""
-    pixels, frame = state.pixels, state.frame
-    last = min(first + frame.tile, band.last)
-    if frame.along:  # the next unit has other scales
-        last = min(last, (first // frame.unit + 1) * frame.unit)
-    at = pixels.pending[2] if pixels.buffer.shape[0] else band.i * frame.row + first
-    return Tile(band.i, first, last, band.own, at)
-
-
-@inlined
-def _complete(tile: Any, band: Any, state: Any, ptr: int) -> None:
-    """With a buffer, store the tile before this one, which is now the pending one."""
-    pending, frame = state.pixels.pending, state.frame
-    if state.pixels.buffer.shape[0]:
-        _store(state.calls.store, (band.ahead + tile.first, ptr))
-        pending[0], pending[1] = band.i * frame.row + tile.first, tile.last - tile.first
-        pending[2] = frame.tile - pending[2]
-
-
-@at_address(signatures.STORE)
-def store(ahead: int, ptr: int) -> None:
-    """Copy the pending tile to the output: whole cache lines past the caches, the two ends as usual."""
-    state = load(ptr)
-    pixels, frame = state.pixels, state.frame
-    size, pending = frame.size_out, pixels.pending
-    to, count, of = pending[0] * size, pending[1] * size, (frame.tile - pending[2]) * size
-    head = min(count, -(data_address(pixels.out) + to) % LINE)
-    body = (count - head) // LINE * LINE
-    if head:
-        move(pixels.out, to, pixels.buffer, of, head)
-    stream(pixels.out, to + head, pixels.buffer, of + head, body, pixels.source, ahead * frame.size_in)
-    if head + body < count:
-        move(pixels.out, to + head + body, pixels.buffer, of + head + body, count - head - body)
-
-
-@inlined
-def _fetch_rows(pixels: Any, sources: Any, frame: Any, i: int, first: int, length: int) -> None:
-    """Prefetch the sources of output i, which are anywhere in the dataset."""
-    for j in range(sources.index.shape[0]):
-        at = (sources.index[j, i] * frame.source_row + first) * frame.size_in
-        fetch(pixels.source, at, length * frame.size_in)
-
-
-@compiled
-def _order(sources: Any) -> bool:
+def _order(index: Any, order: Any, s: Any) -> bool:
     """Write the order of the outputs, each followed by its first partner; return whether all sources are rows."""
-    index, order = sources.index, sources.order
-    k, n = index.shape
-    for j in range(k):
-        for i in range(n):
-            if not 0 <= index[j, i] < sources.rows:
+    for j in range(s.sources):
+        for i in range(s.n):
+            if not 0 <= index[j, i] < s.rows:
                 return False
-    for i in range(n):
-        order[0, i], order[1, i] = i, 0
-    if not sources.chained or k == 1:
-        return True
-    count = 0
-    for first in range(n):
-        row = np.int64(first)
-        while not order[1, row]:
-            order[0, count], order[1, row] = row, 1
+    for i in range(s.n):
+        order[u(i)], order[u(s.n + i)] = i, 0
+    count = 0 if s.chained and s.sources > 1 else s.n
+    for first in range(s.n if count == 0 else 0):
+        row: Any = first
+        while not order[u(s.n + row)]:
+            order[u(count)], order[u(s.n + row)] = row, 1
             count, row = count + 1, np.int64(index[1, row])
     return True
 
 
-@at_address(signatures.MAKE)
-def paste(band: Any, ptr: int) -> None:
-    """Make a band of a Paste: the base sample or a blend of all sources, then the boxes over it."""
-    state = load(ptr)
-    pixels, frame, convert = state.pixels, state.frame, state.calls.convert
-    out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
-    blended = state.region.blended[band.i]
-    direct = convert == 0 and not blended
-    first = band.first
-    while first < band.last:
-        tile = _tile(first, band, state)
-        length, own, run = tile.last - tile.first, tile.own + tile.first, _run(tile, frame)
-        gathered, to = (out, tile.at) if direct else (pixels.tile, 0)
-        count = spans.of_boxes(tile, state)
-        if blended:
-            _place(tile, state)
-            _blend(state.calls.blend, (out, run, ptr))
-        elif direct or count:
-            move(gathered, to * frame.size_in, pixels.own, own * frame.size_in, length * frame.size_in)
-        _gather(gathered, to, count, tile, state, ptr)
-        if blended:
-            for s in range(count):
-                _convert_span(out, run, state.region.span[s], state, ptr)
-        elif not direct:
-            x, start = (pixels.tile, 0) if count else (pixels.own, own)
-            _convert(convert, (out, x, start, run, ptr))
-        _complete(tile, band, state, ptr)
-        first = tile.last
-
-
-@at_address(signatures.MAKE)
-def windows(band: Any, ptr: int) -> None:
-    """Make a band of a Paste whose images have another size than the outputs, and are seen through source boxes."""
-    state = load(ptr)
-    pixels, convert = state.pixels, state.calls.convert
-    out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
-    first = band.first
-    while first < band.last:
-        tile = _tile(first, band, state)
-        gathered, to = (pixels.tile, 0) if convert else (out, tile.at)
-        _gather(gathered, to, spans.of_source(0, tile, ptr), tile, state, ptr)  # in case the boxes leave a gap
-        _gather(gathered, to, spans.of_boxes(tile, state), tile, state, ptr)
-        if convert:
-            _convert(convert, (out, gathered, 0, _run(tile, state.frame), ptr))
-        _complete(tile, band, state, ptr)
-        first = tile.last
-
-
-@at_address(signatures.MAKE)
-def choose(band: Any, ptr: int) -> None:
-    """Make a band of a Dense with a bool weight: each pixel comes from one source."""
-    state = load(ptr)
-    pixels, convert = state.pixels, state.calls.convert
-    out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
-    first = band.first
-    while first < band.last:
-        tile = _tile(first, band, state)
-        count = spans.of_mask(tile, state)
-        gathered, to = (pixels.tile, 0) if convert else (out, tile.at)
-        _gather(gathered, to, count, tile, state, ptr)
-        if convert:
-            _convert(convert, (out, gathered, 0, _run(tile, state.frame), ptr))
-        _complete(tile, band, state, ptr)
-        first = tile.last
-
-
-@at_address(signatures.MAKE)
-def weigh(band: Any, ptr: int) -> None:
-    """Make a band of a Dense with a float weight: the weighted sum of the sources, and the fill where all are 0."""
-    state = load(ptr)
-    pixels, frame, calls = state.pixels, state.frame, state.calls
-    out = pixels.buffer if pixels.buffer.shape[0] else pixels.out
-    holes = pixels.filling.shape[0] > 0
-    first = band.first
-    while first < band.last:
-        tile = _tile(first, band, state)
-        for j in range(state.sources.index.shape[0]):
-            _spread(j, tile, ptr)
-            x, start = _source(j, tile, state, ptr)
-            _weigh(calls.weigh, (x, start, tile.last - tile.first, min(j, 1), ptr))
-        if holes and _spread(-1, tile, ptr):
-            _gather(pixels.tile, 0, spans.of_source(-1, tile, ptr), tile, state, ptr)
-            _weigh(calls.weigh, (pixels.tile, 0, tile.last - tile.first, 2, ptr))
-        _finish(calls.finish, (out, _run(tile, frame), ptr))
-        _complete(tile, band, state, ptr)
-        first = tile.last
+@inlined
+def _begin(s: Any) -> bool:
+    """Begin the next tile of a band; return whether there is one. Streamed tiles are made in two buffers in turn."""
+    s.first = s.last
+    s.last = min(s.first + s.tile_length, s.end)
+    if s.along:  # the next unit has other scales
+        s.last = min(s.last, (s.first // s.unit + 1) * s.unit)
+    s.to = s.buffer + s.free if s.store else s.out + (s.i * s.row + s.first) * s.size_out
+    return s.first < s.end
 
 
 @inlined
-def _source(j: int, tile: Any, state: Any, ptr: int) -> Any:
-    """Return an array and where the elements of source j begin in it; gather them first if a box moves them."""
-    moved, index = state.region.moved, state.sources.index
-    x, start = state.pixels.source, index[j, tile.i] * state.frame.row + tile.first
-    if j == 0:
-        x, start = state.pixels.own, tile.own + tile.first
-    if moved.shape[0] and moved[j]:
-        _gather(state.pixels.tile, 0, spans.of_source(j, tile, ptr), tile, state, ptr)
-        x, start = state.pixels.tile, 0
-    return x, start
+def _complete(s: Any, ptr: int) -> None:
+    """Store the tile before this one, if outputs are streamed; this one is now the pending one."""
+    if s.store:
+        call(s.store, (s.source + (s.ahead + s.first) * s.size_in, ptr))
+        s.pending_to, s.pending = s.out + (s.i * s.row + s.first) * s.size_out, (s.last - s.first) * s.size_out
+        s.free = s.tile_length * s.size_out - s.free
 
 
-@compiled
-def _spread(j: int, tile: Any, ptr: int) -> bool:
+@at_address(2)
+def store(ahead: int, ptr: int) -> None:
+    """Copy the pending tile to the output: whole cache lines past the caches, the two ends as usual."""
+    s = state_at(ptr, 0)
+    to, count, start = s.pending_to, s.pending, s.buffer + s.tile_length * s.size_out - s.free
+    head = min(count, -to % LINE)
+    body = (count - head) // LINE * LINE
+    if head:
+        move(to, start, head)
+    stream(to + head, start + head, body, ahead)
+    if head + body < count:
+        move(to + head + body, start + head + body, count - head - body)
+
+
+@at_address(1)
+def paste(ptr: int) -> None:
+    """Make a band of a Paste: the base sample or a blend of all sources, then the boxes over it."""
+    s = state_at(ptr, 0)
+    blended = s.blend != 0 and float_at(s.weight, s.i) != 1
+    direct = s.convert == 0 and not blended
+    spans.prepare(s, ptr)
+    while _begin(s):
+        length, own = s.last - s.first, s.own + (s.base + s.first) * s.size_in
+        tile = s.to if direct else s.tile
+        count, covered = spans.of_boxes(s)
+        if covered < length and not blended and (direct or count):
+            move(tile, own, length * s.size_in)
+        _gather(tile, count, s, ptr)
+        if blended:
+            call(s.mixed, (count, ptr))
+        elif not direct:
+            call(s.convert, (s.to, tile if count else own, length, _pattern(s), ptr))
+        _complete(s, ptr)
+
+
+@at_address(1)
+def windows(ptr: int) -> None:
+    """Make a band of a Paste whose images have another size than the outputs, and are seen through source boxes."""
+    s = state_at(ptr, 0)
+    spans.prepare(s, ptr)
+    while _begin(s):
+        tile = s.tile if s.convert else s.to
+        _gather(tile, spans.of_source(0, s), s, ptr)  # in case the boxes leave a gap
+        _gather(tile, spans.of_boxes(s)[0], s, ptr)
+        if s.convert:
+            call(s.convert, (s.to, tile, s.last - s.first, _pattern(s), ptr))
+        _complete(s, ptr)
+
+
+@at_address(1)
+def choose(ptr: int) -> None:
+    """Make a band of a Dense with a bool weight: each pixel comes from one source."""
+    s = state_at(ptr, 0)
+    spans.prepare(s, ptr)
+    while _begin(s):
+        tile = s.tile if s.convert else s.to
+        _gather(tile, spans.of_mask(s), s, ptr)
+        if s.convert:
+            call(s.convert, (s.to, tile, s.last - s.first, _pattern(s), ptr))
+        _complete(s, ptr)
+
+
+@at_address(1)
+def weigh(ptr: int) -> None:
+    """Make a band of a Dense with a float weight: the weighted sum of the sources, and the fill where all are 0."""
+    s = state_at(ptr, 0)
+    spans.prepare(s, ptr)
+    while _begin(s):
+        length = s.last - s.first
+        for j in range(s.sources + (s.filling_row > 0)):
+            who = j if j < s.sources else -1
+            some = _spread(who, s)
+            if not some and who < 0:
+                continue
+            start = s.source + (int32_at(s.indices, max(who, 0) * s.n + s.i) * s.row + s.first) * s.size_in
+            if who == 0:
+                start = s.own + (s.base + s.first) * s.size_in
+            if who < 0 or (s.box_count and box_at(s.boxes, who).moved):
+                _gather(s.tile, spans.of_source(who, s), s, ptr)
+                start = s.tile
+            call(s.add, (start, length, 2 if who < 0 else min(j, 1), ptr))
+        call(s.finish, (s.to, length, _pattern(s), ptr))
+        _complete(s, ptr)
+
+
+@inlined
+def _spread(j: int, s: Any) -> bool:
     """Write the weight of source j for each element of a tile; return whether one is not 0.
 
     For j = -1 the weight is 1 in holes, where all weights are 0, and 0 elsewhere. Whole weights are numbers of 2^-16;
     that of the base sample is 2^16 minus the others.
     """
-    state = load(ptr)
-    weight, frame, line = state.region.weight, state.frame, state.numbers.line
-    count, step, some = u((tile.last - tile.first) // frame.step), u(frame.step), 0
-    first = u(tile.first // frame.step % (frame.depth * frame.height * frame.width))
-    if j >= 0 and not frame.whole:
-        _repeat(state.numbers.spread, weight[j, tile.i], first, count, step)
-        return True
-    for pixel in range(count):
-        line[pixel] = _ONE if frame.whole else np.float32(1)
-    if j > 0:
+    pixels, line, some = s.depth * s.height * s.width, floats(s.line), s.filling_row == 0
+    first, count = s.first // s.step % pixels, u((s.last - s.first) // s.step)
+    whole, one = s.whole != 0, _ONE if s.whole else np.float32(1)
+    own = floats(s.weight + ((max(j, 0) * s.n + s.i) * pixels + first) * 4)
+    if j < 0 or (j == 0 and whole):
         for pixel in range(count):
-            line[pixel] = np.rint(weight[j, tile.i, first + pixel] * _ONE)
-    else:
-        for other in range(j + 1, weight.shape[0]):
+            line[pixel] = one
+        for other in range(j + 1, s.sources):
+            weight = floats(s.weight + ((other * s.n + s.i) * pixels + first) * 4)
             for pixel in range(count):
-                taken = weight[other, tile.i, first + pixel]
                 if j == 0:
-                    line[pixel] -= np.rint(taken * _ONE)
-                elif taken > 0:
+                    line[pixel] -= np.rint(weight[pixel] * _ONE)
+                elif weight[pixel] > 0:
                     line[pixel] = 0
-    for pixel in range(count):
-        some += line[pixel] != 0
-    _repeat(state.numbers.spread, line, u(0), count, step)
-    return some > 0
-
-
-@inlined
-def _repeat(spread: Any, weight: Any, first: int, count: int, step: int) -> None:
-    """Write the weight of each pixel for each of its elements."""
+        if j < 0:
+            for pixel in range(count):
+                some |= line[pixel] != 0
+    elif whole:
+        for pixel in range(count):
+            line[pixel] = np.rint(own[pixel] * _ONE)
+    else:
+        line = own
+    spread, step = floats(s.spread), u(s.step)
     if step == 3:  # a constant, so that the loop is unrolled: a tenth of the time
         for pixel in range(count):
-            w, at = weight[first + pixel], u(3) * pixel
+            w, at = line[pixel], u(3) * pixel
             spread[at], spread[at + u(1)], spread[at + u(2)] = w, w, w
     else:
         for pixel in range(count):
             for c in range(step):
-                spread[step * pixel + c] = weight[first + pixel]
+                spread[step * pixel + c] = line[pixel]
+    return some
+
+
+@at_address(2)
+def mixed(count: int, ptr: int) -> None:
+    """Make a tile of a blend: blend the sources, and convert the gathered spans over it."""
+    s = state_at(ptr, 0)
+    places, shares, rest = ints(s.place), floats(s.share), _ONE
+    for j in range(s.sources):
+        weight, start = float_at(s.weight, j * s.n + s.i), int32_at(s.indices, j * s.n + s.i) * s.row
+        if s.whole:
+            weight = np.rint(weight * _ONE)
+        if j:
+            rest -= weight
+        places[u(j)], shares[u(j)] = s.source + (start + s.first) * s.size_in, weight
+    places[u(0)] = s.own + (s.base + s.first) * s.size_in
+    if s.whole:
+        shares[u(0)] = rest
+    pattern, line = _pattern(s), s.width * s.step
+    call(s.blend, (s.to, s.last - s.first, pattern, ptr))
+    for number in range(count):
+        span = span_at(s.span, number)
+        for y in range(span.lines):
+            at = span.at + y * line
+            if s.convert:
+                call(s.convert, (s.to + at * s.size_out, s.tile + at * s.size_in, span.length, pattern + at, ptr))
+            else:
+                move(s.to + at * s.size_out, s.tile + at * s.size_in, span.length * s.size_in)
 
 
 @inlined
-def _place(tile: Any, state: Any) -> None:
-    """Write where the elements of each source of a blend begin, and the weight of each source."""
-    numbers, index = state.numbers, state.sources.index
-    for j in range(index.shape[0]):
-        start = tile.own if j == 0 else index[j, tile.i] * state.frame.row
-        numbers.place[j], numbers.weight[j] = start + tile.first, state.region.background[j, tile.i]
-
-
-@inlined
-def _gather(out: Any, to: int, count: int, tile: Any, state: Any, ptr: int) -> None:
-    """Copy the spans of a tile to `out`, where the tile begins at `to`."""
-    pixels, size = state.pixels, state.frame.size_in
-    line = state.frame.width * state.frame.step * size
-    for s in range(count):
-        span = state.region.span[s]
-        at, who, start, length, b, lines = span[0], span[1], span[2], span[3], span[4], span[5]
-        x = pixels.filling if who < 0 else pixels.own if who == 0 else pixels.source
-        if b < 0:
-            for y in range(lines):
-                move(out, (to + at) * size + y * line, x, start * size + y * line, length * size)
+def _gather(tile: int, count: int, s: Any, ptr: int) -> None:
+    """Copy the spans of a tile to an address."""
+    size, line = s.size_in, s.width * s.step * s.size_in
+    for number in range(count):
+        span = span_at(s.span, number)
+        x = s.filling if span.who < 0 else s.own if span.who == 0 else s.source
+        to, start, length = tile + span.at * size, x + span.start * size, span.length * size
+        if span.b < 0:
+            for y in range(span.lines):
+                move(to + y * line, start + y * line, length)
         else:
-            window = Window(tile.i, b, tile.first + at, length, lines, to + at, start)
-            _pick(state.calls.pick, (out, x, window, ptr))
+            call(s.pick, (to, start, number, ptr))
 
 
 @inlined
-def _convert_span(out: Any, run: Any, span: Any, state: Any, ptr: int) -> None:
-    """Convert one gathered span of a tile, whose elements are `run`."""
-    length, size, line = span[3], state.frame.size_in, state.frame.width * state.frame.step
-    for y in range(span[5]):
-        at = span[0] + y * line
-        if state.calls.convert:
-            part = Range(run.at + at, length, run.pattern + at)
-            _convert(state.calls.convert, (out, state.pixels.tile, at, part, ptr))
-        else:
-            move(out, (run.at + at) * size, state.pixels.tile, at * size, length * size)
-
-
-@inlined
-def _run(tile: Any, frame: Any) -> Any:
-    """Return the run of all elements of a tile; `pattern` is where its scales begin."""
-    return Range(tile.at, tile.last - tile.first, tile.first // frame.unit * frame.along)
+def _pattern(s: Any) -> int:
+    """Return where the scales of a tile begin."""
+    return s.first // s.unit * s.along

@@ -24,8 +24,8 @@ def assemble(xp: Library, index: Array, drawn: Drawn, size: Size, source_size: S
 
 
 def _settled(xp: Library, index: Array, lam: Array) -> tuple[Array, Array]:
-    if fused := xp.fused():
-        settled: tuple[Array, Array] = fused.settled(index, lam)
+    if kernels := xp.draw_kernels():
+        settled: tuple[Array, Array] = kernels.settled(index, lam)
         return settled
     padded = [index[0], *(xp.where(lam[j] > 0, index[j], index[0]) for j in range(1, index.shape[0]))]
     index = xp.stack(padded)

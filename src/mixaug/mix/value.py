@@ -15,6 +15,7 @@ from ..backends import Array, Library
 from ..core.keys import draw_version
 from ..core.layout import Layout, of_images, of_masks, with_classes
 from ..core.regions import Dense, Paste, Region, Size, Sizes
+from ..core.rows import Rows
 from ..core.units import Units, unchanged
 from ..label_rules import Rule
 from ..ops import images, labels, masks, objects, rows, values, windows
@@ -157,13 +158,14 @@ class Mix:
         self, xp: Library, x: Array | None, source: Array | None, axes: Layout, units: Units | None, out: Any = None
     ) -> Array:
         """The mixed images, of a library, a layout and units that are known."""
+        rows = Rows(x, source, self.index)
         if self.source_size is None:
-            return images.mix(xp, x, source, self.index, self.region, self.size, axes, units, out)
-        units = units or unchanged(xp.dtype(source if x is None else x))
-        images.check_given(xp, x, source, self.index, self.source_size, axes, units, None)
+            return images.mix(xp, rows, self.region, self.size, axes, units, out)
+        units = units or unchanged(xp.dtype(rows.example))
+        images.check_given(xp, rows, self.source_size, axes, units)
         if out is not None:
-            images.check_apart(xp, out, [one for one in (x, source) if one is not None])
-        return windows.mix(xp, x, source, self.index, self.region, self._sizes, axes, units, out)
+            images.check_apart(xp, out, rows.arrays)
+        return windows.mix(xp, rows, self.region, self._sizes, axes, units, out)
 
     @backends.no_autograph
     def masks(
@@ -215,21 +217,20 @@ class Mix:
         box. Blends of masks have no ids: take `soft`, or that of the heavier image.
         """
         xp, mix = self._beside(masks=m, source=source)
-        index, region = mix.index, mix.region
+        samples, region = Rows(m, source, mix.index), mix.region
         axes = of_masks(m, layout, spatial, len(mix.size), classes=num_classes if soft else None)
         if mix.source_size is not None:
             ids = None if soft and masks.is_soft(xp, m, axes, num_classes) else (num_classes, ignore_index)
-            masks.check_given(xp, m, source, index, mix.source_size, axes, ids)
-            made = None if soft else windows.mixed_ids(xp, m, source, index, region, mix._sizes, axes)
-            if made is not None:
-                return made
-            views, index, region = windows.apart(xp, m, source, index, region, mix._sizes, axes)
-            m, source = views[0], xp.concat(views)
-        given = xp, m, source, index, region, mix.size
+            masks.check_given(xp, samples, mix.source_size, axes, ids)
+            mixed = None if soft else windows.mixed_ids(xp, samples, region, mix._sizes, axes)
+            if mixed is not None:
+                return mixed
+            views, index, region = windows.apart(xp, samples, region, mix._sizes, axes)
+            samples = Rows(views[0], xp.concat(views), index)
         if not soft:
-            return masks.mix(*given, axes, num_classes, ignore_index)
+            return masks.mix(xp, samples, region, mix.size, axes, num_classes, ignore_index)
         out = with_classes((layout or axes.axes).lower(), xp.layout)
-        return masks.shares(*given, axes, out, num_classes, ignore_index)
+        return masks.shares(xp, samples, region, mix.size, axes, out, num_classes, ignore_index)
 
     @backends.no_autograph
     def labels(
@@ -320,7 +321,7 @@ class Mix:
         arXiv 2606.04820 (2026), "OA-CutMix", weighs the labels of CutMix so; this does for every recipe.
         """
         xp, mix = self._beside(foreground=foreground, source=source)
-        return visible(xp, foreground, source, mix.index, mix.lam, mix.region, mix._sizes, layout, spatial)
+        return visible(xp, Rows(foreground, source, mix.index), mix.lam, mix.region, mix._sizes, layout, spatial)
 
     @backends.no_autograph
     def mass(self, saliency: Array, *, source: Array | None = None) -> Array:

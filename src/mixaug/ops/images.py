@@ -9,24 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
-from .. import kernels as engines
+from .. import backends, kernels
 from ..backends import Array, Dim, Library
 from ..core.keys import ONE
 from ..core.layout import Layout, block_size, check_axes
 from ..core.regions import Dense, Paste, Region, Size, covered, inside, is_of_channels, to
+from ..core.rows import Rows
 from ..core.scale import home, same, scaled
-from ..core.units import DTYPES, INTEGERS, Units, are_plain, check_integers, checked, plain, unchanged
-from . import rows
+from ..core.units import DTYPES, INTEGERS, Target, Units, are_plain, check_integers, checked, plain, unchanged
+from . import rows as of_rows
 
 _USUAL = (1, 3)  #: channels, of grey images and of colours
 
 
 def mix(
     xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     drawn_for: Size,
     layout: Layout,
@@ -34,66 +32,62 @@ def mix(
     out: Array | None = None,
 ) -> Array:
     """The mixed images; blends are computed in float32, or in integers where uint8 stays uint8."""
-    given, form = source if x is None else x, layout.form
+    example, form = rows.example, layout.form
     if is_of_channels(region.fill, len(drawn_for)):
-        _check_fill(region.fill, layout, given)
-    units = units or unchanged(xp.dtype(given))
+        _check_fill(region.fill, layout, example)
+    units = units or unchanged(xp.dtype(example))
+    target = Target(form.place, units, out if form.is_plain else None)
+    check = partial(check_given, xp, rows, drawn_for, layout, units, out)
     if form.is_plain:
-        check = partial(check_given, xp, x, source, index, drawn_for, layout, units, out)
-        return _mixed(xp, x, source, index, region, drawn_for, form.size(xp, given), form.place, units, out, check)
-    check_given(xp, x, source, index, drawn_for, layout, units, out)
-    x, source = (one if one is None else form.view(xp, one) for one in (x, source))
-    viewed = source if x is None else x
-    region, drawn_for = form.region(xp, region, drawn_for or (1,), viewed)
+        return _mixed(xp, rows, region, drawn_for, form.size(xp, example), target, check)
+    check()
+    rows = rows.map(partial(form.view, xp))
+    region, drawn_for = form.region(xp, region, drawn_for or (1,), rows.example)
     if is_of_channels(region.fill, len(drawn_for)):
-        region = replace(region, fill=form.per_element(region.fill, xp.shape(given)))
-    mixed = _mixed(xp, x, source, index, region, drawn_for, form.size(xp, viewed), form.place, units, None, _nothing)
-    mixed = form.restore(xp, mixed, given)
+        region = replace(region, fill=form.per_element(region.fill, xp.shape(example)))
+    mixed = _mixed(xp, rows, region, drawn_for, form.size(xp, rows.example), target, _checked)
+    mixed = form.restore(xp, mixed, example)
     return mixed if out is None else xp.write(mixed, out)
 
 
-def _nothing() -> None:
-    """What has been checked already."""
+def _checked() -> None:
+    """The check of images that have been checked."""
 
 
 def _mixed(
     xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     drawn_for: Size,
-    found: Size,
-    place: str | None,
-    units: Units,
-    out: Array | None,
+    size: Size,
+    target: Target,
     check: Callable[[], None],
 ) -> Array:
-    """The mixed images of one of the forms that engines know."""
-    given = source if x is None else x
-    whole = same(drawn_for, found)
-    if not whole or xp.dtype(given) not in DTYPES:  # only what is right can be scaled; engines know dtypes of masks too
+    """The mixed images of that size, in one of the forms that kernels take."""
+    place, units, out = target
+    dtype, whole = xp.dtype(rows.example), same(drawn_for, size)
+    if not whole or dtype not in DTYPES:  # only what is right can be scaled; kernels know dtypes of masks too
         check()
-    here = region if whole else scaled(xp, to(xp, region), drawn_for, found)
-    is_known = xp.dtype(given) in DTYPES  # the kernels have no conversion of other integers
+    here = region if whole else scaled(xp, to(xp, region), drawn_for, size)
+    is_known = dtype in DTYPES  # the kernels have no conversion of other integers
     if is_known and (whole or all(source_box is None for source_box in region.source_box)):
-        made = engines.images(xp, x, source, index, here, place, units, out, check)
-        if made is not None:
-            return made
+        mixed = kernels.images(xp, rows, here, target, check)
+        if mixed is not None:
+            return mixed
     check()
-    index, region = backends.to(xp, index), to(xp, region)
+    index, region = backends.to(xp, rows.index), to(xp, region)
     here = region if whole else here
-    x = xp.take(source, index[0]) if x is None else x
-    sources = rows.gather(xp, x, source, index, used(region))
-    precise = None if units.keep(xp.dtype(x)) else _precision(xp, x)
+    x = xp.take(rows.others, index[0]) if rows.base is None else rows.base
+    sources = of_rows.gather(xp, x, rows.others, index, used(region))
+    precise = None if units.keep(dtype) else _precision(xp, x)
     if precise:
         sources = [one if one is None else xp.cast(one, precise) for one in sources]
-    seen = views(xp, sources, region, drawn_for, place)
+    pixels = views(xp, sources, region, drawn_for, place)
     fill = None if here.fill is None else _filling(xp, here.fill, x, place, precise)
     if isinstance(here, Dense):
-        mixed = _dense(xp, seen, here, fill, place)
+        mixed = _dense(xp, pixels, here, fill, place)
     else:
-        mixed = _paste(xp, sources, seen, here, fill, place)
+        mixed = _paste(xp, sources, pixels, here, fill, place)
     if precise:
         mixed = _converted(xp, mixed, units, precise, place)
     if out is not None:
@@ -104,7 +98,7 @@ def _mixed(
 def in_units(
     xp: Library, x: Array, layout: Layout, dtype: Any = None, scale: Any = None, offset: Any = None
 ) -> Units | None:
-    """The units that mixed images shall be in, along the planes or steps of their form; None where nothing is said."""
+    """The units that mixed images shall be in, along the planes or steps of their form; None if no option is given."""
     if dtype is None and scale is None and offset is None:
         return None
     shape, scale, offset = xp.shape(x), plain(scale), plain(offset)
@@ -113,9 +107,9 @@ def in_units(
     return function(xp.dtype(x), shape, layout, dtype, scale, offset)
 
 
-def _units(given: str, shape: Size, layout: Layout, dtype: Any, scale: Any, offset: Any) -> Units:
+def _units(dtype_in: str, shape: Size, layout: Layout, dtype: Any, scale: Any, offset: Any) -> Units:
     channels = shape[layout.axes.index("c")] if "c" in layout.axes else 1
-    units = checked(given, dtype, scale, offset, channels if isinstance(channels, int) else None)
+    units = checked(dtype_in, dtype, scale, offset, channels if isinstance(channels, int) else None)
     if units.scale is None:
         return units
     scale, offset = (layout.form.per_element(numbers, shape) for numbers in (units.scale, units.offset))
@@ -144,23 +138,23 @@ def shown(
     xp: Library, sources: list[Array], region: Region, here: Region, drawn_for: Size, place: str | None
 ) -> list[Array]:
     """What each source shows at every pixel where it has weight, in its box and in what it is blended into."""
-    seen = views(xp, sources, region, drawn_for, place)
+    pixels = views(xp, sources, region, drawn_for, place)
     if isinstance(here, Dense) or here.background is None:
-        return seen
+        return pixels
     spatial = block_size(xp, sources[0], place)
     return [
         view if source_box is None else xp.where(per_channel(inside(xp, box, spatial), place), view, x)
-        for x, view, box, source_box in zip(sources, seen, here.box, here.source_box, strict=True)
+        for x, view, box, source_box in zip(sources, pixels, here.box, here.source_box, strict=True)
     ]
 
 
 def _paste(
-    xp: Library, sources: list[Array], seen: list[Array], here: Paste, fill: Array | None, place: str | None
+    xp: Library, sources: list[Array], pixels: list[Array], here: Paste, fill: Array | None, place: str | None
 ) -> Array:
     out, spatial = sources[0], block_size(xp, sources[0], place)
     if here.background is not None:
-        out = _blend(xp, sources, [rows.over(here.background[j], out) for j in range(here.sources)])
-    for box, pasted in zip(here.box, seen, strict=True):
+        out = _blend(xp, sources, [of_rows.over(here.background[j], out) for j in range(here.sources)])
+    for box, pasted in zip(here.box, pixels, strict=True):
         if box is not None:
             out = xp.where(per_channel(inside(xp, box, spatial), place), pasted, out)
     if holes := here.holes:
@@ -168,13 +162,13 @@ def _paste(
     return out
 
 
-def _dense(xp: Library, seen: list[Array], here: Dense, fill: Array | None, place: str | None) -> Array:
+def _dense(xp: Library, pixels: list[Array], here: Dense, fill: Array | None, place: str | None) -> Array:
     weights = [per_channel(here.weight[j], place) for j in range(here.sources)]
     if xp.dtype(here.weight) != "bool":
-        out = _blend(xp, seen, weights)
+        out = _blend(xp, pixels, weights)
     else:
-        out = seen[0]
-        for weight, pasted in zip(weights[1:], seen[1:], strict=True):
+        out = pixels[0]
+        for weight, pasted in zip(weights[1:], pixels[1:], strict=True):
             out = xp.where(weight, pasted, out)
     return out if fill is None else xp.where(per_channel(here.seen(xp), place), out, fill)
 
@@ -229,7 +223,7 @@ def _filling(xp: Library, fill: Array, x: Array, place: str | None, precise: str
             place
         ]
     else:
-        value = per_channel(fill, place) if len(fill.shape) > 1 else rows.over(fill, x)
+        value = per_channel(fill, place) if len(fill.shape) > 1 else of_rows.over(fill, x)
     dtype = xp.dtype(x)
     if "float" not in dtype:
         value = xp.minimum(xp.maximum(xp.rint(value), float(np.iinfo(dtype).min)), float(np.iinfo(dtype).max))
@@ -279,25 +273,17 @@ def per_channel(weight: Array, place: str | None) -> Array:
 
 
 def check_given(
-    xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    drawn_for: Size,
-    layout: Layout,
-    units: Units,
-    out: Array | None,
+    xp: Library, rows: Rows, drawn_for: Size, layout: Layout, units: Units, out: Array | None = None
 ) -> None:
     """Raise for images, or memory, that do not fit the mix."""
-    arrays = [array for array in (x, source) if array is not None]
-    _check_dtype(xp.dtype(arrays[0]), units)
-    for array in arrays:
+    _check_dtype(xp.dtype(rows.example), units)
+    for array in rows.arrays:
         check_axes(array, layout, "images")
         check_size(xp, array, drawn_for, layout)
-    rows.check(xp, x, source, index, "images")
+    of_rows.check(xp, *rows, "images")
     if out is not None:
-        shape = (backends.of(index).shape(index)[1], *arrays[0].shape[1:])
-        _check_out(xp, out, shape, units.dtype, arrays)
+        shape = (backends.of(rows.index).shape(rows.index)[1], *rows.example.shape[1:])
+        _check_out(xp, out, shape, units.dtype, rows.arrays)
 
 
 def _check_dtype(dtype: str, units: Units) -> None:
@@ -319,17 +305,17 @@ def _check_fill(fill: Array, layout: Layout, x: Array) -> None:
 
 def check_size(xp: Library, x: Array, drawn_for: Size, layout: Layout, what: str = "images") -> None:
     """Refuse images of another number of spatial axes than the mix was drawn for, or whose channels are elsewhere."""
-    found = layout.size(xp, x)
-    if len(found) != len(drawn_for):
+    size = layout.size(xp, x)
+    if len(size) != len(drawn_for):
         raise ValueError(
             f"{what}: expected {len(drawn_for)} spatial axes, as the size {drawn_for} that the mix was drawn for has, "
-            f"got {found} of the layout {layout.axes!r}; draw for this size, or pass another layout or spatial="
+            f"got {size} of the layout {layout.axes!r}; draw for this size, or pass another layout or spatial="
         )
     other = _swapped(layout)
     swapped = other and other.channels(x) in _USUAL and layout.channels(x) not in (*_USUAL, None)
-    if other and swapped and not same(found, drawn_for) and same(other.size(xp, x), drawn_for):
+    if other and swapped and not same(size, drawn_for) and same(other.size(xp, x), drawn_for):
         raise ValueError(
-            f"{what}: expected the size {drawn_for} that the mix was drawn for, got {found} of the layout "
+            f"{what}: expected the size {drawn_for} that the mix was drawn for, got {size} of the layout "
             f"{layout.axes!r}; they have it in the layout {other.axes!r}: pass layout={other.axes!r}"
         )
 

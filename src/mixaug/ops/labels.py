@@ -7,8 +7,7 @@ from functools import partial, reduce
 
 import numpy as np
 
-from .. import backends
-from .. import kernels as engines
+from .. import backends, kernels
 from ..backends import Array, Library
 from ..core.hints import short
 from . import rows, values
@@ -38,7 +37,7 @@ def mix(
     """sum_k weights[k] * row(y[index[k]]), or the greatest of these: float32 (n, classes), float64 of float64 rows."""
     check = partial(_check, xp, y, source, index, num_classes, binary)
     general = greatest or binary or xp.dtype(y) in FLOATS
-    mixed = None if general else engines.labels(xp, y, source, index, weights, num_classes, check)
+    mixed = None if general else kernels.labels(xp, y, source, index, weights, num_classes, check)
     if mixed is not None:
         return mixed
     check()

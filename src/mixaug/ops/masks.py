@@ -7,23 +7,23 @@ from functools import partial
 
 import numpy as np
 
-from .. import kernels as engines
+from .. import kernels
 from ..backends import Array, Library
 from ..core.hints import short
 from ..core.layout import Layout, check_axes
 from ..core.regions import Dense, Paste, Region, Size, covered, inside
+from ..core.rows import Rows
 from ..core.scale import same, scaled
-from ..core.units import FLOATS, Units
-from . import images, labels, rows
+from ..core.units import FLOATS, Target, Units
+from . import images, labels
+from .rows import check, gather, merge, over
 
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
 def mix(
     xp: Library,
-    m: Array,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     drawn_for: Size,
     layout: Layout,
@@ -31,33 +31,32 @@ def mix(
     ignore_index: int | None,
 ) -> Array:
     """The id of the source that weighs most at each pixel, of the shape and dtype of m."""
-    form, found = layout.form, layout.size(xp, m)
-    check = partial(_check, xp, m, source, index, drawn_for, layout, num_classes, ignore_index)
-    if num_classes is not None or ignore_index is not None or not same(drawn_for, found) or not form.is_plain:
-        check()
-    given = m
+    masks, form, size = rows.example, layout.form, layout.size(xp, rows.example)
+    check_once = partial(_check, xp, rows, drawn_for, layout, num_classes, ignore_index)
+    if num_classes is not None or ignore_index is not None or not same(drawn_for, size) or not form.is_plain:
+        check_once()
     if not form.is_plain:
-        m, source = (x if x is None else form.view(xp, x) for x in (m, source))
-        region, drawn_for = form.region(xp, region, drawn_for, m)
-        found = form.size(xp, m)
+        rows = rows.map(partial(form.view, xp))
+        region, drawn_for = form.region(xp, region, drawn_for, rows.example)
+        size = form.size(xp, rows.example)
     place = form.place
-    here = scaled(xp, region, drawn_for, found)
-    if _is_cut(xp, m, region, here):
+    here = scaled(xp, region, drawn_for, size)
+    if _is_cut(xp, rows.example, region, here):
         # a hole belongs to nobody: what is covered there is still known
         kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here
-        made = engines.images(xp, m, source, index, kept, place, Units(xp.dtype(m)), None, check)
-        if made is not None:
-            return form.restore(xp, made, given)
+        mixed = kernels.images(xp, rows, kept, Target(place, Units(xp.dtype(masks))), check_once)
+        if mixed is not None:
+            return form.restore(xp, mixed, masks)
     if form.is_plain:
-        check()
-    sources = rows.gather(xp, m, source, index, images.used(region))
-    seen = images.views(xp, sources, region, drawn_for, place)
+        check_once()
+    sources = gather(xp, *rows, images.used(region))
+    views = images.views(xp, sources, region, drawn_for, place)
     if isinstance(here, Dense):
         weights = [images.per_channel(here.weight[j], place) for j in range(here.sources)]
-        out = heaviest(xp, weights, seen)
+        out = heaviest(xp, weights, views)
     else:
-        out = _paste(xp, sources, seen, index, here, found, place)
-    return form.restore(xp, xp.copy(m) if out is m else out, given)
+        out = _paste(xp, sources, views, rows.index, here, size, place)
+    return form.restore(xp, xp.copy(out) if out is rows.example else out, masks)
 
 
 def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
@@ -70,13 +69,13 @@ def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
 
 
 def _paste(
-    xp: Library, sources: list[Array], seen: list[Array], index: Array, here: Paste, spatial: Size, place: str | None
+    xp: Library, sources: list[Array], views: list[Array], index: Array, here: Paste, spatial: Size, place: str | None
 ) -> Array:
     own = out = sources[0]
     if here.background is not None:
-        blended = rows.merge(xp, index, here.background)
-        out = heaviest(xp, [rows.over(blended[j], own) for j in range(here.sources)], sources)
-    for box, pasted in zip(here.box, seen, strict=True):
+        blended = merge(xp, index, here.background)
+        out = heaviest(xp, [over(blended[j], own) for j in range(here.sources)], sources)
+    for box, pasted in zip(here.box, views, strict=True):
         if box is not None:
             out = xp.where(images.per_channel(inside(xp, box, spatial), place), pasted, out)
     if holes := here.holes:
@@ -97,9 +96,7 @@ def heaviest(xp: Library, weights: list[Array], values: list[Array]) -> Array:
 
 def shares(
     xp: Library,
-    m: Array,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     drawn_for: Size,
     layout: Layout,
@@ -112,8 +109,8 @@ def shares(
     `layout` is that of m, whose channel axis has one id, or of floats and bools the share of each class; `axes` that of
     the output.
     """
-    if is_soft(xp, m, layout, num_classes):
-        return _blended(xp, m, source, index, region, drawn_for, layout, axes, num_classes, ignore_index)
+    if is_soft(xp, rows.example, layout, num_classes):
+        return _blended(xp, rows, region, drawn_for, layout, axes, num_classes, ignore_index)
     if num_classes is None:
         raise ValueError(
             "masks: expected num_classes for soft masks of class ids, got none; pass num_classes=, as in "
@@ -121,21 +118,21 @@ def shares(
         )
     if "c" in layout.axes:
         place = layout.axes.index("c")
-        _check_one_channel(m, layout)
-        m, source = (x if x is None else _without(x, place) for x in (m, source))
+        _check_one_channel(rows.example, layout)
+        rows = rows.map(lambda x: _without(x, place))
         layout = layout._replace(axes=layout.axes.replace("c", ""))
-    _check(xp, m, source, index, drawn_for, layout, num_classes, ignore_index)
+    _check(xp, rows, drawn_for, layout, num_classes, ignore_index)
     form = layout.whole
-    m, source = (x if x is None else form.view(xp, x) for x in (m, source))
-    region, drawn_for = form.region(xp, region, drawn_for, m)
-    here = scaled(xp, region, drawn_for, xp.shape(m)[1:])
-    seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, None)
-    weights = targets(xp, here, m)
+    rows = rows.map(partial(form.view, xp))
+    region, drawn_for = form.region(xp, region, drawn_for, rows.example)
+    here = scaled(xp, region, drawn_for, xp.shape(rows.example)[1:])
+    views = images.shown(xp, gather(xp, *rows), region, here, drawn_for, None)
+    weights = targets(xp, here, rows.example)
     if ignore_index is not None:
         zero = xp.full((), 0.0, "float32")
         weights = [
             xp.where(labels.is_id(xp, ids, ignore_index), zero, weight)
-            for weight, ids in zip(weights, seen, strict=True)
+            for weight, ids in zip(weights, views, strict=True)
         ]
         total = sum(weights[1:], weights[0])
         total = xp.where(total > 0, total, xp.full((), 1.0, "float32"))
@@ -143,7 +140,7 @@ def shares(
     first = axes[1] == "c"
     terms = [
         labels.spread(xp, ids, weight, num_classes, first, ignore_index)
-        for ids, weight in zip(seen, weights, strict=True)
+        for ids, weight in zip(views, weights, strict=True)
     ]
     letters = f"nc{form.block}" if first else f"n{form.block}c"
     return _in_order(xp, sum(terms[1:], terms[0]), letters, axes)
@@ -157,9 +154,7 @@ def is_soft(xp: Library, m: Array, layout: Layout, num_classes: int | None) -> b
 
 def _blended(
     xp: Library,
-    m: Array,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     region: Region,
     drawn_for: Size,
     layout: Layout,
@@ -170,7 +165,8 @@ def _blended(
     """float32 of the shape of m, the shares of classes: sum_k w[k] * m[index[k]]; with a channel axis in any case."""
     if "c" not in layout.axes and num_classes in (None, 1):  # the share of one class
         place, layout = axes.index("c"), layout._replace(axes=axes)
-        m, source = (x if x is None else x[(*[slice(None)] * place, None)] for x in (m, source))
+        rows = rows.map(lambda x: x[(*[slice(None)] * place, None)])
+    m = rows.example
     if "c" not in layout.axes or layout.channels(m) not in (num_classes or layout.channels(m), None):
         raise ValueError(
             f"masks: expected a channel for each of {num_classes or 'the'} classes beside soft=True, got {xp.dtype(m)} "
@@ -178,16 +174,16 @@ def _blended(
         )
     if ignore_index is not None:
         raise ValueError("ignore_index: expected none for masks of shares, got one; give ignored pixels zeros")
-    _check_place(xp, m, source, index, drawn_for, layout)
+    _check_place(xp, rows, drawn_for, layout)
     form, dtype = layout.whole, "float64" if xp.dtype(m) == "float64" else "float32"
-    m, source = (x if x is None else form.view(xp, x) for x in (m, source))
-    region, drawn_for = form.region(xp, region, drawn_for, m)
-    here = scaled(xp, region, drawn_for, xp.shape(m)[1:-1])
-    seen = images.shown(xp, rows.gather(xp, m, source, index), region, here, drawn_for, "last")
-    weights = targets(xp, here, m[..., 0])
+    rows = rows.map(partial(form.view, xp))
+    region, drawn_for = form.region(xp, region, drawn_for, rows.example)
+    here = scaled(xp, region, drawn_for, xp.shape(rows.example)[1:-1])
+    views = images.shown(xp, gather(xp, *rows), region, here, drawn_for, "last")
+    weights = targets(xp, here, rows.example[..., 0])
     weights, zero = [xp.cast(weight, dtype)[..., None] for weight in weights], xp.full((), 0.0, dtype)
     terms = [  # pixels that are not seen may be inf or nan
-        weight * xp.where(weight > 0, xp.cast(x, dtype), zero) for weight, x in zip(weights, seen, strict=True)
+        weight * xp.where(weight > 0, xp.cast(x, dtype), zero) for weight, x in zip(weights, views, strict=True)
     ]
     return _in_order(xp, sum(terms[1:], terms[0]), form.letters, layout.axes)
 
@@ -234,44 +230,40 @@ def _check_one_channel(m: Array, layout: Layout) -> None:
 
 def _check(
     xp: Library,
-    m: Array,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     drawn_for: Size,
     layout: Layout,
     num_classes: int | None,
     ignore_index: int | None,
 ) -> None:
-    check_ids(xp.dtype(m))
+    dtype = xp.dtype(rows.example)
+    check_ids(dtype)
     if ignore_index is not None:
-        _check_ignored(xp.dtype(m), ignore_index)
-    _check_place(xp, m, source, index, drawn_for, layout)
+        _check_ignored(dtype, ignore_index)
+    _check_place(xp, rows, drawn_for, layout)
     if num_classes is not None:
-        labels.check_ids(xp, m, labels.check_count(num_classes), ignore_index, "masks")
+        labels.check_ids(xp, rows.example, labels.check_count(num_classes), ignore_index, "masks")
 
 
 def check_given(
     xp: Library,
-    m: Array,
-    source: Array | None,
-    index: Array,
+    rows: Rows,
     drawn_for: Size,
     layout: Layout,
     ids: tuple[int | None, int | None] | None,
 ) -> None:
     """Raise for masks of ids (num_classes, ignore_index), or else of shares, that do not fit the mix."""
     if ids is None:
-        _check_place(xp, m, source, index, drawn_for, layout)
+        _check_place(xp, rows, drawn_for, layout)
     else:
-        _check(xp, m, source, index, drawn_for, layout, *ids)
+        _check(xp, rows, drawn_for, layout, *ids)
 
 
-def _check_place(xp: Library, m: Array, source: Array | None, index: Array, drawn_for: Size, layout: Layout) -> None:
-    for array in (m, source):
-        if array is not None:
-            check_axes(array, layout, "masks")
-            images.check_size(xp, array, drawn_for, layout, "masks")
-    rows.check(xp, m, source, index, "masks")
+def _check_place(xp: Library, rows: Rows, drawn_for: Size, layout: Layout) -> None:
+    for array in rows.arrays:
+        check_axes(array, layout, "masks")
+        images.check_size(xp, array, drawn_for, layout, "masks")
+    check(xp, *rows, "masks")
 
 
 def check_ids(dtype: str, what: str = "masks", way: str = "call mix.masks(m, soft=True)") -> None:

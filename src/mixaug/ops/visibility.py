@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..backends import Array, Library
 from ..core.layout import of_masks
 from ..core.regions import Region, Sizes
+from ..core.rows import Rows
 from ..core.scale import same, scaled
 from . import images, masks, rows, windows
 
@@ -29,9 +30,7 @@ class Visible(NamedTuple):
 
 def visible(
     xp: Library,
-    foreground: Array,
-    source: Array | None,
-    index: Array,
+    samples: Rows,
     lam: Array,
     region: Region,
     sizes: Sizes,
@@ -39,6 +38,7 @@ def visible(
     spatial: str | None = None,
 ) -> Visible:
     """The visible foreground of each source over that of all."""
+    foreground, source, index = samples
     if xp.dtype(foreground) != "bool":
         raise TypeError(
             f"foreground: expected bools, got {xp.dtype(foreground)}; compare ids with the background's, as in m != 0"
@@ -52,7 +52,7 @@ def visible(
     sources = rows.gather(xp, foreground, source, index)
     whole = xp.stack([xp.total(x, tuple(range(1, len(x.shape)))) for x in sources])
     if not same(*sizes):
-        sources, _, region = windows.apart(xp, foreground, source, index, region, sizes, axes)
+        sources, _, region = windows.apart(xp, Rows(foreground, source, index), region, sizes, axes)
     sources = [axes.whole.view(xp, x) for x in sources]
     region, drawn_for = axes.whole.region(xp, region, drawn_for, sources[0])
     pixels = tuple(range(1, len(sources[0].shape)))

@@ -4,75 +4,54 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import backends
-from .. import kernels as engines
+from .. import backends, kernels
 from ..backends import Array, Dim, Library
 from ..core.layout import Layout
 from ..core.regions import Paste, Region, Sizes, to
+from ..core.rows import Rows
 from ..core.scale import home, same
-from ..core.units import DTYPES, Units, unchanged
-from . import images, rows
+from ..core.units import DTYPES, Target, Units, unchanged
+from . import images
+from .rows import gather
 
 
 def mix(
-    xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    region: Region,
-    sizes: Sizes,
-    layout: Layout,
-    units: Units,
-    out: Array | None,
+    xp: Library, rows: Rows, region: Region, sizes: Sizes, layout: Layout, units: Units, out: Array | None
 ) -> Array:
-    """The mixed images, which have been checked: by an engine, or else by the library."""
-    made = _by_engine(xp, x, source, index, region, sizes, layout, units, out)
-    if made is not None:
-        return made
-    views, index, region = apart(xp, x, source, index, region, sizes, layout)
-    return images.mix(xp, None, xp.concat(views), index, region, sizes.output, layout, units, out)
+    """The mixed images, which have been checked: by a kernel, or else by the library."""
+    mixed = _by_kernel(xp, rows, region, sizes, layout, Target(layout.form.place, units, out))
+    if mixed is not None:
+        return mixed
+    views, index, region = apart(xp, rows, region, sizes, layout)
+    return images.mix(xp, Rows(None, xp.concat(views), index), region, sizes.output, layout, units, out)
 
 
-def mixed_ids(
-    xp: Library, m: Array, source: Array | None, index: Array, region: Region, sizes: Sizes, layout: Layout
-) -> Array | None:
-    """Mixed masks of ids, which have been checked; None where no engine takes them."""
+def mixed_ids(xp: Library, rows: Rows, region: Region, sizes: Sizes, layout: Layout) -> Array | None:
+    """Mixed masks of ids, which have been checked; None where no kernel takes them."""
     if isinstance(region, Paste):  # what holes cover is still known
         region = replace(region, hole=None, fill=None)
-    return _by_engine(xp, m, source, index, region, sizes, layout, unchanged(xp.dtype(m)), None)
+    target = Target(layout.form.place, unchanged(xp.dtype(rows.example)))
+    return _by_kernel(xp, rows, region, sizes, layout, target)
 
 
-def _by_engine(
-    xp: Library,
-    x: Array | None,
-    source: Array | None,
-    index: Array,
-    region: Region,
-    sizes: Sizes,
-    layout: Layout,
-    units: Units,
-    out: Array | None,
-) -> Array | None:
-    form, given = layout.form, source if x is None else x
-    dtype = xp.dtype(given)
-    known = dtype in DTYPES or (units.keep(dtype) and dtype != "bool")  # others are not converted by kernels
-    if not known or not form.is_plain or not same(form.size(xp, given), sizes.source):
+def _by_kernel(xp: Library, rows: Rows, region: Region, sizes: Sizes, layout: Layout, target: Target) -> Array | None:
+    form, dtype = layout.form, xp.dtype(rows.example)
+    known = dtype in DTYPES or (target.units.keep(dtype) and dtype != "bool")  # others are not converted by kernels
+    if not known or not form.is_plain or not same(form.size(xp, rows.example), sizes.source):
         return None
-    return engines.windows(xp, x, source, index, region, sizes.output, form.place, units, out)
+    return kernels.windows(xp, rows, region, sizes.output, target)
 
 
-def apart(
-    xp: Library, x: Array | None, source: Array | None, index: Array, region: Region, sizes: Sizes, layout: Layout
-) -> tuple[list[Array], Array, Region]:
+def apart(xp: Library, rows: Rows, region: Region, sizes: Sizes, layout: Layout) -> tuple[list[Array], Array, Region]:
     """The same mix of sources that are as large as the outputs.
 
     Returns:
         k arrays, those that each output sees of its sources; int32 (k, n), their rows once they are joined; and the
         region, without source boxes.
     """
-    index, region = backends.to(xp, index), to(xp, region)
-    base = xp.take(source, index[0]) if x is None else x
-    sources = rows.gather(xp, base, source, index)
+    index, region = backends.to(xp, rows.index), to(xp, region)
+    base = xp.take(rows.others, index[0]) if rows.base is None else rows.base
+    sources = gather(xp, base, rows.others, index)
     views = [
         shown(xp, one, (region.box[j], region.source_box[j]), sizes, [layout.axes.index(a) for a in layout.spatial])
         for j, one in enumerate(sources)
@@ -91,11 +70,11 @@ def shown(xp: Library, x: Array, view: tuple[Array, Array], sizes: Sizes, axes: 
     box, source_box = view
     for axis, (to_size, of_size, at_axis) in enumerate(zip(*sizes, axes, strict=True)):
         length = xp.shape(x)[at_axis]
-        made = length_of(xp, length, to_size, of_size)
-        own = home(xp, made, to_size)
+        length_out = length_of(xp, length, to_size, of_size)
+        own = home(xp, length_out, to_size)
         pixels = images.shown_pixels(xp, own, box[:, axis], source_box[:, axis], of_size)
-        if not (same((length,), (of_size,)) and same((made,), (to_size,))):
-            off = xp.cast(xp.arange(made), "int64") - xp.take(home(xp, to_size, made), own)
+        if not (same((length,), (of_size,)) and same((length_out,), (to_size,))):
+            off = xp.cast(xp.arange(length_out), "int64") - xp.take(home(xp, to_size, length_out), own)
             pixels = images.within(xp, xp.take(home(xp, of_size, length), pixels) + off[None, :], length)
         x = xp.take_each(x, pixels, at_axis)
     return x

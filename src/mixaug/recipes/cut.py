@@ -350,16 +350,16 @@ def side_ratios(law: Law, axes: int, part: float = 1.0) -> np.ndarray[Any, Any]:
 
 def clipped_box(draw: Draw, ratio: Array, bits: Array) -> Array:
     """Return int32 (n, d, 2): a box with this side ratio around a uniform centre, clipped to the image."""
-    if fused := draw.xp.fused():
-        return fused.boxes(ratio, bits, draw.size, True)
+    if kernels := draw.xp.draw_kernels():
+        return kernels.boxes(ratio, bits, draw.size, True)
     ends = [clipped(draw, a, floor(draw.xp, ratio * draw.length(a)), bits[a]) for a in range(len(draw.size))]
     return draw.xp.stack(ends, axis=1)
 
 
 def inside_box(draw: Draw, ratio: Array, bits: Array) -> Array:
     """Return int32 (n, d, 2): a box with this side ratio at a uniform place inside the image."""
-    if fused := draw.xp.fused():
-        return fused.boxes(ratio, bits, draw.size, False)
+    if kernels := draw.xp.draw_kernels():
+        return kernels.boxes(ratio, bits, draw.size, False)
     ends = [inside(draw, a, floor(draw.xp, ratio * draw.length(a)), bits[a]) for a in range(len(draw.size))]
     return draw.xp.stack(ends, axis=1)
 

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import backends
-from .. import kernels as engines
+from .. import backends, kernels
 from ..backends import Array
 from ..core.checks import MAX_LENGTH
 from ..core.keys import bits16, look_up, uniform
@@ -240,7 +239,7 @@ def lowest(draw: Draw, values: Array, part: Array) -> Array:
     """
     xp, axes = draw.xp, range(len(draw.size))
     wanted = xp.rint(part * prod([draw.length(axis) for axis in axes]))
-    made = engines.lowest(xp, values, wanted)
+    made = kernels.lowest(xp, values, wanted)
     if made is not None:
         return made
     limit = xp.full((draw.n,), -(2**30), "int32")

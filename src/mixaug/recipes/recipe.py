@@ -314,8 +314,8 @@ def ring(xp: Library, key: Key, n: Dim, sources: int) -> Array:
 
     The sources of a row are distinct if sources <= n, and every other row is equally likely, for any n.
     """
-    if fused := xp.fused():
-        return fused.ring(*key[:2], n, sources)
+    if kernels := xp.draw_kernels():
+        return kernels.ring(*key[:2], n, sources)
     order = keys.shuffled(xp, key, n)
     rank = xp.argsort(order)
     return xp.stack([xp.arange(n), *(xp.take(order, (rank + j) % n) for j in range(1, sources))])
