@@ -220,7 +220,7 @@ class _Draws(NamedTuple):
         """Draw the mix of one copy."""
         index = None if self.index is None else self.index[: recipe.sources]
         if self.pairing is not None:
-            index = self.pairing.index(self.n, recipe.sources, key=key, like=self.like, seen=self.paired_by)
+            index = self.pairing.index(self.n, recipe.sources, key=key, like=self.like, by=self.paired_by)
         guides = self.guides if recipe.needs else {}
         args = DrawArgs(self.n, self.sizes, key, index, self.numbers, guides)
         mix = recipe.draw_args(args, None if self.in_numpy else self.like)

@@ -1,4 +1,4 @@
-"""What pictures for people are made of: images enlarged, masks and boxes over them, text, and all of it in rows."""
+"""Draw pictures: enlarged images, overlays of masks and boxes, text, and their arrangement in rows and columns."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from PIL import Image, ImageDraw, ImageFont
 from . import files
 
 Colour: TypeAlias = tuple[int, int, int]
-Font: TypeAlias = Any  # Pillow's FreeTypeFont, or its own font where it was built without FreeType
+Font: TypeAlias = Any  # Pillow's FreeTypeFont, or its built-in font without FreeType
 
 INK, QUIET, FAINT, PAPER = (28, 30, 34), (98, 102, 110), (240, 241, 243), (255, 255, 255)
 GAP = 16
-SEAM = 4  #: between pictures of one output
-SMALLEST, LARGEST = 144, 256  #: sides between which an image is shown, in pixels
+SEAM = 4  #: the gap between pictures of the same output
+SMALLEST, LARGEST = 144, 256  #: the range of the longer side of a picture, in pixels
 
-#: One colour a source, told apart under every colour blindness and dark enough to be read as text on white.
+#: The colours of the sources, distinct for every type of color blindness and legible as text on white.
 PALETTE = ((0, 103, 173), (201, 72, 0), (0, 122, 92), (168, 58, 128), (82, 82, 82), (124, 92, 0), (88, 64, 190))
 
-#: The formats of pictures by the suffixes of their files, with the options of Pillow.
+#: The format of a picture and its options for Pillow, by file suffix.
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {"optimize": True}),
     **dict.fromkeys((".jpg", ".jpeg"), ("JPEG", {"quality": 95, "subsampling": 0})),
@@ -38,11 +38,11 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".pdf": ("PDF", {"quality": 95}),
 }
 
-_VEIL = 0.6  # how much of a mask over an image is colour
-_ORIGIN = 0.7  # how much of an overlay of origins is colour
-_CHIP = 10  # side of a square of colour before a name, in pixels
-_BACKGROUND = (150, 150, 150)  # of class 0, which is the background in most masks
-_CLASSES = (  # Tableau's ten colours, then their paler ones, without the two greys
+_MASK_OPACITY = 0.6
+_ORIGIN_OPACITY = 0.7
+_SWATCH = 10  # the side of a square of colour in a legend, in pixels
+_BACKGROUND = (150, 150, 150)  # the colour of class 0, the background in most masks
+_CLASSES = (  # Tableau's ten colours, then their lighter versions, without the greys
     *((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (227, 119, 194)),
     *((188, 189, 34), (23, 190, 207), (174, 199, 232), (255, 187, 120), (152, 223, 138), (255, 152, 150)),
     *((197, 176, 213), (196, 156, 148), (247, 182, 210), (219, 219, 141), (158, 218, 229)),
@@ -53,7 +53,7 @@ _CLASSES = (  # Tableau's ten colours, then their paler ones, without the two gr
 
 
 def shown(pixels: NDArray[np.uint8]) -> Image.Image:
-    """The picture of uint8 (h, w, 1 or 3), each pixel a square of whole pixels unless the image is large."""
+    """Return the picture of uint8 (h, w, 1 or 3), enlarged by an integer factor or reduced to fit `LARGEST`."""
     height, width = pixels.shape[:2]
     picture = Image.fromarray(np.broadcast_to(pixels, (height, width, 3)).copy())
     factor = math.ceil(SMALLEST / max(height, width))
@@ -64,24 +64,24 @@ def shown(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def class_colour(i: int) -> Colour:
-    """The colour of class i: grey for 0, then 18 that are told apart, then these again."""
+    """Return the colour of class i: grey for 0, then 18 distinct colours in turn."""
     return _BACKGROUND if i == 0 else _CLASSES[(i - 1) % len(_CLASSES)]
 
 
 def source_colour(j: int) -> Colour:
-    """The colour of source j."""
+    """Return the colour of source j."""
     return PALETTE[j % len(PALETTE)]
 
 
 def veiled(image: NDArray[np.uint8], mask: NDArray[Any], ignore_index: int | None = None) -> NDArray[np.uint8]:
-    """The image in grey under the colours of the classes of its pixels; ignored ones are pale.
+    """Overlay an image in grey with the colours of its classes; ignored pixels are pale.
 
         output = 0.6 * colour[mask] + 0.4 * grey of the image
 
     Args:
         image: uint8 (h, w, 1 or 3).
-        mask: class ids, integers (h, w); negative ones are ignored.
-        ignore_index: the id of pixels that say nothing.
+        mask: class ids, integers (h, w); negative ids are ignored.
+        ignore_index: the id of ignored pixels.
 
     Returns:
         uint8 (h, w, 3).
@@ -93,20 +93,20 @@ def veiled(image: NDArray[np.uint8], mask: NDArray[Any], ignore_index: int | Non
     return under(image, colours)
 
 
-def under(image: NDArray[np.uint8], colours: NDArray[np.float32], part: float = _VEIL) -> NDArray[np.uint8]:
-    """The image in grey under a colour a pixel, float32 (h, w, 3), of which `part` is seen: uint8 (h, w, 3)."""
-    veil: NDArray[np.float32] = part * colours + (1 - part) * image.mean(axis=-1, keepdims=True)
-    return np.rint(veil).astype(np.uint8)
+def under(image: NDArray[np.uint8], colours: NDArray[np.float32], opacity: float = _MASK_OPACITY) -> NDArray[np.uint8]:
+    """Overlay an image in grey with a colour for each pixel, float32 (h, w, 3); returns uint8 (h, w, 3)."""
+    blend: NDArray[np.float32] = opacity * colours + (1 - opacity) * image.mean(axis=-1, keepdims=True)
+    return np.rint(blend).astype(np.uint8)
 
 
 def origin(image: NDArray[np.uint8], weight: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image in grey under the colours of the sources of each pixel; pale where it came from none.
+    """Overlay an image in grey with the colours of the sources of each pixel; pixels without a source are pale.
 
         output = 0.7 * sum_k weight[k] * colour[k] + 0.3 * grey of the image
 
     Args:
         image: uint8 (h, w, 1 or 3).
-        weight: (k, h, w), how much of each pixel each source is.
+        weight: (k, h, w), the weight of each source at each pixel.
 
     Returns:
         uint8 (h, w, 3).
@@ -114,15 +114,18 @@ def origin(image: NDArray[np.uint8], weight: NDArray[Any]) -> NDArray[np.uint8]:
     weight = weight.astype(np.float32)
     colours = np.tensordot(weight, np.array([source_colour(j) for j in range(len(weight))], np.float32), axes=(0, 0))
     colours += (1 - weight.sum(axis=0))[..., None] * np.array(FAINT, np.float32)
-    return under(image, colours, _ORIGIN)
+    return under(image, colours, _ORIGIN_OPACITY)
 
 
 def heated(image: NDArray[np.uint8], saliency: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image in grey under its saliency, from blue (0) to red (its maximum): uint8 (h, w, 3).
+    """Overlay an image in grey with its saliency, from blue (0) to red (the maximum).
 
     Args:
         image: uint8 (h, w, 1 or 3).
-        saliency: numbers of 0 or more, of any height and width.
+        saliency: numbers >= 0, of any height and width.
+
+    Returns:
+        uint8 (h, w, 3).
     """
     rows, columns = (
         (2 * np.arange(length) + 1) * of // (2 * length)
@@ -130,11 +133,11 @@ def heated(image: NDArray[np.uint8], saliency: NDArray[Any]) -> NDArray[np.uint8
     )
     part = saliency[np.ix_(rows, columns)].astype(np.float32) / max(float(saliency.max()), 1e-30)
     colours = np.stack([255 * part, 160 * (1 - abs(2 * part - 1)), 255 * (1 - part)], axis=-1)
-    return under(image, colours.astype(np.float32), _ORIGIN)
+    return under(image, colours.astype(np.float32), _ORIGIN_OPACITY)
 
 
 def source(picture: Image.Image, j: int, name: str, cell: int, note: str = "") -> Image.Image:
-    """The picture of source j over a bar of its colour, its name and, where there is one, a note."""
+    """Return the picture of source j above a bar of its colour, its name and an optional note."""
     bar = Image.new("RGB", (picture.width, 5), source_colour(j))
     texts = [line(name, font(13, bold=True), source_colour(j), cell)]
     texts += [line(note, font(12), QUIET, cell)] if note else []
@@ -142,7 +145,7 @@ def source(picture: Image.Image, j: int, name: str, cell: int, note: str = "") -
 
 
 def terms(lam: Sequence[float], names: Sequence[str]) -> list[str]:
-    """What an output is made of, the largest weight first; weights that round to 0.00 are left out.
+    """Return the weight and name of each source, the greatest first; weights that round to 0.00 are omitted.
 
     >>> " + ".join(terms([0.38, 0.0, 0.62], ["bag", "boot", "coat"]))
     '0.62 coat + 0.38 bag'
@@ -154,13 +157,13 @@ def terms(lam: Sequence[float], names: Sequence[str]) -> list[str]:
 def boxed(
     image: NDArray[np.uint8], boxes: NDArray[np.float32], names: Sequence[tuple[Colour, str]], notes: Sequence[str]
 ) -> Image.Image:
-    """The picture of an image with boxes drawn on it, the smallest last, each in the colour of its class.
+    """Draw boxes on an image in the colours of their classes, the smallest last.
 
     Args:
         image: uint8 (h, w, 1 or 3).
-        boxes: (m, 4), left, top, right and bottom edge in pixels of the image.
-        names: colour and name of the class of each.
-        notes: a number for each, or ""; where it has no room beside the name, it stands alone.
+        boxes: (m, 4), the left, top, right and bottom edge in pixels of the image.
+        names: the colour and name of the class of each box.
+        notes: a number for each box, or ""; it replaces the name if there is no room for both.
     """
     picture = shown(image)
     pen = ImageDraw.Draw(picture)
@@ -176,11 +179,11 @@ def boxed(
     return picture
 
 
-def _tag(pen: ImageDraw.ImageDraw, place: Sequence[float], colour: Colour, text: str, size: tuple[int, int]) -> None:
-    """A text on its colour, in the corner of a box or as near to it as the picture allows."""
+def _tag(pen: ImageDraw.ImageDraw, corner: Sequence[float], colour: Colour, text: str, size: tuple[int, int]) -> None:
+    """Draw text on a background of its colour, at a corner or as close to it as the picture allows."""
     text = fitting(text, font(10, bold=True), size[0] - 4)
     sides = _tag_width(text), sum(font(10, bold=True).getmetrics())
-    left, top = (max(0, min(at, whole - side)) for at, whole, side in zip(place, size, sides, strict=True))
+    left, top = (max(0, min(at, length - side)) for at, length, side in zip(corner, size, sides, strict=True))
     pen.rectangle((left, top, left + sides[0] - 1, top + sides[1] - 1), fill=colour)
     pen.text((left + 2, top), text, PAPER if sum(colour) < 450 else INK, font(10, bold=True))
 
@@ -193,14 +196,14 @@ def _tag_width(text: str) -> int:
 
 
 def plain(name: str) -> str:
-    """A name on one line, with nothing in it that cannot be drawn."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(name.split()))
+    """Return a name on one line, with characters that are not printable replaced."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(name.split()))
 
 
-def paragraph(parts: Sequence[str], joint: str, face: Font, width: int) -> Image.Image:
-    """Parts joined, on as many lines as the width needs; no part is broken."""
+def paragraph(parts: Sequence[str], separator: str, face: Font, width: int) -> Image.Image:
+    """Join parts with a separator and wrap the lines between them."""
     lines: list[str] = []
-    for part in (*(part + joint for part in parts[:-1]), *parts[-1:]):
+    for part in (*(part + separator for part in parts[:-1]), *parts[-1:]):
         if lines and face.getlength((lines[-1] + part).rstrip()) <= width:
             lines[-1] += part
         else:
@@ -209,47 +212,47 @@ def paragraph(parts: Sequence[str], joint: str, face: Font, width: int) -> Image
 
 
 def line(text: str, face: Font, colour: Colour, width: int) -> Image.Image:
-    """A line of text on a strip of that width, cut with an ellipsis where it is longer."""
+    """Draw a line of text on a strip of that width, truncated with an ellipsis."""
     strip = paper(width, sum(face.getmetrics()))
     ImageDraw.Draw(strip).text((0, 0), fitting(text, face, width), colour, face)
     return strip
 
 
 def fitting(text: str, face: Font, width: int) -> str:
-    """The text, or as much of it as fits before an ellipsis."""
+    """Truncate a text with an ellipsis to fit the width."""
     if face.getlength(text) <= width:
         return text
-    kept = len(text)
-    while kept and face.getlength(text[:kept].rstrip() + "…") > width:
-        kept -= 1
-    return text[:kept].rstrip() + "…"
+    length = len(text)
+    while length and face.getlength(text[:length].rstrip() + "…") > width:
+        length -= 1
+    return text[:length].rstrip() + "…"
 
 
 def legend(named: Sequence[tuple[Colour, str]], width: int) -> Image.Image:
-    """Names after squares of their colours, on as many lines as the width needs."""
+    """Draw names with squares of their colours, wrapped to the width."""
     entries = [_entry(colour, name, width) for colour, name in named]
     rows: list[list[Image.Image]] = [[]]
     for entry in entries:
-        if sum(one.width + GAP for one in rows[-1]) + entry.width > width and rows[-1]:
+        if sum(other.width + GAP for other in rows[-1]) + entry.width > width and rows[-1]:
             rows.append([])
         rows[-1].append(entry)
-    return below([_abreast(row, width) for row in rows], 4)
+    return below([_row(row, width) for row in rows], 4)
 
 
 def _entry(colour: Colour, name: str, width: int) -> Image.Image:
-    """A square of the colour, and the name, in no more than that width."""
-    face, left = font(12), _CHIP + 6
+    """Draw a square of a colour and a name within that width."""
+    face, left = font(12), _SWATCH + 6
     name = fitting(name, face, width - left)
     entry = paper(left + math.ceil(face.getlength(name)), sum(face.getmetrics()))
-    top = (entry.height - _CHIP) // 2
+    top = (entry.height - _SWATCH) // 2
     pen = ImageDraw.Draw(entry)
-    pen.rectangle((0, top, _CHIP - 1, top + _CHIP - 1), fill=colour)
+    pen.rectangle((0, top, _SWATCH - 1, top + _SWATCH - 1), fill=colour)
     pen.text((left, 0), name, INK, face)
     return entry
 
 
-def _abreast(entries: Sequence[Image.Image], width: int) -> Image.Image:
-    """Entries from left to right, each as wide as it is."""
+def _row(entries: Sequence[Image.Image], width: int) -> Image.Image:
+    """Place entries from left to right."""
     strip, left = paper(width, entries[0].height), 0
     for entry in entries:
         strip.paste(entry, (left, 0))
@@ -259,7 +262,7 @@ def _abreast(entries: Sequence[Image.Image], width: int) -> Image.Image:
 
 @cache
 def font(size: int, bold: bool = False) -> Font:
-    """DejaVu Sans, which matplotlib brings with it; the font of Pillow where there is no matplotlib."""
+    """Return DejaVu Sans as shipped with matplotlib, or Pillow's font without matplotlib."""
     spec = find_spec("matplotlib")
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -273,7 +276,7 @@ def font(size: int, bold: bool = False) -> Font:
 
 
 def beside(pictures: Sequence[Image.Image], column: int, gap: int = GAP) -> Image.Image:
-    """Pictures in columns of one width."""
+    """Place pictures side by side, in columns of the same width."""
     sheet = paper(len(pictures) * (column + gap) - gap, max(p.height for p in pictures))
     for j, picture in enumerate(pictures):
         sheet.paste(picture, (j * (column + gap), 0))
@@ -281,7 +284,7 @@ def beside(pictures: Sequence[Image.Image], column: int, gap: int = GAP) -> Imag
 
 
 def below(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
-    """Pictures one below the other."""
+    """Place pictures below each other."""
     sheet = paper(max(p.width for p in pictures), sum(p.height + gap for p in pictures) - gap)
     top = 0
     for picture in pictures:
@@ -291,19 +294,19 @@ def below(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
 
 
 def framed(picture: Image.Image, margin: int) -> Image.Image:
-    """A picture with a margin around it."""
+    """Add a margin around a picture."""
     sheet = paper(picture.width + 2 * margin, picture.height + 2 * margin)
     sheet.paste(picture, (margin, margin))
     return sheet
 
 
 def paper(width: int, height: int) -> Image.Image:
-    """An empty picture."""
+    """Return an empty picture."""
     return Image.new("RGB", (width, height), PAPER)
 
 
 def in_columns(cells: Sequence[Image.Image], columns: int, gap: int, across: int = GAP) -> Image.Image:
-    """Pictures, so many side by side, in rows; the gaps are those between rows and between columns."""
+    """Place pictures in a grid; `gap` separates rows, `across` columns."""
     width = max(cell.width for cell in cells)
     return below([beside(cells[i : i + columns], width, across) for i in range(0, len(cells), columns)], gap)
 
@@ -312,29 +315,30 @@ def in_columns(cells: Sequence[Image.Image], columns: int, gap: int, across: int
 
 
 def save(picture: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Write a picture in the format of the file's suffix, whole or not at all, as `files.write` does.
+    """Write a picture atomically, in the format of the file suffix.
 
     Raises:
-        ValueError: if the suffix is not in FORMATS. OSError: if the file cannot be written.
+        ValueError: if the suffix is not in `FORMATS`.
+        OSError: if the file cannot be written.
     """
     name, options = check_suffix(path)
 
     def fill(unfinished: Path) -> None:
         try:
             picture.save(unfinished, format=name, **options)
-        except (ValueError, SystemError) as error:  # Pillow's encoders have several errors for too large a picture
+        except (ValueError, SystemError) as error:  # Pillow's encoders raise either for pictures that are too large
             raise OSError(errno.EFBIG, f"{picture.width} x {picture.height} pixels, too many for {name}") from error
 
     files.write(path, fill)
 
 
 def check_suffix(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
-    """The format of the file's suffix, and the options of Pillow for it; a ValueError for an unknown suffix."""
+    """Return the format of a file suffix and its options for Pillow; raises ValueError for an unknown suffix."""
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
-        came = f"{os.fspath(path)!r}, whose suffix is {suffix!r}" if suffix else f"{os.fspath(path)!r}, without one"
+        name = f"{os.fspath(path)!r}, whose suffix is {suffix!r}" if suffix else f"{os.fspath(path)!r}, without one"
         raise ValueError(
-            f"expected a file name with one of the suffixes {', '.join(FORMATS)}, got {came}: "
+            f"expected a file name with one of the suffixes {', '.join(FORMATS)}, got {name}; "
             f"name it {os.fspath(Path(path).with_suffix('.png') if Path(path).name else 'sheet.png')!r}"
         )
     return FORMATS[suffix]

@@ -1,4 +1,4 @@
-"""(seed, epoch, index) -> rows: the order of an epoch over a whole dataset, and the sources of each row."""
+"""Epochs over a whole dataset: the order of the rows, and the partners of each, as functions of (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from .recipes.recipe import check_whole
 
 _ROUNDS = 12
 _BLOCK = 8192
-_ORDER, _PARTNERS = -1, -2  # what the epoch's permutations are keyed by: no step has these numbers
-MAX_ROWS = 2**31 - 1  #: of a dataset: a mix holds rows as int32
+_ORDER, _PARTNERS = -1, -2  # folded into the key of an epoch for its permutations; steps are never negative
+MAX_ROWS = 2**31 - 1  #: of a dataset, because a mix stores rows as int32
 
 
 @dataclass(frozen=True)
 class Permutation:
-    """A keyed permutation of 0 .. n-1 that costs O(1) an index: no worker sorts the dataset.
+    """A keyed permutation of 0 .. n-1 with O(1) cost per index, so that no worker has to shuffle the dataset.
 
-    A Feistel network on a rectangle of about sqrt(n) x sqrt(n) cells, its round function Threefry; what lands outside
-    0 .. n-1 is encrypted again (cycle walking).
+    It is a Feistel network on a rectangle of about sqrt(n) x sqrt(n) cells with Threefry as the round function;
+    results outside 0 .. n-1 are encrypted again (cycle walking).
 
     Args:
-        n: how many rows, 1 or more.
-        key: as made by `keys.make`.
+        n: the number of rows, 1 or more.
+        key: a key from `keys.make`.
 
     Example:
         >>> from mixaug.core import keys
@@ -54,11 +54,11 @@ class Permutation:
     key: Key
 
     def __call__(self, index: Array) -> Array:
-        """The rows at these positions: int64, of the shape of index."""
+        """Return the rows at positions, int64 with the shape of `index`."""
         return self._walk(index, range(_ROUNDS), 1)
 
     def inverse(self, row: Array) -> Array:
-        """The positions of these rows."""
+        """Return the positions of rows."""
         return self._walk(row, reversed(range(_ROUNDS)), -1)
 
     @cached_property
@@ -73,37 +73,34 @@ class Permutation:
             rows = kernels.feistel(*self.key[:2], flat, self.n, self._sides, len(rounds), sign < 0)
             return rows.reshape(np.shape(index))
         out = np.array(index, np.int64)
-        left = np.ones(out.shape, bool)
-        while left.any():
-            out[left] = self._encrypt(out[left], rounds, sign)
-            left = out >= self.n
+        outside = np.ones(out.shape, bool)
+        while outside.any():
+            out[outside] = self._encrypt(out[outside], rounds, sign)
+            outside = out >= self.n
         return out
 
     def _encrypt(self, index: Array, rounds: tuple[int, ...], sign: int) -> Array:
         cell = [index // self._sides[1], index % self._sides[1]]
         for i in rounds:
-            turned, by = cell[i % 2], cell[1 - i % 2]
-            shift = keys.threefry(backends.common(), self.key, (by.astype(np.uint32), np.full_like(by, i, np.uint32)))[
-                0
-            ]
-            cell[i % 2] = (turned + sign * shift.astype(np.int64)) % self._sides[i % 2]
+            half, other = cell[i % 2], cell[1 - i % 2].astype(np.uint32)
+            shift, _ = keys.threefry(backends.common(), self.key, (other, np.full_like(other, i)))
+            cell[i % 2] = (half + sign * shift.astype(np.int64)) % self._sides[i % 2]
         return cell[0] * self._sides[1] + cell[1]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch over n rows: each row once, in a random order, with sources from the whole dataset.
+    """One epoch over n rows: each row once, in random order, with partners from the whole dataset.
 
     Args:
-        n: how many rows the dataset has, at most `MAX_ROWS`.
+        n: the number of rows of the dataset, at most `MAX_ROWS`.
         seed: any int.
-        epoch: which epoch; each has its own order and its own sources.
-        shuffle: whether the order is random; partners are in any case.
-        copy: which of several copies of the epoch; each has its own order, sources and mixes. Copy 0 is the epoch
-            itself.
+        epoch: the number of the epoch, which determines order and partners.
+        shuffle: whether the order is random; partners always are.
+        copy: the number of a copy of the epoch, which has its own order, partners and mixes. Copy 0 is the epoch.
 
     Raises:
-        ValueError: if `n` or `copy` is not a whole number of its range.
+        ValueError: if `n` or `copy` is not a whole number in its range.
 
     Example:
         >>> this = Epoch(10, seed=0, epoch=3)
@@ -132,25 +129,25 @@ class Epoch:
         return keys.fold_in(keys.fold_in(first, COPIES), self.copy) if self.copy else first
 
     def order(self, positions: Array) -> Array:
-        """int64, of the shape of `positions`: the rows at any positions 0 .. n - 1 of this epoch, O(1) each."""
+        """Return the rows at positions in 0 .. n - 1, int64 with the shape of `positions`; O(1) each."""
         positions = self._checked("positions", positions)
         return self._permutation(_ORDER)(positions) if self.shuffle else positions
 
     def partners(self, ids: Array, sources: int) -> Array:
-        """int64 (sources, m): these rows, any of 0 .. n - 1 (m,), and the partners of each, O(1) each.
+        """Return rows (m,) of 0 .. n - 1 and the partners of each, int64 (sources, m); O(1) each.
 
-        The partners of a row follow it on a ring of the whole dataset in a random order.
+        The partners of a row follow it on a ring of the whole dataset in random order.
         """
         ids, ring = self._checked("ids", ids), self._permutation(_PARTNERS)
-        at = ring.inverse(ids) if sources > 1 else ids
-        return np.stack([ids, *(ring((at + j) % self.n) for j in range(1, sources))])
+        position = ring.inverse(ids) if sources > 1 else ids
+        return np.stack([ids, *(ring((position + j) % self.n) for j in range(1, sources))])
 
     def rows(self, start: int, stop: int) -> Array:
-        """int64 (m,): the rows at the positions start .. stop - 1 of this epoch."""
+        """Return the rows at positions start .. stop - 1, int64 (m,)."""
         return self.sources(start, stop, 1)[0]
 
     def sources(self, start: int, stop: int, sources: int) -> Array:
-        """int64 (sources, m): the rows at these positions and their partners."""
+        """Return the rows at positions start .. stop - 1 and their partners, int64 (sources, m)."""
         stop = min(stop, self.n)
         blocks = [_block(self, sources, number) for number in range(start // _BLOCK, -(-stop // _BLOCK))]
         first = start // _BLOCK * _BLOCK
@@ -162,15 +159,17 @@ class Epoch:
     def _checked(self, what: str, numbers: Array) -> Array:
         numbers = np.asarray(numbers)
         if numbers.dtype.kind not in "iu" and numbers.size:
-            raise TypeError(f"{what}: expected integers, got {numbers.dtype}")
+            raise TypeError(f"{what}: expected integers, got {numbers.dtype}; pass row numbers")
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < self.n):
-            raise IndexError(f"{what}: expected 0..{self.n - 1}, got {numbers.min()}..{numbers.max()}")
+            raise IndexError(
+                f"{what}: expected 0..{self.n - 1}, got {numbers.min()}..{numbers.max()}; pass rows of the dataset"
+            )
         return numbers.astype(np.int64)
 
 
-@lru_cache(maxsize=256)  # two million rows: who asks for them in another order finds them still there
+@lru_cache(maxsize=256)  # two million rows, for access in any order
 def _block(this: Epoch, sources: int, number: int) -> Array:
-    """The sources of a block of positions: made together, they share the cost of NumPy's calls."""
+    """Return the sources of a block of positions, computed together to save calls."""
     positions = np.arange(number * _BLOCK, min((number + 1) * _BLOCK, this.n))
     return this.partners(this.order(positions), sources)
 
@@ -221,7 +220,7 @@ def sample(
     """Row `row` of a dataset mixed with its sources of this epoch: what `items` makes of it, without the batch axis.
 
     Args:
-        recipe: what to mix by.
+        recipe: the recipe.
         this: the epoch, not shuffled, so that positions are rows.
         row: which one.
         batch_of: makes a batch of the samples at some rows.
@@ -243,28 +242,28 @@ def single(
     return one if mix is None else with_mix(one, mix)
 
 
-def _check_of_one_array(kinds: Mapping[str, Field]) -> None:
-    """Refuse labels of each source, whose rows a collate function would put on another axis."""
+def _check_collatable(kinds: Mapping[str, Field]) -> None:
+    """Refuse PerSource, whose rows a collate function would stack along the wrong axis."""
     for name, kind in kinds.items():
         if isinstance(kind, PerSource):
             raise TypeError(
-                f"{name}: expected labels of one array for single samples, got PerSource; mix batches of them, "
+                f"{name}: expected labels in a single array for single samples, got PerSource; mix batches instead, "
                 "ma.mix_batch(recipe, batch)"
             )
 
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset in memory, cut into mixed batches: batch i of an epoch is a pure function of (seed, epoch, i).
+    """Mixed batches of a dataset in memory: batch i of an epoch is a pure function of (seed, epoch, i).
 
     Args:
-        x: NumPy images (n, *size, c), or a dict of the inputs.
-        y: NumPy labels (n,) or (n, classes), masks, or a dict of the targets.
-        batch_size: rows a batch; the last one of an epoch may be short.
-        recipe: what to mix by.
+        x: NumPy images (n, *size, c), or a dict of inputs.
+        y: NumPy labels (n,) or (n, classes), masks, or a dict of targets.
+        batch_size: the number of rows of a batch; the last batch of an epoch may be smaller.
+        recipe: the recipe.
         seed: any int.
         options: as for `mix_batch`.
-        sample_weight: NumPy weights of the samples (n,) or (n, 1), a dict of them, or None.
+        sample_weight: NumPy sample weights (n,) or (n, 1), a dict of them, or None.
     """
 
     x: Batch
@@ -280,7 +279,7 @@ class Source:
         for name, tree_of in zip(("x", "y", "sample_weight"), self._dataset, strict=False):
             for path, array in tree.leaves(tree_of, name).items():
                 if array is None:
-                    raise TypeError(f"{path}: expected a NumPy array with rows, got none; pass x and y")
+                    raise TypeError(f"{path}: expected a NumPy array with rows, got None; pass x and y")
                 if not isinstance(array, np.ndarray) or not array.ndim:
                     raise TypeError(
                         f"{path}: expected a NumPy array with rows, got {type(array).__name__}; convert it first"
@@ -289,16 +288,16 @@ class Source:
         if len(set(rows)) != 1 or not rows[0]:
             counts = " and ".join(map(str, rows))
             raise ValueError(
-                "expected as many rows in x, y and sample_weight, and at least one, "
-                f"got {counts or 'no field'}; pass one of each for every sample"
+                "expected the same number of rows in x, y and sample_weight, and at least one, "
+                f"got {counts or 'no field'}; pass one row of each for every sample"
             )
         check_recipe("recipe", self.recipe)
         check_whole("batch_size", self.batch_size, 1)
-        self.batch(0, 0)  # what else is wrong shows here and not in the middle of a loop
+        self.batch(0, 0)  # other errors surface here rather than in the middle of a loop
 
     @property
     def rows(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return len(next(iter(tree.leaves(self._dataset).values())))
 
     def __len__(self) -> int:
@@ -306,18 +305,18 @@ class Source:
 
     @property
     def num_batches(self) -> int:
-        """How many batches an epoch has."""
+        """The number of batches of an epoch."""
         return len(self)
 
     @property
     def _dataset(self) -> tuple[Batch, ...]:
-        """The inputs, the targets and, if there are any, the sample weights."""
+        """The inputs, the targets and the sample weights, if any."""
         return (self.x, self.y) if self.sample_weight is None else (self.x, self.y, self.sample_weight)
 
     def _options(self) -> Options:
-        """The options, whose fields say that sample weights are values."""
+        """Return the options, with sample weights declared as values."""
         fields: Any = self.options.get("fields") or {}
-        if isinstance(fields, (tuple, list)) and len(fields) == len(self._dataset) - 1:  # one for each part of a pair
+        if isinstance(fields, (tuple, list)) and len(fields) == len(self._dataset) - 1:  # for x and y
             fields = dict(zip(tree.POSITIONS, fields, strict=False))
         if self.sample_weight is None or not isinstance(fields, Mapping):
             return self.options
@@ -325,9 +324,9 @@ class Source:
         return {**self.options, "fields": {**weights, **fields}}
 
     def batch(self, epoch: int, number: int) -> tuple[Batch, ...]:
-        """The mixed inputs and targets of batch `number` of an epoch, and its sample weights, if there are any."""
+        """Return the mixed inputs, targets and sample weights, if any, of a batch of an epoch."""
         if not 0 <= number < len(self):
-            raise IndexError(f"expected a batch in 0..{len(self) - 1}, got {number}")
+            raise IndexError(f"expected a batch number in 0..{len(self) - 1}, got {number}; count from 0")
         this, source = Epoch(self.rows, self.seed, epoch), self._dataset
         index = this.sources(number * self.batch_size, (number + 1) * self.batch_size, self.recipe.sources)
         key = (self.seed, epoch, number)
@@ -347,29 +346,29 @@ def batches(
     sample_weight: Batch | None = None,
     **options: Unpack[Options],
 ) -> Iterator[tuple[Batch, ...]]:
-    """Mixed batches of a dataset in memory, reshuffled each epoch, sources from the whole dataset.
+    """Iterate over mixed batches of a dataset in memory, reshuffled each epoch, with partners from the whole dataset.
 
-        batch i of epoch e = f(seed, e, i); each sample is base sample once an epoch
+        batch i of epoch e = f(seed, e, i); each sample is a base sample once per epoch
 
     Args:
-        x: NumPy images (n, *size, c), or a dict of the inputs.
-        y: NumPy labels: class ids (n,), or (n, classes); masks or other images, which `fields` has to say; or a dict of
-            the targets.
-        batch_size: rows a batch; the last one of an epoch may be short.
-        recipe: what to mix by.
+        recipe: the recipe.
+        x: NumPy images (n, *size, c), or a dict of inputs.
+        y: NumPy labels: class ids (n,), or (n, classes); masks or other images, declared in `fields`; or a dict of
+            targets.
+        batch_size: the number of rows of a batch; the last batch of an epoch may be smaller.
         seed: any int.
-        epochs: how many; None: without end.
-        sample_weight: NumPy weights of the samples, (n,) or (n, 1), or a dict of those of each target: mixed by lam, as
-            the third part of each batch.
-        options: num_classes, fields (by the names "images" and "labels", or ("images", "masks")), include_clean,
+        epochs: the number of epochs; by default, without end.
+        sample_weight: NumPy sample weights, (n,) or (n, 1), or a dict with those of each target: mixed by lam, and
+            returned as the third part of each batch.
+        options: num_classes, fields (with the names "images" and "labels", or as ("images", "masks")), include_clean,
             copies, class_weights, size: as for `mix_batch`.
 
     Returns:
-        An iterator of (images, labels) or (images, labels, sample_weight), the batches that `ma.keras.MixedDataset`
-        gives by index.
+        An iterator of (images, labels) or (images, labels, sample_weight): the same batches as those of
+        `ma.keras.MixedDataset`.
 
     Raises:
-        TypeError, ValueError: arrays that do not fit, at the call and not at the first batch.
+        TypeError, ValueError: if the arrays do not match; raised by the call, not by the first batch.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -378,8 +377,8 @@ def batches(
         [4, 4, 2]
     """
     source = Source(x, y, batch_size, check_recipe("recipe", recipe), seed, options, sample_weight)
-    turns = count() if epochs is None else range(check_whole("epochs", epochs, 0))
-    return (source.batch(epoch, index) for epoch in turns for index in range(len(source)))
+    numbers = count() if epochs is None else range(check_whole("epochs", epochs, 0))
+    return (source.batch(epoch, index) for epoch in numbers for index in range(len(source)))
 
 
 @known_options(Options)
@@ -391,22 +390,22 @@ def mixed(
     seed: int = 0,
     **options: Unpack[Options],
 ) -> Iterator[Batch]:
-    """Mix each batch of one pass over any iterable of batches: pairs, triples or dicts.
+    """Mix the batches of one pass over an iterable: pairs, triples or dicts.
 
-        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i)), or (seed, epoch, i, rank) if there are several ranks
+        batch i = mix_batch(recipe, batch i, key=(seed, epoch, i)), or (seed, epoch, i, rank) with several ranks
 
     Args:
-        recipe: what to mix by.
+        recipe: the recipe.
         iterable: batches of arrays of any supported library.
-        epoch: which pass this is, counted from 0: every pass draws anew.
+        epoch: the number of the pass, from 0; each pass draws different mixes.
         seed: any int.
-        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size, as for `mix_batch`.
+        options: num_classes, fields, pairing, bank, include_clean, copies, class_weights, size: as for `mix_batch`.
 
     Returns:
         An iterator of mixed batches.
 
-    There are several ranks if `torch.distributed` is initialized for them; other processes that train together each
-    need their own `seed`.
+    Ranks are those of `torch.distributed`, if it is initialized. Processes that train together in any other way need
+    different values of `seed`.
 
     Example:
         >>> import mixaug as ma, numpy as np

@@ -1,7 +1,7 @@
-"""Label rules: how the labels of an output follow from those of its sources.
+"""Label rules: how the label of an output is computed from those of its sources.
 
-A rule is a frozen value, `ma.Labels(rule=ma.label_rules.Heaviest())`; "area", "maximum", "visible" and "heaviest" are
-the texts of those here. A new rule is one frozen dataclass that derives from `Rule`.
+A rule is a frozen value, such as `ma.Labels(rule=ma.label_rules.Heaviest())`, or one of the names "area", "maximum",
+"visible" and "heaviest". A new rule is a frozen dataclass derived from `Rule`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .core.hints import short
 
 
 class Mixture(Protocol):
-    """What a rule may look at: a `Mix`."""
+    """The part of `Mix` that rules use."""
 
     @property
     def lam(self) -> Array:
@@ -51,34 +51,32 @@ class Mixture(Protocol):
 
 @dataclass(frozen=True)
 class Rule:
-    """How the labels of an output follow from those of its sources.
+    """How the label of an output is computed from those of its sources.
 
     output = sum_k weights[k] * label[k]
     output = max_k weights[k] * label[k]     (greatest)
     """
 
-    sums_to_one: ClassVar[bool] = True  #: whether labels that sum to 1 stay so
-    greatest: ClassVar[bool] = (
-        False  #: whether a class has the greatest of its weights, not their sum; the loss is binary
-    )
+    sums_to_one: ClassVar[bool] = True  #: whether mixed labels still sum to 1; if not, they need a binary loss
+    greatest: ClassVar[bool] = False  #: whether to take the maximum over the sources instead of the sum
 
     @property
     def guide(self) -> str | None:
-        """The name of the field that the weights depend on, beside lam; None: no other."""
+        """The name of the field that the weights depend on besides lam; None for lam alone."""
         return None
 
-    def settled(self, layout: str | None, spatial: str | None) -> Rule:  # noqa: ARG002 - of every rule
-        """The rule for a guide of that layout, where it says none itself."""
+    def settled(self, layout: str | None, spatial: str | None) -> Rule:  # noqa: ARG002 - rules with a guide use them
+        """Return the rule with the layout of its guide, unless it has one already."""
         return self
 
-    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - of every rule
-        """float32 (k, n): how much the label of each source counts."""
+    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - as above
+        """Return the weight of each source's label, float32 (k, n)."""
         return mix.lam
 
 
 @dataclass(frozen=True)
 class Area(Rule):
-    """Each source counts as much as it is of the image: the default.
+    """Weight each source by its share of the pixels: the default.
 
     weights = lam
     """
@@ -86,7 +84,7 @@ class Area(Rule):
 
 @dataclass(frozen=True)
 class Maximum(Rule):
-    """All classes of all sources in full, for samples that may have several classes at once.
+    """Assign all classes of all sources weight 1, for multi-label classification.
 
     output = max_k (lam[k] > 0) * label[k]
     """
@@ -94,22 +92,22 @@ class Maximum(Rule):
     sums_to_one: ClassVar[bool] = False
     greatest: ClassVar[bool] = True
 
-    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - of every rule
-        """1 for each source that the output has something of."""
+    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - no guide
+        """Return 1 for each source with lam > 0."""
         return backends.of(mix.lam).cast(mix.lam > 0, "float32")
 
 
 @dataclass(frozen=True)
 class Visible(Rule):
-    """Each source counts as much as its part of the visible foreground.
+    """Weight each source by its share of the visible foreground.
 
         weights = mix.visible(foreground).lam, or .relative
 
     Args:
-        foreground: the name of a bool field (n, *size): where in each image its object is.
-        layout, spatial: those of the foreground, as for `ma.Masks`; by default as its field says.
-        relative: whether each source's visible foreground counts in parts of all of its foreground, so that a small
-            object that is seen whole counts as much as a large one.
+        foreground: the name of a bool field (n, *size), the pixels of the object in each image.
+        layout, spatial: the layout of the foreground, as for `ma.Masks`; by default that of its field.
+        relative: whether to divide each source's visible foreground by all of its foreground, so that a small object
+            counts as much as a large one.
 
     arXiv 2606.04820 (2026), "OA-CutMix".
     """
@@ -121,36 +119,36 @@ class Visible(Rule):
 
     @property
     def guide(self) -> str | None:
-        """The foreground."""
+        """The name of the foreground field."""
         return self.foreground
 
     def settled(self, layout: str | None, spatial: str | None) -> Rule:
-        """The rule for a foreground of that layout."""
+        """Return the rule with the layout of the foreground, unless it has one already."""
         return self if self.layout else replace(self, layout=layout, spatial=spatial)
 
     def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:
-        """The visible foreground of each source over that of all."""
+        """Return the share of each source in the visible foreground."""
         visible = mix.visible(guide, layout=self.layout, spatial=self.spatial, source=guide_source)
         return visible.relative if self.relative else visible.lam
 
 
 @dataclass(frozen=True)
 class Heaviest(Rule):
-    """The label of the source with the greatest lam alone; of several, that of the first.
+    """Use only the label of the source with the greatest lam, the first of equals.
 
     weights[k] = 1 if k == argmax lam else 0
     """
 
-    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - of every rule
-        """1 for the heaviest source, 0 for the others."""
+    def weights(self, mix: Mixture, guide: Array | None, guide_source: Array | None) -> Array:  # noqa: ARG002 - no guide
+        """Return 1 for the heaviest source, 0 for the others."""
         xp, lam = backends.of(mix.lam), mix.lam
-        parts = [lam[k] for k in range(lam.shape[0])]
-        greatest, chosen = reduce(xp.maximum, parts), []
-        left = greatest >= 0  # all True
-        for part in parts:
-            chosen.append(left & (part == greatest))
-            left = left & (part != greatest)
-        return xp.cast(xp.stack(chosen), "float32")
+        sources = [lam[k] for k in range(lam.shape[0])]
+        greatest, weights = reduce(xp.maximum, sources), []
+        undecided = greatest >= 0  # all True
+        for source in sources:
+            weights.append(undecided & (source == greatest))
+            undecided = undecided & (source != greatest)
+        return xp.cast(xp.stack(weights), "float32")
 
 
 @dataclass(frozen=True)
@@ -300,10 +298,10 @@ VALUES: tuple[type[Rule], ...] = (*RULES.values(), Remix, Attended)
 
 
 def rule(what: Any) -> Rule:
-    """A rule, or the rule of that text.
+    """Return a rule, given itself or its name.
 
     Raises:
-        TypeError, ValueError: if `what` is neither.
+        TypeError, ValueError: if `what` is neither a rule nor the name of one.
 
     Example:
         >>> import mixaug as ma
@@ -312,12 +310,12 @@ def rule(what: Any) -> Rule:
     """
     if isinstance(what, Rule):
         return what
-    texts = ", ".join(map(repr, RULES))
+    names = ", ".join(map(repr, RULES))
     if not isinstance(what, str):
         raise TypeError(
-            f"rule: expected one of {texts}, got {short(what)}; "
+            f"rule: expected one of {names}, got {short(what)}; "
             "pass one of these, or a value such as ma.label_rules.Heaviest()"
         )
     if what not in RULES:
-        raise ValueError(f"rule: expected one of {texts}, got {what!r}")
+        raise ValueError(f"rule: expected one of {names}, got {what!r}")
     return RULES[what]()

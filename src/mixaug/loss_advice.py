@@ -1,4 +1,4 @@
-"""Which loss takes mixed labels: said once a process, when labels turn from class ids into rows of weights."""
+"""Advise which loss accepts mixed labels, once per process, when class ids become rows of weights."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ _BINARY = {
     "jax": "optax.sigmoid_binary_cross_entropy",
     "numpy": "keras.losses.BinaryCrossentropy, torch.nn.BCEWithLogitsLoss or optax.sigmoid_binary_cross_entropy",
 }
-_SAID: list[str] = []  #: what this process has said
+_WARNED: list[str] = []  #: the losses that this process has advised
 
 
 class MixedLabelsWarning(UserWarning):
-    """Labels came as class ids and leave as rows of weights, which another loss may be needed for."""
+    """Class ids have become rows of weights, which may need another loss."""
 
 
 @backends.trace_constant
 def say(library: str, is_one_class: bool = True) -> bool:
-    """Warn the user's code, once a process; processes that load data leave it to the one that started them."""
-    if _SAID or multiprocessing.parent_process() is not None:
+    """Warn once per process, at the caller's line; child processes, such as data loading workers, do not warn."""
+    if _WARNED or multiprocessing.parent_process() is not None:
         return False
     losses = _SOFT if is_one_class else _BINARY
     loss = losses.get(library, losses["numpy"])
     warnings.warn(
-        "mixed labels are no class ids but rows of weights, float32 (n, num_classes); "
-        f"use a loss that takes them, {loss}; "
+        "mixed labels are rows of weights, float32 (n, num_classes), not class ids; "
+        f"use a loss that accepts them, {loss}; "
         "warnings.simplefilter('ignore', ma.MixedLabelsWarning) silences this",
         MixedLabelsWarning,
         stacklevel=_outside(),
     )
-    _SAID.append(loss)
+    _WARNED.append(loss)
     return True
 
 
 def _outside() -> int:
-    """The stack level of the code that called this package, as seen from `say`."""
+    """Return the stack level of the code that called this package, relative to `say`."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame, level = frame.f_back, level + 1

@@ -1,6 +1,6 @@
-"""Metrics: how often a network is right, where labels are mixed and where they are not.
+"""Accuracies for mixed and unmixed labels.
 
-`ma.keras.MixedAccuracy` and `ma.keras.HeaviestAccuracy` are the same for Keras' `compile`.
+`ma.keras.MixedAccuracy` and `ma.keras.HeaviestAccuracy` are the counterparts for Keras' `compile`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from .losses import are_ids, check_weights, library
 
 @backends.no_autograph
 def mixed_accuracy(logits: Array, labels: Array) -> Array:
-    """The share, in the mixed label, of the class that the network predicts.
+    """Return the weight of the predicted class in the mixed label.
 
         accuracy = labels[argmax logits]
 
-    It is what accuracy is without mixing, and the most that can be reached is the mean of the heaviest shares.
+    Without mixing it is the accuracy; with mixing its maximum is the mean of the greatest weights.
 
     Args:
         logits: (..., classes) floats, or probabilities.
-        labels: (..., classes), a weight a class, or class ids (...) or (..., 1) of any integer dtype, whose class has
-            weight 1: evaluation has those.
+        labels: (..., classes), a weight for each class; or class ids, (...) or (..., 1) of any integer dtype, as in
+            evaluation.
 
     Returns:
-        (...), float32; float64 for float64 labels.
+        (...) float32; float64 for float64 labels.
 
     Raises:
-        TypeError: logits that are no floats, labels that are no numbers, or two libraries. ValueError: another shape.
+        TypeError: if logits are not floats, labels are not numbers, or the libraries differ.
+        ValueError: if the shapes do not match.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -43,21 +44,22 @@ def mixed_accuracy(logits: Array, labels: Array) -> Array:
 
 @backends.no_autograph
 def heaviest_accuracy(logits: Array, labels: Array) -> Array:
-    """Whether the class that the network predicts is the heaviest of the mixed label: plain accuracy.
+    """Return whether the predicted class is the one with the greatest weight in the mixed label.
 
         accuracy = labels[argmax logits] == max(labels) > 0
 
-    Of several heaviest classes each is right: none is preferred by its number.
+    If several classes have the greatest weight, each of them is correct.
 
     Args:
         logits: (..., classes) floats, or probabilities.
-        labels: (..., classes), a weight a class, or class ids (...) or (..., 1) of any integer dtype.
+        labels: (..., classes), a weight for each class; or class ids, (...) or (..., 1) of any integer dtype.
 
     Returns:
-        (...) float32 of zeros and ones.
+        (...) float32, zeros and ones.
 
     Raises:
-        TypeError: logits that are no floats, labels that are no numbers, or two libraries. ValueError: another shape.
+        TypeError: if logits are not floats, labels are not numbers, or the libraries differ.
+        ValueError: if the shapes do not match.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -72,12 +74,12 @@ def heaviest_accuracy(logits: Array, labels: Array) -> Array:
 
 
 class MixedAccuracy:
-    """Both accuracies over many batches, for a loop of your own.
+    """Accumulate both accuracies over batches, for custom training loops.
 
         mixed_accuracy = mean of mixed_accuracy(logits, labels);  accuracy = mean of heaviest_accuracy(logits, labels)
 
-    The sums stay where the logits are: nothing waits for a device before `compute`. Call `update` outside of what is
-    compiled, with the logits that come out of it.
+    The sums remain on the device of the logits, without synchronization before `compute`. Call `update` outside
+    compiled functions, with the logits that they return.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -93,55 +95,56 @@ class MixedAccuracy:
         self._rows = 0
 
     def update(self, logits: Array, labels: Array) -> None:
-        """Count a batch; logits and labels as for `mixed_accuracy`, all of one library and device."""
+        """Add a batch; logits and labels are as for `mixed_accuracy`, all on the same device."""
         mixed, heaviest = mixed_accuracy(logits, labels), heaviest_accuracy(logits, labels)
-        xp = backends.same({"logits": logits, **({"the sums so far": self._sums[0]} if self._sums else {})})
+        xp = backends.same({"logits": logits, **({"the previous batches": self._sums[0]} if self._sums else {})})
         sums = _sum(xp, mixed), _sum(xp, heaviest)
         self._sums = (self._sums[0] + sums[0], self._sums[1] + sums[1]) if self._sums else sums
         self._rows += math.prod(xp.shape(mixed))
 
     def compute(self) -> dict[str, float]:
-        """The means so far: mixed_accuracy and accuracy.
+        """Return the means over all batches: mixed_accuracy and accuracy.
 
         Raises:
-            RuntimeError: no rows were counted. TypeError: they were counted inside a compiled function.
+            RuntimeError: if there were no batches.
+            TypeError: if `update` was called inside a compiled function.
         """
         if not self._sums or not self._rows:
-            raise RuntimeError("MixedAccuracy: expected rows to take a mean of, got none; call update(logits, labels)")
+            raise RuntimeError("MixedAccuracy: expected at least one row, got none; call update(logits, labels) first")
         try:
             mixed, heaviest = (float(total) / self._rows for total in self._sums)
         except TypeError as error:
             raise TypeError(
-                "MixedAccuracy: expected numbers, got an update inside a compiled function; "
+                "MixedAccuracy: expected concrete values, got traced ones from an update inside a compiled function; "
                 "return the logits from it and call update outside"
             ) from error
         return {"mixed_accuracy": mixed, "accuracy": heaviest}
 
     def reset(self) -> None:
-        """Forget what was counted, as for a new epoch."""
+        """Discard all batches, such as before a new epoch."""
         self._sums, self._rows = None, 0
 
 
 def _weights(xp: Library, logits: Array, labels: Array) -> Array:
-    """Labels as a weight a class, float32 or float64 (..., classes)."""
+    """Convert labels to a weight for each class, float32 or float64 (..., classes)."""
     if are_ids(xp, logits, labels):
         ids = labels if len(labels.shape) < len(logits.shape) else labels[..., 0]
-        return xp.cast(_hot(xp, logits, ids), "float32")
+        return xp.cast(_one_hot(xp, logits, ids), "float32")
     check_weights(xp, logits, labels)
     return xp.cast(labels, "float64" if xp.dtype(labels) == "float64" else "float32")
 
 
 def _predicted(xp: Library, logits: Array, weights: Array) -> Array:
-    """The weight of the class that is predicted (...)."""
+    """Return the weight of the predicted class, (...)."""
     zero = xp.full((), 0, xp.dtype(weights))
-    return xp.summed(xp.where(_hot(xp, logits, xp.argmax(logits)), weights, zero))
+    return xp.summed(xp.where(_one_hot(xp, logits, xp.argmax(logits)), weights, zero))
 
 
-def _hot(xp: Library, logits: Array, ids: Array) -> Array:
-    """One-hot ids, bool (..., classes) of as many classes as the logits have."""
+def _one_hot(xp: Library, logits: Array, ids: Array) -> Array:
+    """Return one-hot ids with as many classes as the logits, bool (..., classes)."""
     return xp.cast(ids, "int64")[..., None] == xp.cast(xp.arange(xp.shape(logits)[-1]), "int64")
 
 
 def _sum(xp: Library, x: Array) -> Array:
-    """The sum of all, rounded as little as the library can."""
+    """Return the sum over all elements, in the highest precision of the library."""
     return xp.cast(xp.total(xp.reshape(x, (-1,)), (0,)), "float64")

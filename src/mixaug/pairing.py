@@ -1,6 +1,7 @@
-"""Who is mixed with whom: a value beside the recipe, which may see the labels.
+"""Pairings: how the partners of each sample are chosen, optionally by labels or values.
 
-Without one, every other row is equally likely. All draw from the recipe's own key, and none changes what it draws.
+By default, every other row of the batch is equally likely. A pairing uses the key of the recipe, and does not change
+what the recipe draws.
 """
 
 from __future__ import annotations
@@ -19,69 +20,71 @@ from .core import keys
 from .core.keys import ONE, Key, below, look_up
 from .recipes.recipe import check_number, check_whole, keep, ring
 
-_FOLD = -3  #: a pairing's words are those of the key with this number folded in
+_FOLD = -3  #: folded into the key of the recipe for the random bits of a pairing
 
 
 class Pairing(ABC):
-    """A distribution over sources: a frozen value, drawn as a pure function of a key and what it needs to see."""
+    """A distribution over partners: a frozen value, drawn as a pure function of a key and the field it pairs by."""
 
-    needs: ClassVar[str | None] = None  #: "labels" or "values": the kind of the field that it has to see
-    field: str | None = None  #: the name of that field, where it is not the first of its kind
+    needs: ClassVar[str | None] = None  #: "labels" or "values", the kind of the field to pair by
+    field: str | None = None  #: the name of that field; by default the first of its kind
 
     @abstractmethod
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
-        """int32 (n,) for each source but the base sample; the own row where there is none to be had."""
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:
+        """Return the partners, int32 (n,) for each source after the base sample; the sample itself if there is none."""
 
     def index(
-        self, n: Dim, sources: int, *, key: Sequence[Any], like: Array | None = None, seen: Array | None = None
+        self, n: Dim, sources: int, *, key: Sequence[Any], like: Array | None = None, by: Array | None = None
     ) -> Array:
-        """int32 (sources, n): the own row, then who it is mixed with: for `recipe.draw(..., index=)`.
+        """Return the rows of the base samples and their partners, int32 (sources, n), for `recipe.draw(..., index=)`.
 
         Args:
-            n: how many rows the batch has.
-            sources: how many an output has, `recipe.sources`.
-            key: as for `recipe.draw`, and the same.
-            like: an array whose library and device they shall be in; NumPy without one.
-            seen: the labels or values that it has to see: class ids (n,) or (n, 1), a weight a class (n, classes), or
+            n: the number of rows of the batch.
+            sources: the number of sources of an output, `recipe.sources`.
+            key: the key that is passed to `recipe.draw`.
+            like: an array that determines library and device; by default NumPy.
+            by: the labels or values to pair by: class ids (n,) or (n, 1), a weight for each class (n, classes), or
                 numbers (n, ...).
 
         Raises:
-            TypeError, ValueError: labels or values that are missing, of another library or of other rows.
+            TypeError, ValueError: if the labels or values are missing, or their library or number of rows is wrong.
 
         Example:
             >>> import mixaug as ma, numpy as np
-            >>> ma.pairing.SameClass().index(4, 2, key=(0, 0), seen=np.array([0, 1, 0, 1]))
+            >>> ma.pairing.SameClass().index(4, 2, key=(0, 0), by=np.array([0, 1, 0, 1]))
             array([[0, 1, 2, 3],
                    [2, 3, 0, 1]], dtype=int32)
         """
-        made = keys.make(key)
-        xp = backends.common(n, seen, *made[:2]) if like is None else backends.of(like, "like")
+        folded = keys.make(key)
+        xp = backends.common(n, by, *folded[:2]) if like is None else backends.of(like, "like")
         if self.needs:
-            _check_seen(xp, f"{type(self).__name__}: expected {self.needs} to pair by", n, seen)
+            _check_by(xp, f"{type(self).__name__}: expected {self.needs} to pair by", n, by)
         if isinstance(n, int) and n == 0:
             return xp.full((sources, 0), 0, "int32")
-        return xp.stack([xp.arange(n), *self.rows(xp, made, n, sources, seen)])
+        return xp.stack([xp.arange(n), *self.rows(xp, folded, n, sources, by)])
 
 
 @dataclass(frozen=True)
 class Cyclic(Pairing):
-    """The default: rows in a random order on a ring, each mixed with those further on. None is its own partner."""
+    """Pair rows with those that follow on a ring in random order: the default. No row is its own partner."""
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
-        """Those further on."""
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:  # noqa: ARG002
+        """Return the rows that follow on the ring."""
         index = ring(xp, key, n, sources)
         return [index[j] for j in range(1, sources)]
 
 
 @dataclass(frozen=True)
 class Roll(Pairing):
-    """The rows before each, `x.roll(shift)`: what torchvision does. Shuffle first; a sorted batch stays within a class.
+    """Pair each row with the one `shift` rows before, `x.roll(shift)`, like torchvision.
+
+    Use it with shuffled data only: in a sorted batch, partners have the same class.
 
     Args:
-        shift: how far, 1 or more; source j is j * shift rows before.
+        shift: the distance, 1 or more; source j is j * shift rows before.
 
     Raises:
-        ValueError: a shift that is none.
+        ValueError: if `shift` is not an integer of 1 or more.
     """
 
     shift: int = 1
@@ -89,104 +92,109 @@ class Roll(Pairing):
     def __post_init__(self) -> None:
         keep(self, shift=check_whole("Roll shift", self.shift, 1))
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
-        """Those before."""
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:  # noqa: ARG002
+        """Return the rows before."""
         return [(xp.arange(n) - j * self.shift) % n for j in range(1, sources)]
 
 
 @dataclass(frozen=True)
 class Flip(Pairing):
-    """The batch in reverse, `x.flip(0)`: what timm does; a further source is the row after that. Shuffle first."""
+    """Pair each row with its mirror image in the batch, `x.flip(0)`, like timm.
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
-        """The rows from the end."""
+    Further sources are the rows after that. Use it with shuffled data only.
+    """
+
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:  # noqa: ARG002
+        """Return the rows in reverse order."""
         return [(n - 1 - xp.arange(n) + j - 1) % n for j in range(1, sources)]
 
 
 @dataclass(frozen=True)
 class Replacement(Pairing):
-    """Any rows, equally likely and drawn again for each: some twice, some not at all, now and then the own one."""
+    """Draw partners with replacement: all rows are equally likely, including the sample itself."""
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
-        """A row for each word."""
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:  # noqa: ARG002
+        """Return a random row for each output."""
         bits = _words(xp, key, n, sources - 1)
         return [below(xp, n, bits[j]) for j in range(sources - 1)]
 
 
 @dataclass(frozen=True)
 class SameClass(Pairing):
-    """Only rows of the same class, equally likely; a row that is alone in its class is left unmixed.
+    """Pair rows of the same class, all equally likely; the only row of a class is not mixed.
 
     Args:
-        field: the name of the field that has the classes, such as "domain"; by default the first labels.
+        field: the name of the field of classes, such as "domain"; by default the first labels.
     """
 
     field: str | None = None
     needs: ClassVar[str | None] = "labels"
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
-        """Others of its class."""
-        allowed = _same_class(xp, seen)
-        return _nearest(xp, _on_the_ring(xp, key, n), [allowed] * (sources - 1))
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:
+        """Return other rows of the same class."""
+        allowed = _same_class(xp, by)
+        return _nearest(xp, _ring_distance(xp, key, n), [allowed] * (sources - 1))
 
 
 @dataclass(frozen=True)
 class OtherClass(Pairing):
-    """Only rows of another class, equally likely; where there is but one class nothing is mixed.
+    """Pair rows of different classes, all equally likely; a batch of a single class is not mixed.
 
     Args:
-        field: the name of the field that has the classes, such as "domain"; by default the first labels.
+        field: the name of the field of classes, such as "domain"; by default the first labels.
 
-    Tokozume et al. 2018, "Between-class Learning for Image Classification", pairs so.
+    Tokozume et al. 2018, "Between-class Learning for Image Classification".
     """
 
     field: str | None = None
     needs: ClassVar[str | None] = "labels"
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
-        """Others of another class."""
-        allowed = ~_same_class(xp, seen)
-        return _nearest(xp, _on_the_ring(xp, key, n), [allowed] * (sources - 1))
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:
+        """Return rows of other classes."""
+        allowed = ~_same_class(xp, by)
+        return _nearest(xp, _ring_distance(xp, key, n), [allowed] * (sources - 1))
 
 
 @dataclass(frozen=True)
 class Balanced(Pairing):
-    """Another row of a class that is drawn first: each class of the batch is as likely as any other.
+    """Draw a class uniformly among those of the batch, then another row of that class.
 
-    For imbalanced data: rare classes are sources as often as common ones (Galdran et al. 2021, "Balanced-MixUp for
-    Highly Imbalanced Medical Image Classification", samples so from the dataset). Where the only row of the class is
-    the own one, it is left unmixed.
+    With imbalanced data, rare classes become partners as often as common ones. A sample is not mixed if it is the only
+    row of the class drawn for it.
 
     Args:
-        field: the name of the field that has the classes, such as "domain"; by default the first labels.
+        field: the name of the field of classes, such as "domain"; by default the first labels.
+
+    Galdran et al. 2021, "Balanced-MixUp for Highly Imbalanced Medical Image Classification", sample this way from the
+    whole dataset.
     """
 
     field: str | None = None
     needs: ClassVar[str | None] = "labels"
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
-        """Rows of the class drawn for each source."""
-        number, count = _numbered_classes(xp, n, _same_class(xp, seen))
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:
+        """Return rows of the class drawn for each source."""
+        number, count = _numbered_classes(xp, n, _same_class(xp, by))
         bits = _words(xp, key, n, sources - 1)
         drawn = [below(xp, count, bits[j]) for j in range(sources - 1)]
-        return _nearest(xp, _on_the_ring(xp, key, n), [number[None, :] == one[:, None] for one in drawn])
+        return _nearest(xp, _ring_distance(xp, key, n), [number[None, :] == cls[:, None] for cls in drawn])
 
 
 @dataclass(frozen=True)
 class Near(Pairing):
-    """Rows whose values are near, for regression.
+    """Pair rows with similar values, for regression.
 
-        chance of row j ~ exp(-|value[i] - value[j]|^2 / (2 sigma^2)),  j != i
+        P(partner of i is j) ~ exp(-|value[i] - value[j]|^2 / (2 sigma^2)),  j != i
 
     Args:
-        sigma: how near, in the units of the values, above 0.
-        field: the name of the field that has the values; by default the first of its kind.
+        sigma: the bandwidth, in the units of the values, > 0.
+        field: the name of the field of values; by default the first of its kind.
 
     Raises:
-        ValueError: a sigma that is none.
+        ValueError: if `sigma` is not a finite number > 0.
 
-    Yao et al. 2022, "C-Mixup: Improving Generalization in Regression". Chances are computed in float32 in the library:
-    partners are the same everywhere but where two are equally likely to a rounding.
+    Yao et al. 2022, "C-Mixup: Improving Generalization in Regression". Probabilities are computed in float32 by the
+    library: libraries may differ where two partners are equally likely up to rounding.
     """
 
     sigma: float
@@ -196,48 +204,48 @@ class Near(Pairing):
     def __post_init__(self) -> None:
         keep(self, sigma=check_number("Near sigma", self.sigma, 0))
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:
-        """The rows of the largest log-chance plus Gumbel noise: a sample without replacement."""
-        values = xp.reshape(xp.cast(seen, "float64"), (n, -1))  # large numbers may lie close together
-        apart = xp.cast((values[:, None, :] - values[None, :, :]) / self.sigma, "float32")
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:
+        """Return the rows of greatest log-probability plus Gumbel noise: a sample without replacement."""
+        values = xp.reshape(xp.cast(by, "float64"), (n, -1))  # differences of large numbers need float64
+        difference = xp.cast((values[:, None, :] - values[None, :, :]) / self.sigma, "float32")
         noise = look_up(xp, _gumbel(), xp.transpose(_words(xp, key, n, n)))
-        score = noise - xp.summed(apart * apart) * 0.5
+        score = noise - xp.summed(difference * difference) * 0.5
         allowed = _other_rows(xp, n)
         return _best(xp, score, [allowed] * (sources - 1))
 
 
 @dataclass(frozen=True)
 class FromBank(Pairing):
-    """Rows of a bank that stands after the batch, in a random order: what `bank=` of `ma.mix_batch` pairs by.
+    """Pair rows of the batch with rows of a bank in random order: the pairing of `bank=` in `ma.mix_batch`.
 
     Args:
-        count: how many rows the bank has: row i of it is row n + i of the source.
+        count: the number of rows of the bank, which follows the batch: its row i is row n + i of the source.
     """
 
     count: Dim
 
-    def rows(self, xp: Library, key: Key, n: Dim, sources: int, seen: Array | None) -> list[Array]:  # noqa: ARG002
-        """For row i those from place i of the order on."""
+    def rows(self, xp: Library, key: Key, n: Dim, sources: int, by: Array | None) -> list[Array]:  # noqa: ARG002
+        """Return for row i the rows of the bank from position i of a random order."""
         order = keys.shuffled(xp, key, self.count)
         return [n + xp.take(order, (xp.arange(n) + j) % self.count) for j in range(sources - 1)]
 
 
-def _check_seen(xp: Library, what: str, n: Dim, seen: Array | None) -> None:
-    if seen is None:
-        raise ValueError(f"{what}, got none; pass seen=")
-    if backends.of(seen, "seen") != xp:
-        raise TypeError(f"{what} in {xp.display_name}, got {backends.display_name(seen)}; convert them first")
-    rows = xp.shape(seen)[:1]
+def _check_by(xp: Library, what: str, n: Dim, by: Array | None) -> None:
+    if by is None:
+        raise ValueError(f"{what}, got None; pass by=")
+    if backends.of(by, "by") != xp:
+        raise TypeError(f"{what} in {xp.display_name}, got {backends.display_name(by)}; convert them first")
+    rows = xp.shape(by)[:1]
     if not rows or (isinstance(n, int) and isinstance(rows[0], int) and rows[0] != n):
-        raise ValueError(f"{what}, {n} rows of them, got the shape {tuple(seen.shape)}; pass one a row")
+        raise ValueError(f"{what}, with {n} rows, got the shape {tuple(by.shape)}; pass one for each row")
 
 
 def classes(xp: Library, labels: Array) -> Array:
-    """int64 (n,): the class of each row, of class ids (n,) or (n, 1), or the heaviest of a weight a class."""
+    """Return the class of each row, int64 (n,), from class ids (n,) or (n, 1), or as the argmax of class weights."""
     if len(labels.shape) > 2:
         raise ValueError(
             f"pairing: expected labels (n,), (n, 1) or (n, classes) to pair by, got the shape {tuple(labels.shape)}; "
-            "name such a field, as in ma.pairing.SameClass(field='labels')"
+            "name a field of that shape, as in ma.pairing.SameClass(field='labels')"
         )
     if not any(kind in xp.dtype(labels) for kind in ("int", "float", "bool")):
         raise TypeError(
@@ -254,7 +262,7 @@ def _words(xp: Library, key: Key, n: Dim, count: Dim) -> Array:
 
 
 def _same_class(xp: Library, labels: Array) -> Array:
-    """Bool (n, n): whether two rows are of one class."""
+    """Return whether two rows have the same class, bool (n, n)."""
     ids = classes(xp, labels)
     return ids[:, None] == ids[None, :]
 
@@ -263,41 +271,44 @@ def _other_rows(xp: Library, n: Dim) -> Array:
     return xp.arange(n)[:, None] != xp.arange(n)[None, :]
 
 
-def _on_the_ring(xp: Library, key: Key, n: Dim) -> Array:
-    """int32 (n, n): how far on from row i row j is, on a ring of random order; 0 for the row itself."""
+def _ring_distance(xp: Library, key: Key, n: Dim) -> Array:
+    """Return the distance from row i to row j on a ring in random order, int32 (n, n); 0 for the row itself."""
     rank = xp.argsort(keys.shuffled(xp, key, n))
     return (rank[None, :] - rank[:, None]) % n
 
 
-def _nearest(xp: Library, far: Array, allowed: Sequence[Array]) -> list[Array]:
-    """For each source the first allowed row on the ring that is not taken: all allowed ones are equally likely."""
-    return _best(xp, -xp.cast(far, "float32"), [some & (far > 0) for some in allowed])
+def _nearest(xp: Library, distance: Array, allowed: Sequence[Array]) -> list[Array]:
+    """Return the nearest unused allowed row for each source: all allowed rows are equally likely."""
+    return _best(xp, -xp.cast(distance, "float32"), [mask & (distance > 0) for mask in allowed])
 
 
 def _best(xp: Library, score: Array, allowed: Sequence[Array]) -> list[Array]:
-    """int32 (n,) for each source: the allowed row of the highest score that is not taken, the own one where none is."""
+    """Return the unused allowed row of greatest score for each source, int32 (n,); the sample itself if there is none.
+
+    A row is used if it is a partner of the same sample already.
+    """
     n = xp.shape(score)[0]
-    own, nothing = xp.arange(n), xp.full((), float("-inf"), "float32")
+    own, lowest = xp.arange(n), xp.full((), float("-inf"), "float32")
     rows: list[Array] = []
-    for some in allowed:
-        left = xp.where(some, score, nothing)
-        best = xp.cast(xp.argmax(left), "int32")
-        rows.append(xp.where(xp.highest(left)[:, 0] > nothing, best, own))
-        score = xp.where(own[None, :] == rows[-1][:, None], nothing, score)
+    for mask in allowed:
+        candidates = xp.where(mask, score, lowest)
+        best = xp.cast(xp.argmax(candidates), "int32")
+        rows.append(xp.where(xp.highest(candidates)[:, 0] > lowest, best, own))
+        score = xp.where(own[None, :] == rows[-1][:, None], lowest, score)
     return rows
 
 
 def _numbered_classes(xp: Library, n: Dim, same: Array) -> tuple[Array, Array]:
-    """int32 (n,): the number of each row's class among the batch's, by first appearance; and how many there are."""
-    at = xp.arange(n)
+    """Number the classes by first appearance: return the number of each row's class, int32 (n,), and the count."""
+    row = xp.arange(n)
     first = xp.argmax(xp.cast(same, "float32"))
-    leads = xp.cast(first, "int32") == at
-    before = leads[None, :] & (at[None, :] < xp.cast(first, "int32")[:, None])
-    return xp.summed(xp.cast(before, "int32")), xp.summed(xp.cast(leads, "int32"))
+    is_first = xp.cast(first, "int32") == row
+    before = is_first[None, :] & (row[None, :] < xp.cast(first, "int32")[:, None])
+    return xp.summed(xp.cast(before, "int32")), xp.summed(xp.cast(is_first, "int32"))
 
 
 @backends.trace_constant
 @lru_cache(maxsize=1)
 def _gumbel() -> np.ndarray[Any, Any]:
-    """The quantiles of the Gumbel distribution: float32 (ONE,)."""
+    """Return the quantiles of the Gumbel distribution, float32 (ONE,)."""
     return np.asarray(-np.log(-np.log((np.arange(ONE) + 0.5) / ONE)), np.float32)

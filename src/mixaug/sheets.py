@@ -1,4 +1,4 @@
-"""Contact sheets of batches, mixed or not: what `ma.show` draws."""
+"""Draw contact sheets of batches: `ma.show`."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ Host = NDArray[Any]
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of a batch, which shows itself in a notebook.
+    """A picture of a batch, which notebooks display.
 
     Args:
         image: the picture, a `PIL.Image.Image`.
-        notes: how pixels were scaled to be seen, a sentence each.
+        notes: notes on how pixels were converted for display.
     """
 
     image: Image.Image
     notes: tuple[str, ...] = ()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture in the format of the file's suffix, whole or not at all.
+        """Write the picture atomically, in the format of the file suffix.
 
         Raises:
-            ValueError: if the suffix is unknown. OSError: if the file cannot be written.
+            ValueError: if the suffix is unknown.
+            OSError: if the file cannot be written.
         """
         drawing.save(self.image, path)
 
     def _repr_png_(self) -> bytes:
-        held = io.BytesIO()
-        self.image.save(held, format="PNG")
-        return held.getvalue()
+        buffer = io.BytesIO()
+        self.image.save(buffer, format="PNG")
+        return buffer.getvalue()
 
 
 @dataclass(frozen=True)
 class _View:
-    """A batch on the host, as it is drawn."""
+    """A batch on the host, prepared for drawing."""
 
     images: Host  #: uint8 (n, h, w, 1 or 3)
     kinds: Mapping[str, Field]
@@ -67,19 +68,19 @@ def show(
     source: Batch | None = None,
     count: int = 12,
 ) -> Sheet:
-    """Draw a contact sheet of a batch: its images with their labels, masks and boxes, and where each pixel came from.
+    """Draw a contact sheet of a batch: images with labels, masks and boxes, and the source of each pixel.
 
     Args:
-        batch: what `ma.mix_batch` takes or gives, of any library and layout; floats are scaled to be seen. A mix that
-            `return_mix=True` put into it is found.
-        class_names: names of the classes 0, 1, ...; by default their numbers.
-        mix: the mix that made the batch: the origin of each pixel is drawn, a colour a source.
+        batch: an argument or result of `ma.mix_batch`, of any library and layout; floats are scaled to 0..255. A mix
+            added by `return_mix=True` is used.
+        class_names: the names of the classes 0, 1, ...; by default their numbers.
+        mix: the mix that made the batch; the sources of each pixel are drawn, with a colour for each source.
         fields: as for `ma.mix_batch`.
-        source: the batch that was mixed, of the same form, if its images are to be drawn beside.
-        count: how many rows to draw at most.
+        source: the batch before mixing, with the same structure, to draw its images next to the mixed ones.
+        count: the maximum number of rows to draw.
 
     Returns:
-        A `Sheet`, which shows itself in a notebook; `.save(path)` writes it, `.image` is the picture.
+        A `Sheet`, which notebooks display; `.save(path)` writes it, `.image` is the picture.
 
     Raises:
         TypeError, ValueError: if fields are unknown, or images have no height and width.
@@ -91,27 +92,27 @@ def show(
         >>> ma.show(mixed, class_names=["cat", "dog", "owl"]).image.mode
         'RGB'
     """
-    batch, held = _apart(batch)
-    mix = held if mix is None else mix
+    batch, own_mix = _split_mix(batch)
+    mix = own_mix if mix is None else mix
     view = _view(batch, fields)
-    sources = None if source is None else _view(_apart(source)[0], fields)
+    sources = None if source is None else _view(_split_mix(source)[0], fields)
     if mix is not None and mix.index.shape[1] != len(view.images):
         raise ValueError(
-            f"mix: expected a mix of {len(view.images)} outputs, as the batch has rows, got {mix.index.shape[1]}; "
+            f"mix: expected a mix of {len(view.images)} outputs, one for each row, got {mix.index.shape[1]}; "
             "pass the mix that made the batch"
         )
     rows = range(min(count, len(view.images)))
     cells = [drawing.below(list(_cell(view, i, class_names, mix, sources)), drawing.SEAM) for i in rows]
     if not cells:
-        raise ValueError("show: expected a batch of one row or more, got none")
+        raise ValueError("show: expected a batch of at least one row, got none; pass a batch with rows, and count=12")
     columns = min(len(cells), 6 if mix is None else 3 if sources is None else 1)
     sheet = drawing.in_columns(cells, columns, 24)
     texts = [drawing.line(note, drawing.font(12), drawing.QUIET, sheet.width) for note in view.notes]
     return Sheet(drawing.framed(drawing.below([sheet, *texts], 16), drawing.GAP), view.notes)
 
 
-def _apart(batch: Batch) -> tuple[Batch, Mix | None]:
-    """The batch without the mix that is in it, and the mix."""
+def _split_mix(batch: Batch) -> tuple[Batch, Mix | None]:
+    """Split a batch into the batch and the mix that it contains, if any."""
     if isinstance(batch, Mapping) and isinstance(batch.get("mix"), Mix):
         return {name: field for name, field in batch.items() if name != "mix"}, batch["mix"]
     if isinstance(batch, (tuple, list)) and batch and isinstance(batch[-1], Mix):
@@ -122,44 +123,44 @@ def _apart(batch: Batch) -> tuple[Batch, Mix | None]:
 
 def _view(batch: Batch, fields: Fields | None) -> _View:
     kinds = resolve(batch, fields, None)
-    held = tree.several(batch, kinds)
-    kinds, _ = settle(kinds, held)
+    arrays = tree.several(batch, kinds)
+    kinds, _ = settle(kinds, arrays)
     name = next((name for name, kind in kinds.items() if isinstance(kind, Images)), None)
     if name is None:
         raise ValueError(f"show: expected images in the batch, got {', '.join(map(repr, kinds))}; name them in fields=")
-    images, notes = _seen(_placed(name, _host(name, held[name]), kinds[name]))
-    return _View(images, kinds, held, notes)
+    images, notes = _as_uint8(_channels_last(name, _host(name, arrays[name]), kinds[name]))
+    return _View(images, kinds, arrays, notes)
 
 
 def _host(name: str, x: Any) -> Host:
     xp = backends.of(x, name)
     detached = x.detach().cpu() if hasattr(x, "detach") else x
-    held = backends.of(detached).concrete(detached) if hasattr(x, "detach") else xp.concrete(x)
-    if held is None:
-        raise TypeError(f"{name}: expected an array with values, got a traced one; call show outside of the function")
-    return np.asarray(held)
+    values = backends.of(detached).concrete(detached) if hasattr(x, "detach") else xp.concrete(x)
+    if values is None:
+        raise TypeError(f"{name}: expected an array with values, got a traced one; call show outside the function")
+    return np.asarray(values)
 
 
-def _placed(name: str, x: Host, kind: Any) -> Host:
-    """Images (n, h, w, c): of videos the first frame, of volumes the middle slice."""
+def _channels_last(name: str, x: Host, kind: Any) -> Host:
+    """Convert to images (n, h, w, c), with the first frame of videos and the middle slice of volumes."""
     axes = parse(kind.layout, kind.spatial).axes
     if "h" not in axes or "w" not in axes:
-        raise ValueError(f"{name}: expected images with height and width to draw, got the layout {axes!r}")
-    for letter, at in (("t", 0), ("d", -1)):
+        raise ValueError(f"{name}: expected images with height and width to draw, got the layout {axes!r}; pass images")
+    for letter in "td":
         if letter in axes:
             axis = axes.index(letter)
-            x = np.take(x, x.shape[axis] // 2 if at else 0, axis)
+            x = np.take(x, x.shape[axis] // 2 if letter == "d" else 0, axis)
             axes = axes.replace(letter, "")
     x = x if "c" in axes else x[..., None]
     order = (axes if "c" in axes else axes + "c").index
     return x.transpose([order(letter) for letter in "nhwc"])
 
 
-def _seen(x: Host) -> tuple[Host, tuple[str, ...]]:
-    """Images as uint8 (n, h, w, 1 or 3), and how they were made so."""
+def _as_uint8(x: Host) -> tuple[Host, tuple[str, ...]]:
+    """Convert images to uint8 (n, h, w, 1 or 3), and return notes on the conversion."""
     notes = []
     if x.shape[-1] not in (1, 3):
-        notes.append(f"of {x.shape[-1]} channels, {'the first three' if x.shape[-1] > 3 else 'the first'} are shown")
+        notes.append(f"of {x.shape[-1]} channels, the first{' three are' if x.shape[-1] > 3 else ' is'} shown")
         x = x[..., :3] if x.shape[-1] > 3 else x[..., :1]
     if x.dtype == np.uint8:
         return x, tuple(notes)
@@ -179,7 +180,7 @@ def _seen(x: Host) -> tuple[Host, tuple[str, ...]]:
 def _cell(
     view: _View, i: int, names: Sequence[str] | None, mix: Mix | None, sources: _View | None
 ) -> Iterator[Image.Image]:
-    """The pictures of row i, one below the other."""
+    """Yield the pictures and text of row i."""
     image = view.images[i]
     pictures = [drawing.shown(image)]
     if mix is not None:
@@ -189,7 +190,7 @@ def _cell(
     cell = max(picture.width for picture in pictures)
     yield drawing.beside(pictures, cell, drawing.SEAM)
     for name, kind in view.kinds.items():
-        picture = _beside(view, name, kind, i, names)
+        picture = _overlay(view, name, kind, i, names)
         if picture is not None:
             yield picture
     width = cell * len(pictures)
@@ -198,10 +199,13 @@ def _cell(
 
 
 def _weights(mix: Mix, shape: tuple[int, ...]) -> Host:
-    """The weights of the sources at each pixel of an image of that shape."""
+    """Return the weight of each source at each pixel of images of that shape."""
     weight = _host("mix", mix.pixel_weights())
     if weight.shape[2:] != shape[:2]:
-        raise ValueError(f"mix: expected a mix of the size {shape[:2]} of the images, got {weight.shape[2:]}")
+        raise ValueError(
+            f"mix: expected a mix of the size {shape[:2]} of the images, got {weight.shape[2:]}; pass the mix that "
+            "made the batch"
+        )
     return weight
 
 
@@ -217,15 +221,15 @@ def _rows(mix: Mix, i: int) -> list[str]:
 
 
 def _titles(view: _View, i: int, names: Sequence[str] | None) -> list[str]:
-    """What the labels say of row i."""
+    """Return the text of the labels of row i."""
     titles: list[str] = []
     for name, kind in view.kinds.items():
         value = view.fields[name]
         lam = view.fields.get(f"{name.removesuffix('/0')}/1")
         if isinstance(kind, PerSource) and name.endswith("/0") and backends.find(value) and lam is not None:
             labels, lam = _host(name, value), _host(name, lam)
-            called = [_called(int(one.argmax()) if one.ndim else int(one), names) for one in labels[:, i]]
-            titles += drawing.terms(lam[:, i].tolist(), called)
+            classes = [_class_name(int(y.argmax()) if y.ndim else int(y), names) for y in labels[:, i]]
+            titles += drawing.terms(lam[:, i].tolist(), classes)
         elif isinstance(kind, Labels):
             titles += _label(_host(name, value)[i], names)
     return titles
@@ -233,22 +237,22 @@ def _titles(view: _View, i: int, names: Sequence[str] | None) -> list[str]:
 
 def _label(label: Host, names: Sequence[str] | None) -> list[str]:
     if label.ndim == 0:
-        return [_called(int(label), names)] if float(label).is_integer() else [f"{float(label):.3g}"]
+        return [_class_name(int(label), names)] if float(label).is_integer() else [f"{float(label):.3g}"]
     if label.size == 1:
         return [f"{float(label.reshape(())):.2f}"]
     weights = label.astype(np.float64).tolist()
     hot = [c for c, weight in enumerate(weights) if weight > 0]
     if all(weights[c] == 1 for c in hot):
-        return [_called(c, names) for c in hot] or ["no class"]
-    return drawing.terms(weights, [_called(c, names) for c in range(len(weights))])
+        return [_class_name(c, names) for c in hot] or ["no class"]
+    return drawing.terms(weights, [_class_name(c, names) for c in range(len(weights))])
 
 
-def _called(label: int, names: Sequence[str] | None) -> str:
+def _class_name(label: int, names: Sequence[str] | None) -> str:
     return drawing.plain(names[label]) if names is not None and 0 <= label < len(names) else f"class {label}"
 
 
-def _beside(view: _View, name: str, kind: Field, i: int, names: Sequence[str] | None) -> Image.Image | None:
-    """The picture of a mask, of saliency or of boxes over image i; None of other fields."""
+def _overlay(view: _View, name: str, kind: Field, i: int, names: Sequence[str] | None) -> Image.Image | None:
+    """Draw a mask, saliency or boxes over image i; None for other fields."""
     value, image = view.fields[name], view.images[i]
     if isinstance(kind, Masks) and not kind.soft:
         mask = _host(name, value)[i]
@@ -264,26 +268,26 @@ def _beside(view: _View, name: str, kind: Field, i: int, names: Sequence[str] | 
 
 
 def _boxes(value: Any, kind: Boxes, image: Host, i: int, names: Sequence[str] | None) -> Image.Image:
-    one = {"boxes": value} if not isinstance(value, (Mapping, list)) else value
-    row = one[i] if isinstance(one, list) else {key: column[i] for key, column in one.items()}
+    field = {"boxes": value} if not isinstance(value, (Mapping, list)) else value
+    row = field[i] if isinstance(field, list) else {key: column[i] for key, column in field.items()}
     row = row if isinstance(row, Mapping) else {"boxes": row}
     boxes = _corners(_host("boxes", row["boxes"]).astype(np.float32), kind, image.shape)
-    real = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
+    valid = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
     labels = _host("labels", row["labels"]).reshape(-1) if "labels" in row else np.zeros(len(boxes), np.int64)
     weight = _host("weight", row["weight"]) if "weight" in row else np.ones(len(boxes))
-    named = [(drawing.class_colour(int(label) + 1), _called(int(label), names)) for label in labels[real]]
+    named = [(drawing.class_colour(int(label) + 1), _class_name(int(label), names)) for label in labels[valid]]
     named = named if "labels" in row else [(colour, "") for colour, _ in named]
-    return drawing.boxed(image, boxes[real], named, ["" if w == 1 else f"{w:.2f}" for w in weight[real]])
+    return drawing.boxed(image, boxes[valid], named, ["" if w == 1 else f"{w:.2f}" for w in weight[valid]])
 
 
 def _corners(boxes: Host, kind: Boxes, shape: tuple[int, ...]) -> Host:
-    """Boxes (m, 4) as left, top, right and bottom edge in pixels."""
-    one, two = boxes[:, :2], boxes[:, 2:]
+    """Convert boxes (m, 4) to their left, top, right and bottom edges in pixels."""
+    start, end = boxes[:, :2], boxes[:, 2:]
     if kind.format == "yxyx":
-        one, two = one[:, ::-1], two[:, ::-1]
+        start, end = start[:, ::-1], end[:, ::-1]
     if kind.format == "cxcywh":
-        one = one - two / 2
-    two = one + two if kind.format.endswith("wh") else two
-    edges = np.concatenate([one, two], axis=1)
+        start = start - end / 2
+    end = start + end if kind.format.endswith("wh") else end
+    edges = np.concatenate([start, end], axis=1)
     sides = np.array([shape[1], shape[0]] * 2, np.float32)
     return edges * sides if kind.normalized else edges

@@ -1,4 +1,4 @@
-"""Compile the kernels ahead, for containers and for the first batch of a job: python -m mixaug.warmup."""
+"""Compile the kernels ahead of time, such as when building a container: python -m mixaug.warmup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIELDS = {
 
 
 def warmup() -> None:
-    """Mix small batches of the usual dtypes by recipes of each kind, so that their kernels are compiled and on disk.
+    """Compile the kernels for common recipes and dtypes, and cache them on disk.
 
     Example:
         >>> from mixaug.warmup import warmup
@@ -36,7 +36,7 @@ def warmup() -> None:
 
 if __name__ == "__main__":
     if backends.kernels("mixaug.kernels.tiles") is None:
-        sys.exit("mixaug.warmup: expected Numba, which compiles the kernels, got none; see the line above")
+        sys.exit("mixaug.warmup: expected Numba, which compiles the kernels, got none; install it, see the line above")
     start = perf_counter()
     warmup()
-    print(f"mixaug: the kernels are compiled and on disk, after {perf_counter() - start:.1f} s")
+    print(f"mixaug: compiled the kernels and cached them on disk in {perf_counter() - start:.1f} s")

@@ -205,7 +205,7 @@ def test_keras_own_image_generator_is_wrapped():
         (
             lambda: ma.keras.MixedDataset(ma.CutMix(), list(X), Y, BATCH),
             ValueError,
-            "expected as many rows in x, y and sample_weight",
+            "expected the same number of rows in x, y and sample_weight",
         ),
         (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y[:3], BATCH), ValueError, "got 22 and 3"),
         (lambda: ma.keras.MixedDataset(ma.CutMix(), X, Y, None), ValueError, "batch_size: expected a whole number"),

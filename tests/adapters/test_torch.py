@@ -550,18 +550,18 @@ def test_tables_of_a_device_are_those_of_the_host_and_not_kept_for_ever(monkeypa
     """The "device" that is here beside the host holds no values, but keeps count of what is brought to it."""
     from mixaug.backends import torch as xp
 
-    monkeypatch.setattr(xp, "_MOST_KEPT", 16)
-    xp._KEPT.clear()
+    monkeypatch.setattr(xp, "_MAX_TABLES", 16)
+    xp._TABLES.clear()
     like = torch.zeros(1, device="meta")
     for alpha in range(1, 30):
         ma.CutMix(alpha=alpha / 7).draw(
             4, (8, 6), key=(0, torch.zeros((), dtype=torch.int64, device="meta")), like=like
         )
-    assert len(xp._KEPT) <= xp._MOST_KEPT
+    assert len(xp._TABLES) <= xp._MAX_TABLES
     with torch._subclasses.FakeTensorMode():
         fake = torch.zeros((4, 3, 8, 6))
         assert ma.CutMix().draw(4, (8, 6), key=(0, 0), like=fake).images(fake).shape == fake.shape
-    assert not any(isinstance(kept, torch._subclasses.FakeTensor) for _, kept in xp._KEPT.values())
+    assert not any(isinstance(kept, torch._subclasses.FakeTensor) for _, kept in xp._TABLES.values())
 
 
 @pytest.mark.parametrize("recipe", ways.RECIPE_ROWS, ids=repr)

@@ -26,7 +26,7 @@ def test_only_ambiguous_channels_raise(library, shape, doubtful):
     if not doubtful:
         assert ma.mix_batch(ma.MixUp(), batch, **options)[0].shape == x.shape
         return
-    with pytest.raises(ValueError, match=rf"layout='{other}'\)}}, or '{usual}' if it is right as it is"):
+    with pytest.raises(ValueError, match=rf"layout='{other}'\)}}, or '{usual}' if it is right"):
         ma.mix_batch(ma.MixUp(), batch, **options)
     for layout in (usual, other):
         assert ma.mix_batch(ma.MixUp(), batch, fields={"images": ma.Images(layout=layout)}, **options)[0].shape

@@ -83,7 +83,7 @@ def test_a_layer_in_a_model_does_not_see_labels():
 
 @pytest.mark.parametrize("size", [(MAX_LENGTH + 1,), (2**16, 2**16)], ids=["an axis", "pixels"])
 def test_sizes_beyond_the_limits_are_refused(size):
-    limits = rf"at most {MAX_LENGTH} and {MAX_PIXELS} pixels .* cut the samples into parts"
+    limits = rf"at most {MAX_LENGTH} and at most {MAX_PIXELS} pixels, .* split the samples into tiles"
     with pytest.raises(ValueError, match=limits):
         ma.CutMix().draw(2, size, key=0)
     assert (MAX_LENGTH, MAX_PIXELS) == (2**24, 2**31 - 1)

@@ -270,7 +270,7 @@ def test_a_recipe_without_its_guide_is_refused_and_the_way_out_works():
     ma.mix_batch(RECIPE, {"images": x, "labels": y, "saliency": ma.guides.spectral_residual(x)}, num_classes=N, key=0)
     named = {"images": x, "labels": y, "mine": ma.guides.spectral_residual(x)}
     ma.mix_batch(RECIPE, named, num_classes=N, key=0, fields={"mine": ma.Guide("saliency")})
-    with pytest.raises(ValueError, match=r"guide: expected saliency for SaliencyMix.*, got none; pass guide=ma.guides"):
+    with pytest.raises(ValueError, match=r"guide: expected saliency for SaliencyMix.*, got None; pass guide=ma.guides"):
         RECIPE.draw(N, SIZE, key=0)
     RECIPE.draw(N, SIZE, key=0, guide=ma.guides.spectral_residual(x))
     both = ma.one_of(ma.SaliencyMix(), ma.ClassMix())
@@ -282,14 +282,14 @@ def test_a_recipe_without_its_guide_is_refused_and_the_way_out_works():
 def test_values_that_are_not_a_guide_raise():
     saliency = batch()["saliency"]
     cases = [
-        (ma.CutMix(), saliency, ValueError, "expected none for CutMix"),
+        (ma.CutMix(), saliency, ValueError, "expected None for CutMix"),
         (RECIPE, {"masks": saliency}, ValueError, "expected saliency for SaliencyMix.*, got masks"),
         (RECIPE, saliency[0], ValueError, r"expected the shape \(n, \*size\) with 2 spatial axes"),
-        (RECIPE, saliency[:3], ValueError, "expected rows up to 5, which partners come from, got 3 rows"),
+        (RECIPE, saliency[:3], ValueError, "expected rows up to 5, which `index` refers to, got 3 rows"),
         (RECIPE, saliency.astype(complex), TypeError, "saliency: expected float or int or bool"),
         (ma.ClassMix(), saliency, TypeError, "masks: expected int or bool"),
-        (ma.ClassMix(), np.full((N, *SIZE), -1), ValueError, "masks: expected class ids of 0 to 255, got -1"),
-        (ma.ClassMix(), np.full((N, *SIZE), 256), ValueError, "masks: expected class ids of 0 to 255, got 256"),
+        (ma.ClassMix(), np.full((N, *SIZE), -1), ValueError, "masks: expected class ids in 0..255, got -1"),
+        (ma.ClassMix(), np.full((N, *SIZE), 256), ValueError, "masks: expected class ids in 0..255, got 256"),
         (ma.CopyPaste(), saliency > 0, ValueError, r"instances: expected the shape \(n, m, \*size\)"),
         (RECIPE, np.zeros((N, 2**12, 2**12), bool), ValueError, "at most 8388608 pixels, got 16777216"),
         (RECIPE, "saliency", TypeError, "saliency: expected an array"),

@@ -87,7 +87,7 @@ def test_masks_of_pytorch_are_masks_with_channels_first_too():
 
 def test_labels_with_more_axes_raise_in_mix_labels():
     mix, masks = ma.CutMix().draw(N, SIZE, key=(0, 0)), np.int64(IMAGES.argmax(-1))
-    with pytest.raises(ValueError, match=r"got the shape .*; if they are masks .*, or mix them by mix.masks"):
+    with pytest.raises(ValueError, match=r"got the shape .*; if they are masks .*, or mix them with mix.masks"):
         mix.labels(masks, N)
     assert mix.masks(masks).shape == mix.values(masks).shape == masks.shape
 
@@ -144,7 +144,7 @@ def test_float_masks_raise_in_mix_masks():
         mix.masks(IMAGES[..., 0], soft=True)[..., 0], mix.images(IMAGES, "nhwc")[..., 0], atol=1e-6
     )
     assert mix.masks(np.uint8(IMAGES[..., 0])).shape == (N, *SIZE)
-    with pytest.raises(ValueError, match="expected a channel for each of 2 classes beside soft=True, got float32 of"):
+    with pytest.raises(ValueError, match="expected a channel for each of 2 classes with soft=True, got float32 of"):
         mix.masks(IMAGES[..., 0], soft=True, num_classes=2)
 
 

@@ -396,7 +396,7 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
     if not case.size:
         case.may_refuse.append("^size: expected spatial axes for .* combines sources by place")
     if "fill=(" in case.recipe or "noise=(" in case.recipe:
-        case.may_refuse.append("^images: expected 3 channels, as many as the recipe's fill or noise has numbers, got")
+        case.may_refuse.append("^images: expected 3 channels, one for each number of the recipe's fill or noise, got")
     classes = rng.one(1, 2, 3, 3, 5, 10)
     if rng.chance(0.8):
         case.options["num_classes"] = str(classes)
@@ -405,7 +405,7 @@ def draw(seed: int, libraries: Sequence[str] = (), doors: Sequence[str] = ()) ->
     _contain(rng, case, axes, spatial, classes)
     _guide(apart, case)
     if len(case.parts) > 1:  # fields of another size, which may have that of the first one in another layout
-        case.may_refuse.append("that the mix was drawn for, .* they have it in the layout '.*': pass layout=")
+        case.may_refuse.append("that the mix was drawn for, .* the layout '.*' has that size: pass layout=")
     _options(rng, case, classes)
     if door in KEYED and "key" not in case.options:
         _key(apart, case)

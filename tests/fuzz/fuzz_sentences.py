@@ -178,12 +178,12 @@ IMAGES: list[Row] = [
         lambda: mix((sized(N, 8, 8, 3), Y)),
     ),
     (
-        "expected 4 axes, as the layout 'nhwc' has, .* name each axis",
+        "expected 4 axes for the layout 'nhwc', .* name each axis",
         lambda: images(M, ma.Images(layout="nhwc")),
         lambda: images(M, ma.Images(layout="nhw")),
     ),
     (
-        "expected a float dtype= and a scale= for images of uint16",
+        "expected a float dtype= and a scale= for uint16 images",
         lambda: mix((X.astype("uint16"), Y)),
         lambda: images(X.astype("uint16"), ma.Images(dtype="float32", scale=1 / 65535)),
     ),
@@ -213,7 +213,7 @@ IMAGES: list[Row] = [
         lambda: images(X, ma.Images(dtype="float32")),
     ),
     (
-        "scale: expected dtype= beside it for uint8 images",
+        "scale: expected dtype= together with scale= for uint8 images",
         lambda: images(X, ma.Images(scale=2.0)),
         lambda: images(X, ma.Images(dtype="float32", scale=2.0)),
     ),
@@ -246,17 +246,17 @@ LABELS: list[Row] = [
         lambda: mix((X, np.arange(N)), num_classes=4),
     ),
     (
-        "labels: expected whole class ids, got 0.5 in row 0; .* make the field 'values'",
+        "labels: expected integer class ids, got 0.5 in row 0; declare the field as 'values'",
         lambda: mix((X, W / 2)),
         lambda: said(W / 2, "values"),
     ),
     (
-        "labels: expected whole class ids or one column a class, got float32",
+        "labels: expected integer class ids or a column for each class, got float32",
         lambda: mix((X, W), num_classes=None),
         lambda: mix((X, W), num_classes=2),
     ),
     (
-        "labels: expected one weight a class, 0 to 1, got 2 in row 0; make the field 'values'",
+        "labels: expected a weight in 0..1 for each class, got 2 in row 0; declare the field as 'values'",
         lambda: mix((X, V * 2), num_classes=2),
         lambda: said(V * 2, "values"),
     ),
@@ -281,7 +281,7 @@ LABELS: list[Row] = [
         lambda: mix((X, Y * 0), num_classes=1),
     ),
     (
-        "labels: expected class ids, got bool; say ma.Labels\\(binary=True\\)",
+        "labels: expected class ids, got bool; use ma.Labels\\(binary=True\\)",
         lambda: mix((X, Y > 0)),
         lambda: said(Y > 0, ma.Labels(binary=True), num_classes=None),
     ),
@@ -301,7 +301,7 @@ LABELS: list[Row] = [
         lambda: mix((X, Y.astype("int64"))),
     ),
     (
-        "num_classes: expected a whole number, got 2.5",
+        "num_classes: expected an integer, got 2.5",
         lambda: mix((X, Y), num_classes=2.5),
         lambda: mix((X, Y), num_classes=3),
     ),
@@ -395,17 +395,17 @@ OTHERS: list[Row] = [
         lambda: said(Y, "labels"),
     ),
     (
-        "labels: expected \\(n, \\*size\\) of 2 spatial axes, .* if they have frames",
+        "labels: expected \\(n, \\*size\\) with 2 spatial axes, .* if they have frames",
         lambda: said(sized(N, 2, 2, 8, 8), "masks"),
         lambda: said(sized(N, 2, 8, 8), ma.Masks(layout="nthw")),
     ),
     (
-        "masks: expected one channel of class ids .* make each channel a field",
+        "masks: expected one channel of class ids .* make each channel a separate field",
         lambda: said(X, ma.Masks(layout="nhwc", num_classes=3, soft=True)),
         lambda: said(X[..., 0], ma.Masks(layout="nhw", num_classes=3, soft=True)),
     ),
     (
-        "ignore_index: expected a whole number, got 1.5; pass an id",
+        "ignore_index: expected an integer, got 1.5; pass an id",
         lambda: said(M, ma.Masks(ignore_index=1.5)),
         lambda: said(M, ma.Masks(ignore_index=1)),
     ),
@@ -450,7 +450,7 @@ OTHERS: list[Row] = [
         lambda: said(POINTS, "keypoints"),
     ),
     (
-        "keypoints: expected \\(n, m, 2\\) or .* pad those of each sample",
+        "keypoints: expected \\(n, m, 2\\) or .* pad the keypoints of each sample",
         lambda: said(BOXES[..., :1], "keypoints"),
         lambda: said(POINTS, "keypoints"),
     ),
@@ -551,7 +551,7 @@ OPTIONS: list[Row] = [
         lambda: ma.batches("mixup", np.array(X.tolist(), np.uint8), Y, 2, num_classes=3),
     ),
     (
-        "expected as many rows in x, y and sample_weight",
+        "expected the same number of rows in x, y and sample_weight",
         lambda: ma.batches("mixup", X, Y[:3], 2, num_classes=3),
         lambda: ma.batches("mixup", X[:3], Y[:3], 2, num_classes=3),
     ),
@@ -655,13 +655,13 @@ RECIPES: list[Row] = [
         lambda: ma.schedule({0: "mixup", 2: "cutmix"}),
     ),
     (
-        "images: expected 3 channels, as many as the recipe's fill or noise has numbers, got 1 in the layout 'nhw'; "
-        "give fill and noise one number each, which serves any channels",
+        "images: expected 3 channels, one for each number of the recipe's fill or noise, got 1 in the layout 'nhw'; "
+        "give fill and noise a single number",
         lambda: images(M, ma.Images(layout="nhw"), ma.Cutout(fill=(1, 2, 3))),
         lambda: images(M, ma.Images(layout="nhw"), ma.Cutout(fill=1)),
     ),
     (
-        "fill: expected as many numbers in each recipe, one for each channel of the images, got 2 and 3; give all",
+        "fill: expected the same number of channels in all recipes, got 2 and 3; give each",
         lambda: mix((X, Y), ma.one_of(ma.Cutout(fill=(1, 2, 3)), ma.Cutout(fill=(1, 2)))),
         lambda: mix((X, Y), ma.one_of(ma.Cutout(fill=(1, 2, 3)), ma.Cutout(fill=(1, 2, 0)))),
     ),
@@ -681,8 +681,8 @@ RECIPES: list[Row] = [
         lambda: ma.BoxMix(height=0.5, width=1),
     ),
     (
-        r"size: expected \(8, 8\), the size of the sources, for CutMix.*, which shows them as they are, got "
-        r"\(16, 16\); pass size=\(8, 8\), or a recipe that fits its sources to boxes, such as ma.Mosaic\(\)",
+        r"size: expected \(8, 8\), the size of the sources, for CutMix.*, which does not resize them, got "
+        r"\(16, 16\); pass size=\(8, 8\), or a recipe that resizes its sources, such as ma.Mosaic\(\)",
         lambda: mix((X, Y), size=(16, 16)),
         lambda: (mix((X, Y), size=(8, 8)), mix((X, Y), ma.Mosaic(), size=(16, 16))),
     ),
@@ -692,7 +692,7 @@ RECIPES: list[Row] = [
         lambda: (mix((X, Y), ma.RICAP(), size=(7, 8)), mix((X, Y), ma.Mosaic(), size=(16, 16))),
     ),
     (
-        r"size: expected 2 lengths, as many as the sources have, \(8, 8\), got \(16,\); pass one for each",
+        r"size: expected 2 lengths, as the sources have the size \(8, 8\), got \(16,\); pass one length for each",
         lambda: mix((X, Y), ma.Mosaic(), size=(16,)),
         lambda: mix((X, Y), ma.Mosaic(), size=(16, 16)),
     ),

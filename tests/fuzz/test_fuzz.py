@@ -96,9 +96,9 @@ def test_a_pairing_sees_labels_whatever_their_place_is_called_and_texts():
 def test_labels_of_each_source_are_refused_where_samples_are_mixed_one_by_one(kind):
     pairs = torch.utils.data.TensorDataset(torch.zeros(10, 1, 8, 8), torch.arange(10))
     ds = ma.torch.MixedDataset(ma.CutMix(), pairs, fields=("images", kind))
-    with pytest.raises(TypeError, match="labels: expected labels of one array for single samples, got PerSource"):
+    with pytest.raises(TypeError, match="labels: expected labels in a single array for single samples, got PerSource"):
         ds[0]
-    with pytest.raises(TypeError, match=r"mix batches of them, ma\.mix_batch"):
+    with pytest.raises(TypeError, match=r"mix batches instead, ma\.mix_batch"):
         ma.grain.mixed(ma.CutMix(), grain([(X[0], 1)] * 3), fields=("images", kind))[0]
     _, (parts, lam) = ma.mix_batch(ma.CutMix(), (X, Y), key=0, fields=("images", kind))
     assert (parts.shape, lam.shape) == ((2, N), (2, N))
@@ -151,7 +151,7 @@ def test_second_images_of_another_size_use_the_declared_layout():
     out = ma.mix_batch("cutmix", {"image": x, "small": small}, key=0, fields=fields)
     assert out["small"].shape == small.shape
     swapped = {"image": np.zeros((N, 8, 8, 3), np.float32), "small": np.zeros((N, 3, 8, 8), np.float32)}
-    with pytest.raises(ValueError, match="they have it in the layout 'nchw': pass layout='nchw'"):
+    with pytest.raises(ValueError, match="the layout 'nchw' has that size: pass layout='nchw'"):
         ma.mix_batch("cutmix", swapped, key=0, fields=fields)
 
 
@@ -216,8 +216,8 @@ def test_boxes_of_samples_that_have_none_are_arrays_too(library):
     make = fuzz_doors.MAKERS[library]
     x, box = make(np.zeros((2, 8, 8, 3), np.float32)), make(np.array([[0, 0, 8, 8]], np.float32))
     fields = {"images": ma.Images("nhwc"), "labels": "boxes"}
-    with pytest.raises(TypeError, match="boxes: expected a list of arrays, one a sample, got NoneType among them; "
-                       "pass an array of no rows for a sample that has none"):  # fmt: skip
+    with pytest.raises(TypeError, match="boxes: expected a list of arrays, one for each sample, got NoneType among "
+                       "them; pass an array without rows for a sample without objects"):  # fmt: skip
         ma.mix_batch("cutmix", (x, [box, None]), key=0, fields=fields)
     _, boxes = ma.mix_batch("identity", (x, [box, make(np.zeros((0, 4), np.float32))]), key=0, fields=fields)
     assert [fuzz_doors.values(one).tolist() for one in boxes] == [[[0, 0, 8, 8]], []]

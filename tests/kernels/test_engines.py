@@ -427,8 +427,8 @@ def test_out_is_written_and_returned(ran):
     ({"out": np.zeros((N, 8, 8, 1), np.uint8)}, ValueError, r"out: expected uint8 of the shape .* got uint8 of .* 1\)"),
     ({"out": np.zeros((N, 8, 8, 3), np.uint8), **UNITS}, ValueError, "out: expected float32 of the shape"),
     ({"out": torch.zeros(N, 8, 8, 3)}, TypeError, "expected all arrays of one library, got NumPy .* PyTorch"),
-    ({"scale": 2.0}, ValueError, 'scale: expected dtype= beside it for uint8 images, got none; pass dtype="float32"'),
-    ({"offset": 2.0}, ValueError, "scale: expected dtype= beside it for uint8 images"),
+    ({"scale": 2.0}, ValueError, 'scale: expected dtype= .* for uint8 images, got None; pass dtype="float32"'),
+    ({"offset": 2.0}, ValueError, "scale: expected dtype= together with scale= for uint8 images"),
     ({"dtype": "float32", "scale": [1, 2]}, ValueError, r"scale: expected a number, or one for each of 3 .*\(2"),
     ({"dtype": "float32", "offset": np.ones((3, 1))}, ValueError, "offset: expected a number, or one for each of 3"),
     ({"dtype": "int8"}, TypeError, "dtype: expected one of uint8, float16, bfloat16, float32, float64, got 'int8'"),
@@ -447,7 +447,7 @@ def test_the_memory_of_the_images_is_refused(part):
     x = pixels((8, 8))
     before, data = x.copy(), pixels((8, 8))
     for images, options in ((x, {}), (data, {"source": x}), (None, {"source": x})):
-        with pytest.raises(ValueError, match="out: expected memory of its own, got that of the images"):
+        with pytest.raises(ValueError, match="out: expected memory of its own, got memory of the images"):
             drawn().images(images, out=part(x), **options)
     given = torch.from_numpy(x)
     with pytest.raises(ValueError, match="out: expected memory of its own"):
@@ -455,10 +455,12 @@ def test_the_memory_of_the_images_is_refused(part):
     np.testing.assert_array_equal(x, before)
 
 
-@pytest.mark.parametrize(("make", "title"), [(tf.constant, "tensors of TensorFlow"), (jnp.asarray, "arrays of JAX")])
+@pytest.mark.parametrize(("make", "title"), [(tf.constant, "TensorFlow tensors"), (jnp.asarray, "JAX arrays")])
 def test_what_cannot_be_written_to_is_refused(make, title):
     x, out = make(pixels((8, 8))), make(np.zeros((N, 8, 8, 3), np.uint8))
-    with pytest.raises(TypeError, match=f"out: expected none, for {title} cannot be written to"):
+    with pytest.raises(
+        TypeError, match=f"out: expected none, as {title} are immutable, got .*; leave it out and use the result"
+    ):
         drawn(like=x).images(x, out=out)
     assert not np.asarray(out).any()
 
@@ -918,7 +920,7 @@ def test_channels_that_come_first_have_their_scale_in_one_run(size):
 
 
 def test_a_hole_without_a_filling_is_refused():
-    with pytest.raises(ValueError, match="fill: expected what is in the holes, got none"):
+    with pytest.raises(ValueError, match="fill: expected the values inside the holes, got None; pass zeros"):
         ma.Paste(None, (None, None), hole=np.zeros((N, 2, 2), np.int32))
 
 

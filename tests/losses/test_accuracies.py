@@ -138,7 +138,7 @@ def test_the_accumulator_is_the_mean_of_all_rows(library):
     want = {"mixed_accuracy": (3 * MIXED.sum() + 1) / 16, "accuracy": (3 * HEAVIEST.sum() + 1) / 16}
     assert metric.compute() == pytest.approx(want)
     metric.reset()
-    with pytest.raises(RuntimeError, match=r"expected rows to take a mean of, got none; call update\(logits, labels\)"):
+    with pytest.raises(RuntimeError, match=r"expected at least one row, got none; call update\(logits, labels\) first"):
         metric.compute()
     metric.update(make(LOGITS), make(IDS))
     assert metric.compute() == pytest.approx({"mixed_accuracy": 0.6, "accuracy": 0.6})
@@ -147,7 +147,7 @@ def test_the_accumulator_is_the_mean_of_all_rows(library):
 def test_an_empty_batch_counts_no_rows():
     metric = metrics.MixedAccuracy()
     metric.update(LOGITS[:0], LABELS[:0])
-    with pytest.raises(RuntimeError, match="expected rows"):
+    with pytest.raises(RuntimeError, match="expected at least one row"):
         metric.compute()
 
 
@@ -173,7 +173,9 @@ def test_the_accumulator_keeps_arrays_without_gradients():
 def test_another_library_or_device_is_refused():
     metric = metrics.MixedAccuracy()
     metric.update(LOGITS, LABELS)
-    with pytest.raises(TypeError, match="PyTorch for 'logits' and NumPy for 'the sums so far'; convert one of them"):
+    with pytest.raises(
+        TypeError, match="PyTorch for 'logits' and NumPy for 'the previous batches'; convert one of them"
+    ):
         metric.update(torch.from_numpy(LOGITS), torch.from_numpy(LABELS))
 
 
@@ -189,11 +191,16 @@ def test_an_update_that_was_compiled_is_refused():
 @pytest.mark.parametrize(
     ("logits", "labels", "error", "sentence"),
     [
-        (IDS, IDS, TypeError, "logits: expected float16, .* got int64; pass what the network gives, one a class"),
-        (np.float32(1), IDS, ValueError, "logits: expected a value a class"),
-        (LOGITS, IDS.astype(np.float32), ValueError, r"expected a weight a class, \(5, 3\) as the logits, got \(5,\)"),
+        (IDS, IDS, TypeError, "logits: expected float16, .* got int64; pass the output of the network"),
+        (np.float32(1), IDS, ValueError, "logits: expected a value for each class"),
+        (
+            LOGITS,
+            IDS.astype(np.float32),
+            ValueError,
+            r"expected a weight for each class, \(5, 3\) like the logits, got \(5,\)",
+        ),
         (LOGITS, IDS[:4], ValueError, r"got \(4,\)"),
-        (LOGITS, LABELS[:, :2], ValueError, r"got \(5, 2\); the classes are the last axis of both"),
+        (LOGITS, LABELS[:, :2], ValueError, r"got \(5, 2\); move the classes to the last axis"),
         (LOGITS, LABELS[:1], ValueError, r"got \(1, 3\)"),
         (LOGITS, np.full((5, 3), "a"), TypeError, "labels: expected integers, bools or float16"),
         (LOGITS, list(IDS), TypeError, "labels: expected an array of NumPy"),

@@ -89,7 +89,7 @@ def test_the_binary_losses_are_all_the_same_and_take_mixed_rows(code):
 
 @pytest.fixture
 def unsaid(monkeypatch):
-    monkeypatch.setattr(loss_advice, "_SAID", [])
+    monkeypatch.setattr(loss_advice, "_WARNED", [])
 
 
 IMAGES = np.zeros((N, 4, 4, 3), np.float32)
@@ -106,7 +106,7 @@ def test_class_ids_that_become_rows_say_once_which_loss_fits(library, unsaid):
     make = ways.MAKE[library]
     batch = (make(IMAGES), make(IDS))
     options = {"key": (0, 0), "num_classes": C, "fields": {"images": ma.Images("nhwc")}}
-    with pytest.warns(ma.MixedLabelsWarning, match=f"use a loss that takes them, {CASES[library]};") as caught:
+    with pytest.warns(ma.MixedLabelsWarning, match=f"use a loss that accepts them, {CASES[library]};") as caught:
         ma.mix_batch(ma.MixUp(), batch, **options)
     assert [warning.filename for warning in caught] == [__file__]
     with warnings.catch_warnings():
@@ -115,7 +115,7 @@ def test_class_ids_that_become_rows_say_once_which_loss_fits(library, unsaid):
 
 
 def test_a_rule_whose_rows_do_not_sum_to_one_is_told_of_a_binary_loss(unsaid):
-    with pytest.warns(ma.MixedLabelsWarning, match="use a loss that takes them, keras.losses.BinaryCrossentropy"):
+    with pytest.warns(ma.MixedLabelsWarning, match="use a loss that accepts them, keras.losses.BinaryCrossentropy"):
         ma.mix_batch(ma.MixUp(), (IMAGES, IDS), key=(0, 0), fields={"labels": ma.Labels(C, rule="maximum")})
 
 
@@ -169,4 +169,4 @@ def test_a_script_sees_one_line_that_points_at_itself(tmp_path):
     )
     said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stderr
     assert said.count("MixedLabelsWarning:") == 1
-    assert f"{script}:3: MixedLabelsWarning: mixed labels are no class ids" in said
+    assert f"{script}:3: MixedLabelsWarning: mixed labels are rows of weights" in said

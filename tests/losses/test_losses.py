@@ -389,10 +389,10 @@ def mean(_, y):
             N,
             np.arange(5),
             ValueError,
-            r"labels: expected a weight a class, \(5, 4\) .*, got class ids \(5,\); make weigh",
+            r"labels: expected a weight for each class, \(5, 4\) .*, got class ids \(5,\); convert",
         ),
-        (N, np.arange(5)[:, None], ValueError, r"got class ids \(5, 1\); .* by mix.labels\(y, num_classes=\)"),
-        (N, np.zeros((5, 3)), ValueError, r"\(5, 4\) as the logits, got \(5, 3\); the classes are the last axis"),
+        (N, np.arange(5)[:, None], ValueError, r"got class ids \(5, 1\); .* with mix.labels\(y, num_classes=\)"),
+        (N, np.zeros((5, 3)), ValueError, r"\(5, 4\) like the logits, got \(5, 3\); move the classes to the last axis"),
         (N, np.zeros((5, 1)), ValueError, r"got \(5, 1\)"),
         (N, np.zeros((1, 4)), ValueError, r"got \(1, 4\)"),
         (N, np.zeros(5), ValueError, r"got \(5,\)"),
@@ -401,9 +401,9 @@ def mean(_, y):
             np.arange(5),
             np.arange(5),
             TypeError,
-            "logits: expected float16, .*float64, got int64; pass what the network",
+            "logits: expected float16, .*float64, got int64; pass the output of the network",
         ),
-        (np.float32(1), np.float32(1), ValueError, r"logits: expected a value a class, .* got a single number"),
+        (np.float32(1), np.float32(1), ValueError, r"logits: expected a value for each class, .* got a scalar"),
         (N, np.full((5, 4), "a"), TypeError, "labels: expected integers, bools or float16.*, got str"),
         (N, [[0.5] * 4] * 5, TypeError, "labels: expected an array of NumPy, .* got list; convert it first"),
         (N, tf.zeros((5, 4)), TypeError, "one library, got NumPy for 'logits' and TensorFlow for 'labels'"),
@@ -440,9 +440,15 @@ def test_what_the_losses_refuse(name, logits, labels, error, sentence):
             N[:2],
             N[:2],
             ValueError,
-            r"a value a row, \(4,\), got \(\); .* pass reduction='none'",
+            r"a value for each sample, \(4,\), got \(\); pass reduction='none'",
         ),
-        (lambda *xy: xy[1][:3], N[:2], N[:2], ValueError, r"loss: expected a value a row, \(4,\), got \(3,\)"),
+        (
+            lambda *xy: xy[1][:3],
+            N[:2],
+            N[:2],
+            ValueError,
+            r"loss: expected a value for each sample, \(4,\), got \(3,\)",
+        ),
         (lambda *_: 0.5, N[:2], N[:2], TypeError, "loss: expected an array of NumPy, .* got float"),
         (lambda *_: tf.zeros(4), N[:2], N[:2], TypeError, "got TensorFlow for 'loss' and NumPy for 'lam'"),
         (
@@ -450,7 +456,7 @@ def test_what_the_losses_refuse(name, logits, labels, error, sentence):
             np.zeros((2, 5), int),
             np.zeros((2, 5)),
             ValueError,
-            "a loss of class ids, with mixed_criterion",
+            "a loss for class ids, in mixed_criterion",
         ),
     ],
 )
@@ -462,22 +468,22 @@ def test_what_a_loss_on_parts_refuses(loss, parts, lam, error, sentence):
 @pytest.mark.parametrize("library", ways.MAKE)
 def test_a_mean_is_refused_in_every_library(library):
     make = ways.MAKE[library]
-    with pytest.raises(ValueError, match="a mean of the batch cannot be shared out"):
+    with pytest.raises(ValueError, match="the mean of a batch cannot be weighted by sample"):
         losses.mixed_criterion(mean, None, make(N), make(N))
 
 
 @pytest.mark.parametrize(
     ("labels", "options", "error", "sentence"),
     [
-        (N, {"smoothing": 1}, ValueError, "smoothing: expected a number from 0 to below 1, got 1; 0.1 is usual"),
+        (N, {"smoothing": 1}, ValueError, "smoothing: expected a number from 0 to below 1, got 1; pass 0.1"),
         (N, {"smoothing": -0.1}, ValueError, "got -0.1"),
         (N, {"smoothing": float("nan")}, ValueError, "got nan"),
         (N, {"smoothing": True}, ValueError, "got True"),
         (N, {"smoothing": "0.1"}, ValueError, "got '0.1'"),
-        (np.arange(5), {}, ValueError, r"got int64 \(5,\), which may be class ids; make weights of them by mix.labels"),
+        (np.arange(5), {}, ValueError, r"got int64 \(5,\), which may be class ids; convert them with mix.labels"),
         (np.arange(5)[:, None], {}, ValueError, r"got int64 \(5, 1\), which may be class ids"),
         (np.arange(5), {"multi_label": True}, ValueError, "may be class ids"),
-        (np.float32(1), {}, ValueError, "expected a weight a class"),
+        (np.float32(1), {}, ValueError, "expected a weight for each class"),
         (np.full((5, 4), "a"), {}, TypeError, "labels: expected integers, bools"),
         ([[1, 0]], {}, TypeError, "labels: expected an array of NumPy"),
     ],

@@ -49,7 +49,7 @@ def test_a_mix_is_saved_through_a_link_and_leaves_no_other_file(tmp_path):
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a named pipe"])
 def test_a_mix_is_saved_only_over_regular_files(make, tmp_path):
     make(tmp_path / "mix.npz")
-    with pytest.raises(OSError, match=r"a (folder|named pipe), which is no regular file"):
+    with pytest.raises(OSError, match=r"a (folder|named pipe), not a regular file"):
         ma.CutMix().draw(5, (9, 7), key=0).save(tmp_path / "mix.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["mix.npz"]
 

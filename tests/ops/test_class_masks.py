@@ -275,18 +275,18 @@ def test_traced_ids_out_of_range_give_nan():
     ("m", "options", "error", "sentence"),
     [
         (np.zeros((2, 4, 4), np.float32), {}, TypeError, "expected class ids of an integer dtype or bool, got float32"),
-        (np.zeros((2, 4), np.uint8), {}, ValueError, r"masks: expected \(n, \*size\) of 2 spatial axes"),
+        (np.zeros((2, 4), np.uint8), {}, ValueError, r"masks: expected \(n, \*size\) with 2 spatial axes"),
         (np.zeros((3, 4, 4), np.uint8), {}, ValueError, "masks: expected 2 rows"),
-        (np.zeros((2, 4, 4), np.uint8), {"soft": True}, ValueError, "soft masks of class ids, got none; pass"),
+        (np.zeros((2, 4, 4), np.uint8), {"soft": True}, ValueError, "soft masks of class ids, got None; pass"),
         (
             np.full((2, 4, 4), 3, np.uint8),
             {"num_classes": 3},
             ValueError,
-            r"masks: expected class ids in 0..2, got 3..3; raise num_classes or mend the masks",
+            r"masks: expected class ids in 0..2, got 3..3; raise num_classes or correct the masks",
         ),
         (np.full((2, 4, 4), 3), {"num_classes": 3, "soft": True, "ignore_index": 4}, ValueError, r"0..2, got 3..3"),
         (np.zeros((2, 4, 4), np.int8), {"ignore_index": 255}, ValueError, r"int8 masks can hold, -128..127, got 255"),
-        (np.zeros((2, 4, 4), np.uint8), {"ignore_index": 1.0}, TypeError, "ignore_index: expected a whole number"),
+        (np.zeros((2, 4, 4), np.uint8), {"ignore_index": 1.0}, TypeError, "ignore_index: expected an integer"),
         (np.zeros((2, 4, 4), np.uint8), {"num_classes": 0}, ValueError, "num_classes: expected 1 or more, got 0"),
         (
             np.zeros((2, 4, 4, 2), np.uint8),
@@ -322,7 +322,7 @@ def test_two_images_of_a_sample_are_cut_alike():
 
 def test_channels_in_an_undeclared_place_raise():
     mix = ma.CutMix().draw(2, (4, 4), key=(0, 0))
-    with pytest.raises(ValueError, match=r"got \(3, 4\) of the layout 'nhwc'; they have it in the layout 'nchw'"):
+    with pytest.raises(ValueError, match=r"got \(3, 4\) in the layout 'nhwc'; the layout 'nchw' has that size"):
         mix.images(np.zeros((2, 3, 4, 4), np.float32), "nhwc")
 
 

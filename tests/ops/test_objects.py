@@ -14,7 +14,7 @@ import mixaug as ma
 import ways
 from mixaug.core.regions import Dense, Paste
 from mixaug.mix import assemble
-from mixaug.ops.objects import FORMATS, SEEN
+from mixaug.ops.objects import FORMATS, MIN_WEIGHT
 from ways import KEY
 
 jax, tf, torch = ways.jax, ways.tf, ways.torch
@@ -85,7 +85,7 @@ def weights_of(mix: ma.Mix) -> np.ndarray:
                     weights[first, i] += weights[j, i]
                     weights[j, i] = 0
                     break
-    return np.where(weights > SEEN, weights, 0)
+    return np.where(weights > MIN_WEIGHT, weights, 0)
 
 
 def counted(mix: ma.Mix, corners: np.ndarray, min_visibility: float):
@@ -103,7 +103,7 @@ def counted(mix: ma.Mix, corners: np.ndarray, min_visibility: float):
         scale = prod(Fraction(b - a, d - c) for (a, b), (c, d) in zip(*through, strict=True)) if through else 1
         drawn = masks[mix.index[j, i], ..., q].sum() * float(scale)
         part = (pixels * weights[j, i]).sum() / drawn
-        if part > SEEN and part >= min_visibility * weights[j, i].max() - 1e-6:
+        if part > MIN_WEIGHT and part >= min_visibility * weights[j, i].max() - 1e-6:
             places = np.argwhere(pixels)
             out[i, j * m + q] = np.stack([places.min(axis=0), places.max(axis=0) + 1], axis=-1)
             fraction[i, j * m + q] = part
@@ -136,7 +136,7 @@ def defined(mix: ma.Mix, boxes: np.ndarray):
             cover = prod(max(min(b, p + 1) - max(a, p), 0) for p, (a, b) in zip(pixel, place, strict=True))
             total += float(cover) * weights[(j, i, *pixel)]
             seen += [pixel] if cover > 0 and weights[(j, i, *pixel)] > 0 else []
-        if total / float(area) > SEEN:
+        if total / float(area) > MIN_WEIGHT:
             low, high = np.min(seen, axis=0), np.max(seen, axis=0) + 1
             around = [(max(a, p), min(b, r)) for (a, b), p, r in zip(place, low.tolist(), high.tolist(), strict=True)]
             out[i, j * m + q] = np.array(around, float)
@@ -722,9 +722,9 @@ MASKS = np.zeros((2, 3, 8, 8), bool)
     ("call", "error", "sentence"),
     [
         (lambda: MIX.boxes(np.zeros((2, 3, 5))), ValueError,
-         "boxes: expected 4 numbers a box, got 5, those of rotated boxes, whose parts are none; "
-         "pass the upright rectangles around them"),
-        (lambda: MIX.boxes(np.zeros((2, 3, 8))), ValueError, "got 8, those of rotated boxes"),
+         "boxes: expected 4 numbers per box, got 5, as for rotated boxes, which are not supported; "
+         "pass their axis-aligned bounding boxes"),
+        (lambda: MIX.boxes(np.zeros((2, 3, 8))), ValueError, "got 8, as for rotated boxes"),
         (lambda: MIX.boxes(np.zeros((2, 4))), ValueError,
          "boxes: expected (n, m, 4) for images of 2 spatial axes, got the shape (2, 4); "
          "pad the boxes of each sample with -1, or pass a list of arrays"),
@@ -736,10 +736,10 @@ MASKS = np.zeros((2, 3, 8, 8), bool)
         (lambda: MIX.boxes(BOXES, min_visibility=1.5), ValueError,
          "min_visibility: expected a number in 0..1, got 1.5"),
         (lambda: MIX.boxes(BOXES, max_boxes=0), ValueError,
-         "max_boxes: expected a whole number of 1 or more and at most 65536, or None, got 0"),
+         "max_boxes: expected an integer in 1..65536, or None, got 0"),
         (lambda: MIX.instances(MASKS, max_instances=0), ValueError,
-         "max_instances: expected a whole number of 1 or more and at most 65536, or None, got 0"),
-        (lambda: MIX.boxes(BOXES[:1]), ValueError, "boxes: expected 2 rows, as many as the mix has outputs, got 1"),
+         "max_instances: expected an integer in 1..65536, or None, got 0"),
+        (lambda: MIX.boxes(BOXES[:1]), ValueError, "boxes: expected 2 rows, one for each output of the mix, got 1"),
         (lambda: MIX.boxes(BOXES, IDS[:, :2]), ValueError,
          "labels: expected one for each of the boxes, (n, 3, ...), got the shape (2, 2)"),
         (lambda: MIX.boxes(BOXES, {"ids": IDS[0]}), ValueError, "ids: expected one for each of the boxes"),
@@ -756,21 +756,21 @@ MASKS = np.zeros((2, 3, 8, 8), bool)
          "got NumPy for 'boxes[0]' and PyTorch for 'boxes[1]'"),
         (lambda: MIX.boxes([BOXES[0]]), ValueError, "boxes: expected 2 arrays, one for each output of the mix, got 1"),
         (lambda: MIX.boxes([*BOXES], IDS), TypeError,
-         "labels: expected a list as the boxes are, got one array; pass both as lists or padded"),
+         "labels: expected a list, like the boxes, got an array; pass both as lists, or both padded"),
         (lambda: MIX.boxes([*BOXES], [IDS[0], IDS[1][:1]]), ValueError,
-         "labels: expected one for each box, got (those, boxes) [(3, 3), (1, 3)]; mend the lists"),
+         "labels: expected one for each box, got (labels, boxes) [(3, 3), (1, 3)]; pass as many as there are boxes"),
         (lambda: MIX.boxes([*BOXES], source=[*BOXES], valid=[*IDS], valid_source=[IDS[0]]), ValueError,
          "valid_source: expected 2 arrays, one for each row of the source, got 1"),
         (lambda: MIX.boxes([BOXES[0], BOXES[1].astype(np.float64)]), TypeError,
-         "boxes: expected arrays (m_i, ...) of one dtype and shape but for m_i, got float32 (m_i, 4), "
-         "float64 (m_i, 4); make them alike"),
-        (lambda: MIX.boxes([*BOXES], source=BOXES), TypeError, "source: expected a list as the boxes are"),
+         "boxes: expected arrays (m_i, ...) that have the same dtype and differ only in m_i, got float32 (m_i, 4), "
+         "float64 (m_i, 4); convert them to the same dtype and shape"),
+        (lambda: MIX.boxes([*BOXES], source=BOXES), TypeError, "source: expected a list, like the boxes"),
         (lambda: MIX.boxes([*BOXES], source=[BOXES[0], BOXES[1].astype(np.float64)]), TypeError,
-         "source: expected arrays (m_i, ...) of one dtype"),
+         "source: expected arrays (m_i, ...) that have the same dtype"),
         (lambda: MIX.boxes([BOXES[0], np.zeros(0, np.float32)]), TypeError, "got float32 (m_i), float32 (m_i, 4)"),
-        (lambda: MIX.boxes([np.array(1.0)] * 2), TypeError, "boxes: expected arrays (m_i, ...) of one dtype"),
+        (lambda: MIX.boxes([np.array(1.0)] * 2), TypeError, "boxes: expected arrays (m_i, ...) that have the"),
         (lambda: MIX.boxes(BOXES, np.full((2, 3), "cat")), TypeError,
-         "labels: expected numbers or bools, got str96; pass the index of each instead"),
+         "labels: expected numbers or bools, got str96; pass integer ids instead"),
         (lambda: MIX.boxes([*BOXES], [*np.full((2, 3), "cat")]), TypeError, "labels: expected numbers or bools"),
         (lambda: MIX.boxes(BOXES, {"a": IDS}, source=BOXES, labels_source={"b": IDS}), ValueError,
          "a: expected source and labels_source['a'] together, got no labels_source['a']; pass both"),
@@ -782,11 +782,11 @@ MASKS = np.zeros((2, 3, 8, 8), bool)
         (lambda: MIX.instances(MASKS[0]), ValueError, "got the shape (3, 8, 8); resize them first"),
         (lambda: MIX.instances(MASKS, IDS[:, :2]), ValueError, "labels: expected one for each of the instances"),
         (lambda: MIX.boxes(BOXES, {"keypoints": np.zeros((2, 3, 5, 2))}), ValueError,
-         "keypoints: expected (n, m, K, 3) beside boxes, with a column of visibility that says which are hidden, "
+         "keypoints: expected (n, m, K, 3) together with boxes, with visibility as the last column, "
          "got the shape (2, 3, 5, 2); add a column of ones"),
         (lambda: MIX.keypoints(np.zeros((2, 3, 4))), ValueError,
          "keypoints: expected (n, m, 2) or (n, m, K, 2), or 3 numbers with the visibility, for images of 2 spatial "
-         "axes, got the shape (2, 3, 4); pad those of each sample with -1"),
+         "axes, got the shape (2, 3, 4); pad the keypoints of each sample with -1"),
         (lambda: MIX.keypoints(MASKS[..., :2]), TypeError, "keypoints: expected numbers, got bool"),
         (lambda: MIX.keypoints(np.zeros((3, 3, 2))), ValueError, "keypoints: expected 2 rows"),
     ],
@@ -802,8 +802,6 @@ def test_traced_lists_are_refused():
     def run(boxes):
         return ma.CutMix().draw(2, (8, 8), key=KEY, like=boxes[0]).boxes(boxes)
 
-    sentence = (
-        "boxes: expected lists of arrays that lie on the host, got traced ones or ones on an accelerator; pad them"
-    )
+    sentence = "boxes: expected lists of arrays on the host, got arrays that are traced or on an accelerator; pad them"
     with pytest.raises(TypeError, match=sentence):
         run([jax.numpy.zeros((3, 4)), jax.numpy.zeros((1, 4))])

@@ -315,10 +315,8 @@ def test_crops_of_larger_sources():
                                     ma.sometimes(0.5, ma.Mosaic())], ids=repr)  # fmt: skip
 def test_recipes_that_do_not_resize_raise_with_size(recipe):
     x, y = pixels((9, 14)), np.arange(N)
-    sentence = (
-        r"size: expected \(9, 14\), the size of the sources, for .*, which shows them as they are, got \(8, 8\); "
-    )
-    with pytest.raises(ValueError, match=sentence + r"pass size=\(9, 14\), or a recipe that fits its sources to boxes"):
+    sentence = r"size: expected \(9, 14\), the size of the sources, for .*, which does not resize them, got \(8, 8\); "
+    with pytest.raises(ValueError, match=sentence + r"pass size=\(9, 14\), or a recipe that resizes its sources"):
         ma.mix_batch(recipe, (x, y), key=0, num_classes=N, size=(8, 8))
     ma.mix_batch(recipe, (x, y), key=0, num_classes=N, size=(9, 14))
     ma.mix_batch(ma.Mosaic(), (x, y), key=0, num_classes=N, size=(8, 8))
@@ -331,7 +329,7 @@ def test_other_sizes_that_are_refused():
     ):
         ma.mix_batch(ma.RICAP(), (x, y), size=(10, 10), **options)
     with pytest.raises(
-        ValueError, match=r"size: expected 2 lengths, as many as the sources have, \(9, 14\), got \(8,\)"
+        ValueError, match=r"size: expected 2 lengths, as the sources have the size \(9, 14\), got \(8,\); pass one"
     ):
         ma.mix_batch(ma.Mosaic(), (x, y), size=(8,), **options)
     with pytest.raises(ValueError, match="size: expected lengths of 1 or more, got"):
@@ -450,7 +448,7 @@ def test_outputs_of_another_size_are_not_written_over_the_images(array):
     x, out = memory.reshape(4, 8, 8, 3), memory[: 4 * 4 * 4 * 3].reshape(4, 4, 4, 3)
     mix = ma.Mosaic().draw(4, (4, 4), key=0, source_size=(8, 8))
     for own, source in ((x, None), (None, x), (x * 1, x)):
-        with pytest.raises(ValueError, match="out: expected memory of its own, got that of the images"):
+        with pytest.raises(ValueError, match="out: expected memory of its own, got memory of the images"):
             mix.images(own, "nhwc", source=source, out=out)
         np.testing.assert_array_equal(ways.values(memory), pixels)
     np.testing.assert_array_equal(ways.values(mix.images(x, "nhwc", out=out * 0)), ways.values(mix.images(x, "nhwc")))

@@ -59,7 +59,7 @@ def test_a_foreground_of_a_layout_that_is_not_known_is_refused_and_the_way_out_w
         ValueError, match=r"foreground: expected 2 spatial axes, .*; draw for this size, or pass another"
     ):
         mix.visible(FOREGROUND, layout="ndhw")
-    with pytest.raises(ValueError, match=r"expected 4 axes, as the layout 'nthw' has, got the shape .*; name each ax"):
+    with pytest.raises(ValueError, match=r"expected 4 axes for the layout 'nthw', got the shape .*; name each ax"):
         mix.visible(FOREGROUND[:, 0], layout="nthw")
 
 

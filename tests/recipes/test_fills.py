@@ -182,8 +182,8 @@ def test_images_of_other_channels_are_refused_and_the_way_out_works(recipe, libr
     fields = {"images": ma.Images(layout="nhwc")}
     with pytest.raises(
         ValueError,
-        match="images: expected 3 channels, as many as the recipe's fill or noise has numbers, got 1 in the layout "
-        "'nhwc'; give fill and noise one number each, which serves any channels, or one for each channel",
+        match="images: expected 3 channels, one for each number of the recipe's fill or noise, got 1 in the layout "
+        "'nhwc'; give fill and noise a single number, or one for each channel",
     ):
         ma.mix_batch(recipe, {"images": x, "labels": y}, key=0, num_classes=4, fields=fields)
     options = {name: getattr(recipe, name) for name in ("fill", "noise") if hasattr(recipe, name)}
@@ -196,7 +196,7 @@ def test_recipes_of_different_channels_are_refused():
     recipe = ma.one_of(ma.Cutout(fill=(1, 2, 3)), ma.RandomErasing(noise=(1, 2)))
     with pytest.raises(
         ValueError,
-        match="fill: expected as many numbers in each recipe, one for each channel of the images, got 2 and 3; give",
+        match="fill: expected the same number of channels in all recipes, got 2 and 3; give each",
     ):
         recipe.draw(4, (8, 8), key=0)
     ma.one_of(ma.Cutout(fill=(1, 2, 3)), ma.RandomErasing(noise=(1, 2, 0))).draw(4, (8, 8), key=0)

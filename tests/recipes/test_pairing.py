@@ -22,7 +22,7 @@ LABELS = np.array([0, 1, 0, 2, 1, 0, 3, 0], np.int32)  # 3 is alone
 def partners(pairing: Pairing, seen: np.ndarray, sources: int = 2, keys: int = 1, seed: int = 0) -> np.ndarray:
     """int (keys, sources - 1, n): the sources beside the base sample under several keys."""
     n = len(seen)
-    drawn = [pairing.index(n, sources, key=(seed, step), seen=seen)[1:] for step in range(keys)]
+    drawn = [pairing.index(n, sources, key=(seed, step), by=seen)[1:] for step in range(keys)]
     return np.stack(drawn)
 
 
@@ -34,10 +34,10 @@ CASES += [(way, HOT) for way in (ways.tf_eager, ways.torch_eager, ways.jax_jit)]
 @pytest.mark.parametrize(("way", "seen"), CASES, ids=[f"{way.__name__}-{seen.ndim}" for way, seen in CASES])
 def test_every_library_pairs_as_numpy_does(way, seen):
     def run(y):
-        return tuple(pairing.index(ways.count(y), 4, key=KEY, like=y, seen=y) for pairing in PAIRINGS)
+        return tuple(pairing.index(ways.count(y), 4, key=KEY, like=y, by=y) for pairing in PAIRINGS)
 
     for pairing, got in zip(PAIRINGS, way(run, seen), strict=True):
-        expected = pairing.index(len(seen), 4, key=KEY, seen=seen)
+        expected = pairing.index(len(seen), 4, key=KEY, by=seen)
         assert expected.dtype == np.int32
         ways.assert_same(got, expected, ways.array_of(way))
 
@@ -47,7 +47,7 @@ def test_every_library_pairs_as_numpy_does(way, seen):
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_any_number_of_rows(pairing, library, n):
     seen = ways.MAKE[library](np.arange(n, dtype=np.int32) % 2)
-    index = ways.values(pairing.index(n, 4, key=(0, 0), like=seen, seen=seen))
+    index = ways.values(pairing.index(n, 4, key=(0, 0), like=seen, by=seen))
     assert index.shape == (4, n)
     np.testing.assert_array_equal(index[0], np.arange(n))
     assert ((index >= 0) & (index < max(n, 1))).all()
@@ -80,7 +80,7 @@ LABEL_LISTS = st.lists(st.integers(0, 4), min_size=1, max_size=12).map(np.array)
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
 def test_same_class_uses_the_class_while_it_has_rows(labels, sources, step):
-    drawn = SameClass().index(len(labels), sources, key=(0, step), seen=labels)
+    drawn = SameClass().index(len(labels), sources, key=(0, step), by=labels)
     assert (labels[drawn] == labels).all()
     for row, column in enumerate(drawn.T):
         others = int((labels == labels[row]).sum()) - 1
@@ -90,7 +90,7 @@ def test_same_class_uses_the_class_while_it_has_rows(labels, sources, step):
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
 def test_other_class_uses_other_classes_while_they_have_rows(labels, sources, step):
-    drawn = OtherClass().index(len(labels), sources, key=(0, step), seen=labels)
+    drawn = OtherClass().index(len(labels), sources, key=(0, step), by=labels)
     for row, column in enumerate(drawn.T):
         others = int((labels != labels[row]).sum())
         found = column[1:][column[1:] != row]
@@ -100,7 +100,7 @@ def test_other_class_uses_other_classes_while_they_have_rows(labels, sources, st
 
 @given(LABEL_LISTS, st.integers(2, 5), st.integers(0, 1000))
 def test_sources_of_balanced_are_distinct(labels, sources, step):
-    drawn = Balanced().index(len(labels), sources, key=(0, step), seen=labels)
+    drawn = Balanced().index(len(labels), sources, key=(0, step), by=labels)
     for row, column in enumerate(drawn.T):
         found = column[1:][column[1:] != row]
         assert len(set(found)) == len(found)
@@ -109,7 +109,7 @@ def test_sources_of_balanced_are_distinct(labels, sources, step):
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=9).map(np.array), st.integers(2, 5), st.integers(0, 1000))
 def test_partners_of_near_are_distinct_and_not_the_base_sample(values, sources, step):
     n = len(values)
-    drawn = Near(0.7).index(n, sources, key=(0, step), seen=values)
+    drawn = Near(0.7).index(n, sources, key=(0, step), by=values)
     for row, column in enumerate(drawn.T):
         found = column[1:][column[1:] != row]
         assert len(set(found)) == len(found) == min(n - 1, sources - 1)
@@ -145,7 +145,7 @@ def test_all_allowed_partners_are_equally_likely(pairing):
 
 def test_balanced_takes_each_class_as_often():
     labels = np.repeat([7, 3, 5], [300, 30, 3])
-    drawn = np.stack([Balanced().index(333, 3, key=(0, step), seen=labels)[1:] for step in range(40)])
+    drawn = np.stack([Balanced().index(333, 3, key=(0, step), by=labels)[1:] for step in range(40)])
     for j in range(2):
         for own in (7, 3, 5):
             found = labels[drawn[:, j][:, labels == own]]
@@ -219,14 +219,14 @@ def test_near_takes_several_columns_and_large_close_values():
 def test_labels_of_any_form_pair_alike(pairing):
     hot = np.eye(4)[LABELS]
     forms = [LABELS[:, None], LABELS.astype(np.uint8), hot, hot.astype(bool), hot.astype(np.int8), 0.6 * hot + 0.1]
-    want = pairing.index(8, 3, key=KEY, seen=LABELS)
+    want = pairing.index(8, 3, key=KEY, by=LABELS)
     for form in forms:
-        np.testing.assert_array_equal(pairing.index(8, 3, key=KEY, seen=form), want)
+        np.testing.assert_array_equal(pairing.index(8, 3, key=KEY, by=form), want)
 
 
 def test_soft_labels_are_of_their_heaviest_class():
     soft = np.array([[0.6, 0.4], [0.55, 0.45], [0.1, 0.9]])
-    np.testing.assert_array_equal(SameClass().index(3, 2, key=(0, 0), seen=soft)[1], [1, 0, 2])
+    np.testing.assert_array_equal(SameClass().index(3, 2, key=(0, 0), by=soft)[1], [1, 0, 2])
 
 
 IMAGES, OWN = ways.own_class_everywhere(8, (6, 5)), np.arange(8)
@@ -251,7 +251,7 @@ def test_a_pairing_changes_only_index(pairing):
     batch = {"images": x, "labels": LABELS, "value": LABELS.astype(np.float32)}
     for recipe in (ma.CutMix(), ma.RICAP(), ma.one_of(ma.MixUp(sources=3), ma.CutMix()), ma.GridMix()):
         plain = recipe.draw(8, (9, 7), key=KEY)
-        chosen = pairing.index(8, recipe.sources, key=KEY, seen=LABELS)
+        chosen = pairing.index(8, recipe.sources, key=KEY, by=LABELS)
         paired = recipe.draw(8, (9, 7), key=KEY, index=chosen)
         for name, array in plain.region.arrays().items():
             np.testing.assert_array_equal(paired.region.arrays()[name], array)
@@ -290,27 +290,27 @@ def test_sample_weights_are_not_used_for_pairing():
         (
             lambda: SameClass().index(3, 2, key=(0, 0)),
             ValueError,
-            "SameClass: expected labels to pair by, got none; pass",
+            "SameClass: expected labels to pair by, got None; pass by=",
         ),
         (
             lambda: Near(1).index(3, 2, key=(0, 0)),
             ValueError,
-            "Near: expected values to pair by, got none; pass seen=",
+            "Near: expected values to pair by, got None; pass by=",
         ),
         (
-            lambda: Balanced().index(3, 2, key=(0, 0), seen=LABELS),
+            lambda: Balanced().index(3, 2, key=(0, 0), by=LABELS),
             ValueError,
-            r"Balanced: expected labels to pair by, 3 rows of them, got the shape \(8,\)",
+            r"Balanced: expected labels to pair by, with 3 rows, got the shape \(8,\)",
         ),
         (
-            lambda: SameClass().index(8, 2, key=(0, 0), like=tf.zeros(1), seen=LABELS),
+            lambda: SameClass().index(8, 2, key=(0, 0), like=tf.zeros(1), by=LABELS),
             TypeError,
             "expected labels to pair by in TensorFlow, got NumPy; convert them first",
         ),
         (
-            lambda: SameClass().index(2, 2, key=(0, 0), seen=[0, 1]),
+            lambda: SameClass().index(2, 2, key=(0, 0), by=[0, 1]),
             TypeError,
-            "seen: expected an array of NumPy, TensorFlow, PyTorch or JAX, got list",
+            "by: expected an array of NumPy, TensorFlow, PyTorch or JAX, got list",
         ),
         (lambda: Near(0), ValueError, "Near sigma: expected a finite number above 0, got 0"),
         (lambda: Near("1"), ValueError, "Near sigma: expected a finite number above 0, got '1'"),

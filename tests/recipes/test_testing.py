@@ -96,7 +96,7 @@ class Named(ma.Recipe):
 
 
 WEIGHTS = iter([0.5, 0.25])
-REGION = "the region fits together"
+REGION = "the region is valid"
 WAYS = [
     (
         REGION,
@@ -109,7 +109,7 @@ WAYS = [
     (REGION, lambda draw: ma.Paste(None, (None, boxed(draw, 0, 99))), "box_1: expected 0 <= first <= last <= (9, 7)"),
     (REGION, lambda draw: window(draw, boxed(draw, -1, 1)), "source_box_1: expected 0 <= first <= last"),
     (REGION, lambda draw: ma.Paste(None, (None, boxed(draw, 1, 0))), "got [[1, 0], [1, 0]]"),
-    ("any number of rows of any size", failing, "ZeroDivisionError: no such size"),
+    ("any number of rows and any size", failing, "ZeroDivisionError: no such size"),
     ("the same key gives the same mix in JAX", of_its_library, "lam is 0.25 off"),
     (f"{REGION}", of_numpy, "weight: expected an array of TensorFlow, got "),
     ("the same key gives the same mix in TensorFlow, compiled", untraceable, "Error"),
@@ -123,7 +123,7 @@ def test_what_is_broken_is_named(way):
     with pytest.raises(AssertionError) as broken:
         ma.testing.check(Broken(way, sources=3 if "box_2" in came else 2), libraries=[library])
     said = str(broken.value)
-    assert re.match(rf"{law}: broken by Broken\(way={way}, sources=\d\) for \d+ outputs of size \(.*\): ", said)
+    assert re.match(rf"{law}: violated by Broken\(way={way}, sources=\d\) for \d+ outputs of size \(.*\): ", said)
     assert came in said
     assert "\n" not in said
 
@@ -132,7 +132,7 @@ def test_what_is_broken_is_named(way):
     ("index", "came"),
     [
         (np.zeros((2, 5), int), "the first is not the base sample"),
-        (np.arange(15).reshape(3, 5), r"expected sources of the shape \(2, 5\), got \(3, 5\)"),
+        (np.arange(15).reshape(3, 5), r"expected an index of the shape \(2, 5\), got \(3, 5\)"),
         (np.stack([np.arange(5)] * 2), r"output 0 is made of the rows \[0, 0\]"),
     ],
 )
@@ -153,27 +153,27 @@ def test_a_draw_that_depends_on_what_came_before_is_named():
 def test_inputs_that_are_written_to_are_named(monkeypatch):
     mixed = ma.Mix.images
     monkeypatch.setattr(ma.Mix, "images", lambda mix, x, layout: x if x.shape[-1] == 2 else mixed(mix, x, layout))
-    with pytest.raises(AssertionError, match=r"^inputs are not written to: broken by CutMix\(alpha=1.0\)"):
+    with pytest.raises(AssertionError, match=r"^inputs are not written to: violated by CutMix\(alpha=1.0\)"):
         ma.testing.check(ma.CutMix(), **QUICK)
 
 
 def test_images_that_are_not_the_definition_are_named(monkeypatch):
     mixed = ma.Mix.images
     monkeypatch.setattr(ma.Mix, "images", lambda mix, *a: mixed(mix, *a) * (0.5 if a[0].shape[-1] == 2 else 1))
-    with pytest.raises(AssertionError, match=r"^what is applied is the dense definition: .* a pixel is"):
+    with pytest.raises(AssertionError, match=r"^images equal the definition by pixel weights: .* a pixel is"):
         ma.testing.check(ma.CutMix(), **QUICK)
 
 
 def test_masks_of_another_source_are_reported(monkeypatch):
     monkeypatch.setattr(ma.Mix, "masks", lambda _, m: m.copy())
-    with pytest.raises(AssertionError, match=r"^a mask has the id of the source that weighs most: .* have another"):
+    with pytest.raises(AssertionError, match=r"^a mask has the id of the heaviest source: .* have another"):
         ma.testing.check(ma.CutMix(), **QUICK)
 
 
 def test_a_repr_that_does_not_read_back_is_named():
     with pytest.raises(
         AssertionError,
-        match=r"^the repr reads back: Named\(kind=frozenset\(\{1\}\)\) gives recipe: expected names",
+        match=r"^the repr can be read back: expected Named\(kind=frozenset\(\{1\}\)\), got recipe: expected names",
     ):
         ma.testing.check(Named(), **QUICK)
 

@@ -107,7 +107,7 @@ def test_it_shows_itself_in_a_notebook_and_is_saved(tmp_path):
     assert (tmp_path / "link.png").is_symlink()
     with Image.open(tmp_path / "real.png") as saved:
         assert saved.size == sheet.image.size
-    with pytest.raises(ValueError, match=r"expected a file name with one of the suffixes .*: name it"):
+    with pytest.raises(ValueError, match=r"expected a file name with one of the suffixes .*; name it"):
         sheet.save(tmp_path / "sheet.xyz")
 
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_drawn_is_refused():
     mix = ma.CutMix().draw(3, SIZE, key=0)
     with pytest.raises(ValueError, match=r"mix: expected a mix of 4 outputs, .* got 3; pass the mix that made"):
         ma.show((images(), np.arange(4)), mix=mix)
-    with pytest.raises(ValueError, match="expected a batch of one row or more"):
+    with pytest.raises(ValueError, match="expected a batch of at least one row"):
         ma.show((images()[:0], np.arange(0)))
 
 

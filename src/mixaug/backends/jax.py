@@ -1,4 +1,4 @@
-"""JAX, as the maths sees it: eager, under jit, vmap and grad."""
+"""The functions of `Library` for JAX: eager, and under jit, vmap and grad."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from . import TREES, Array, Dim, F, Library
 name, display_name, layout = "jax", "JAX", "nhwc"
 stack, where, transpose, reshape, matmul = jnp.stack, jnp.where, jnp.transpose, jnp.reshape, jnp.matmul
 maximum, minimum, floor, rint, exp = jnp.maximum, jnp.minimum, jnp.floor, jnp.rint, jnp.exp
-log1p, absolute, log_softmax = jnp.log1p, jnp.abs, jax.nn.log_softmax
+log1p, log_softmax = jnp.log1p, jax.nn.log_softmax
 _MASK = 0xFFFFFFFF
 
 
@@ -31,7 +31,7 @@ def at(x: object) -> Library | None:
 
 
 def _is_length(x: object) -> bool:
-    """Whether it is a length that is not known while tracing, as those of Keras' symbolic inputs are."""
+    """Whether `x` is a symbolic dimension, as in the shapes of Keras' symbolic inputs."""
     return bool(jax.export.is_symbolic_dim(x))
 
 
@@ -63,7 +63,7 @@ def uint32(bits: int) -> Array:
 
 
 def cast(x: Array, dtype: Any) -> Array:
-    return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))  # without x64 the wide ones are the narrow ones
+    return jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(dtype))  # without x64, int64 means int32
 
 
 def copy(x: Array) -> Array:
@@ -79,7 +79,7 @@ def shape(x: Array) -> tuple[Dim, ...]:
 
 
 def concrete(x: Array) -> Any:
-    """The values as NumPy where they lie on the host; None while they are traced or lie on an accelerator."""
+    """Return the values as a NumPy array; None if `x` is traced or on an accelerator."""
     if isinstance(x, jax.core.Tracer) or _is_length(x) or not x.is_fully_addressable:
         return None
     return np.asarray(x) if all(device.platform == "cpu" for device in x.devices()) else None
@@ -94,22 +94,22 @@ def form(x: Array) -> Any:
 
 
 def as_numpy(x: Array) -> Any:
-    """As `concrete`, where new arrays would lie too; None on another device, or on several."""
-    held = concrete(x)
-    return held if held is not None and x.devices() == _home() else None
+    """As `concrete`, but only for arrays on the default device; None on any other device, or on several."""
+    values = concrete(x)
+    return values if values is not None and x.devices() == _default_devices() else None
 
 
 @cache
-def _home_of(default: Any) -> set[Any]:  # noqa: ARG001 - what is said to be the default is what it is kept by
-    with jax.ensure_compile_time_eval():  # it may first be asked for while something is traced
+def _devices_of_new_arrays(default: Any) -> set[Any]:  # noqa: ARG001 - `default` is the key of the cache
+    with jax.ensure_compile_time_eval():  # the first call may be inside a traced function
         return typed(set[Any], jnp.zeros(()).devices())
 
 
-def _home() -> set[Any]:
-    return _home_of(jax.config.jax_default_device)
+def _default_devices() -> set[Any]:
+    return _devices_of_new_arrays(jax.config.jax_default_device)
 
 
-def memory_span(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
+def memory_span(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - arrays are immutable
     return None
 
 
@@ -122,7 +122,7 @@ def written(out: Array) -> Array:
 
 
 def write(x: Array, out: Array) -> Array:  # noqa: ARG001
-    raise TypeError("out: expected none, for arrays of JAX cannot be written to; take what comes back")
+    raise TypeError("out: expected none, as JAX arrays are immutable, got an array; leave it out and use the result")
 
 
 def is_tracing() -> bool:
@@ -130,7 +130,7 @@ def is_tracing() -> bool:
 
 
 def is_key(x: Array) -> bool:
-    """Whether an array is a PRNG key of two words: a typed one, or the older uint32 (2,)."""
+    """Whether an array is a PRNG key of 64 bits: a typed key, or a raw one, uint32 (2,)."""
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         return bool(x.shape == () and jax.random.key_data(x).shape == (2,))
     return bool(x.shape == (2,) and x.dtype == jnp.uint32)
@@ -181,13 +181,13 @@ def present(x: Array, count: int) -> Array:
 def total(x: Array, axes: tuple[int, ...]) -> Array:
     if x.dtype == bool:
         return jnp.sum(x, axes, dtype=jnp.int32).astype(jnp.float32)
-    kept = tuple(length for axis, length in enumerate(x.shape) if axis not in axes)
-    pixels = math.prod(x.shape[axis] for axis in axes)  # not -1: there may be no rows
-    return _halved(jnp.reshape(jnp.moveaxis(x, axes, range(-len(axes), 0)), (*kept, pixels)))
+    others = tuple(length for axis, length in enumerate(x.shape) if axis not in axes)
+    pixels = math.prod(x.shape[axis] for axis in axes)  # -1 fails without rows
+    return _pairwise_sum(jnp.reshape(jnp.moveaxis(x, axes, range(-len(axes), 0)), (*others, pixels)))
 
 
-def _halved(x: Array) -> Array:
-    """The sum over the last axis by halves, whose error grows with log2 of its length: float64 need not exist."""
+def _pairwise_sum(x: Array) -> Array:
+    """Sum over the last axis pairwise, as float64 may be disabled: the error grows with log2 of the length."""
     while x.shape[-1] > 1:
         half = (x.shape[-1] + 1) // 2
         x = x[..., :half] + jnp.pad(x[..., half:], [(0, 0)] * (x.ndim - 1) + [(0, 2 * half - x.shape[-1])])
@@ -203,18 +203,18 @@ def summed(x: Array) -> Array:
 
 
 def ratio(x: Array, y: Array) -> Array:
-    """XLA's quotients are up to 2 units in the last place off on a GPU; a step of Newton's takes that away."""
-    return _nearer(x, x / y, y)
+    """Divide, then correct by a Newton step: XLA's quotient is off by up to 2 ulp on a GPU."""
+    return _corrected(x, x / y, y)
 
 
-def _nearer(x: Array, quotient: Array, y: Array) -> Array:
-    """The quotient put right by what it leaves of x: products of halves are exact, and so are their differences."""
+def _corrected(x: Array, quotient: Array, y: Array) -> Array:
+    """Add the remainder over y to a quotient; the products of 12-bit halves and their differences are exact."""
     (q0, q1), (y0, y1) = _halves(quotient), _halves(y)
     return quotient + (((x - q0 * y0) - q0 * y1) - q1 * y0 - q1 * y1) / y
 
 
 def _halves(x: Array) -> tuple[Array, Array]:
-    """Two floats of 12 bits that sum to a float32."""
+    """Split a float32 into two floats of 12 bits that sum to it."""
     bits = jax.lax.bitcast_convert_type(x, jnp.int32)
     upper = jax.lax.bitcast_convert_type(bits >> 12 << 12, jnp.float32)
     return upper, x - upper
@@ -233,7 +233,7 @@ def shift_right(x: Array, bits: int) -> Array:
 
 
 def split(number: Array) -> tuple[Array, Array]:
-    """The two words of a PRNG key as they are, or the low and the high one of a scalar integer."""
+    """Return the two 32-bit halves of a PRNG key, or the low and high 32 bits of a scalar integer."""
     if is_key(number):
         data = jax.random.key_data(number) if number.shape == () else number
         return data[0], data[1]

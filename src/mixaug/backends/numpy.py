@@ -1,4 +1,4 @@
-"""NumPy, as the maths sees it."""
+"""The functions of `Library` for NumPy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import Array, Dim, F, Library, kernels, span
 name, display_name, layout = "numpy", "NumPy", "nhwc"
 stack, where, transpose = np.stack, np.where, np.transpose
 maximum, minimum, floor, rint, exp, add = np.maximum, np.minimum, np.floor, np.rint, np.exp, np.add
-reshape, log1p, absolute, ratio = np.reshape, np.log1p, np.abs, np.true_divide
+reshape, log1p, ratio = np.reshape, np.log1p, np.true_divide
 
 _this = typed(Library, sys.modules[__name__])
 
@@ -23,7 +23,7 @@ _this = typed(Library, sys.modules[__name__])
 def at(x: object) -> Library | None:
     if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
         raise TypeError("expected an array without a mask, got a NumPy masked array; pass x.filled(value)")
-    if isinstance(x, np.matrix):  # a row of a matrix is a matrix, not an array of one axis
+    if isinstance(x, np.matrix):  # a row of a matrix has two axes
         raise TypeError("expected an array of any number of axes, got a NumPy matrix; pass np.asarray(x)")
     return _this if isinstance(x, (np.ndarray, np.generic)) else None
 
@@ -69,7 +69,7 @@ def dtype(x: Array) -> str:
 
 @cache
 def _name(dtype: Any) -> str:
-    return str(dtype.name)  # NumPy puts it together each time
+    return str(dtype.name)  # NumPy builds this string at each access
 
 
 def shape(x: Array) -> tuple[Dim, ...]:
@@ -80,7 +80,7 @@ def concrete(x: Array) -> Any:
     return np.asarray(x)
 
 
-def on_accelerator(x: Array) -> bool:  # noqa: ARG001 - NumPy's arrays lie on the host
+def on_accelerator(x: Array) -> bool:  # noqa: ARG001
     return False
 
 
@@ -89,7 +89,7 @@ def form(x: Array) -> Any:
 
 
 def as_numpy(x: Array) -> Any:
-    return x if type(x) in (np.ndarray, np.memmap) else None  # masked arrays and the like know more than their memory
+    return x if type(x) in (np.ndarray, np.memmap) else None  # other subclasses may hold more than their memory
 
 
 def memory_span(x: Array) -> tuple[int, int] | None:
@@ -99,7 +99,7 @@ def memory_span(x: Array) -> tuple[int, int] | None:
 def from_numpy(x: Any, dtype: str) -> Array:
     if dtype != "bfloat16":
         return x
-    from ml_dtypes import bfloat16  # only who has such arrays gets here
+    from ml_dtypes import bfloat16  # installed wherever bfloat16 arrays exist
 
     return x.view(bfloat16)
 
@@ -119,7 +119,7 @@ def is_tracing() -> bool:
     return False
 
 
-def is_key(x: Array) -> bool:  # noqa: ARG001 - NumPy has no arrays that are keys
+def is_key(x: Array) -> bool:  # noqa: ARG001
     return False
 
 
@@ -140,8 +140,8 @@ def concat(xs: Sequence[Array], axis: int = 0) -> Array:
 
 
 def matmul(x: Array, y: Array) -> Array:
-    quicker = draw_kernels()  # BLAS has no whole numbers
-    return quicker.matmul(x, y) if quicker else np.matmul(x, y)
+    draw = draw_kernels()  # BLAS does not multiply integers
+    return draw.matmul(x, y) if draw else np.matmul(x, y)
 
 
 def inner(x: Array, y: Array) -> Array:
@@ -165,14 +165,14 @@ def present(x: Array, count: int) -> Array:
 
 
 def _along(index: Array, axes: int, axis: int) -> Array:
-    """An index (n, length) with axes of length 1 beside the first and the given one."""
-    n, length = index.shape  # not -1: there may be no rows
+    """Reshape an index (n, length) to `axes` axes, with n on the first and length on `axis`."""
+    n, length = index.shape  # -1 fails without rows
     return index.reshape([n if a == 0 else length if a == axis else 1 for a in range(axes)])
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:
-    counted = np.int64 if x.dtype == bool else np.float64
-    return np.sum(x, axes, dtype=counted).astype(np.float32)
+    accumulator = np.int64 if x.dtype == bool else np.float64
+    return np.sum(x, axes, dtype=accumulator).astype(np.float32)
 
 
 def argsort(x: Array) -> Array:

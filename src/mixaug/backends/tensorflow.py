@@ -1,4 +1,4 @@
-"""TensorFlow, as the maths sees it: eager, in a graph, under XLA."""
+"""The functions of `Library` for TensorFlow: eager, in a graph, and under XLA."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Eager = tf.__internal__.EagerTensor
 name, display_name, layout = "tensorflow", "TensorFlow", "nhwc"
 where, reshape, stack, transpose, broadcast = tf.where, tf.reshape, tf.stack, tf.transpose, tf.broadcast_to
 exp, floor, rint, maximum, minimum, add = tf.exp, tf.floor, tf.math.rint, tf.maximum, tf.minimum, tf.add
-log1p, absolute, log_softmax, ratio = tf.math.log1p, tf.abs, tf.nn.log_softmax, tf.divide
+log1p, log_softmax, ratio = tf.math.log1p, tf.nn.log_softmax, tf.divide
 
 
 def at(x: object) -> Library | None:
@@ -67,18 +67,18 @@ def dtype(x: Array) -> str:
 def shape(x: Array) -> tuple[Dim, ...]:
     if x.shape.rank is None:
         raise ValueError("expected a tensor of known rank, got one of unknown rank; call set_shape on it first")
-    run_time = None if x.shape.is_fully_defined() else tf.shape(x)
-    return tuple(run_time[i] if run_time is not None and d is None else d for i, d in enumerate(x.shape))
+    dynamic = None if x.shape.is_fully_defined() else tf.shape(x)
+    return tuple(dynamic[i] if dynamic is not None and d is None else d for i, d in enumerate(x.shape))
 
 
 def concrete(x: Array) -> Any:
-    """The values as NumPy where they lie on the host; None in a graph or on an accelerator."""
+    """Return the values as a NumPy array; None in a graph or on an accelerator."""
     if not tf.executing_eagerly() or not hasattr(x, "numpy") or "CPU" not in (x.device or "CPU"):
         return None
     return np.asarray(x)  # x.numpy() would copy
 
 
-def on_accelerator(x: Array) -> bool:  # noqa: ARG001 - its eager arrays come and go by themselves
+def on_accelerator(x: Array) -> bool:  # noqa: ARG001 - TensorFlow moves eager tensors between devices itself
     return False
 
 
@@ -87,22 +87,22 @@ def form(x: Array) -> Any:
 
 
 def as_numpy(x: Array) -> Any:
-    """Its memory as NumPy; None in a graph, on an accelerator, in a variable, or where a tape may follow it."""
+    """Return a NumPy view of the memory; None in a graph, on an accelerator, for a variable, or under a tape."""
     if not tf.executing_eagerly() or not isinstance(x, tf.__internal__.EagerTensor) or "CPU" not in x.device:
         return None
     return None if record.could_possibly_record() else np.asarray(x)
 
 
-def memory_span(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - nothing is written to its arrays
+def memory_span(x: Array) -> tuple[int, int] | None:  # noqa: ARG001 - tensors are immutable
     return None
 
 
 def from_numpy(x: Any, dtype: str) -> Array:
-    if x.size and x.ctypes.data % 64 == 0:  # so TensorFlow's kernels want it
-        taken = tf.experimental.dlpack.from_dlpack(x.__dlpack__())
+    if x.size and x.ctypes.data % 64 == 0:  # the alignment that TensorFlow's kernels require
+        tensor = tf.experimental.dlpack.from_dlpack(x.__dlpack__())
     else:
-        taken = tf.convert_to_tensor(x)
-    return tf.bitcast(taken, tf.bfloat16) if dtype == "bfloat16" else taken
+        tensor = tf.convert_to_tensor(x)
+    return tf.bitcast(tensor, tf.bfloat16) if dtype == "bfloat16" else tensor
 
 
 def written(out: Array) -> Array:
@@ -110,14 +110,16 @@ def written(out: Array) -> Array:
 
 
 def write(x: Array, out: Array) -> Array:  # noqa: ARG001
-    raise TypeError("out: expected none, for tensors of TensorFlow cannot be written to; take what comes back")
+    raise TypeError(
+        "out: expected none, as TensorFlow tensors are immutable, got a tensor; leave it out and use the result"
+    )
 
 
 def is_tracing() -> bool:
     return not tf.executing_eagerly()
 
 
-def is_key(x: Array) -> bool:  # noqa: ARG001 - TensorFlow has no arrays that are keys
+def is_key(x: Array) -> bool:  # noqa: ARG001
     return False
 
 
@@ -148,17 +150,17 @@ def present(x: Array, count: int) -> Array:
 
 
 def total(x: Array, axes: tuple[int, ...]) -> Array:
-    counted = tf.int32 if x.dtype == tf.bool else tf.float64
-    return tf.cast(tf.reduce_sum(tf.cast(x, counted), axes), tf.float32)
+    accumulator = tf.int32 if x.dtype == tf.bool else tf.float64
+    return tf.cast(tf.reduce_sum(tf.cast(x, accumulator), axes), tf.float32)
 
 
 def matmul(x: Array, y: Array) -> Array:
-    return tf.cast(tf.matmul(tf.cast(x, tf.float64), tf.cast(y, tf.float64)), tf.int32)  # a GPU multiplies no integers
+    return tf.cast(tf.matmul(tf.cast(x, tf.float64), tf.cast(y, tf.float64)), tf.int32)  # GPUs do not multiply integers
 
 
 def inner(x: Array, y: Array) -> Array:
-    wide = tf.matmul(tf.cast(x, tf.float64), tf.cast(y, tf.float64), transpose_b=True)
-    return tf.cast(wide, x.dtype)
+    product = tf.matmul(tf.cast(x, tf.float64), tf.cast(y, tf.float64), transpose_b=True)
+    return tf.cast(product, x.dtype)
 
 
 def argsort(x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""PyTorch, as the maths sees it: eager, compiled, on the device of the array that was handed in."""
+"""The functions of `Library` for PyTorch: eager and compiled, on the device of the input."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from . import TREES, Array, Dim, F, span
 
 _MASK = 0xFFFFFFFF
 _PROXY = torch._C._TorchDispatchModeKey.PROXY
-_ALIGNED = 16  # bytes: what begins there is read at once
-_MOST_KEPT = 256
-_KEPT: dict[tuple[int, torch.device], tuple[Any, Array]] = {}  # tables, with what they are made of
+_ALIGNMENT = 16  # bytes
+_MAX_TABLES = 256
+_TABLES: dict[tuple[int, torch.device], tuple[Any, Array]] = {}  # (NumPy array, tensor), by the id of the former
 _NAMES = {x: str(x).removeprefix("torch.") for x in vars(torch).values() if isinstance(x, torch.dtype)}
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
 
 @dataclass(frozen=True)
 class Torch:
-    """The functions of `Library` on one device. Words of 32 bits are held in int64, whose sums cannot overflow."""
+    """The functions of `Library` on one device. uint32 values are stored in int64, whose sums cannot overflow."""
 
     device: torch.device
 
     name = "torch"
     layout = "nchw"
     stack, where, broadcast, reshape = map(staticmethod, (torch.stack, torch.where, torch.broadcast_to, torch.reshape))
-    floor, rint, exp, log1p, absolute = map(staticmethod, (torch.floor, torch.round, torch.exp, torch.log1p, torch.abs))
+    floor, rint, exp, log1p = map(staticmethod, (torch.floor, torch.round, torch.exp, torch.log1p))
     ratio = staticmethod(torch.div)
 
     @property
     def display_name(self) -> str:
         return "PyTorch" if self.device.type == "cpu" else f"PyTorch on {self.device}"
 
-    def compiled(self, function: F) -> F:  # its compilers do not change how a number is rounded
+    def compiled(self, function: F) -> F:  # PyTorch's compilers do not change rounding
         return function
 
     def draw_kernels(self) -> Any:
@@ -50,28 +50,28 @@ class Torch:
 
     def constant(self, x: Any) -> Array:
         if isinstance(x, (int, float)):
-            return torch.full((), x, device=self.device)  # no copy from the host, so no waiting for a device
+            return torch.full((), x, device=self.device)  # no copy from the host, so no synchronization
         if isinstance(x, np.ndarray) and self.device.type == "cuda":
             return self.constants([x])[0]
         return torch.as_tensor(x, device=self.device)
 
     def constants(self, xs: Sequence[Any]) -> list[Array]:
-        """Through pinned memory, one copy for all, which the host does not wait for."""
+        """Convert with a single asynchronous copy through pinned memory."""
         if self.device.type != "cuda" or _is_recorded():
             return [torch.as_tensor(x, device=self.device) for x in xs]
         if torch.cuda.is_current_stream_capturing():
             raise ValueError(
-                "expected all that is mixed by to lie on the device while a CUDA graph is captured, got some of the "
-                "host; draw by a step that is a tensor there, and once before"
+                "expected all arrays on the device while a CUDA graph is captured, got arrays on the host; use a key "
+                "whose step is a tensor on the device, and mix one batch before capturing"
             )
         xs = [np.asarray(x) for x in xs]
-        starts = list(accumulate((-(-x.nbytes // _ALIGNED) * _ALIGNED for x in xs), initial=0))
+        starts = list(accumulate((-(-x.nbytes // _ALIGNMENT) * _ALIGNMENT for x in xs), initial=0))
         packed = torch.empty(starts.pop(), dtype=torch.uint8, device="cpu", pin_memory=True)
         memory = packed.numpy()
         for x, start in zip(xs, starts, strict=True):
             memory[start : start + x.nbytes].view(x.dtype)[:] = x.reshape(-1)
-        there = packed.to(self.device, non_blocking=True)
-        as_dtype = {x.dtype: there.view(_of_numpy(x.dtype)) for x in xs}
+        on_device = packed.to(self.device, non_blocking=True)
+        as_dtype = {x.dtype: on_device.view(_of_numpy(x.dtype)) for x in xs}
         return [
             as_dtype[x.dtype].as_strided(x.shape, _strides(x.shape), start // x.itemsize)
             for x, start in zip(xs, starts, strict=True)
@@ -80,13 +80,13 @@ class Torch:
     def table(self, x: Any) -> Array:
         if self.device.type == "cpu" or _is_recorded():
             return torch.as_tensor(x, device=self.device)
-        kept = _KEPT.get((id(x), self.device))
-        if kept is None:
-            if len(_KEPT) == _MOST_KEPT:
-                _KEPT.pop(next(iter(_KEPT)))
-            # what is kept keeps its number; it is waited for, as other streams than this one will read it too
-            kept = _KEPT[id(x), self.device] = x, torch.as_tensor(x, device=self.device)
-        return kept[1]
+        entry = _TABLES.get((id(x), self.device))
+        if entry is None:
+            if len(_TABLES) == _MAX_TABLES:
+                _TABLES.pop(next(iter(_TABLES)))
+            # holding on to x keeps its id valid; the copy is synchronous, as other streams may read it
+            entry = _TABLES[id(x), self.device] = x, torch.as_tensor(x, device=self.device)
+        return entry[1]
 
     def uint32(self, bits: int) -> Array:
         return torch.full((), bits, dtype=torch.int64, device=self.device)
@@ -106,7 +106,7 @@ class Torch:
         return tuple(x.shape)
 
     def concrete(self, x: Array) -> Any:
-        """The values as NumPy where they lie on the host; None while compiling, under vmap or on an accelerator."""
+        """Return the values as a NumPy array; None while compiling, under vmap or on an accelerator."""
         if torch.compiler.is_compiling() or x.device.type != "cpu" or not is_plain(x):
             return None
         x = x.detach()
@@ -119,7 +119,7 @@ class Torch:
         return (x.dtype, x.shape, x.device) if type(x) is torch.Tensor else None
 
     def as_numpy(self, x: Array) -> Any:
-        """Its memory as NumPy; None while compiling, under vmap, on an accelerator, or where a gradient follows it."""
+        """Return a NumPy view of the memory; None while compiling, under vmap, on an accelerator or with gradients."""
         if x.device.type != "cpu" or not is_bare(x):
             return None
         x = x.detach()
@@ -143,7 +143,7 @@ class Torch:
     def write(self, x: Array, out: Array) -> Array:
         return out.copy_(x)
 
-    def is_key(self, x: Array) -> bool:  # noqa: ARG002 - PyTorch has no arrays that are keys
+    def is_key(self, x: Array) -> bool:  # noqa: ARG002
         return False
 
     def arange(self, n: Dim) -> Array:
@@ -159,7 +159,7 @@ class Torch:
         return torch.cat(tuple(xs), axis)
 
     def take(self, x: Array, index: Array, axis: int = 0) -> Array:
-        if x.dtype in _SIGNED:  # PyTorch can gather no wide unsigned integers
+        if x.dtype in _SIGNED:  # PyTorch does not gather wide unsigned integers
             return self.take(x.view(_SIGNED[x.dtype]), index, axis).view(x.dtype)
         taken = torch.index_select(x, axis, index.reshape(-1))
         return taken.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
@@ -167,9 +167,9 @@ class Torch:
     def matmul(self, x: Array, y: Array) -> Array:
         if self.device.type == "cpu":
             return torch.matmul(x, y)
-        return torch.matmul(x.to(torch.float64), y.to(torch.float64)).to(torch.int32)  # a GPU multiplies no integers
+        return torch.matmul(x.to(torch.float64), y.to(torch.float64)).to(torch.int32)  # GPUs do not multiply integers
 
-    def inner(self, x: Array, y: Array) -> Array:  # no autocast shortens these
+    def inner(self, x: Array, y: Array) -> Array:  # autocast does not change float64
         return torch.matmul(x.to(torch.float64), y.to(torch.float64).mT).to(x.dtype)
 
     def argsort(self, x: Array) -> Array:
@@ -201,7 +201,7 @@ class Torch:
     def log_softmax(self, x: Array) -> Array:
         return torch.log_softmax(x, -1)
 
-    def maximum(self, x: Array, y: Any) -> Array:  # to clamp by a scalar on a device would be to wait for it
+    def maximum(self, x: Array, y: Any) -> Array:  # clamping by a scalar tensor on a device would synchronize
         return torch.maximum(x, y) if isinstance(y, torch.Tensor) else torch.clamp(x, min=y)
 
     def minimum(self, x: Array, y: Any) -> Array:
@@ -222,7 +222,7 @@ class Torch:
 
 
 def is_tracing() -> bool:
-    """Whether what is done is compiled, traced, recorded in a CUDA graph, or done for many at once, as under vmap."""
+    """Whether operations are being compiled, traced, captured in a CUDA graph, or run under vmap or the like."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return True
     if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_dispatch_mode(_PROXY) is not None:
@@ -258,21 +258,21 @@ def _dtype(dtype: Any) -> torch.dtype:
 
 
 def is_plain(x: Array) -> bool:
-    """Whether a tensor holds its values itself: fake ones do not, and within vmap, grad and their like none does."""
+    """Whether a tensor holds concrete values: it is not fake, and no functorch transform (vmap, grad) is active."""
     if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._functorch.is_functorch_wrapped_tensor(x):
         return False
     return not isinstance(x, torch._subclasses.FakeTensor)
 
 
 def _is_recorded() -> bool:
-    """Whether what is done is compiled, recorded or done by others than PyTorch itself."""
+    """Whether operations are being compiled or intercepted by a dispatch mode or a functorch transform."""
     if torch.compiler.is_compiling():
         return True
     return bool(torch._C._len_torch_dispatch_stack()) or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def is_bare(x: Array) -> bool:
-    """Whether its memory is all that there is to it: nothing traces what is done, records it, or follows a gradient."""
+    """Whether the memory of a tensor may be read directly: nothing is traced, intercepted or needs a gradient."""
     if _is_recorded() or x.layout != torch.strided or torch._C._functorch.is_functorch_wrapped_tensor(x):
         return False
     if type(x) is not torch.Tensor and (not is_plain(x) or is_traceable_wrapper_subclass(x)):

@@ -1,1 +1,1 @@
-"""What every part stands on: keys and random bits, regions, layouts, units."""
+"""The foundations: keys and random bits, regions, layouts, units."""

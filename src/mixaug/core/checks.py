@@ -1,4 +1,4 @@
-"""What a region and a mix have to be: structure, which traced code has too, and values, where they can be seen."""
+"""Validation of regions and mixes: their structure always, their values unless they are traced."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .regions import Dense, Paste, Region, Size, Sizes, covered, inside
 
 Host: TypeAlias = np.ndarray[Any, Any]
 
-MAX_LENGTH = 2**24  #: of an axis in pixels: positions are drawn by 24 bits
-MAX_HOLES = 64  #: of an output
-MAX_PIXELS = 2**31 - 1  #: of an image, and outputs of a draw: they are counted in int32
+MAX_LENGTH = 2**24  #: pixels along an axis: positions are drawn from 24 bits
+MAX_HOLES = 64  #: holes per output
+MAX_PIXELS = 2**31 - 1  #: pixels per image, and outputs per draw: both are counted in int32
 
-_CLOSE = 1e-5  #: how far sums of float32 weights may be from 1
+_TOLERANCE = 1e-5  #: how far a sum of float32 weights may be from 1
 
 
 def check_size(size: Sequence[Dim]) -> Size:
-    """The spatial size, lengths as Python's own where they are known; an error for anything else."""
+    """Return a spatial size, with known lengths as Python ints; raises an error for anything else."""
     known = type(size) is tuple and all(type(length) is int for length in size)
-    return _kept_size(size) if known else _checked_size(size)
+    return _cached_size(size) if known else _checked_size(size)
 
 
 def _checked_size(size: Sequence[Dim]) -> Size:
@@ -36,50 +36,53 @@ def _checked_size(size: Sequence[Dim]) -> Size:
             f"size: expected the spatial lengths, such as (32, 32), got {short(size)}; pass a tuple of ints"
         )
     for length in size:
-        whole = isinstance(length, (int, np.integer)) and not isinstance(length, bool) and length > 0
-        if not whole and (isinstance(length, (bool, int)) or backends.find(length) is None):
-            raise ValueError(f"size: expected lengths of 1 or more, got {short(size)}; pass those of the images")
+        is_length = isinstance(length, (int, np.integer)) and not isinstance(length, bool) and length > 0
+        if not is_length and (isinstance(length, (bool, int)) or backends.find(length) is None):
+            raise ValueError(
+                f"size: expected lengths of 1 or more, got {short(size)}; pass the spatial size of the images"
+            )
     known = [int(length) for length in size if isinstance(length, (int, np.integer))]
     if max(known, default=0) > MAX_LENGTH or math.prod(known) > MAX_PIXELS:
         raise ValueError(
-            f"size: expected lengths of at most {MAX_LENGTH} and {MAX_PIXELS} pixels in all, got {short(size)}; "
-            "cut the samples into parts"
+            f"size: expected lengths of at most {MAX_LENGTH} and at most {MAX_PIXELS} pixels, got {short(size)}; "
+            "split the samples into tiles"
         )
     return tuple(int(length) if isinstance(length, (int, np.integer)) else length for length in size)
 
 
-_kept_size = backends.kept(_checked_size)
+_cached_size = backends.memoized(_checked_size)
 
 
 def check_region(xp: Library, region: Drawn, sources: int, n: Dim, size: Size) -> None:
-    """Raise unless a region has so many sources, and arrays of this library, of the shapes and dtypes that they need.
+    """Check the number of sources of a region, and the library, shapes and dtypes of its arrays.
 
     Raises:
-        TypeError: if it is no region, or an array is of another library or dtype. ValueError: if a shape differs.
+        TypeError: if `region` is not a region, or an array has the wrong library or dtype.
+        ValueError: if the number of sources or a shape is wrong.
     """
     if not isinstance(region, (Paste, Dense, Chosen)):
         raise TypeError(f"region: expected ma.Paste or ma.Dense, got {type(region).__name__}; return one of them")
     if region.sources != sources:
         raise ValueError(
-            f"region: expected {sources} sources, as the recipe says, got {region.sources}; "
+            f"region: expected {sources} sources, as the recipe declares, got {region.sources}; "
             "change `sources` or the region"
         )
     if isinstance(region, Chosen):
         check_array(xp, "region: choice", region.choice, ((n,),), ("int32",))
-        for one in region.regions:
-            check_region(xp, one, min(one.sources, sources), n, size)
+        for option in region.regions:
+            check_region(xp, option, min(option.sources, sources), n, size)
         return
-    views, rows, pixels = (n, len(size), 2), (n,), (n, *size)
+    boxes, rows, pixels = (n, len(size), 2), (n,), (n, *size)
     channels = (*(n, *[1] * len(size)), None), (*pixels, None)
-    forms = {"background": ((sources, n),), "weight": ((sources, *pixels),), "fill": (rows, pixels, *channels)}
-    forms["hole"] = views, (n, _holes(region), len(size), 2)
+    shapes = {"background": ((sources, n),), "weight": ((sources, *pixels),), "fill": (rows, pixels, *channels)}
+    shapes["hole"] = boxes, (n, _holes(region), len(size), 2)
     dtypes = {"background": ("float32",), "weight": ("float32", "bool"), "fill": ("float32",)}
     for name, array in region.arrays().items():
-        check_array(xp, f"region: {name}", array, forms.get(name, (views,)), dtypes.get(name, ("int32",)))
+        check_array(xp, f"region: {name}", array, shapes.get(name, (boxes,)), dtypes.get(name, ("int32",)))
 
 
 def _holes(region: Region) -> int:
-    """How many holes a region has on an axis of their own; 0 if it has no such axis."""
+    """Return the length of the hole axis of a region; 0 if it has none."""
     shape = tuple(getattr(getattr(region, "hole", None), "shape", ()))
     if len(shape) == 4 and not (isinstance(shape[1], int) and 0 < shape[1] <= MAX_HOLES):
         raise ValueError(f"region: hole: expected 1 to {MAX_HOLES} holes, got {shape[1]}; pass hole=None for no hole")
@@ -87,62 +90,64 @@ def _holes(region: Region) -> int:
 
 
 def check_sizes(size: Sequence[Dim], source_size: Sequence[Dim] | None) -> Sizes:
-    """The size of outputs and that of sources, by default the same; an error for what they cannot be."""
+    """Return the sizes of outputs and sources, which are equal by default; raises an error for invalid sizes."""
     size = check_size(size)
     source_size = size if source_size is None else check_size(source_size)
     if len(source_size) != len(size):
         raise ValueError(
-            f"size: expected {len(source_size)} lengths, as many as the sources have, {source_size}, got {size}; "
-            "pass one for each of their spatial axes"
+            f"size: expected {len(source_size)} lengths, as the sources have the size {source_size}, got {size}; "
+            "pass one length for each spatial axis"
         )
     return Sizes(size, source_size)
 
 
 def check_windows(region: Drawn, sizes: Sizes, what: object) -> None:
-    """Raise a ValueError unless sources of that size can be seen in outputs of another."""
+    """Raise a ValueError if a region cannot make outputs of another size than its sources."""
     size, source_size = sizes
     if not shows_windows(region):
         raise ValueError(
-            f"size: expected {source_size}, the size of the sources, for {what}, which shows them as they are, got "
-            f"{size}; pass size={source_size}, or a recipe that fits its sources to boxes, such as ma.Mosaic()"
+            f"size: expected {source_size}, the size of the sources, for {what}, which does not resize them, got "
+            f"{size}; pass size={source_size}, or a recipe that resizes its sources, such as ma.Mosaic()"
         )
 
 
 def check_array(
     xp: Library, name: str, array: Array, shapes: tuple[tuple[Dim, ...], ...], dtypes: tuple[str, ...]
 ) -> None:
-    """Raise unless an array is of this library, one of these dtypes and, as far as they are known, of these shapes."""
+    """Check that an array is of a library and has one of the dtypes and one of the shapes, as far as it is known."""
     if backends.find(array) != xp:
         raise TypeError(
             f"{name}: expected an array of {xp.display_name}, got {backends.display_name(array)}; convert it"
         )
     dtype, shape = xp.dtype(array), xp.shape(array)
     if dtype not in dtypes or not getattr(array.dtype, "isnative", True):
-        came = dtype if dtype not in dtypes else str(array.dtype)
-        raise TypeError(f"{name}: expected {' or '.join(dtypes)}, got {came}; convert it")
-    if not any(_fits(shape, wanted) for wanted in shapes):
-        wanted = " or ".join(map(_written, shapes))
-        raise ValueError(f"{name}: expected the shape {wanted}, got {_written(shape)}; make one row for each output")
+        actual = dtype if dtype not in dtypes else str(array.dtype)
+        raise TypeError(f"{name}: expected {' or '.join(dtypes)}, got {actual}; convert it")
+    if not any(_fits(shape, expected) for expected in shapes):
+        expected = " or ".join(map(_format_shape, shapes))
+        raise ValueError(
+            f"{name}: expected the shape {expected}, got {_format_shape(shape)}; make one row for each output"
+        )
 
 
 def check_values(region: Drawn, n: int, size: Size, source_size: Size) -> None:
-    """Raise a ValueError where the values of a region can be seen, and are not what `Paste` and `Dense` say."""
-    if backends.is_compiling():  # none can be seen
+    """Raise a ValueError if the values of a region are not what `Paste` and `Dense` require; traced ones pass."""
+    if backends.is_compiling():  # all values are traced
         return
     if not isinstance(region, Chosen):
         _check_settled(region, n, size, source_size)
         return
-    choice = _seen(region.choice)
+    choice = _concrete(region.choice)
     if choice is not None and choice.size and not 0 <= choice.min() <= choice.max() < len(region.regions):
         raise ValueError(
             f"region: expected a choice among 0 .. {len(region.regions) - 1}, got {choice.min()} .. {choice.max()}"
         )
-    for one in region.regions:
-        check_values(one, n, size, source_size)
+    for option in region.regions:
+        check_values(option, n, size, source_size)
 
 
 def _check_settled(region: Region, n: int, size: Size, source_size: Size) -> None:
-    arrays = {name: held for name, array in region.arrays().items() if (held := _seen(array)) is not None}
+    arrays = {name: values for name, array in region.arrays().items() if (values := _concrete(array)) is not None}
     known = all(isinstance(length, int) for length in (*size, *source_size))
     if len(arrays) < len(region.arrays()) or not known:
         return
@@ -160,72 +165,73 @@ def _check_settled(region: Region, n: int, size: Size, source_size: Size) -> Non
         holes = type(region).of(arrays, region.sources).holes
         _check_disjoint(boxes, holes)
         if source_size != size:
-            bare = ~covered(backends.common(), [*boxes.values(), *holes], size).all(axis=tuple(range(1, 1 + len(size))))
-            _expect(~bare, "region: box_0", f"boxes and holes that cover all of {size}", boxes["box_0"])
+            axes = tuple(range(1, 1 + len(size)))
+            complete = covered(backends.common(), [*boxes.values(), *holes], size).all(axis=axes)
+            _expect(complete, "region: box_0", f"boxes and holes that cover all of {size}", boxes["box_0"])
     else:
         _check_pixels(arrays, region, size)
 
 
 def _check_boxes(name: str, box: Host, size: Size) -> None:
     first, last = box[..., 0], box[..., 1]
-    right = (first >= 0) & (first <= last) & (last <= np.array(size))
-    _expect(right.all(axis=-1), f"region: {name}", f"0 <= first <= last <= {size}", box)
+    valid = (first >= 0) & (first <= last) & (last <= np.array(size))
+    _expect(valid.all(axis=-1), f"region: {name}", f"0 <= first <= last <= {size}", box)
 
 
 def _check_view(j: int, box: Host | None, source_box: Host | None) -> None:
     if box is None or source_box is None:
         return
-    shows = (box[..., 0] < box[..., 1]).all(axis=1)
-    right = ~shows | (source_box[..., 0] < source_box[..., 1]).all(axis=1)
-    _expect(right, f"region: source_box_{j}", "a pixel or more where its box has some", source_box)
+    visible = (box[..., 0] < box[..., 1]).all(axis=1)
+    valid = ~visible | (source_box[..., 0] < source_box[..., 1]).all(axis=1)
+    _expect(valid, f"region: source_box_{j}", "at least one pixel if its box has any", source_box)
 
 
 def _check_disjoint(boxes: dict[str, Host], holes: Sequence[Host]) -> None:
     pairs = [*combinations(boxes.items(), 2), *product(boxes.items(), [("hole", hole) for hole in holes])]
-    for (one, a), (other, b) in pairs:
-        common = np.minimum(a[..., 1], b[..., 1]) > np.maximum(a[..., 0], b[..., 0])
-        _expect(~common.all(axis=1), f"region: {one}", f"no pixel in common with {other}", a)
+    for (name, a), (other_name, b) in pairs:
+        overlap = np.minimum(a[..., 1], b[..., 1]) > np.maximum(a[..., 0], b[..., 0])
+        _expect(~overlap.all(axis=1), f"region: {name}", f"no pixel in common with {other_name}", a)
 
 
 def _check_pixels(arrays: dict[str, Host], region: Dense, size: Size) -> None:
     weight = arrays["weight"]
-    seen = np.ones(weight.shape[1:], bool) if region.fill is None else (weight != 0).any(axis=0)
-    _check_weights("weight", weight, seen)
+    visible = np.ones(weight.shape[1:], bool) if region.fill is None else (weight != 0).any(axis=0)
+    _check_weights("weight", weight, visible)
     xp = backends.common()
     for j in range(region.sources):
         box, source_box = arrays.get(f"box_{j}"), arrays.get(f"source_box_{j}")
         if box is not None and source_box is not None:
             outside = (weight[j] != 0) & ~inside(xp, box, size)
-            right = ~outside.any(axis=tuple(range(1, outside.ndim))) | (box == source_box).all(axis=(1, 2))
-            _expect(right, "region: weight", f"none outside of box_{j}", box)
+            valid = ~outside.any(axis=tuple(range(1, outside.ndim))) | (box == source_box).all(axis=(1, 2))
+            _expect(valid, "region: weight", f"zeros outside box_{j}", box)
 
 
-def _check_weights(name: str, weight: Host, seen: Host) -> None:
+def _check_weights(name: str, weight: Host, wanted: Host) -> None:
     _expect(np.isfinite(weight) & (weight >= 0), f"region: {name}", "weights of 0 or more", weight)
     total = weight.sum(axis=0, dtype=np.float64)
-    _expect(abs(total - seen) <= _CLOSE, f"region: {name}", "weights that sum to 1 over the sources", total)
+    _expect(abs(total - wanted) <= _TOLERANCE, f"region: {name}", "weights that sum to 1 over the sources", total)
 
 
 def check_lam(index: Host, lam: Host, wanted: Host) -> None:
-    """Raise a ValueError unless the weights of each output are those of its region, whose lam is `wanted`."""
+    """Raise a ValueError if `lam` is not `wanted`, the lam of the region, or an index is negative."""
     _expect(index >= 0, "index", "rows of the source, 0 or more", index)
     _expect(np.isfinite(lam) & (lam >= 0), "lam", "weights of 0 or more", lam)
     total = lam.sum(axis=0, dtype=np.float64)
-    _expect(abs(total - 1) <= _CLOSE, "lam", "weights that sum to 1 over the sources", total)
-    _expect(abs(lam - wanted) <= _CLOSE, "lam", "the mean of the region's weights", lam)
+    _expect(abs(total - 1) <= _TOLERANCE, "lam", "weights that sum to 1 over the sources", total)
+    _expect(abs(lam - wanted) <= _TOLERANCE, "lam", "the mean of the region's weights", lam)
 
 
-def _expect(right: Any, name: str, expected: str, came: Host) -> None:
-    """Raise a ValueError that shows the first value of `came` that is not right."""
-    if not right.all():
-        wrong = came[np.unravel_index(int(right.argmin()), right.shape)]
+def _expect(valid: Any, name: str, expected: str, values: Host) -> None:
+    """Raise a ValueError that shows the first invalid value."""
+    if not valid.all():
+        wrong = values[np.unravel_index(int(valid.argmin()), valid.shape)]
         raise ValueError(f"{name}: expected {expected}, got {wrong.tolist()}; correct its values")
 
 
-def _seen(array: Array) -> Host | None:
+def _concrete(array: Array) -> Host | None:
     xp = backends.find(array)
-    held: Host | None = xp.concrete(array) if xp else None
-    return held
+    values: Host | None = xp.concrete(array) if xp else None
+    return values
 
 
 def _fits(shape: tuple[Dim, ...], wanted: tuple[Dim, ...]) -> bool:
@@ -234,6 +240,6 @@ def _fits(shape: tuple[Dim, ...], wanted: tuple[Dim, ...]) -> bool:
     )
 
 
-def _written(shape: tuple[Dim, ...]) -> str:
+def _format_shape(shape: tuple[Dim, ...]) -> str:
     lengths = [str(length) if isinstance(length, int) else "?" for length in shape]
     return f"({', '.join(lengths)}{',' if len(lengths) == 1 else ''})"

@@ -1,9 +1,9 @@
-"""Which axis of an array is which: "nhwc". Arrays of every layout are viewed in one of three forms, which engines know.
+"""Layouts: the letter of each axis of an array, such as "nhwc". Every layout is viewed in one of three forms.
 
     "first"  (n, planes, *block)        "last"  (n, *block, step)        None  (n, *block)
 
-The block holds the axes that a mix is drawn over. The other axes share the mix: those on one side of the block are
-folded into planes or steps, any others join the block as axes that every box spans.
+The block holds the spatial axes, which a mix is drawn over. Other axes on one side of the block are folded into planes
+or a step; any others join the block as axes that every box spans.
 """
 
 from __future__ import annotations
@@ -19,46 +19,46 @@ from .hints import short
 from .regions import Dense, Paste, Region, Size, is_of_pixels, to
 
 LETTERS = "nchwdt"
-SPATIAL = {0: "", 1: "t", 2: "hw", 3: "dhw", 4: "tdhw"}  #: names for so many spatial axes
-FEW = 4  #: so many channels are common at most, and so short a side is not
+SPATIAL = {0: "", 1: "t", 2: "hw", 3: "dhw", 4: "tdhw"}  #: default letters, by the number of spatial axes
+FEW = 4  #: an axis of at most this length is more likely to hold channels than pixels
 _BY_TYPE = {"Image": "nchw", "Video": "ntchw"}  # of torchvision.tv_tensors
 
 
 class Layout(NamedTuple):
-    """The letter of each axis, and those that a mix is drawn over, in the order of its size."""
+    """The letter of each axis, and the letters of the spatial axes in the order of the size of a mix."""
 
     axes: str
     spatial: str
 
     @property
     def form(self) -> Form:
-        """How arrays of this layout are viewed."""
+        """The form in which arrays of this layout are viewed."""
         return _form(self, True)
 
     @property
     def whole(self) -> Form:
-        """Likewise with every axis but c in the block."""
+        """The form with every axis but n and c in the block."""
         return _form(self, False)
 
     def size(self, xp: Library, x: Array) -> Size:
-        """The spatial size of such an array."""
+        """Return the spatial size of an array."""
         shape = xp.shape(x)
         return tuple(shape[self.axes.index(letter)] for letter in self.spatial)
 
     def channels(self, x: Array) -> Dim:
-        """The number of channels, 1 where there is no such axis; None where it is unknown."""
+        """Return the number of channels: 1 without a channel axis, None if unknown."""
         return x.shape[self.axes.index("c")] if "c" in self.axes else 1
 
 
 class Form(NamedTuple):
-    """The view of arrays of a layout.
+    """How arrays of a layout are viewed.
 
     Args:
-        order: the axes of the array in the order of the view; None where they are in it already.
+        order: the permutation of the axes; None for the identity.
         before, block, after: the letters of the planes, the block and the step.
         shared: the letters of the block that every box spans.
-        place: where the folded axes are: "first", "last" or None.
-        is_plain: whether arrays are in the form as they are.
+        place: the position of the folded axes: "first", "last" or None.
+        is_plain: whether arrays have this form without transposing or reshaping.
     """
 
     order: tuple[int, ...] | None
@@ -71,24 +71,24 @@ class Form(NamedTuple):
 
     @property
     def letters(self) -> str:
-        """Those of the axes before they are folded."""
+        """The letters of the permuted axes, before folding."""
         return f"n{self.before}{self.block}{self.after}"
 
     def view(self, xp: Library, x: Array) -> Array:
-        """An array in the form."""
+        """Convert an array to the form."""
         x = x if self.order is None else xp.transpose(x, self.order)
         if len(self.before) < 2 and len(self.after) < 2 and self.block:
             return x
-        held = dict(zip(self.letters, xp.shape(x), strict=True))
-        folded = [prod([held[letter] for letter in side]) for side in (self.before, self.after)]
-        block = [held[letter] for letter in self.block] or [1]
+        lengths = dict(zip(self.letters, xp.shape(x), strict=True))
+        folded = [prod([lengths[letter] for letter in side]) for side in (self.before, self.after)]
+        block = [lengths[letter] for letter in self.block] or [1]
         planes, step = (
             [length] if side else [] for side, length in zip((self.before, self.after), folded, strict=True)
         )
-        return xp.reshape(x, (held["n"], *planes, *block, *step))
+        return xp.reshape(x, (lengths["n"], *planes, *block, *step))
 
     def restore(self, xp: Library, y: Array, like: Array) -> Array:
-        """What was made in the form, with the axes of an array that was not."""
+        """Convert an array from the form to the axes of `like`."""
         shape = xp.shape(like)
         order = self.order or tuple(range(len(shape)))
         if len(self.before) > 1 or len(self.after) > 1 or not self.block:
@@ -98,45 +98,46 @@ class Form(NamedTuple):
         return xp.transpose(y, [self.order.index(axis) for axis in range(len(shape))])
 
     def size(self, xp: Library, x: Array) -> Size:
-        """The size of the block of an array in the form."""
+        """Return the size of the block of an array in the form."""
         return block_size(xp, x, self.place)
 
     def region(self, xp: Library, region: Region, size: Size, like: Array) -> tuple[Region, Size]:
-        """A region over the spatial axes, and its size, as a region over the block of a view."""
-        spanned = [(at, letter) for at, letter in enumerate(self.block) if letter in self.shared]
+        """Extend a region and its size from the spatial axes to the block of `like`, an array in the form."""
+        axes = [axis for axis, letter in enumerate(self.block) if letter in self.shared]
         shape = xp.shape(like)
-        for at, _ in spanned:
-            length = shape[at + (2 if self.before else 1)]
+        for axis in axes:
+            length = shape[axis + (2 if self.before else 1)]
             if not isinstance(length, int):
                 region = to(xp, region)
             home = next((backends.of(array) for array in region.arrays().values()), xp)
-            region, size = _spanning(home, region, size, at, length), (*size[:at], length, *size[at:])
+            region, size = _with_axis(home, region, size, axis, length), (*size[:axis], length, *size[axis:])
         return region, size
 
     def per_element(self, numbers: Array, shape: Size) -> Array:
-        """Repeat numbers (..., c) so that there is one for each plane or step of the view of an array of that shape."""
+        """Repeat numbers (..., c) for each plane or step of an array of that shape."""
         side = self.before or self.after
         if len(side) < 2 or not len(numbers.shape) or numbers.shape[-1] == 1:
             return numbers
         home = backends.of(numbers)
         lengths = [shape[(self.order or range(len(shape)))[self.letters.index(letter)]] for letter in side]
-        rest = home.shape(numbers)[:-1]
-        own = [length if letter == "c" else 1 for letter, length in zip(side, lengths, strict=True)]
-        numbers = home.broadcast(home.reshape(numbers, (*rest, *own)), (*rest, *lengths))
-        return home.reshape(numbers, (*rest, prod(lengths)))
+        leading = home.shape(numbers)[:-1]
+        channels = [length if letter == "c" else 1 for letter, length in zip(side, lengths, strict=True)]
+        numbers = home.broadcast(home.reshape(numbers, (*leading, *channels)), (*leading, *lengths))
+        return home.reshape(numbers, (*leading, prod(lengths)))
 
 
 def block_size(xp: Library, x: Array, place: str | None) -> Size:
-    """The size of the block of an array in a form, by the place of its folded axes."""
+    """Return the size of the block of an array whose folded axes are at `place`."""
     shape = xp.shape(x)
     return shape[1:-1] if place == "last" else shape[2:] if place == "first" else shape[1:]
 
 
 def parse(layout: str, spatial: str | None = None) -> Layout:
-    """The layout that a text says, in any case.
+    """Parse a layout string; upper case is allowed.
 
     Raises:
-        TypeError: if it is no text. ValueError: if a letter is unknown or there twice, or n is not first.
+        TypeError: if an argument is not a string.
+        ValueError: if a letter is unknown or repeated, or n is not first.
     """
     for name, text in (("layout", layout), ("spatial", spatial)):
         if not isinstance(text, str) and (name == "layout" or text is not None):
@@ -147,7 +148,7 @@ def parse(layout: str, spatial: str | None = None) -> Layout:
     return _layout(layout, spatial)
 
 
-@backends.kept
+@backends.memoized
 def _layout(layout: str, spatial: str | None) -> Layout:
     axes, _, chosen = _parsed(layout, spatial).partition(" ")
     return Layout(axes, chosen)
@@ -156,7 +157,7 @@ def _layout(layout: str, spatial: str | None) -> Layout:
 @backends.trace_constant
 @lru_cache(maxsize=1024)
 def _parsed(layout: str, spatial: str | None) -> str:
-    """The letters of the axes and of the spatial ones: a text, as PyTorch's compiler keeps no other values."""
+    """Return the letters of all axes and of the spatial axes, in a string: a constant to PyTorch's compiler."""
     axes = layout.lower()
     if axes[:1] != "n" or len(axes) < 2 or set(axes) - set(LETTERS) or len(set(axes)) < len(axes):
         raise ValueError(
@@ -169,13 +170,13 @@ def _parsed(layout: str, spatial: str | None) -> str:
         chosen = spatial.lower()
         if not chosen or set(chosen) - (set(axes) - set("nc")) or len(set(chosen)) < len(chosen):
             raise ValueError(
-                f"spatial: expected axes of the layout {layout!r} but n and c, each once, got {spatial!r}; "
-                "leave spatial out, or name some of these"
+                f"spatial: expected axes of the layout {layout!r} other than n and c, each once, got {spatial!r}; "
+                "leave spatial out, or name some of these axes"
             )
     return f"{axes} {chosen}"
 
 
-@backends.kept
+@backends.memoized
 def _form(layout: Layout, fold: bool) -> Form:
     order, before, block, after, shared = _formed(*layout, fold).split(",")
     place = "first" if before else "last" if after else None
@@ -186,15 +187,17 @@ def _form(layout: Layout, fold: bool) -> Form:
 @backends.trace_constant
 @lru_cache(maxsize=1024)
 def _formed(axes: str, spatial: str, fold: bool) -> str:
-    """The parts of a form as one text."""
-    at = [axes.index(letter) for letter in spatial]
-    in_order = at == sorted(at) and not (fold and at and "c" in axes and at[0] < axes.index("c") < at[-1])
+    """Return the parts of a form in a string."""
+    position = [axes.index(letter) for letter in spatial]
+    in_order = position == sorted(position) and not (
+        fold and position and "c" in axes and position[0] < axes.index("c") < position[-1]
+    )
     letters = axes if in_order else "n" + "".join(a for a in axes[1:] if a not in spatial) + spatial
     if not fold and "c" in axes:
         letters = letters.replace("c", "") + "c"
     inside = [i for i, letter in enumerate(letters) if (letter in spatial if fold else letter not in "nc")]
     start, stop = (inside[0], inside[-1] + 1) if inside else (1, 1)
-    if start > 1 and stop < len(letters):  # shared axes on both sides: those on the side without c join the block
+    if start > 1 and stop < len(letters):  # other axes on both sides: those on the side without c join the block
         start, stop = (start, len(letters)) if "c" in letters[:start] else (1, stop)
     order = "" if letters == axes else "".join(str(axes.index(letter)) for letter in letters)
     block = letters[start:stop]
@@ -202,56 +205,56 @@ def _formed(axes: str, spatial: str, fold: bool) -> str:
     return f"{order},{letters[1:start]},{block},{letters[stop:]},{shared}"
 
 
-def _spanning(xp: Library, region: Region, size: Size, at: int, length: Dim) -> Region:
-    """A region with one more axis, at that place of its size, which every box spans."""
+def _with_axis(xp: Library, region: Region, size: Size, axis: int, length: Dim) -> Region:
+    """Insert an axis into a region, at that position of its size; every box spans it."""
 
-    def of_pixels(x: Array, rows: int, length: Dim = length) -> Array:
-        where = (*[slice(None)] * (rows + at), None)
-        shape = (*xp.shape(x)[: rows + at], length, *xp.shape(x)[rows + at :])
+    def repeated(x: Array, leading: int, length: Dim = length) -> Array:
+        where = (*[slice(None)] * (leading + axis), None)
+        shape = (*xp.shape(x)[: leading + axis], length, *xp.shape(x)[leading + axis :])
         return xp.broadcast(x[where], shape)
 
-    def of_box(box: Array | None) -> Array | None:
+    def extended(box: Array | None) -> Array | None:
         if box is None:
             return None
         zero = box[..., 0, 0] * 0
         last = zero + (length if isinstance(length, int) else xp.cast(length, xp.dtype(box)))
-        return xp.concat([box[..., :at, :], xp.stack([zero, last], axis=-1)[..., None, :], box[..., at:, :]], -2)
+        return xp.concat([box[..., :axis, :], xp.stack([zero, last], axis=-1)[..., None, :], box[..., axis:, :]], -2)
 
     fill = region.fill
     if fill is not None and len(fill.shape) > 1:
-        fill = of_pixels(fill, 1, length if is_of_pixels(fill, len(size)) else 1)
-    box, source_box = (tuple(map(of_box, boxes)) for boxes in (region.box, region.source_box))
+        fill = repeated(fill, 1, length if is_of_pixels(fill, len(size)) else 1)
+    box, source_box = (tuple(map(extended, boxes)) for boxes in (region.box, region.source_box))
     if isinstance(region, Dense):
-        return Dense(of_pixels(region.weight, 2), box, source_box, fill)
-    return Paste(region.background, box, source_box, of_box(region.hole), fill)
+        return Dense(repeated(region.weight, 2), box, source_box, fill)
+    return Paste(region.background, box, source_box, extended(region.hole), fill)
 
 
-# --- what nobody said ---
+# --- default layouts ---
 
 
 def of_images(
     x: Array, layout: str | None, spatial: str | None = None, what: str = "images", kind: str = "", like: str = ""
 ) -> Layout:
-    """The layout of images: as said, of their type, or that which users of their library keep, where it is plausible.
+    """Return the layout of images: the given one, that of their type, or the usual one of their library.
 
     Args:
         x: the images.
-        layout: what was said.
-        spatial: what was said.
-        what: the name of the images, for sentences.
-        kind: how a field that says the layout begins, such as "Images("; "" where an argument says it.
-        like: "nhwc" or "nchw", in place of the library's own.
+        layout: the layout passed by the user, or None.
+        spatial: the spatial axes passed by the user, or None.
+        what: the name of the images in messages.
+        kind: how the field that takes `layout=` begins, such as "Images("; "" if it is an argument.
+        like: "nhwc" or "nchw" in place of the usual layout of the library.
 
     Raises:
-        ValueError: if nothing was said and the shape has two readings, or the layout has another number of axes.
+        ValueError: if no layout is given and the shape is ambiguous, or the number of axes differs.
     """
     xp = backends.of(x, what)
     layout = layout or _of_type(type(x))
     if layout is None:
         layout = _usual(xp.shape(x), like or xp.layout, what, kind)
-    found = parse(layout, spatial)
-    check_axes(x, found, what)
-    return found
+    parsed = parse(layout, spatial)
+    check_axes(x, parsed, what)
+    return parsed
 
 
 def of_masks(
@@ -265,68 +268,66 @@ def of_masks(
     like: str = "",
     classes: int | None = None,
 ) -> Layout:
-    """The layout of masks beside images of so many spatial axes: with a channel axis, or without.
+    """Return the layout of masks, with or without a channel axis.
 
     Args:
         m: the masks.
-        layout: what was said; masks may come without its channel axis.
-        spatial: what was said.
-        axes: the number of spatial axes that the mix was drawn for.
-        what: the name of the masks, for sentences.
-        kind: as for `of_images`.
-        like: as there.
-        classes: how many channels there may be, beside a few.
+        layout: the layout passed by the user, or None; the masks may lack its channel axis.
+        spatial: the spatial axes passed by the user, or None.
+        axes: the number of spatial axes of the mix.
+        what: the name of the masks in messages.
+        kind: as in `of_images`.
+        like: as in `of_images`.
+        classes: the number of classes, which the channels may equal.
     """
     xp, shape = backends.of(m, what), tuple(m.shape)
     if layout is not None:
-        found = parse(layout, spatial)
-        if "c" in found.axes and len(shape) == len(found.axes) - 1:
-            return found._replace(axes=found.axes.replace("c", ""))
-        check_axes(m, found, what)
-        return found
+        parsed = parse(layout, spatial)
+        if "c" in parsed.axes and len(shape) == len(parsed.axes) - 1:
+            return parsed._replace(axes=parsed.axes.replace("c", ""))
+        check_axes(m, parsed, what)
+        return parsed
     if len(shape) < 2:
         raise ValueError(
-            f"{what}: expected masks (n, *size), got the shape {shape}; "
-            "batch single samples first, or say what the field "
-            "is in fields="
+            f"{what}: expected masks (n, *size), got the shape {shape}; batch single samples first, or declare the "
+            "field in fields="
         )
     if len(shape) not in (axes + 1, axes + 2) or axes not in SPATIAL:
         raise ValueError(
-            f"{what}: expected (n, *size) of {axes} spatial axes, with or without channels, got the shape {shape}; "
-            f"{way(what, kind, 'nthw')} if they have frames, or name each axis so"
+            f"{what}: expected (n, *size) with {axes} spatial axes, with or without channels, got the shape {shape}; "
+            f"{way(what, kind, 'nthw')} if they have frames, or a layout that names each axis"
         )
     letters, like = SPATIAL[axes], like or xp.layout
     if len(shape) == axes + 1:
         return Layout(f"n{letters}", letters)
-    found = Layout(with_classes(f"n{letters}", like), letters)
-    channels = found.channels(m)
+    default = Layout(with_classes(f"n{letters}", like), letters)
+    channels = default.channels(m)
     if classes is None or channels != classes:
         _check_place(xp.shape(m), like, what, kind, f"n{letters}c", f"nc{letters}")
     if isinstance(channels, int) and channels > FEW and channels != classes:
         raise ValueError(
-            f"{what}: expected {classes or f'1 to {FEW}'} channels in the layout {found.axes!r}, got the shape "
-            f"{shape}; "
-            f'{way(what, kind, found.axes)}, or "nthw" if they have frames'
+            f"{what}: expected {classes or f'1 to {FEW}'} channels in the layout {default.axes!r}, got the shape "
+            f'{shape}; {way(what, kind, default.axes)}, or "nthw" if they have frames'
         )
-    return found
+    return default
 
 
 def with_classes(axes: str, like: str) -> str:
-    """A layout with an axis c, where a library has it."""
+    """Add a channel axis to a layout, at the position that `like` has."""
     return axes if "c" in axes else f"nc{axes[1:]}" if like == "nchw" else f"{axes}c"
 
 
 def check_axes(x: Array, layout: Layout, what: str) -> None:
-    """Refuse an array of another number of axes than its layout has."""
+    """Refuse an array whose number of axes differs from its layout's."""
     if len(x.shape) != len(layout.axes):
         raise ValueError(
-            f"{what}: expected {len(layout.axes)} axes, as the layout {layout.axes!r} has, got the shape "
+            f"{what}: expected {len(layout.axes)} axes for the layout {layout.axes!r}, got the shape "
             f"{tuple(x.shape)}; name each axis in layout=, or batch single samples first"
         )
 
 
 def way(what: str, kind: str, layout: str) -> str:
-    """What to pass to say a layout, by the door that a reader came through."""
+    """Return the advice to pass a layout, in a field of that kind or as an argument."""
     return f"pass fields={{{what!r}: ma.{kind}layout={layout!r})}}" if kind else f"pass layout={layout!r}"
 
 
@@ -336,8 +337,8 @@ def _of_type(kind: type) -> str | None:
 
 
 def _usual(shape: tuple[Dim, ...], like: str, what: str, kind: str) -> str:
-    """The layout that users of a library keep images in; a ValueError where another is plausible."""
-    came = tuple(length if isinstance(length, int) else None for length in shape)
+    """Return the usual layout of a library; raises ValueError if another layout is plausible."""
+    known = tuple(length if isinstance(length, int) else None for length in shape)
     if len(shape) == 4:
         _check_place(shape, like, what, kind, "nhwc", "nchw")
         return like
@@ -351,17 +352,17 @@ def _usual(shape: tuple[Dim, ...], like: str, what: str, kind: str) -> str:
         "single samples first",
         5: f"{way(what, kind, video)} if they are videos, {volume!r} if they are volumes",
     }
-    meant = readings.get(len(shape), f"{way(what, kind, like)} with a letter of n, c, h, w, d and t for each axis")
-    raise ValueError(f"{what}: expected a batch of images of the layout {like!r}, got the shape {came}; {meant}")
+    advice = readings.get(len(shape), f"{way(what, kind, like)} with a letter of n, c, h, w, d and t for each axis")
+    raise ValueError(f"{what}: expected a batch of images of the layout {like!r}, got the shape {known}; {advice}")
 
 
 def _check_place(shape: Sequence[Dim], like: str, what: str, kind: str, last: str, first: str) -> None:
-    """Refuse channels that seem to be in the other place."""
+    """Refuse arrays whose channel axis seems to be on the other side."""
     usual, other = (last, first) if like == "nhwc" else (first, last)
-    here, there = (shape[-1], shape[1]) if like == "nhwc" else (shape[1], shape[-1])
-    if isinstance(here, int) and isinstance(there, int) and here > FEW >= there >= 1:
-        came = tuple(length if isinstance(length, int) else None for length in shape)
+    channels, alternative = (shape[-1], shape[1]) if like == "nhwc" else (shape[1], shape[-1])
+    if isinstance(channels, int) and isinstance(alternative, int) and channels > FEW >= alternative >= 1:
+        known = tuple(length if isinstance(length, int) else None for length in shape)
         raise ValueError(
-            f"{what}: expected the layout {usual!r}, got the shape {came}, whose channels may be in the other place; "
-            f"{way(what, kind, other)}, or {usual!r} if it is right as it is"
+            f"{what}: expected the layout {usual!r}, got the shape {known}, which looks like {other!r}; "
+            f"{way(what, kind, other)}, or {usual!r} if it is right"
         )

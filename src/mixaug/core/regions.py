@@ -1,4 +1,4 @@
-"""How the pixels of an output are combined: `Paste`, the cheap form, and `Dense`, the definition."""
+"""How the pixels of an output are combined: `Paste`, for boxes, and `Dense`, for a weight at each pixel."""
 
 from __future__ import annotations
 
@@ -15,30 +15,25 @@ from .. import backends
 from ..backends import Array, Dim, Library
 
 Size: TypeAlias = tuple[Dim, ...]
-BY_SOURCE = (
-    "index",
-    "lam",
-    "background",
-    "weight",
-)  #: arrays whose first axis are the sources, and whose second the outputs
+BY_SOURCE = ("index", "lam", "background", "weight")  #: arrays (k, n, ...); all others are (n, ...)
 
 
 @dataclass(frozen=True, eq=False)
 class Paste:
-    """A blend of whole sources, and per output and source at most one box pasted over it.
+    """A blend of whole sources, with at most one box per output and source pasted over it.
 
         output = where(inside(box[j]), index[j], sum_k background[k] * index[k]), and fill inside the holes
 
     Args:
-        background: float32 (k, n), each column summing to 1; None: the base sample alone.
+        background: float32 (k, n), each column summing to 1; None for the base sample alone.
         box: for each of the k sources int32 (n, d, 2), the first and the one-past-last pixel along each of the d
-            spatial axes, or None where no output has a box of that source. The boxes of one output are disjoint.
-        source_box: for each of the k sources int32 (n, d, 2), the part of the source that its box shows, made to fit
-            it, or None where it is the same place.
-        hole: int32 (n, d, 2), a box where no source is seen, or (n, h, d, 2) for h such boxes; None for no hole. Holes
-            may overlap one another, but not the boxes.
-        fill: float32 (n,) or (n, *size), what is in the holes instead; or (n, *size, c), a number for each channel,
-            where the lengths of size may be 1.
+            spatial axes; None if no output has a box of that source. The boxes of one output are disjoint.
+        source_box: for each of the k sources int32 (n, d, 2), the part of the source that is resized to fit its box;
+            None if it is the box itself.
+        hole: int32 (n, d, 2), a box in which no source is visible, or (n, h, d, 2) for h such boxes; None for no hole.
+            Holes may overlap each other, but not the boxes.
+        fill: float32 (n,) or (n, *size), the value of the pixels in the holes; or (n, *size, c), a value for each
+            channel, where the lengths of size may be 1.
     """
 
     background: Array | None
@@ -51,63 +46,63 @@ class Paste:
         object.__setattr__(self, "source_box", self.source_box or (None,) * len(self.box))
         _check_views(self.box, self.source_box)
         if self.hole is not None and self.fill is None:
-            raise ValueError("fill: expected what is in the holes, got none; pass zeros (n,) for black")
+            raise ValueError("fill: expected the values inside the holes, got None; pass zeros (n,) for black")
 
     @property
     def sources(self) -> int:
-        """k, the number of sources an output can have."""
+        """k, the number of sources of an output."""
         return len(self.box)
 
     @property
     def holes(self) -> tuple[Array, ...]:
-        """The holes, int32 (n, d, 2) each."""
+        """The holes, each int32 (n, d, 2)."""
         if self.hole is None:
             return ()
         return (self.hole,) if len(self.hole.shape) == 3 else tuple(self.hole[:, h] for h in range(self.hole.shape[1]))
 
     def lam(self, xp: Library, n: Dim, size: Size) -> Array:
-        """float32 (k, n): the area of each source's box, and of what the boxes leave free its background weight.
+        """Return the area of each source's box plus its background weight times the area outside all boxes.
 
-        Areas are parts of the pixels that no hole covers.
+        The result is float32 (k, n); areas are fractions of the pixels outside the holes.
         """
         if self.sources == 1:
-            return _with_rest(xp, [], n)
-        seen = self._seen(xp, size)
+            return _with_base(xp, [], n)
+        visible = self._visible(xp, size)
         if kernels := xp.draw_kernels():
-            return self._share(kernels, seen, n, size)
-        pixels = _pixels(xp, size) if seen is None else seen
-        boxes = [None if box is None else _over(xp, _area(xp, box), pixels) for box in self.box]
-        taken = [area for area in boxes if area is not None]
-        if len(taken) > 1:  # whole numbers of 2^-24, rounded down: their sums are exact and leave the rest at least 0
-            boxes = [None if area is None else xp.floor(area * 2.0**24) * 2.0**-24 for area in boxes]
-            taken = [area for area in boxes if area is not None]
-        free = 1.0 - sum(taken[1:], taken[0]) if taken else None
-        others = []
+            return self._lam_by_kernel(kernels, visible, n, size)
+        pixels = _pixels(xp, size) if visible is None else visible
+        areas = [None if box is None else _ratio(xp, _area(xp, box), pixels) for box in self.box]
+        pasted = [area for area in areas if area is not None]
+        if len(pasted) > 1:  # rounded down to multiples of 2^-24: sums are exact, and what remains is at least 0
+            areas = [None if area is None else xp.floor(area * 2.0**24) * 2.0**-24 for area in areas]
+            pasted = [area for area in areas if area is not None]
+        free = 1.0 - sum(pasted[1:], pasted[0]) if pasted else None
+        partners = []
         for j in range(1, self.sources):
             blended = None if self.background is None else self.background[j]
             if blended is not None and free is not None:
                 blended = blended * free
-            terms = [term for term in (blended, boxes[j]) if term is not None]
-            others.append(sum(terms[1:], terms[0]) if terms else xp.full((n,), 0.0, "float32"))
-        return _with_rest(xp, others, n)
+            terms = [term for term in (blended, areas[j]) if term is not None]
+            partners.append(sum(terms[1:], terms[0]) if terms else xp.full((n,), 0.0, "float32"))
+        return _with_base(xp, partners, n)
 
-    def _seen(self, xp: Library, size: Size) -> Array | None:
-        """float32 (n,): how many pixels no hole covers, at least 1; None without holes."""
+    def _visible(self, xp: Library, size: Size) -> Array | None:
+        """Return the number of pixels outside the holes, at least 1, float32 (n,); None without holes."""
         if not (holes := self.holes):
             return None
         axes = tuple(range(1, 1 + len(size)))
         hidden = _area(xp, holes[0]) if len(holes) == 1 else xp.total(covered(xp, holes, size), axes)
         return xp.maximum(_pixels(xp, size) - hidden, 1.0)
 
-    def _share(self, kernels: Any, seen: Array | None, n: int, size: Size) -> Array:
-        held = {j: box for j, box in enumerate(self.box) if box is not None}
-        boxes = stacked([*held.values()], n, len(size))
+    def _lam_by_kernel(self, kernels: Any, visible: Array | None, n: int, size: Size) -> Array:
+        boxes = {j: box for j, box in enumerate(self.box) if box is not None}
+        box = stacked([*boxes.values()], n, len(size))
         background = np.zeros((0, 0), np.float32) if self.background is None else self.background
-        seen = np.full(n, prod(size), np.float32) if seen is None else seen
-        return kernels.lams(background, boxes, np.array([*held], np.int64), seen, self.sources)
+        visible = np.full(n, prod(size), np.float32) if visible is None else visible
+        return kernels.lams(background, box, np.array([*boxes], np.int64), visible, self.sources)
 
     def pixel_weights(self, xp: Library, n: Dim, size: Size) -> Array:
-        """(k, n, *size): the weight of each source at each pixel; bool where nothing is blended, else float32."""
+        """Return the weight of each source at each pixel, (k, n, *size); bool without a background, else float32."""
         shape = (n, *size)
         if self.background is None:
             weights = [xp.full(shape, j == 0, "bool") for j in range(self.sources)]
@@ -122,39 +117,39 @@ class Paste:
         return xp.stack(weights)
 
     def padded(self, xp: Library, sources: int) -> Paste:
-        """The same region with room for more sources, which no pixel comes from."""
+        """Return the region with more sources, which contribute no pixels."""
         background = None if self.background is None else padded_rows(xp, self.background, sources)
-        room = (None,) * (sources - self.sources)
-        return replace(self, background=background, box=self.box + room, source_box=self.source_box + room)
+        padding = (None,) * (sources - self.sources)
+        return replace(self, background=background, box=self.box + padding, source_box=self.source_box + padding)
 
     def arrays(self) -> dict[str, Array]:
-        """The arrays that it holds, by name."""
-        named = {
+        """Return the arrays of the region by name."""
+        fields = {
             "background": self.background,
             **_numbered("box", self.box),
             **_numbered("source_box", self.source_box),
         }
-        named |= {"hole": self.hole, "fill": self.fill}
-        return {name: array for name, array in named.items() if array is not None}
+        fields |= {"hole": self.hole, "fill": self.fill}
+        return {name: array for name, array in fields.items() if array is not None}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], sources: int) -> Paste:
-        """The region of so many sources that holds these arrays."""
+        """Make the region from what `arrays` returned."""
         return cls(arrays.get("background"), *_lists(arrays, sources), arrays.get("hole"), arrays.get("fill"))
 
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """A weight per source and pixel.
+    """A weight for each source at each pixel.
 
         output = sum_k weight[k] * index[k], and fill where all weights are 0
 
     Args:
-        weight: (k, n, *size) float32 in [0, 1] summing to 1 over k, or bool where each pixel has one source. Where no
-            source is to be seen all are 0.
-        box, source_box: for each of the k sources None, or int32 (n, d, 2): it is seen through a box that shows that
-            part of it, as in `Paste`, and has no weight outside of it; where the two are the same it is seen as it is.
-        fill: what is seen where no source is, as in `Paste`; None if there is no such pixel.
+        weight: (k, n, *size), float32 in [0, 1] summing to 1 over k, or bool if each pixel has one source. All are 0
+            where no source is visible.
+        box, source_box: for each of the k sources None, or int32 (n, d, 2): the source box is resized to fit the box,
+            as in `Paste`, and the weight is 0 outside it. Where both are equal, the source is used unchanged.
+        fill: the value of the pixels where no source is visible, as in `Paste`; None if there are none.
     """
 
     weight: Array
@@ -170,45 +165,45 @@ class Dense:
 
     @property
     def sources(self) -> int:
-        """k, the number of sources an output can have."""
+        """k, the number of sources of an output."""
         return int(self.weight.shape[0])
 
     def lam(self, xp: Library, n: Dim, size: Size) -> Array:
-        """float32 (k, n): the mean over the pixels that are no hole of each source's weight."""
+        """Return the mean weight of each source over the pixels with a visible source, float32 (k, n)."""
         axes = tuple(range(1, 1 + len(size)))
         pixels = _pixels(xp, size)
         if self.fill is not None:
-            pixels = xp.maximum(xp.total(self.seen(xp), axes), 1.0)
+            pixels = xp.maximum(xp.total(self.visible(xp), axes), 1.0)
         sums = [xp.total(self.weight[j], axes) for j in range(1, self.sources)]
-        return _with_rest(xp, [_over(xp, weight, pixels) for weight in sums], n)
+        return _with_base(xp, [_ratio(xp, weight, pixels) for weight in sums], n)
 
-    def seen(self, xp: Library) -> Array:
-        """Bool (n, *size): the pixels where a source is to be seen."""
-        seen = [self.weight[j] if xp.dtype(self.weight) == "bool" else self.weight[j] > 0 for j in range(self.sources)]
-        return reduce(or_, seen)
+    def visible(self, xp: Library) -> Array:
+        """Return the pixels where a source is visible, bool (n, *size)."""
+        binary = xp.dtype(self.weight) == "bool"
+        return reduce(or_, [self.weight[j] if binary else self.weight[j] > 0 for j in range(self.sources)])
 
-    def pixel_weights(self, xp: Library, n: Dim, size: Size) -> Array:  # noqa: ARG002 - the same signature as Paste.dense
-        """(k, n, *size): the weights themselves."""
+    def pixel_weights(self, xp: Library, n: Dim, size: Size) -> Array:  # noqa: ARG002 - the signature of Paste's
+        """Return the weights, (k, n, *size)."""
         return self.weight
 
     def padded(self, xp: Library, sources: int) -> Dense:
-        """The same region with room for more sources, which no pixel comes from."""
-        room = (None,) * (sources - self.sources)
-        return Dense(padded_rows(xp, self.weight, sources), self.box + room, self.source_box + room, self.fill)
+        """Return the region with more sources, which contribute no pixels."""
+        padding = (None,) * (sources - self.sources)
+        return Dense(padded_rows(xp, self.weight, sources), self.box + padding, self.source_box + padding, self.fill)
 
     def arrays(self) -> dict[str, Array]:
-        """The arrays that it holds, by name."""
-        named = {
+        """Return the arrays of the region by name."""
+        fields = {
             "weight": self.weight,
             **_numbered("box", self.box),
             **_numbered("source_box", self.source_box),
             "fill": self.fill,
         }
-        return {name: array for name, array in named.items() if array is not None}
+        return {name: array for name, array in fields.items() if array is not None}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], sources: int) -> Dense:
-        """The region of so many sources that holds these arrays."""
+        """Make the region from what `arrays` returned."""
         return cls(arrays["weight"], *_lists(arrays, sources), arrays.get("fill"))
 
 
@@ -216,70 +211,73 @@ Region: TypeAlias = Paste | Dense
 
 
 class Sizes(NamedTuple):
-    """The spatial size of outputs, and that of the sources."""
+    """The spatial sizes of outputs and of sources."""
 
     output: Size
     source: Size
 
 
 def to(xp: Library, region: Region) -> Region:
-    """The same region in another library, of one that lies on the host."""
-    held = region.arrays()
-    if all(backends.find(array) == xp for array in held.values()):
+    """Convert a region on the host to a library."""
+    arrays = region.arrays()
+    if all(backends.find(array) == xp for array in arrays.values()):
         return region
-    return type(region).of(dict(zip(held, backends.to_each(xp, [*held.values()]), strict=True)), region.sources)
+    converted = backends.to_each(xp, [*arrays.values()])
+    return type(region).of(dict(zip(arrays, converted, strict=True)), region.sources)
 
 
 def is_of_pixels(fill: Array, axes: int) -> bool:
-    """Whether each pixel of so many spatial axes has a fill of its own."""
+    """Whether a fill has a value for each pixel; `axes` is the number of spatial axes."""
     return len(fill.shape) == 1 + axes or any(length != 1 for length in fill.shape[1:-1])
 
 
 def is_of_channels(fill: Array | None, axes: int) -> bool:
-    """Whether each channel has a fill of its own."""
+    """Whether a fill has a value for each channel; `axes` is the number of spatial axes."""
     return fill is not None and len(fill.shape) == 2 + axes
 
 
 def _check_views(box: Sequence[Array | None], source_box: Sequence[Array | None]) -> None:
-    """Refuse source boxes without the boxes that they are seen through."""
+    """Refuse source boxes without boxes."""
     if len(box) != len(source_box):
         raise ValueError(f"source_box: expected one for each of {len(box)} boxes, or None, got {len(source_box)}")
     for j, (to, of) in enumerate(zip(box, source_box, strict=True)):
         if to is None and of is not None:
-            raise ValueError(f"box: expected one for the source box of source {j}, got None; say where it is seen")
+            raise ValueError(
+                f"box: expected one for the source box of source {j}, got None; pass the box that shows it"
+            )
 
 
 def inside(xp: Library, box: Array, size: Size) -> Array:
-    """Bool (n, *size): the pixels of an image of that size that lie in each box of int32 (n, d, 2)."""
+    """Return the pixels inside each box of int32 (n, d, 2), bool (n, *size)."""
     mask = None
     for axis, length in enumerate(size):
-        at = xp.arange(length)[None, :]
-        along = (at >= box[:, axis, :1]) & (at < box[:, axis, 1:])
+        position = xp.arange(length)[None, :]
+        along = (position >= box[:, axis, :1]) & (position < box[:, axis, 1:])
         along = along[(slice(None), *[slice(None) if a == axis else None for a in range(len(size))])]
         mask = along if mask is None else mask & along
     return mask
 
 
 def covered(xp: Library, boxes: Sequence[Array], size: Size) -> Array:
-    """Bool (n, *size): the pixels of an image of that size that lie in any of these boxes."""
+    """Return the pixels inside any of the boxes, bool (n, *size)."""
     return reduce(or_, [inside(xp, box, size) for box in boxes])
 
 
 def whole(xp: Library, n: Dim, size: Size) -> Array:
-    """int32 (n, d, 2): the box that is the image."""
+    """Return the box of the whole image, int32 (n, d, 2)."""
     ends = [xp.stack([xp.full((n,), 0, "int32"), xp.full((n,), length, "int32")], axis=1) for length in size]
     return xp.stack(ends, axis=1)
 
 
 def stacked(boxes: Sequence[Any], n: int, axes: int) -> Any:
-    """NumPy's boxes as one int32 (boxes, n, axes, 2), as kernels take them; a single one is not copied."""
+    """Stack NumPy boxes to int32 (boxes, n, axes, 2) for the kernels; a single box is not copied."""
     if not boxes:
         return np.zeros((0, n, axes, 2), np.int32)
     return boxes[0][None] if len(boxes) == 1 else np.stack(boxes)
 
 
-def _numbered(name: str, options: Sequence[Array | None]) -> dict[str, Array | None]:
-    return {f"{name}_{j}": option for j, option in enumerate(options)}
+def _numbered(name: str, arrays: Sequence[Array | None]) -> dict[str, Array | None]:
+    return {f"{name}_{j}": array for j, array in enumerate(arrays)}
 
 
 def _lists(arrays: Mapping[str, Array], sources: int) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
@@ -294,26 +292,26 @@ def _pixels(xp: Library, size: Size) -> Array:
 
 
 def padded_rows(xp: Library, weight: Array, sources: int) -> Array:
-    """Weights (k, n, ...) with rows of zeros up to `sources`."""
+    """Pad weights (k, n, ...) with zeros to (sources, n, ...)."""
     rows = [weight[j] for j in range(weight.shape[0])]
     zero = xp.full(xp.shape(rows[0]), 0, xp.dtype(weight))
     return xp.stack(rows + [zero] * (sources - len(rows)))
 
 
 def _area(xp: Library, box: Array) -> Array:
-    """float32 (n,): how many pixels each box has."""
+    """Return the number of pixels in each box, float32 (n,)."""
     sides = [box[:, axis, 1] - box[:, axis, 0] for axis in range(box.shape[1])]
     return xp.cast(prod(sides[1:], start=sides[0]), "float32")
 
 
-def _over(xp: Library, part: Array, total: Array) -> Array:
-    """Part / total, correctly rounded: no compiler may know the divisor, or it multiplies by a reciprocal instead."""
+def _ratio(xp: Library, part: Array, total: Array) -> Array:
+    """Divide, correctly rounded: a divisor that is a constant would be compiled to a product with its reciprocal."""
     return xp.ratio(part, xp.maximum(part, xp.cast(total, "float32")))
 
 
-def _with_rest(xp: Library, others: Sequence[Array], n: Dim) -> Array:
-    """Shares of sources 1.. with, first, that of the base sample: what the others leave, so a column sums to 1."""
-    rest = xp.full((n,), 1.0, "float32")
-    for other in others:
-        rest = rest - other
-    return xp.stack([rest, *others])
+def _with_base(xp: Library, partners: Sequence[Array], n: Dim) -> Array:
+    """Prepend lam of the base sample, 1 minus the sum of the others, to lam of the partners."""
+    base = xp.full((n,), 1.0, "float32")
+    for lam in partners:
+        base = base - lam
+    return xp.stack([base, *partners])

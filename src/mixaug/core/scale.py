@@ -1,6 +1,6 @@
-"""Fields of another size than the image: which pixels of the two belong together.
+"""Fields of another size than the image: the nearest image pixel of each pixel of a field.
 
-pixel j of h belongs to the image pixel floor((j + 1/2) * H / h), along each axis
+Pixel j of h corresponds to the image pixel floor((j + 1/2) * H / h), along each axis.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .regions import Dense, Region, Size, is_of_pixels
 
 
 def same(one: Size, other: Size) -> bool:
-    """Whether two sizes are known to be the same."""
+    """Whether two sizes are known to be equal."""
     if one is other:
         return True
     return len(one) == len(other) and all(
@@ -24,33 +24,33 @@ def same(one: Size, other: Size) -> bool:
     )
 
 
-def home(xp: Library, length: Dim, of: Dim) -> Array:
-    """int64 (length,): the pixel, among `of` on the same axis, that each of `length` pixels belongs to."""
+def nearest(xp: Library, length: Dim, of: Dim) -> Array:
+    """Return the nearest of `of` pixels for each of `length` pixels along an axis, int64 (length,)."""
     if isinstance(length, int) and isinstance(of, int):
-        return xp.cast(xp.table(_home(length, of)), "int64")
+        return xp.cast(xp.table(_nearest(length, of)), "int64")
     length, of = xp.cast(length, "int64"), xp.cast(of, "int64")
     return (2 * xp.cast(xp.arange(length), "int64") + 1) * of // (2 * length)
 
 
 def scaled(xp: Library, region: Region, drawn_for: Size, size: Size) -> Region:
-    """Where each source is seen in a field of that size, in the field's pixels; source boxes stay in the image's."""
+    """Resize a region to a field of another size; source boxes remain in pixels of the image."""
     if same(drawn_for, size):
         return region
     fill = region.fill
     if fill is not None and is_of_pixels(fill, len(size)):
-        fill = _at_home(xp, fill, 1, drawn_for, size)
+        fill = _resampled(xp, fill, 1, drawn_for, size)
     if isinstance(region, Dense):
-        return replace(region, weight=_at_home(xp, region.weight, 2, drawn_for, size), fill=fill)
+        return replace(region, weight=_resampled(xp, region.weight, 2, drawn_for, size), fill=fill)
     edges = [_edges(xp, length, of) for length, of in zip(size, drawn_for, strict=True)]
-    box = tuple(None if one is None else _box(xp, one, edges) for one in region.box)
+    box = tuple(None if box is None else _box(xp, box, edges) for box in region.box)
     hole = None if region.hole is None else _box(xp, region.hole, edges)
     return replace(region, box=box, hole=hole, fill=fill)
 
 
-def _at_home(xp: Library, x: Array, first: int, drawn_for: Size, size: Size) -> Array:
-    """Values of image pixels, spatial axes from `first` on, as each pixel of the field has them."""
+def _resampled(xp: Library, x: Array, first: int, drawn_for: Size, size: Size) -> Array:
+    """Resize by nearest neighbour; the spatial axes start at `first`."""
     for axis, (length, of) in enumerate(zip(size, drawn_for, strict=True), first):
-        x = xp.take(x, home(xp, length, of), axis)
+        x = xp.take(x, nearest(xp, length, of), axis)
     return x
 
 
@@ -59,20 +59,20 @@ def _box(xp: Library, box: Array, edges: list[Array]) -> Array:
 
 
 def _edges(xp: Library, length: Dim, of: Dim) -> Array:
-    """int32 (of + 1,): how many of `length` pixels belong to the pixels before each of `of`."""
+    """Map each edge among `of` pixels to an edge among `length` pixels, int32 (of + 1,)."""
     if isinstance(length, int) and isinstance(of, int):
-        return xp.cast(xp.table(_before(length, of)), "int32")
+        return xp.cast(xp.table(_mapped_edges(length, of)), "int32")
     length, of = xp.cast(length, "int64"), xp.cast(of, "int64")
     return xp.cast(-((of - 2 * length * xp.cast(xp.arange(of + 1), "int64")) // (2 * of)), "int32")
 
 
 @backends.trace_constant
 @lru_cache(maxsize=256)
-def _home(length: int, of: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _nearest(length: int, of: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return (2 * np.arange(length, dtype=np.int64) + 1) * of // (2 * length)
 
 
 @backends.trace_constant
 @lru_cache(maxsize=256)
-def _before(length: int, of: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _mapped_edges(length: int, of: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return -((of - 2 * length * np.arange(of + 1, dtype=np.int64)) // (2 * of))

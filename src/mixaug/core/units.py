@@ -1,4 +1,4 @@
-"""What the numbers of mixed images are in: another dtype, and a scale and an offset a channel."""
+"""The units of mixed images: their dtype, and a scale and an offset for each channel."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from .hints import short
 
 DTYPES = ("uint8", "float16", "bfloat16", "float32", "float64")
 FLOATS = DTYPES[1:]
-INTEGERS = ("int16", "uint16")  #: dtypes that come out as floats, in units that have to be said
+INTEGERS = ("int16", "uint16")  #: dtypes that are converted to floats, with explicit units
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """output = scale * pixel + offset, computed in float32 (float64 of float64) and rounded once to the dtype.
+    """A dtype, and an affine map of the pixels.
+
+        output = scale * pixel + offset, in float32 (float64 for float64 pixels), rounded once to the dtype
 
     Args:
         dtype: the name of the dtype of the output.
-        scale: float32 (), or (c,) with one a channel; None where pixels stay in their units.
-        offset: of the same shape; None where scale is.
+        scale: float32 () or (c,), one for each channel; None for no change of units.
+        offset: like `scale`.
     """
 
     dtype: str
@@ -31,26 +33,26 @@ class Units:
     offset: Array | None = None
 
     def keep(self, dtype: str) -> bool:
-        """Whether images of that dtype stay what they are."""
+        """Whether images of that dtype remain unchanged."""
         return self.scale is None and self.dtype == dtype
 
 
 class Target(NamedTuple):
-    """What mixed images are written as."""
+    """The form, units and memory of mixed images."""
 
-    place: str | None  #: where the channels are: "first", "last" or None
+    place: str | None  #: the position of the channels: "first", "last" or None
     units: Units
-    out: Array | None = None  #: the memory to write to; None: fresh memory
+    out: Array | None = None  #: the array to write to; if None, a new one
 
 
-@backends.kept
+@backends.memoized
 def unchanged(dtype: str) -> Units:
-    """The units of images of that dtype that stay as they are."""
+    """Return the units that leave images of that dtype unchanged."""
     return Units(dtype)
 
 
 def plain(numbers: Any) -> Any:
-    """A number, or a tuple of numbers in place of a list or NumPy's array of them; what is neither stays as it is."""
+    """Convert lists and NumPy arrays of numbers to hashable numbers or tuples; other values are returned unchanged."""
     if backends.is_compiling():
         return numbers
     if isinstance(numbers, (list, tuple)) and all(isinstance(number, (int, float)) for number in numbers):
@@ -62,7 +64,7 @@ def plain(numbers: Any) -> Any:
 
 
 def are_plain(*numbers: Any) -> bool:
-    """Whether these are None, numbers or tuples of numbers, that nothing can change."""
+    """Whether all values are None, numbers or tuples of numbers, and so hashable."""
     return all(
         number is None
         or isinstance(number, (int, float))
@@ -72,55 +74,55 @@ def are_plain(*numbers: Any) -> bool:
 
 
 def checked(dtype: str, wanted: Any, scale: Any, offset: Any, channels: int | None) -> Units:
-    """The units of images of that dtype and so many channels, where some are said; an error for what is none."""
-    named = dtype if wanted is None else _named(wanted)
-    if named not in DTYPES and not (named == dtype and dtype in INTEGERS):
+    """Return the units that the options ask for; raises an error for invalid options."""
+    name = dtype if wanted is None else _dtype_name(wanted)
+    if name not in DTYPES and not (name == dtype and dtype in INTEGERS):
         raise TypeError(f"dtype: expected one of {', '.join(DTYPES)}, got {short(wanted)}")
     if scale is None and offset is None:
-        return Units(named)
+        return Units(name)
     if wanted is None and dtype == "uint8":
-        raise ValueError('scale: expected dtype= beside it for uint8 images, got none; pass dtype="float32"')
+        raise ValueError('scale: expected dtype= together with scale= for uint8 images, got None; pass dtype="float32"')
     scale = _per_channel("scale", 1.0 if scale is None else scale, channels)
-    return Units(named, scale, _per_channel("offset", 0.0 if offset is None else offset, channels))
+    return Units(name, scale, _per_channel("offset", 0.0 if offset is None else offset, channels))
 
 
 def check_integers(dtype: str, wanted: Any, scaled: bool, what: str, say: str) -> None:
-    """Refuse images of integers that floats are made of, unless it is said how.
+    """Refuse images of dtype `INTEGERS` without a float output dtype and a scale.
 
     Args:
         dtype: the dtype of the images.
-        wanted: the name of that of the output, or None.
-        scaled: whether a scale or an offset was said.
-        what: the name of the images, for the sentence.
-        say: how a reader passes options, with their place as "{}".
+        wanted: the dtype of the output, or None.
+        scaled: whether a scale or an offset was passed.
+        what: the name of the images in the message.
+        say: how to pass options, with "{}" in place of them.
     """
-    if dtype in INTEGERS and (wanted is None or _named(wanted) not in FLOATS or not scaled):
+    if dtype in INTEGERS and (wanted is None or _dtype_name(wanted) not in FLOATS or not scaled):
         options = say.replace("{}", f'dtype="float32", scale=1 / {np.iinfo(dtype).max}')
         raise TypeError(
-            f"{what}: expected a float dtype= and a scale= for images of {dtype}, which say what becomes of their "
-            f"numbers, got dtype={wanted!r} and {'a' if scaled else 'no'} scale; pass {options}"
+            f"{what}: expected a float dtype= and a scale= for {dtype} images, got dtype={wanted!r} and "
+            f"{'a' if scaled else 'no'} scale; pass {options}"
         )
 
 
-def _per_channel(name: str, given: Any, channels: int | None) -> Array:
-    known = backends.find(given)
+def _per_channel(name: str, value: Any, channels: int | None) -> Array:
+    xp = backends.find(value)
     try:
-        numbers = given if known and known.name != "numpy" else np.asarray(given, np.float32)
+        numbers = value if xp and xp.name != "numpy" else np.asarray(value, np.float32)
     except (TypeError, ValueError):
         raise TypeError(
-            f"{name}: expected a number, or one for each channel, got {short(given)}; pass floats"
+            f"{name}: expected a number, or one for each channel, got {short(value)}; pass floats"
         ) from None
     shape = tuple(numbers.shape)
     if len(shape) > 1 or (shape and channels is not None and shape[0] not in (1, channels)):
         raise ValueError(
             f"{name}: expected a number, or one for each of {channels} channels, got the shape {shape}; "
-            f"give one or {channels or 'as many'}"
+            f"pass one number or {channels or 'one for each channel'}"
         )
     return numbers
 
 
-def _named(dtype: Any) -> str:
-    """The name of a dtype of any library."""
+def _dtype_name(dtype: Any) -> str:
+    """Return the name of a dtype of any library."""
     if isinstance(dtype, str):
         return dtype
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)

@@ -1,4 +1,4 @@
-"""Reading the arrays of an .npz file of unknown origin: what it would take is known before it is read."""
+"""Read the arrays of an untrusted .npz file: sizes are checked before any array is read."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ Host = np.ndarray[Any, Any]
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Host]:
-    """The arrays of an uncompressed .npz file by name; nothing in it is unpickled.
+    """Return the arrays of an uncompressed .npz file by name; nothing is unpickled.
 
     Raises:
-        ValueError, BadZipFile: if it is no such file, or says that it holds more than it has bytes.
+        ValueError, BadZipFile: if it is not an uncompressed .npz file, or declares arrays larger than the file.
+        FileNotFoundError: if it does not exist.
     """
     if not Path(path).is_file():
         raise (
-            ValueError("it is no regular file") if Path(path).exists() else FileNotFoundError(f"{path} does not exist")
+            ValueError("it is not a regular file")
+            if Path(path).exists()
+            else FileNotFoundError(f"{path} does not exist")
         )
     with Path(path).open("rb") as file, ZipFile(file) as members:
         infos = members.infolist()
         if len(infos) > MAX_MEMBERS or len({info.filename for info in infos}) < len(infos):
-            raise ValueError(f"expected at most {MAX_MEMBERS} arrays of different names, got {len(infos)}")
+            raise ValueError(f"expected at most {MAX_MEMBERS} arrays with different names, got {len(infos)}")
         if any(info.compress_type != ZIP_STORED or info.flag_bits & 1 for info in infos):
-            raise ValueError("expected arrays that are not compressed or encrypted")
+            raise ValueError("expected arrays that are neither compressed nor encrypted")
         if sum(info.file_size for info in infos) > os.fstat(file.fileno()).st_size:
             raise ValueError("its arrays are larger than the file")
         return {info.filename.removesuffix(".npy"): _array(members, info) for info in infos}

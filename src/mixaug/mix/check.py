@@ -1,4 +1,4 @@
-"""Check a mix that was made by hand or read from a file."""
+"""Validate a mix that was constructed directly or read from a file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 def check(mix: Mix) -> None:
-    """Raise unless structure and, where they can be seen, values of a mix made by hand are right."""
+    """Check the structure of a mix and, unless they are traced, its values."""
     xp, index, region = backends.of(mix.index, "index"), mix.index, mix.region
     if len(xp.shape(index)) != 2:
-        raise ValueError(f"index: expected the shape (k, n), got {tuple(index.shape)}; give rows for each source")
+        raise ValueError(
+            f"index: expected the shape (k, n), got {tuple(index.shape)}; pass a row number for each source of each "
+            "output"
+        )
     sources, n = xp.shape(index)
     check_array(xp, "index", index, ((sources, n),), ("int32",))
     check_array(xp, "lam", mix.lam, ((sources, n),), ("float32",))
@@ -25,9 +28,12 @@ def check(mix: Mix) -> None:
     if mix.source_size is not None:
         object.__setattr__(mix, "source_size", check_sizes(mix.size, mix.source_size).source)
         check_windows(region, mix._sizes, "this region")
-    seen = [xp.concrete(array) for array in (index, mix.lam, *region.arrays().values())]
-    if all(array is not None for array in seen) and all(isinstance(length, int) for length in mix.size):
+    arrays = [xp.concrete(array) for array in (index, mix.lam, *region.arrays().values())]
+    if all(array is not None for array in arrays) and all(isinstance(length, int) for length in mix.size):
         check_values(region, n, *mix._sizes)
-        home, host = backends.common(), type(region).of(dict(zip(region.arrays(), seen[2:], strict=True)), sources)
-        wanted = rows.merge(home, seen[0], host.lam(home, n, mix.size))
-        check_lam(seen[0], rows.merge(home, seen[0], seen[1]), wanted)
+        numpy, on_host = (
+            backends.common(),
+            type(region).of(dict(zip(region.arrays(), arrays[2:], strict=True)), sources),
+        )
+        wanted = rows.merge(numpy, arrays[0], on_host.lam(numpy, n, mix.size))
+        check_lam(arrays[0], rows.merge(numpy, arrays[0], arrays[1]), wanted)

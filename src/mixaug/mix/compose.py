@@ -1,4 +1,4 @@
-"""Make mixes of what was drawn, and of other mixes."""
+"""Construct mixes from draws and from other mixes."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from .value import Mix
 
 
 def assemble(xp: Library, index: Array, drawn: Drawn, size: Size, source_size: Size | None = None) -> Mix:
-    """The mix of these sources, with padding pointing to the own row and equal sources counted once."""
+    """Make a mix from an index and a drawn region: unused sources refer to the base sample, equal ones are merged."""
     n, other = xp.shape(index)[1], None if source_size is None or same(size, source_size) else source_size
-    index, lam = _settled(xp, index, drawn.lam(xp, n, size))
+    index, lam = _merged(xp, index, drawn.lam(xp, n, size))
     return Mix(index, lam, settle(xp, drawn, n, size), size, other, _checked=True)
 
 
-def _settled(xp: Library, index: Array, lam: Array) -> tuple[Array, Array]:
+def _merged(xp: Library, index: Array, lam: Array) -> tuple[Array, Array]:
     if kernels := xp.draw_kernels():
-        settled: tuple[Array, Array] = kernels.settled(index, lam)
-        return settled
+        merged: tuple[Array, Array] = kernels.settled(index, lam)
+        return merged
     padded = [index[0], *(xp.where(lam[j] > 0, index[j], index[0]) for j in range(1, index.shape[0]))]
     index = xp.stack(padded)
     return index, rows.merge(xp, index, lam)
 
 
 def widened(mix: Mix, sources: int) -> Mix:
-    """The mix with room for so many sources, if it has less; no pixel is of those that are added."""
-    xp, more = backends.of(mix.index), sources - mix.index.shape[0]
-    if more <= 0:
+    """Add unused sources to a mix until it has at least `sources`."""
+    xp, missing = backends.of(mix.index), sources - mix.index.shape[0]
+    if missing <= 0:
         return mix
-    own, none = xp.stack([mix.index[0]] * more), xp.stack([mix.lam[0] * 0.0] * more)
+    base, zeros = xp.stack([mix.index[0]] * missing), xp.stack([mix.lam[0] * 0.0] * missing)
     region = mix.region.padded(xp, sources)
-    index, lam = xp.concat([mix.index, own]), xp.concat([mix.lam, none])
+    index, lam = xp.concat([mix.index, base]), xp.concat([mix.lam, zeros])
     return Mix(index, lam, region, mix.size, mix.source_size, _checked=True)
 
 
 def by_row(mix: Mix) -> tuple[Callable[[Sequence[Array]], Mix], list[Array]]:
-    """The arrays of a mix with the outputs on their first axis, and what makes the mix of one of these rows again."""
+    """Return the arrays of a mix with the outputs on the first axis, and a function that makes a mix of one row."""
     xp = backends.of(mix.index)
     (kind, names, sources, *known), arrays = mix.flatten()
     count = 2 + len(names)
-    turned = [name in BY_SOURCE for name in ("lam", "index", *names)]
-    swapped = [_swapped(xp, x) if by else x for x, by in zip(arrays, turned, strict=False)]
+    by_source = [name in BY_SOURCE for name in ("lam", "index", *names)]
+    swapped = [_swapped(xp, x) if swap else x for x, swap in zip(arrays, by_source, strict=False)]
     lengths = [xp.full(xp.shape(mix.index)[1:], length, "int32") for length in arrays[count:]]
 
     def of(rows: Sequence[Array]) -> Mix:
-        one = [row[:, None] if by else row[None] for row, by in zip(rows, turned, strict=False)]
-        return Mix.unflatten((kind, names, sources, *known), (*one, *rows[count:]))
+        single = [row[:, None] if swap else row[None] for row, swap in zip(rows, by_source, strict=False)]
+        return Mix.unflatten((kind, names, sources, *known), (*single, *rows[count:]))
 
     return of, [*swapped, *lengths]
 
@@ -64,7 +64,7 @@ def _swapped(xp: Library, x: Array) -> Array:
 
 
 def joined(mixes: Sequence[Mix]) -> Mix:
-    """The mix of the outputs of several mixes, one after another: of one source, one size and one library."""
+    """Concatenate the outputs of several mixes of the same source, size and library."""
     first, *others = mixes
     if not others:
         return first
@@ -78,15 +78,15 @@ def joined(mixes: Sequence[Mix]) -> Mix:
     return Mix(index, lam, region, first.size, first.source_size)
 
 
-def _same_sizes(one: Sizes, other: Sizes) -> bool:
-    if any(len(a) != len(b) for a, b in zip(one, other, strict=True)):
+def _same_sizes(first: Sizes, second: Sizes) -> bool:
+    if any(len(a) != len(b) for a, b in zip(first, second, strict=True)):
         return False
-    pairs = [pair for sizes in zip(one, other, strict=True) for pair in zip(*sizes, strict=True)]
+    pairs = [pair for sizes in zip(first, second, strict=True) for pair in zip(*sizes, strict=True)]
     return all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
 def in_form_of(mix: Mix, other: Mix) -> Mix:
-    """Return the same mix with the arrays that `other` has, so that a traced function can return either."""
+    """Convert a mix to the structure of `other`, so that a traced function can return either."""
     xp = backends.of(mix.index)
     mix, form = widened(mix, other.index.shape[0]), Form.of(xp, [other.region], len(other.size))
     region = form.hold(xp, mix.region, xp.shape(mix.index)[1], mix.size)

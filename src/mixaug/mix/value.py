@@ -1,4 +1,4 @@
-"""The mix: which rows each output is made of, how much of each, and where."""
+"""The mix: which rows each output is made of, and how their pixels are combined."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ _REGIONS: dict[str, type[Paste] | type[Dense]] = {kind.__name__: kind for kind i
 @backends.tree
 @dataclass(frozen=True, eq=False)
 class Mix:
-    """What the n outputs of a batch are made of: a value, drawn once and applied to everything a sample carries.
+    """What the n outputs of a batch are made of: drawn once, and applied to every field of the samples.
 
         lam[k] = mean over the pixels of pixel_weights()[k]
 
-    A mix of NumPy can be applied to arrays of every library, a mix of another one to those of its own.
+    A NumPy mix can be applied to arrays of every library, any other mix to arrays of its own library.
 
     Args:
-        index: int32 (k, n), rows of a source. By default the source is the batch itself; then row 0 is 0 .. n-1.
-            Row 0 is the output's base sample. A source of share 0 is padding and points there too.
-        lam: float32 (k, n), how much of the output each source is. Columns sum to 1; sources of share > 0 differ.
+        index: int32 (k, n), rows of a source, which is the batch itself by default. Row 0 is the base sample of each
+            output: 0 .. n-1 by default. Unused sources, with lam 0, refer to the base sample too.
+        lam: float32 (k, n), the weight of each source in the output. Columns sum to 1; sources with lam > 0 are
+            distinct.
         region: how the pixels are combined, `Paste` or `Dense`.
         size: the spatial size of the outputs, such as (height, width).
-        source_size: the spatial size of the sources; None: `size`. Another one needs sources that are all seen through
-            source boxes, as those of `ma.Mosaic()`.
+        source_size: the spatial size of the sources; by default `size`. If it differs, every source must have a source
+            box, as with `ma.Mosaic()`.
 
     Raises:
-        TypeError, ValueError: if the shapes, dtypes or libraries of the parts do not agree, or `lam` is not the mean of
-            the region's weights.
+        TypeError, ValueError: if shapes, dtypes or libraries do not agree, or `lam` is not the mean of the weights.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -69,10 +69,10 @@ class Mix:
     region: Region
     size: Size
     source_size: Size | None = None
-    _checked: InitVar[bool] = False  #: whether these are parts of a mix that was checked
+    _checked: InitVar[bool] = False  #: whether the arguments have been checked already
 
     def __post_init__(self, _checked: bool) -> None:
-        backends.meet()
+        backends.register_trees()
         if not _checked:
             check(self)
 
@@ -86,10 +86,10 @@ class Mix:
 
     @backends.no_autograph
     def pixel_weights(self) -> Array:
-        """The weight of each source at each pixel, (k, n, *size): bool where nothing is blended, else float32.
+        """Return the weight of each source at each pixel, (k, n, *size): bool if nothing is blended, else float32.
 
-        This is the definition that every faster form is tested against. Weights of equal sources (only where the
-        batch is smaller than the number of sources) are added into the first, as the shares are.
+        This is the definition that every faster implementation is tested against. Weights of equal sources, which
+        occur only if the batch is smaller than the number of sources, are added into the first, like lam.
         """
         xp = self._library
         weight = self.region.pixel_weights(xp, xp.shape(self.index)[1], self.size)
@@ -109,33 +109,35 @@ class Mix:
         offset: Any = None,
         out: Array | None = None,
     ) -> Array:
-        """Mix images, signals or volumes; convert and normalise them on the way, if that is asked for.
+        """Mix images, signals or volumes, and optionally convert and normalize them.
 
             output = scale * sum_k pixel_weights()[k] * source[index[k]] + offset
 
         Args:
-            x: uint8, float16, bfloat16, float32 or float64, or int16 or uint16 that dtype= and scale= make floats of;
-                not written to. Where the size is another than the mix was drawn for, pixel j of h belongs to the pixel
-                floor((j + 1/2) * H / h) of that, along each axis. None: the base samples are rows of the source too.
-            layout: a letter for each axis, in any case: n rows first, then c channels, h, w, d, t, such as "nchw",
-                "nhw", "ntchw" or "nc". By default "nhwc", "nchw" in PyTorch, unless the shape may mean something else.
-            spatial: the axes that the mix was drawn over, such as "thw"; by default those of d, h and w that are there,
-                else t. Other axes share the mix.
-            source: the array that the sources are rows of, where that is not x; it may be a whole dataset.
-            dtype: of the output, one of those above; by default that of x.
-            scale: a number, or one a channel; float32.
-            offset: likewise: for x / 255 normalised by mean and std, scale is 1 / (255 * std) and offset -mean / std.
-            out: memory of the output's shape and dtype to write to, where arrays can be written to.
+            x: uint8, float16, bfloat16, float32 or float64; or int16 or uint16 with a float `dtype` and `scale`. It is
+                never written to. If its size differs from that of the mix, pixel j of h corresponds to the pixel
+                floor((j + 1/2) * H / h) along each axis. If None, the base samples are rows of `source` too.
+            layout: a letter for each axis, in upper or lower case: n (rows) first, then c (channels), h, w, d, t, such
+                as "nchw", "nhw", "ntchw" or "nc". By default "nhwc", or "nchw" in PyTorch; required if the shape is
+                ambiguous.
+            spatial: the spatial axes of the mix, such as "thw"; by default those among d, h and w, otherwise t. Other
+                axes share the mix.
+            source: the array that `index` refers to, such as a whole dataset; by default `x`.
+            dtype: the dtype of the output, one of the above; by default that of `x`.
+            scale: a number, or one for each channel; float32.
+            offset: like `scale`: for x / 255 normalized by mean and std, scale is 1 / (255 * std) and offset is
+                -mean / std.
+            out: an array to write to, of the shape and dtype of the output, in libraries with mutable arrays.
 
         Returns:
-            Fresh memory of the shape and library of x, or `out`. Float images are blended in float32 (float64 for
-            float64) and rounded once, with scale and offset; uint8 that stays uint8 is rounded to nearest in integers,
-            the same bits in every library. A pixel that is not a finite number may spread to every output that has its
-            image as a source.
+            A new array with the shape and library of `x`, or `out`. Float images are blended in float32 (float64 for
+            float64) and rounded once, after scale and offset. uint8 images that remain uint8 are blended in integers
+            and rounded to nearest, with the same bits in every library. Values that are not finite may spread to every
+            output that has the image as a source.
 
         Raises:
-            TypeError: another library or dtype. ValueError: another number of axes, too few rows, as many numbers as
-            there are no channels, or memory that does not fit.
+            TypeError: if the library or dtype is wrong.
+            ValueError: if the number of axes, rows or channels is wrong, or `out` does not fit.
 
         Example:
             >>> import mixaug as ma, numpy as np
@@ -144,20 +146,20 @@ class Mix:
             >>> round(float(mix.images(None, source=dataset, dtype="float32", scale=1 / 255).max()), 6)
             0.2
 
-        On the host this is one pass over the pixels, each needed byte read once, by kernels that Numba compiles; under
-        a jit, with gradients and on strided memory it is done by the library.
+        On the host, kernels compiled by Numba read each byte once in a single pass. Traced functions, gradients and
+        strided memory use the operations of the library.
         """
         if x is None and source is None:
-            raise ValueError("images: expected images or a source, got neither")
-        xp, given = self._serves(images=x, source=source, out=out), source if x is None else x
-        axes = of_images(given, layout, spatial)
-        units = images.in_units(xp, given, axes, dtype, scale, offset)
+            raise ValueError("images: expected images or a source, got neither; pass x or source=")
+        xp, example = self._library_of(images=x, source=source, out=out), source if x is None else x
+        axes = of_images(example, layout, spatial)
+        units = images.in_units(xp, example, axes, dtype, scale, offset)
         return self.mixed_images(xp, x, source, axes, units, out)
 
     def mixed_images(
         self, xp: Library, x: Array | None, source: Array | None, axes: Layout, units: Units | None, out: Any = None
     ) -> Array:
-        """The mixed images, of a library, a layout and units that are known."""
+        """Mix images whose library, layout and units are known."""
         rows = Rows(x, source, self.index)
         if self.source_size is None:
             return images.mix(xp, rows, self.region, self.size, axes, units, out)
@@ -179,33 +181,35 @@ class Mix:
         spatial: str | None = None,
         source: Array | None = None,
     ) -> Array:
-        """Mix masks of class ids, of the images' size or of another.
+        """Mix masks of class ids, which may differ in size from the images.
 
-            output = m[index[k]] of the k whose pixel_weights()[k] is the greatest, the first of several    (each pixel)
+            output = m[index[k]] for the first k with the greatest pixel_weights()[k]               (at each pixel)
             output[c] = sum_k w[k] * (m[index[k]] == c) / sum_k w[k]                                (soft)
             w[k] = pixel_weights()[k] where m[index[k]] is not ignored, else 0
 
         Args:
-            m: (n, *size) of any integer dtype or bool, with a channel axis or without; with `soft` also floats or bools
-                (n, *size, num_classes), the shares of the classes, of which output = sum_k pixel_weights()[k] * m. Not
-                written to. Mask pixel j of h belongs to the image pixel floor((j + 1/2) * H / h) along each axis: what
-                is seen there is seen in it.
-            ignore_index: the id of pixels that say nothing. Without `soft` it is an id like any other: an output is
-                ignored exactly where the pixel chosen for it is.
-            num_classes: how many classes there are; ids on the host are checked.
-            soft: whether to give the share of each class, for which num_classes is needed.
-            layout: as for `images`; by default that of the images, with a channel axis or without. With `soft`
-                c is the axis of the classes, last by default and first in PyTorch, whether m has one or not.
+            m: (n, *size) of any integer dtype or bool, with or without a channel axis. With `soft` also floats or bools
+                (n, *size, num_classes), the shares of the classes: output = sum_k pixel_weights()[k] * m[index[k]]. It
+                is never written to. Mask pixel j of h has the weights of the image pixel floor((j + 1/2) * H / h) along
+                each axis.
+            ignore_index: the id of ignored pixels. Without `soft`, it is treated like any other id: an output pixel is
+                ignored exactly if the source pixel chosen for it is.
+            num_classes: the number of classes; ids on the host are checked.
+            soft: whether to return the share of each class, which requires `num_classes`.
+            layout: as for `images`; by default the layout of images, with or without a channel axis. With `soft`, c is
+                the axis of the classes in the output: last by default, first in PyTorch.
             spatial: as for `images`.
-            source: the masks that the sources are rows of, where that is not m.
+            source: the masks that `index` refers to; by default `m`.
 
         Returns:
-            Ids of the shape and dtype of m, or float32 (n, *size, num_classes), (n, num_classes, *size) in PyTorch. A
-            row is zero where all sources are ignored: the losses skip it. In a hole, which belongs to nobody, the own
-            sample's id stays. Two soft weights that are equal to 1e-6 may be told apart differently by two libraries.
+            Ids with the shape and dtype of `m`, or float32 (n, *size, num_classes), in PyTorch (n, num_classes, *size).
+            A soft pixel is all zeros if every source is ignored there, so that the losses ignore it. Pixels in holes
+            keep the id of the base sample. If two soft weights differ by less than 1e-6, libraries may choose
+            different ids.
 
         Raises:
-            TypeError: floats, or another library. ValueError: ids out of range, too few rows, soft without num_classes.
+            TypeError: if the dtype is floating without `soft`, or the library is wrong.
+            ValueError: if ids are out of range, there are too few rows, or `soft` is used without `num_classes`.
 
         Example:
             >>> import mixaug as ma, numpy as np
@@ -213,10 +217,10 @@ class Mix:
             >>> mix.masks(m).shape, mix.masks(m, num_classes=3, soft=True).shape
             ((2, 4, 4), (2, 4, 4, 3))
 
-        French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", mix masks by a
-        box. Blends of masks have no ids: take `soft`, or that of the heavier image.
+        French et al. 2020, "Semi-supervised semantic segmentation needs strong, varied perturbations", cut masks by a
+        box. Where images are blended, a mask of ids has the id of the heavier image; `soft` blends the masks too.
         """
-        xp, mix = self._beside(masks=m, source=source)
+        xp, mix = self._in_library_of(masks=m, source=source)
         samples, region = Rows(m, source, mix.index), mix.region
         axes = of_masks(m, layout, spatial, len(mix.size), classes=num_classes if soft else None)
         if mix.source_size is not None:
@@ -225,7 +229,7 @@ class Mix:
             mixed = None if soft else windows.mixed_ids(xp, samples, region, mix._sizes, axes)
             if mixed is not None:
                 return mixed
-            views, index, region = windows.apart(xp, samples, region, mix._sizes, axes)
+            views, index, region = windows.resized(xp, samples, region, mix._sizes, axes)
             samples = Rows(views[0], xp.concat(views), index)
         if not soft:
             return masks.mix(xp, samples, region, mix.size, axes, num_classes, ignore_index)
@@ -244,7 +248,7 @@ class Mix:
         guide: Array | None = None,
         guide_source: Array | None = None,
     ) -> Array:
-        """Mix labels by what each output is made of.
+        """Mix labels by the weights of the sources.
 
             output = sum_k lam[k] * one_hot(source[index[k]])                  (rule="area")
             output = max_k (lam[k] > 0) * one_hot(source[index[k]])            ("maximum")
@@ -252,22 +256,22 @@ class Mix:
             output = one_hot(source[index[argmax lam]])                        ("heaviest")
 
         Args:
-            y: class ids, (n,) or (n, 1) of any integer dtype, or whole floats beside `num_classes`; or one column a
-                class, weights from 0 to 1: one-hot, soft or of several classes, (n, num_classes) of any dtype.
-            num_classes: needed for class ids.
-            source: the labels that the sources are rows of, where that is not y.
-            rule: a text, or a value of `ma.label_rules`.
-            binary: True for labels 0 and 1, (n,) or (n, 1), that a sigmoid is trained with: the output is (n, 1).
-            guide: what the rule depends on beside lam. For "visible" bool (n, *size), the foreground of the images, of
-                the layout that `ma.label_rules.Visible` says.
-            guide_source: the guide that the sources are rows of, where that is not `guide`.
+            y: class ids, (n,) or (n, 1), of any integer dtype, or as integral floats with `num_classes`; or weights in
+                0..1 with a column for each class, (n, num_classes) of any dtype: one-hot, soft or multi-hot.
+            num_classes: the number of classes, required for class ids.
+            source: the labels that `index` refers to; by default `y`.
+            rule: the name of a rule, or a value from `ma.label_rules`.
+            binary: True for labels 0 and 1, (n,) or (n, 1), to be used with a sigmoid; the output is (n, 1).
+            guide: the array that the rule depends on besides lam. For "visible", bool (n, *size), the foreground of the
+                images, in the layout of `ma.label_rules.Visible`.
+            guide_source: the guide that `index` refers to; by default `guide`.
 
         Returns:
-            (n, num_classes) float32, float64 for rows of float64; (n, 1) if `binary`. Never the dtype of the images:
-            bfloat16 cannot hold lam. Where the host cannot see them, values that are no class ids give rows of NaN.
+            (n, num_classes) float32, or float64 for float64 rows; (n, 1) if `binary`. The dtype never follows the
+            images, as bfloat16 cannot represent lam. Traced class ids out of range give rows of NaN.
 
         Raises:
-            TypeError, ValueError: if labels are none of these, or a rule lacks its guide or takes none.
+            TypeError, ValueError: if the labels have another form, or the guide of a rule is missing or not needed.
 
         Example:
             >>> import mixaug as ma, numpy as np
@@ -278,7 +282,7 @@ class Mix:
         """
         kind, num_classes = label_rules.rule(rule), None if num_classes is None else labels.check_count(num_classes)
         _check_guide(kind, guide)
-        xp = self._serves(labels=y, source=source, guide=guide, guide_source=guide_source)
+        xp = self._library_of(labels=y, source=source, guide=guide, guide_source=guide_source)
         weights = kind.weights(self, guide, guide_source)
         return labels.mix(xp, y, source, self.index, weights, num_classes, kind.greatest, binary)
 
@@ -291,36 +295,38 @@ class Mix:
         spatial: str | None = None,
         source: Array | None = None,
     ) -> Visible:
-        """How much of what can be seen of the foreground is of each source, and whose cannot be seen at all.
+        """Return the share of each source in the visible foreground, and the sources whose foreground is hidden.
 
             seen[k] = sum over the pixels of pixel_weights()[k] * source[index[k]]
-            lam = seen / sum_k seen[k], and the plain shares where nothing is to be seen
+            lam = seen / sum_k seen[k]; lam of the mix if no foreground is visible
 
         Args:
-            foreground: bool (n, *size), where in each image its object is; of the images' size or of another; with a
-                channel axis of length 1 or without.
+            foreground: bool (n, *size), the pixels of the object in each image; its size may differ from the images'.
+                A channel axis of length 1 is allowed.
             layout: as for `masks`.
-            spatial: as there.
-            source: the foreground that the sources are rows of, where that is not `foreground`.
+            spatial: as for `masks`.
+            source: the foreground that `index` refers to; by default `foreground`.
 
         Returns:
-            `lam` float32 (k, n); `unseen` bool (k, n), the sources that a plain label names though their object is
-            not to be seen; `nothing` bool (n,), the outputs without any object: all in the library of the foreground.
+            lam: float32 (k, n).
+            unseen: bool (k, n), the sources that have a positive lam in the mix but no visible object.
+            nothing: bool (n,), the outputs without a visible object.
 
         Raises:
-            TypeError: no bools, or another library. ValueError: another number of axes or rows.
+            TypeError: if the foreground is not bool, or the library is wrong.
+            ValueError: if the number of axes or rows is wrong.
 
         Example:
             >>> import mixaug as ma, numpy as np
             >>> foreground = np.zeros((64, 8, 8), bool)
             >>> foreground[:, 3:5, 3:5] = True
             >>> seen = ma.CutMix(alpha=1.0).draw(64, size=(8, 8), key=(0, 0)).visible(foreground)
-            >>> float(seen.unseen.any(axis=0).mean())  # so many plain labels name an object that is not there
+            >>> float(seen.unseen.any(axis=0).mean())  # the fraction of labels that name a hidden object
             0.671875
 
-        arXiv 2606.04820 (2026), "OA-CutMix", weighs the labels of CutMix so; this does for every recipe.
+        arXiv 2606.04820 (2026), "OA-CutMix", weights the labels of CutMix this way; here it works with every recipe.
         """
-        xp, mix = self._beside(foreground=foreground, source=source)
+        xp, mix = self._in_library_of(foreground=foreground, source=source)
         return visible(xp, Rows(foreground, source, mix.index), mix.lam, mix.region, mix._sizes, layout, spatial)
 
     @backends.no_autograph
@@ -355,31 +361,32 @@ class Mix:
 
     @backends.no_autograph
     def values(self, y: Array, *, source: Array | None = None) -> Array:
-        """Mix regression targets, sample weights, or anything else that is averaged as the pixels are.
+        """Mix regression targets, sample weights and other values by their weighted average.
 
             output = sum_k lam[k] * source[index[k]]
 
         Args:
-            y: (n, ...) of any number of axes; integers and bools give float32, floats keep their dtype.
-            source: the values that the sources are rows of, where that is not y.
+            y: (n, ...) with any number of axes; integers and bools give float32, floats keep their dtype.
+            source: the values that `index` refers to; by default `y`.
         """
-        xp, mix = self._beside(values=y, source=source)
+        xp, mix = self._in_library_of(values=y, source=source)
         return values.mix(xp, y, source, mix.index, mix.lam)
 
     @backends.no_autograph
     def per_source(self, y: Array, *, source: Array | None = None) -> tuple[Array, Array]:
-        """The labels of each source and their shares, for a loss that wants them apart.
+        """Return the labels of each source and lam, for losses that take them separately.
 
             loss = sum_k lam[k] * loss(prediction, parts[k])
 
         Args:
-            y: (n, ...) labels of any form; they are gathered, not converted.
-            source: the labels that the sources are rows of, where that is not y.
+            y: (n, ...) labels of any form; they are gathered without conversion.
+            source: the labels that `index` refers to; by default `y`.
 
         Returns:
-            parts (k, n, ...) of the dtype of y, and share float32 (k, n).
+            parts: (k, n, ...), of the dtype of `y`.
+            lam: float32 (k, n).
         """
-        xp, mix = self._beside(labels=y, source=source)
+        xp, mix = self._in_library_of(labels=y, source=source)
         rows.check(xp, y, source, mix.index, "labels")
         return xp.stack(rows.gather(xp, y, source, mix.index)), mix.lam
 
@@ -388,7 +395,7 @@ class Mix:
         self,
         boxes: Objects,
         labels: ObjectLabels = None,
-        format: str = "xyxy",  # noqa: A002 - that is what it is called everywhere
+        format: str = "xyxy",  # noqa: A002 - the name that other libraries use
         normalized: bool = False,
         min_visibility: float = 0.1,
         max_boxes: int | None = None,
@@ -398,40 +405,40 @@ class Mix:
         labels_source: ObjectLabels = None,
         valid_source: Objects | None = None,
     ) -> BoxesResult:
-        """The boxes of all sources, each as the rectangle around what is to be seen of it, and how much that is.
+        """Return the boxes of all sources, each shrunk to its visible part, and their weights.
 
-            weight = integral of pixel_weights()[k] over the box / area of the box        (0 where it is less than
-            min_visibility * max over the pixels of pixel_weights()[k]: that box goes)
+            weight = integral of pixel_weights()[k] over the box / area of the box
+            (0, and the box is dropped, below min_visibility * max over the pixels of pixel_weights()[k])
 
         Args:
-            boxes: (n, m, 2 * d) floats or integers, pixel p being [p, p + 1), with room for m boxes a sample; or a list
-                of n arrays (m_i, 2 * d). One without area (padding of -1, NaN) is none. They are clipped to the image
-                first: what lies beyond it counts neither as seen nor as hidden.
-            labels: what belongs to each box, (n, m, ...), or a dict of such, or lists as the boxes are. In a dict
-                "masks", bool (n, m, *size), and "keypoints", (n, m, K, d + 1) with a column of visibility, are mixed as
-                `instances` and `keypoints` do.
-            format: "xyxy" (corners), "xywh" (corner and sides), "cxcywh" (centre and sides), where x is the last
-                spatial axis and those before it follow: x, y, z; or "yxyx", corners in the order of the axes. On one
-                axis a box is its two ends, or its first end (its centre) and its length.
-            normalized: whether the numbers are parts of the image's sides.
-            min_visibility: how much of a box has to be seen, in parts of the most that its source weighs anywhere:
-                boxes of a blend all stay, those that a box or the tail of a soft mask hides go.
-            max_boxes: how many slots there are to be, for the heaviest. By default k * m, those of source j from j * m
-                on.
-            valid: bool (n, m), which boxes are some, where that is not to be seen from their area.
-            source: the boxes that the sources are rows of, where that is not `boxes`.
-            labels_source: what belongs to those.
-            valid_source: which of those are some.
+            boxes: (n, m, 2 * d) floats or integers, m slots per sample, where pixel p is [p, p + 1); or a list of n
+                arrays (m_i, 2 * d). Boxes without area (padding of -1, NaN) are ignored. Boxes are first clipped to the
+                image; the part outside counts neither as visible nor as hidden.
+            labels: labels of the boxes, (n, m, ...), a dict of such arrays, or lists like the boxes. In a dict,
+                "masks", bool (n, m, *size), and "keypoints", (n, m, K, d + 1) with a visibility column, are mixed as by
+                `instances` and `keypoints`.
+            format: "xyxy" (corners), "xywh" (corner and sides) or "cxcywh" (center and sides), with x the last spatial
+                axis, then y, then z; or "yxyx", corners in the order of the axes. With one axis, a box is its two
+                ends, or its first end (or center) and its length.
+            normalized: whether coordinates are fractions of the image's sides.
+            min_visibility: the minimum visible fraction of a box, relative to the greatest weight of its source:
+                all boxes of a blend are kept, boxes hidden by a pasted box or a soft mask are dropped.
+            max_boxes: the number of slots per output, filled with the heaviest boxes. By default k * m, with the boxes
+                of source j starting at slot j * m.
+            valid: bool (n, m), True for real boxes, False for padding; by default, boxes with positive area.
+            source: the boxes that `index` refers to; by default `boxes`.
+            labels_source: the labels of `source`.
+            valid_source: `valid` of `source`.
 
         Returns:
-            `boxes` in the same format, their dtype kept (float32 of integers); `labels` and `weight`, float32, in the
-            same slots, and `valid`. Empty slots have boxes of -1 and weight 0. Lists give lists, without empty slots.
-            Through a window a box is moved and clipped as its pixels are; a row of the batch that is seen in several
-            has a box in each. Weights below 1/131072 count as none.
+            `boxes` in the same format and dtype (float32 for integers), `labels`, `weight` (float32) and `valid`, all
+            in the same slots. Empty slots have boxes of -1 and weight 0. Lists give lists, without empty slots. A
+            source box that is resized moves and clips its boxes like its pixels; a row that appears in several
+            places has a box in each. Weights below 1/131072 count as 0.
 
         Raises:
-            TypeError: no numbers, another library, or traced lists. ValueError: rotated boxes, an unknown format,
-            labels that are not one a box, too few rows.
+            TypeError: if the dtype or library is wrong, or a list is traced.
+            ValueError: if boxes are rotated, the format is unknown, labels do not match, or there are too few rows.
 
         Example:
             >>> import mixaug as ma, numpy as np
@@ -442,30 +449,31 @@ class Mix:
 
         Zhang et al. 2019, "Bag of Freebies for Training Object Detection Neural Networks", keep all boxes of a blend.
         """
-        beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
-        xp, mix = self._beside(**objects.named("boxes", boxes, beside))
+        data = objects.ObjectData(labels, valid, source, labels_source, valid_source)
+        xp, mix = self._in_library_of(**objects.arrays_by_name("boxes", boxes, data))
         keep = objects.ObjectLimits(min_visibility, max_boxes)
-        return mix_boxes(xp, boxes, beside, mix.index, mix.region, mix._sizes, format, normalized, keep)
+        return mix_boxes(xp, boxes, data, mix.index, mix.region, mix._sizes, format, normalized, keep)
 
     @backends.no_autograph
     def keypoints(self, points: Array, *, normalized: bool = False, source: Array | None = None) -> KeypointsResult:
-        """The keypoints of all sources, and how much each is to be seen.
+        """Return the keypoints of all sources, and their weights.
 
-            weight = pixel_weights()[k] at the pixel that the point lies in
+            weight = pixel_weights()[k] at the pixel of the point
 
         Args:
-            points: (n, m, d) or (n, m, K, d) floats or integers, x (the last spatial axis) first, or d + 1 numbers a
-                point with its visibility. A point that is NaN, outside of the image or of visibility 0 is none.
-            normalized: whether the numbers are parts of the image's sides.
-            source: the points that the sources are rows of, where that is not `points`.
+            points: (n, m, d) or (n, m, K, d) floats or integers, x (the last spatial axis) first, or d + 1 numbers per
+                point, with its visibility last. Points that are NaN, outside the image or of visibility 0 are ignored.
+            normalized: whether coordinates are fractions of the image's sides.
+            source: the points that `index` refers to; by default `points`.
 
         Returns:
-            `points` (n, k * m, ...), those of source j from j * m on, moved as the pixels of a window are (what is no
-            point stays where it is), and `weight`, float32, 0 where a point is not to be seen. Its visibility is 0
-            there too, and else what it was.
+            points: (n, k * m, ...), with the points of source j starting at slot j * m. Points move with their pixels;
+                ignored points are unchanged. The visibility of hidden points is 0, otherwise it is unchanged.
+            weight: float32, 0 for points that are not visible.
 
         Raises:
-            TypeError: no numbers, or another library. ValueError: another shape, or too few rows.
+            TypeError: if the dtype or library is wrong.
+            ValueError: if the shape is wrong, or there are too few rows.
 
         Example:
             >>> import mixaug as ma, numpy as np
@@ -473,7 +481,7 @@ class Mix:
             >>> mix.keypoints(np.full((4, 1, 2), 4.5, np.float32)).weight.sum(axis=1)  # each pixel has one source
             array([1., 1., 1., 1.], dtype=float32)
         """
-        xp, mix = self._beside(keypoints=points, source=source)
+        xp, mix = self._in_library_of(keypoints=points, source=source)
         return mix_keypoints(xp, points, source, mix.index, mix.region, mix._sizes, normalized)
 
     @backends.no_autograph
@@ -489,28 +497,29 @@ class Mix:
         labels_source: ObjectLabels = None,
         valid_source: Array | None = None,
     ) -> InstancesResult:
-        """The instance masks of all sources, where each is to be seen, and how much of it that is.
+        """Return the visible pixels of the instance masks of all sources, and their weights.
 
             output = (pixel_weights()[k] > 0) * source[index[k]]
-            weight = sum of pixel_weights()[k] over its pixels / its pixels
+            weight = sum of pixel_weights()[k] over the pixels of the mask / number of its pixels
 
         Args:
-            masks: bool (n, m, *size) of the image's size, with room for m objects a sample; one without pixels is none.
-            labels: what belongs to each object, (n, m, ...), or a dict of such.
-            min_visibility: how much of a mask has to be seen, as in `boxes`.
-            max_instances: how many slots there are to be, as in `boxes`.
-            valid: bool (n, m), which masks are some, where those that are none are not empty.
-            source: the masks that the sources are rows of, where that is not `masks`.
-            labels_source: what belongs to those.
-            valid_source: which of those are some.
+            masks: bool (n, m, *size) of the size of the images, m slots per sample; empty masks are ignored.
+            labels: labels of the objects, (n, m, ...), or a dict of such arrays.
+            min_visibility: the minimum visible fraction of a mask, as in `boxes`.
+            max_instances: the number of slots per output, as in `boxes`.
+            valid: bool (n, m), True for real masks, False for padding; by default, masks that are not empty.
+            source: the masks that `index` refers to; by default `masks`.
+            labels_source: the labels of `source`.
+            valid_source: `valid` of `source`.
 
         Returns:
-            `masks` bool (n, k * m, *size), `labels` and `weight`, float32, in the same slots, and `valid`. Of a mask
-            whose window shows a part of it, weight is that part of its pixels times the mean over those that are shown.
+            `masks`, bool (n, k * m, *size), `labels`, `weight` (float32) and `valid`, all in the same slots. If a
+            source box shows only part of a mask, the weight is the fraction of its pixels that is shown, times their
+            mean weight.
 
         Raises:
-            TypeError: no bools, or another library. ValueError: another size, labels that are not one a mask, too few
-            rows.
+            TypeError: if the masks are not bool, or the library is wrong.
+            ValueError: if the size is wrong, labels do not match, or there are too few rows.
 
         Example:
             >>> import mixaug as ma, numpy as np
@@ -519,23 +528,24 @@ class Mix:
             >>> bool(mixed.masks.any(axis=1).all()), mixed.weight.sum(axis=1).tolist()
             (True, [1.0, 1.0])
         """
-        beside = objects.ObjectData(labels, valid, source, labels_source, valid_source)
-        xp, mix = self._beside(**objects.named("instances", masks, beside))
+        data = objects.ObjectData(labels, valid, source, labels_source, valid_source)
+        xp, mix = self._in_library_of(**objects.arrays_by_name("instances", masks, data))
         keep = objects.ObjectLimits(min_visibility, max_instances)
-        return mix_instances(xp, masks, beside, mix.index, mix.region, mix._sizes, keep)
+        return mix_instances(xp, masks, data, mix.index, mix.region, mix._sizes, keep)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the mix to a NumPy .npz file, with `ma.draw_version`; nothing in it is pickled or compressed.
+        """Write the mix to a NumPy .npz file, with `ma.draw_version`, without pickling or compression.
 
-        The file is written whole or not at all, and a symbolic link is followed.
+        The file is written atomically; symbolic links are followed.
 
         Raises:
-            OSError: if `path` is no regular file or cannot be written. TypeError: if the mix is traced.
+            OSError: if `path` is not a regular file, or cannot be written.
+            TypeError: if the mix is traced.
         """
         xp = self._library
-        named = {"index": self.index, "lam": self.lam, **self.region.arrays()}
-        held = {name: xp.concrete(array) for name, array in named.items()}
-        if any(array is None for array in held.values()):
+        fields = {"index": self.index, "lam": self.lam, **self.region.arrays()}
+        arrays = {name: xp.concrete(array) for name, array in fields.items()}
+        if any(array is None for array in arrays.values()):
             raise TypeError(
                 "mix.save: expected concrete arrays, got traced ones; return the mix from the function first"
             )
@@ -544,93 +554,97 @@ class Mix:
             meta["source_size"] = np.array(self.source_size, np.int64)
 
         def fill(unfinished: Path) -> None:
-            with unfinished.open("wb") as file:  # a file, so that NumPy adds no suffix to the name
-                np.savez(file, allow_pickle=False, **meta, **held)
+            with unfinished.open("wb") as file:  # NumPy adds a suffix to a name, but not to a file
+                np.savez(file, allow_pickle=False, **meta, **arrays)
 
         files.write(path, fill)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], like: Array | None = None) -> Mix:
-        """Read a mix that `save` wrote, as NumPy or in the library of `like`.
+        """Read a mix written by `save`, as NumPy arrays or in the library of `like`.
+
+        Sizes are checked before anything is read.
 
         Raises:
-            ValueError: if it is no such file, or one of a newer `ma.draw_version`, or its arrays are no mix. Sizes are
-                checked before anything is read.
+            ValueError: if the file was not written by `save`, has a newer `ma.draw_version`, or its arrays are not a
+                valid mix.
         """
         xp = backends.common(like)
         try:
-            held = archive.read(path)
-            if held.pop("draw_version", 0) > draw_version:
+            arrays = archive.read(path)
+            if arrays.pop("draw_version", 0) > draw_version:
                 raise ValueError("its draw_version is newer; install a newer mixaug")
-            if missing := {"size", "index", "lam"} - held.keys():
+            if missing := {"size", "index", "lam"} - arrays.keys():
                 raise ValueError(f"it has no {', '.join(sorted(missing))}")
-            size = tuple(held.pop("size").tolist())
-            source_size = tuple(held.pop("source_size").tolist()) if "source_size" in held else None
-            index, lam = held.pop("index"), held.pop("lam")
-            region = (Dense if "weight" in held else Paste).of(held, index.shape[0])
-            if held.keys() != region.arrays().keys():
-                raise ValueError(f"it holds {', '.join(sorted(held.keys() - region.arrays().keys()))}")
+            size = tuple(arrays.pop("size").tolist())
+            source_size = tuple(arrays.pop("source_size").tolist()) if "source_size" in arrays else None
+            index, lam = arrays.pop("index"), arrays.pop("lam")
+            region = (Dense if "weight" in arrays else Paste).of(arrays, index.shape[0])
+            if arrays.keys() != region.arrays().keys():
+                raise ValueError(f"it has unknown arrays: {', '.join(sorted(arrays.keys() - region.arrays().keys()))}")
             mix = cls(index, lam, region, size, source_size)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, BadZipFile) as error:
             raise ValueError(f"{os.fspath(path)}: expected a file that mix.save wrote ({error})") from None
         return mix if xp == mix._library else mix.to(xp)
 
     def to(self, xp: Library) -> Mix:
-        """The same mix in another library, of one that lies on the host."""
+        """Convert a mix on the host to another library."""
         arrays = (self.index, self.lam, *self.region.arrays().values())
         return type(self).unflatten(self.flatten()[0], tuple(backends.to_each(xp, arrays)))
 
     def of_rows(self, rows: Array) -> Mix:
-        """The same mix of another source, in which those rows are the rows of this one's."""
+        """Return the mix with each row number i of `index` replaced by rows[i]."""
         xp = self._library
         return replace(self, index=xp.take(xp.cast(backends.to(xp, rows), "int32"), self.index))
 
     def flatten(self) -> tuple[Any, tuple[Array, ...]]:
-        """Structure and arrays, by which the libraries pass a mix through their functions: in each it is a pytree."""
+        """Return the structure and the arrays of the mix: it is a pytree in every library."""
         sizes = [self.size] if self.source_size is None else [*self._sizes]
         known = [tuple(length if isinstance(length, int) else None for length in size) for size in sizes]
-        run_time = [length for size in sizes for length in size if not isinstance(length, int)]
-        held = self.region.arrays()
-        structure = (type(self.region).__name__, tuple(held), self.region.sources, *known)
-        return structure, (self.index, self.lam, *held.values(), *run_time)
+        dynamic = [length for size in sizes for length in size if not isinstance(length, int)]
+        arrays = self.region.arrays()
+        structure = (type(self.region).__name__, tuple(arrays), self.region.sources, *known)
+        return structure, (self.index, self.lam, *arrays.values(), *dynamic)
 
     @classmethod
     def unflatten(cls, structure: Any, arrays: tuple[Array, ...]) -> Mix:
-        """The mix of that structure and those arrays."""
+        """Make a mix from its structure and arrays."""
         kind, names, sources, *known = structure
-        index, lam, *rest = arrays
-        region = _REGIONS[kind].of(dict(zip(names, rest, strict=False)), sources)
-        run_time = iter(rest[len(names) :])
-        sizes = [tuple(_known(next(run_time)) if length is None else length for length in size) for size in known]
+        index, lam, *others = arrays
+        region = _REGIONS[kind].of(dict(zip(names, others, strict=False)), sources)
+        dynamic = iter(others[len(names) :])
+        sizes = [tuple(_as_int(next(dynamic)) if length is None else length for length in size) for size in known]
         size, source_size = (*sizes, None)[:2]
         return cls(index, lam, region, size or (), source_size, _checked=True)
 
-    __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # the names that TensorFlow looks for
+    __tf_flatten__, __tf_unflatten__ = flatten, unflatten  # TensorFlow's names of these methods
 
-    def _serves(self, **named: Array | None) -> Library:
-        """The one library of these arrays, which that of the mix is too; but a mix of NumPy serves all libraries."""
-        arrays = {name: array for name, array in named.items() if array is not None}
+    def _library_of(self, **fields: Array | None) -> Library:
+        """Return the library of the arrays; it must be that of the mix, unless the mix is NumPy's."""
+        arrays = {name: array for name, array in fields.items() if array is not None}
         if not arrays or not isinstance(self.index, np.ndarray):
             arrays["the mix"] = self.index
         return backends.same(arrays)
 
-    def _beside(self, **named: Array | None) -> tuple[Library, Mix]:
-        """The library of these arrays, and the mix in it."""
-        xp = self._serves(**named)
+    def _in_library_of(self, **fields: Array | None) -> tuple[Library, Mix]:
+        """Return the library of the arrays, and the mix converted to it."""
+        xp = self._library_of(**fields)
         return xp, self if xp == self._library else self.to(xp)
 
 
 def _check_guide(rule: Rule, guide: Array | None) -> None:
     if rule.guide is not None and guide is None:
         raise ValueError(
-            f"labels: expected guide= for {rule!r}, the array of its {rule.guide!r}, got none; pass guide="
+            f"labels: expected guide= for {rule!r}, the array of its {rule.guide!r}, got None; pass guide="
         )
     if rule.guide is None and guide is not None:
-        raise ValueError(f"labels: expected no guide for {rule!r}, got one; leave guide= out, or pass rule='visible'")
+        raise ValueError(
+            f"labels: expected no guide for {rule!r}, got an array; leave guide= out, or pass rule='visible'"
+        )
 
 
-def _known(length: Any) -> Any:
-    """A length as an int, where it can be seen: TensorFlow also passes stand-ins for its tensors through here."""
+def _as_int(length: Any) -> Any:
+    """Convert a length to an int, unless it is traced or, in TensorFlow, a placeholder."""
     xp = backends.find(length)
-    held = xp.concrete(length) if xp else None
-    return length if held is None else int(held)
+    value = xp.concrete(length) if xp else None
+    return length if value is None else int(value)

@@ -1,1 +1,1 @@
-"""What a mix does to each thing a sample carries: functions of its sources, shares and regions, never of a key."""
+"""What a mix does to each kind of field: functions of index, lam and region; they draw nothing."""

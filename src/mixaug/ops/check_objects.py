@@ -1,4 +1,4 @@
-"""What objects and their labels have to be."""
+"""Validation of objects and their labels."""
 
 from __future__ import annotations
 
@@ -12,97 +12,99 @@ from ..core.hints import short
 from ..core.regions import Size
 from . import rows
 from .labels import FLOATS
-from .objects import FORMATS, MOST, ObjectData, ObjectLimits, is_ragged, labels_by_name, named
-
-# --- what is refused ---
+from .objects import FORMATS, MOST, ObjectData, ObjectLimits, arrays_by_name, is_ragged, labels_by_name
 
 
-def check_lists(xp: Library, x: list[Array], beside: ObjectData, index: Array) -> None:
-    """Refuse lists of objects that do not fit the mix or one another."""
-    given = named("boxes", x, beside).values()
-    if any(xp.concrete(array) is None for array in (index, *given)):
+def check_lists(xp: Library, x: list[Array], data: ObjectData, index: Array) -> None:
+    """Refuse lists of objects that do not fit the mix or each other."""
+    arrays = arrays_by_name("boxes", x, data).values()
+    if any(xp.concrete(array) is None for array in (index, *arrays)):
         raise TypeError(
-            "boxes: expected lists of arrays that lie on the host, got traced ones or ones on an accelerator; "
+            "boxes: expected lists of arrays on the host, got arrays that are traced or on an accelerator; "
             "pad them to (n, m, ...) first"
         )
     n = index.shape[1]
-    for name, own, of in [
+    for name, samples, of in [
         ("boxes", x, x),
-        *((name, y, x) for name, y in labels_by_name(beside.labels).items()),
-        ("valid", beside.valid, x),
-        *((f"{name} of the source", y, beside.source) for name, y in labels_by_name(beside.labels_source).items()),
-        ("source", beside.source, beside.source),
-        ("valid_source", beside.valid_source, beside.source),
+        *((name, y, x) for name, y in labels_by_name(data.labels).items()),
+        ("valid", data.valid, x),
+        *((f"{name} of the source", y, data.source) for name, y in labels_by_name(data.labels_source).items()),
+        ("source", data.source, data.source),
+        ("valid_source", data.valid_source, data.source),
     ]:
-        if own is None:
+        if samples is None:
             continue
-        if not is_ragged(own):
-            raise TypeError(f"{name}: expected a list as the boxes are, got one array; pass both as lists or padded")
-        if of is x and len(own) != n:
-            raise ValueError(
-                f"{name}: expected {n} arrays, one for each output of the mix, got {len(own)}; pass one a sample"
-            )
-        if of is not None and len(own) != len(of):
-            raise ValueError(
-                f"{name}: expected {len(of)} arrays, one for each row of the source, got {len(own)}; pass one a sample"
-            )
-        _check_alike(xp, own, name)
-        counts = [(one.shape[0], boxes.shape[0]) for one, boxes in zip(own, of or own, strict=True)]
-        if any(a != b for a, b in counts):
-            raise ValueError(f"{name}: expected one for each box, got (those, boxes) {counts}; mend the lists")
-
-
-def _check_alike(xp: Library, own: list[Array], name: str) -> None:
-    """Refuse arrays of a list that cannot be padded to one."""
-    for one in own:
-        if backends.find(one) is None:
+        if not is_ragged(samples):
             raise TypeError(
-                f"{name}: expected a list of arrays, one a sample, got {type(one).__name__} among them; pass an array "
-                "of no rows for a sample that has none"
+                f"{name}: expected a list, like the boxes, got an array; pass both as lists, or both padded"
             )
-        _check_kind(xp, one, name)
-    kinds = sorted({f"{xp.dtype(one)} (m_i{''.join(f', {length}' for length in one.shape[1:])})" for one in own})
-    if len(kinds) > 1 or not all(len(one.shape) for one in own):
+        if of is x and len(samples) != n:
+            raise ValueError(
+                f"{name}: expected {n} arrays, one for each output of the mix, got {len(samples)}; "
+                "pass one for each sample"
+            )
+        if of is not None and len(samples) != len(of):
+            raise ValueError(
+                f"{name}: expected {len(of)} arrays, one for each row of the source, got {len(samples)}; "
+                "pass one for each sample"
+            )
+        _check_alike(xp, samples, name)
+        counts = [(sample.shape[0], boxes.shape[0]) for sample, boxes in zip(samples, of or samples, strict=True)]
+        if any(a != b for a, b in counts):
+            raise ValueError(
+                f"{name}: expected one for each box, got ({name}, boxes) {counts}; pass as many as there are boxes"
+            )
+
+
+def _check_alike(xp: Library, samples: list[Array], name: str) -> None:
+    """Refuse arrays of a list that cannot be padded to the same shape."""
+    for x in samples:
+        if backends.find(x) is None:
+            raise TypeError(
+                f"{name}: expected a list of arrays, one for each sample, got {type(x).__name__} among them; pass an "
+                "array without rows for a sample without objects"
+            )
+        _check_dtype(xp, x, name)
+    kinds = sorted({f"{xp.dtype(x)} (m_i{''.join(f', {length}' for length in x.shape[1:])})" for x in samples})
+    if len(kinds) > 1 or not all(len(x.shape) for x in samples):
         raise TypeError(
-            f"{name}: expected arrays (m_i, ...) of one dtype and shape but for m_i, got {', '.join(kinds)}; "
-            "make them alike"
+            f"{name}: expected arrays (m_i, ...) that have the same dtype and differ only in m_i, got "
+            f"{', '.join(kinds)}; convert them to the same dtype and shape"
         )
 
 
-def _check_kind(xp: Library, x: Array, name: str) -> None:
+def _check_dtype(xp: Library, x: Array, name: str) -> None:
     dtype = xp.dtype(x)
     if dtype not in (*FLOATS, "bool") and "int" not in dtype:
-        raise TypeError(f"{name}: expected numbers or bools, got {dtype}; pass the index of each instead")
+        raise TypeError(f"{name}: expected numbers or bools, got {dtype}; pass integer ids instead")
 
 
 def check_format(format: str) -> None:  # noqa: A002
     """Refuse an unknown format of boxes."""
     if format not in FORMATS:
-        near = get_close_matches(str(format), FORMATS, n=1, cutoff=0.5)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        matches = get_close_matches(str(format), FORMATS, n=1, cutoff=0.5)
+        hint = f", did you mean {matches[0]!r}?" if matches else ""
         raise ValueError(f"boxes format: expected one of {', '.join(FORMATS)}, got {short(format)}{hint}")
 
 
 def check_limits(keep: ObjectLimits, what: str) -> None:
-    """Refuse limits that are not numbers in their range."""
+    """Refuse limits that are not numbers or out of range."""
     least, most = keep
     if isinstance(least, bool) or not isinstance(least, Real) or not 0 <= least <= 1:
         raise ValueError(f"min_visibility: expected a number in 0..1, got {short(least)}")
     if most is not None and (isinstance(most, bool) or not isinstance(most, Integral) or not 0 < most <= MOST):
-        raise ValueError(
-            f"max_{what}: expected a whole number of 1 or more and at most {MOST}, or None, got {short(most)}"
-        )
+        raise ValueError(f"max_{what}: expected an integer in 1..{MOST}, or None, got {short(most)}")
 
 
 def check_boxes(xp: Library, x: Array, size: Size) -> None:
-    """Refuse boxes of another shape or dtype."""
+    """Refuse boxes of the wrong shape or dtype."""
     _check_numbers(xp, x, "boxes")
     shape, numbers = tuple(x.shape), 2 * len(size)
     if len(shape) != 3 or shape[2] != numbers:
         if len(shape) == 3 and len(size) == 2 and shape[2] in (5, 8):
             raise ValueError(
-                f"boxes: expected 4 numbers a box, got {shape[2]}, those of rotated boxes, whose parts are none; "
-                "pass the upright rectangles around them"
+                f"boxes: expected 4 numbers per box, got {shape[2]}, as for rotated boxes, which are not supported; "
+                "pass their axis-aligned bounding boxes"
             )
         raise ValueError(
             f"boxes: expected (n, m, {numbers}) for images of {len(size)} spatial axes, got the shape {shape}; "
@@ -111,13 +113,13 @@ def check_boxes(xp: Library, x: Array, size: Size) -> None:
 
 
 def check_points(xp: Library, x: Array, size: Size) -> None:
-    """Refuse keypoints of another shape or dtype."""
+    """Refuse keypoints of the wrong shape or dtype."""
     _check_numbers(xp, x, "keypoints")
     axes, shape = len(size), tuple(x.shape)
     if len(shape) not in (3, 4) or shape[-1] not in (axes, axes + 1):
         raise ValueError(
             f"keypoints: expected (n, m, {axes}) or (n, m, K, {axes}), or {axes + 1} numbers with the visibility, "
-            f"for images of {axes} spatial axes, got the shape {shape}; pad those of each sample with -1"
+            f"for images of {axes} spatial axes, got the shape {shape}; pad the keypoints of each sample with -1"
         )
 
 
@@ -127,54 +129,54 @@ def _check_numbers(xp: Library, x: Array, what: str) -> None:
 
 
 def check_masks(xp: Library, x: Array, size: Size) -> None:
-    """Refuse instance masks of another shape or dtype."""
+    """Refuse instance masks of the wrong shape or dtype."""
     if xp.dtype(x) != "bool":
         raise TypeError(f"masks of instances: expected bools, got {xp.dtype(x)}; compare them first, as in m != 0")
     shape = tuple(x.shape)
-    given = zip(shape[2:], size, strict=False)
-    if len(shape) != len(size) + 2 or any(isinstance(b, int) and a not in (b, None) for a, b in given):
+    pairs = zip(shape[2:], size, strict=False)
+    if len(shape) != len(size) + 2 or any(isinstance(b, int) and a not in (b, None) for a, b in pairs):
         raise ValueError(
             f"masks of instances: expected (n, m, *size) of the size {size} that the mix was drawn for, "
             f"got the shape {shape}; resize them first"
         )
 
 
-def check_beside(xp: Library, what: str, x: Array, beside: ObjectData, index: Array, size: Size) -> None:
-    """Refuse labels that are not one an object, or without those of the source."""
-    rows.check(xp, x, beside.source, index, what)
-    sources = labels_by_name(beside.labels_source)
-    by_name = isinstance(beside.labels, Mapping)
-    given = {
+def check_data(xp: Library, what: str, x: Array, data: ObjectData, index: Array, size: Size) -> None:
+    """Refuse labels without a row for each object, and labels without those of the source."""
+    rows.check(xp, x, data.source, index, what)
+    sources = labels_by_name(data.labels_source)
+    by_name = isinstance(data.labels, Mapping)
+    fields = {
         name: (y, sources.get(name), f"labels_source[{name!r}]" if by_name else "labels_source")
-        for name, y in labels_by_name(beside.labels).items()
+        for name, y in labels_by_name(data.labels).items()
     }
-    if beside.valid is not None:
-        given["valid"] = beside.valid, beside.valid_source, "valid_source"
-    for name, (y, of_source, option) in given.items():
-        if (of_source is None) != (beside.source is None):
+    if data.valid is not None:
+        fields["valid"] = data.valid, data.valid_source, "valid_source"
+    for name, (y, of_source, option) in fields.items():
+        if (of_source is None) != (data.source is None):
             missing = option if of_source is None else "source"
             raise ValueError(f"{name}: expected source and {option} together, got no {missing}; pass both")
-        if len(y.shape) < 2 or not _may_be(y.shape[1], x.shape[1]):
+        if len(y.shape) < 2 or not _may_equal(y.shape[1], x.shape[1]):
             raise ValueError(
                 f"{name}: expected one for each of the {what}, (n, {x.shape[1]}, ...), got the shape {tuple(y.shape)}"
             )
-        _check_kind(xp, y, name)
+        _check_dtype(xp, y, name)
         rows.check(xp, y, of_source, index, name)
-    if isinstance(beside.labels, Mapping):
-        _check_known(xp, beside.labels, size)
+    if isinstance(data.labels, Mapping):
+        _check_spatial_labels(xp, data.labels, size)
 
 
-def _check_known(xp: Library, labels: Mapping[str, Array], size: Size) -> None:
+def _check_spatial_labels(xp: Library, labels: Mapping[str, Array], size: Size) -> None:
     if "masks" in labels:
         check_masks(xp, labels["masks"], size)
     if "keypoints" in labels:
         check_points(xp, labels["keypoints"], size)
         if len(labels["keypoints"].shape) != 4 or labels["keypoints"].shape[-1] == len(size):
             raise ValueError(
-                f"keypoints: expected (n, m, K, {len(size) + 1}) beside boxes, with a column of visibility that says "
-                f"which are hidden, got the shape {tuple(labels['keypoints'].shape)}; add a column of ones"
+                f"keypoints: expected (n, m, K, {len(size) + 1}) together with boxes, with visibility as the last "
+                f"column, got the shape {tuple(labels['keypoints'].shape)}; add a column of ones"
             )
 
 
-def _may_be(one: int | None, other: int | None) -> bool:
-    return one is None or other is None or one == other
+def _may_equal(a: int | None, b: int | None) -> bool:
+    return a is None or b is None or a == b

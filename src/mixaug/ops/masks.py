@@ -1,4 +1,4 @@
-"""Masks of class ids: each pixel of the source that weighs most there, or the share of each class."""
+"""Mix masks of class ids: the id of the heaviest source at each pixel, or the share of each class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def mix(
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
-    """The id of the source that weighs most at each pixel, of the shape and dtype of m."""
+    """Return the id of the source with the greatest weight at each pixel, in the shape and dtype of the masks."""
     masks, form, size = rows.example, layout.form, layout.size(xp, rows.example)
     check_once = partial(_check, xp, rows, drawn_for, layout, num_classes, ignore_index)
     if num_classes is not None or ignore_index is not None or not same(drawn_for, size) or not form.is_plain:
@@ -40,51 +40,51 @@ def mix(
         region, drawn_for = form.region(xp, region, drawn_for, rows.example)
         size = form.size(xp, rows.example)
     place = form.place
-    here = scaled(xp, region, drawn_for, size)
-    if _is_cut(xp, rows.example, region, here):
-        # a hole belongs to nobody: what is covered there is still known
-        kept = replace(here, hole=None, fill=None) if isinstance(here, Paste) else here
-        mixed = kernels.images(xp, rows, kept, Target(place, Units(xp.dtype(masks))), check_once)
+    fitted = scaled(xp, region, drawn_for, size)
+    if _is_cut(xp, rows.example, region, fitted):
+        # the class of a pixel in a hole is still known: that of the base sample
+        without_holes = replace(fitted, hole=None, fill=None) if isinstance(fitted, Paste) else fitted
+        mixed = kernels.images(xp, rows, without_holes, Target(place, Units(xp.dtype(masks))), check_once)
         if mixed is not None:
             return form.restore(xp, mixed, masks)
     if form.is_plain:
         check_once()
     sources = gather(xp, *rows, images.used(region))
     views = images.views(xp, sources, region, drawn_for, place)
-    if isinstance(here, Dense):
-        weights = [images.per_channel(here.weight[j], place) for j in range(here.sources)]
+    if isinstance(fitted, Dense):
+        weights = [images.per_channel(fitted.weight[j], place) for j in range(fitted.sources)]
         out = heaviest(xp, weights, views)
     else:
-        out = _paste(xp, sources, views, rows.index, here, size, place)
+        out = _paste(xp, sources, views, rows.index, fitted, size, place)
     return form.restore(xp, xp.copy(out) if out is rows.example else out, masks)
 
 
-def _is_cut(xp: Library, m: Array, region: Region, here: Region) -> bool:
-    """Whether pixels of a mask are copied as those of images are, each from one source."""
-    whole = here is region or all(source_box is None for source_box in here.source_box)
-    copied = whole and xp.dtype(m) in DTYPES and xp.dtype(m) != "bool"
-    if isinstance(here, Dense):
-        return copied and here.fill is None and xp.dtype(here.weight) == "bool"
-    return copied and here.background is None
+def _is_cut(xp: Library, m: Array, region: Region, fitted: Region) -> bool:
+    """Whether each pixel is copied from one source, as the kernels for images do."""
+    unresized = fitted is region or all(source_box is None for source_box in fitted.source_box)
+    copied = unresized and xp.dtype(m) in DTYPES and xp.dtype(m) != "bool"
+    if isinstance(fitted, Dense):
+        return copied and fitted.fill is None and xp.dtype(fitted.weight) == "bool"
+    return copied and fitted.background is None
 
 
 def _paste(
-    xp: Library, sources: list[Array], views: list[Array], index: Array, here: Paste, spatial: Size, place: str | None
+    xp: Library, sources: list[Array], views: list[Array], index: Array, fitted: Paste, spatial: Size, place: str | None
 ) -> Array:
-    own = out = sources[0]
-    if here.background is not None:
-        blended = merge(xp, index, here.background)
-        out = heaviest(xp, [over(blended[j], own) for j in range(here.sources)], sources)
-    for box, pasted in zip(here.box, views, strict=True):
+    base = out = sources[0]
+    if fitted.background is not None:
+        blended = merge(xp, index, fitted.background)
+        out = heaviest(xp, [over(blended[j], base) for j in range(fitted.sources)], sources)
+    for box, pasted in zip(fitted.box, views, strict=True):
         if box is not None:
             out = xp.where(images.per_channel(inside(xp, box, spatial), place), pasted, out)
-    if holes := here.holes:
-        out = xp.where(images.per_channel(covered(xp, holes, spatial), place), own, out)
+    if holes := fitted.holes:
+        out = xp.where(images.per_channel(covered(xp, holes, spatial), place), base, out)
     return out
 
 
 def heaviest(xp: Library, weights: list[Array], values: list[Array]) -> Array:
-    """The value whose weight is the greatest, the first of several: weights that are all 0 give the first."""
+    """Return the value with the greatest weight, the first of equals."""
     out, best = values[0], weights[0]
     for weight, value in zip(weights[1:], values[1:], strict=True):
         if xp.dtype(weight) == "bool":
@@ -104,16 +104,16 @@ def shares(
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
-    """float32 (n, *size, num_classes): how much of each pixel is of each class, of the sources not ignored there.
+    """Return the share of each class at each pixel, float32 (n, *size, num_classes); ignored sources do not count.
 
-    `layout` is that of m, whose channel axis has one id, or of floats and bools the share of each class; `axes` that of
-    the output.
+    `layout` is that of the masks. Their channel axis has length 1 for ids, and one channel for each class for floats
+    and bools. `axes` is the layout of the output.
     """
     if is_soft(xp, rows.example, layout, num_classes):
         return _blended(xp, rows, region, drawn_for, layout, axes, num_classes, ignore_index)
     if num_classes is None:
         raise ValueError(
-            "masks: expected num_classes for soft masks of class ids, got none; pass num_classes=, as in "
+            "masks: expected num_classes for soft masks of class ids, got None; pass num_classes=, as in "
             "ma.Masks(num_classes=21, soft=True)"
         )
     if "c" in layout.axes:
@@ -125,9 +125,9 @@ def shares(
     form = layout.whole
     rows = rows.map(partial(form.view, xp))
     region, drawn_for = form.region(xp, region, drawn_for, rows.example)
-    here = scaled(xp, region, drawn_for, xp.shape(rows.example)[1:])
-    views = images.shown(xp, gather(xp, *rows), region, here, drawn_for, None)
-    weights = targets(xp, here, rows.example)
+    fitted = scaled(xp, region, drawn_for, xp.shape(rows.example)[1:])
+    views = images.shown(xp, gather(xp, *rows), region, fitted, drawn_for, None)
+    weights = targets(xp, fitted, rows.example)
     if ignore_index is not None:
         zero = xp.full((), 0.0, "float32")
         weights = [
@@ -147,7 +147,7 @@ def shares(
 
 
 def is_soft(xp: Library, m: Array, layout: Layout, num_classes: int | None) -> bool:
-    """Whether masks hold shares of classes already: floats, or bools one class a channel."""
+    """Whether masks hold shares of classes: floats, or bools with a channel for each class."""
     dtype = xp.dtype(m)
     return dtype in FLOATS or (dtype == "bool" and "c" in layout.axes and layout.channels(m) in (num_classes, None))
 
@@ -162,54 +162,56 @@ def _blended(
     num_classes: int | None,
     ignore_index: int | None,
 ) -> Array:
-    """float32 of the shape of m, the shares of classes: sum_k w[k] * m[index[k]]; with a channel axis in any case."""
-    if "c" not in layout.axes and num_classes in (None, 1):  # the share of one class
+    """Return sum_k w[k] * m[index[k]] for masks m of shares, float32, with a channel axis."""
+    if "c" not in layout.axes and num_classes in (None, 1):  # the share of a single class
         place, layout = axes.index("c"), layout._replace(axes=axes)
         rows = rows.map(lambda x: x[(*[slice(None)] * place, None)])
     m = rows.example
     if "c" not in layout.axes or layout.channels(m) not in (num_classes or layout.channels(m), None):
         raise ValueError(
-            f"masks: expected a channel for each of {num_classes or 'the'} classes beside soft=True, got {xp.dtype(m)} "
-            f"of the shape {tuple(m.shape)} in the layout {layout.axes!r}; cast ids to int32, or add the axis"
+            f"masks: expected a channel for each of {num_classes or 'the'} classes with soft=True, got {xp.dtype(m)} "
+            f"of the shape {tuple(m.shape)} in the layout {layout.axes!r}; cast ids to int32, or add a channel axis"
         )
     if ignore_index is not None:
-        raise ValueError("ignore_index: expected none for masks of shares, got one; give ignored pixels zeros")
+        raise ValueError(
+            f"ignore_index: expected None for masks of shares, got {ignore_index}; set ignored pixels to zeros"
+        )
     _check_place(xp, rows, drawn_for, layout)
     form, dtype = layout.whole, "float64" if xp.dtype(m) == "float64" else "float32"
     rows = rows.map(partial(form.view, xp))
     region, drawn_for = form.region(xp, region, drawn_for, rows.example)
-    here = scaled(xp, region, drawn_for, xp.shape(rows.example)[1:-1])
-    views = images.shown(xp, gather(xp, *rows), region, here, drawn_for, "last")
-    weights = targets(xp, here, rows.example[..., 0])
+    fitted = scaled(xp, region, drawn_for, xp.shape(rows.example)[1:-1])
+    views = images.shown(xp, gather(xp, *rows), region, fitted, drawn_for, "last")
+    weights = targets(xp, fitted, rows.example[..., 0])
     weights, zero = [xp.cast(weight, dtype)[..., None] for weight in weights], xp.full((), 0.0, dtype)
-    terms = [  # pixels that are not seen may be inf or nan
+    terms = [  # invisible pixels may be inf or nan
         weight * xp.where(weight > 0, xp.cast(x, dtype), zero) for weight, x in zip(weights, views, strict=True)
     ]
     return _in_order(xp, sum(terms[1:], terms[0]), form.letters, layout.axes)
 
 
 def _in_order(xp: Library, x: Array, letters: str, wanted: str) -> Array:
-    """An array with its axes in the order of a layout."""
+    """Transpose an array from one layout to another."""
     return x if letters == wanted else xp.transpose(x, [letters.index(letter) for letter in wanted])
 
 
-def targets(xp: Library, here: Region, m: Array) -> list[Array]:
-    """float32 (n, *size) a source: its weight at each pixel of masks (n, *size); of a hole the own one has all."""
-    weights = weights_of(xp, here, m)
-    if here.fill is not None:
+def targets(xp: Library, fitted: Region, m: Array) -> list[Array]:
+    """Return the weight of each source at each pixel of masks, float32 (n, *size); in holes, the base sample has 1."""
+    weights = weights_of(xp, fitted, m)
+    if fitted.fill is not None:
         weights[0] = xp.where(sum(weights[1:], weights[0]) > 0, weights[0], xp.full((), 1.0, "float32"))
     return weights
 
 
-def weights_of(xp: Library, here: Region, m: Array) -> list[Array]:
-    """float32 (n, *size) a source: its weight at each pixel of masks (n, *size)."""
+def weights_of(xp: Library, fitted: Region, m: Array) -> list[Array]:
+    """Return the weight of each source at each pixel of masks (n, *size), float32 (n, *size)."""
     n, *spatial = xp.shape(m)
-    dense = here.pixel_weights(xp, n, tuple(spatial))
-    return [xp.cast(dense[j], "float32") for j in range(here.sources)]
+    dense = fitted.pixel_weights(xp, n, tuple(spatial))
+    return [xp.cast(dense[j], "float32") for j in range(fitted.sources)]
 
 
 def without_channel(m: Array, layout: Layout) -> Array:
-    """Masks (n, *size) of masks with a channel axis of length 1, or without."""
+    """Remove a channel axis of length 1, if there is one."""
     if "c" not in layout.axes:
         return m
     _check_one_channel(m, layout)
@@ -224,7 +226,7 @@ def _check_one_channel(m: Array, layout: Layout) -> None:
     if layout.channels(m) != 1:
         raise ValueError(
             f"masks: expected one channel of class ids in the layout {layout.axes!r}, got the shape {tuple(m.shape)}; "
-            "make each channel a field of its own"
+            "make each channel a separate field"
         )
 
 
@@ -252,7 +254,7 @@ def check_given(
     layout: Layout,
     ids: tuple[int | None, int | None] | None,
 ) -> None:
-    """Raise for masks of ids (num_classes, ignore_index), or else of shares, that do not fit the mix."""
+    """Raise for masks that do not fit the mix; `ids` is (num_classes, ignore_index), or None for masks of shares."""
     if ids is None:
         _check_place(xp, rows, drawn_for, layout)
     else:
@@ -267,7 +269,7 @@ def _check_place(xp: Library, rows: Rows, drawn_for: Size, layout: Layout) -> No
 
 
 def check_ids(dtype: str, what: str = "masks", way: str = "call mix.masks(m, soft=True)") -> None:
-    """Refuse masks that are no class ids."""
+    """Refuse masks whose dtype cannot hold class ids."""
     if dtype not in DTYPES:
         shares = f", or, for shares of classes, {way}" if dtype in FLOATS else ""
         raise TypeError(
@@ -278,7 +280,7 @@ def check_ids(dtype: str, what: str = "masks", way: str = "call mix.masks(m, sof
 
 def _check_ignored(dtype: str, ignore_index: int) -> None:
     if isinstance(ignore_index, bool) or not hasattr(ignore_index, "__index__"):
-        raise TypeError(f"ignore_index: expected a whole number, got {short(ignore_index)}; pass an id")
+        raise TypeError(f"ignore_index: expected an integer, got {short(ignore_index)}; pass an id")
     low, high = (0, 1) if dtype == "bool" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     if not low <= ignore_index <= high:
         raise ValueError(

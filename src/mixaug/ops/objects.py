@@ -1,4 +1,4 @@
-"""What boxes, keypoints and instance masks share: their labels, and the slots that they are put in."""
+"""Common parts of boxes, keypoints and instance masks: their labels, and their slots in the output."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, NamedTuple, TypeAlias
 from ..backends import Array, Library
 from ..core.keys import ONE
 from .labels import FLOATS
-from .views import SEEN, SLACK, Edges, where
+from .views import MIN_WEIGHT, SLACK, Edges, where
 
-MOST = 2**16  #: objects of an output
-FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh")  #: of boxes
-Objects: TypeAlias = Any  #: an array (n, m, ...) with room for m objects a sample, or a list of n arrays (m_i, ...)
+MOST = 2**16  #: the maximum number of objects per output
+FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh")  #: the formats of boxes
+Objects: TypeAlias = Any  #: an array (n, m, ...) of m slots per sample, or a list of n arrays (m_i, ...)
 ObjectLabels: TypeAlias = Objects | Mapping[str, Objects] | None
 
 
 def positive(weight: Objects) -> Any:
-    """Return where a weight is above 0, in an array or in each of a list."""
-    return [one > 0 for one in weight] if isinstance(weight, list) else weight > 0
+    """Return where weights are above 0, for an array or for each array of a list."""
+    return [x > 0 for x in weight] if isinstance(weight, list) else weight > 0
 
 
 class ObjectData(NamedTuple):
-    """What is given with the objects and, where there are any, the arrays that the sources are rows of."""
+    """The labels of objects, which slots hold an object, and the corresponding arrays of the source."""
 
     labels: ObjectLabels = None
     valid: Objects | None = None
@@ -32,21 +32,21 @@ class ObjectData(NamedTuple):
 
 
 class ObjectLimits(NamedTuple):
-    """Which objects stay: those of which enough is to be seen, and at most so many of the heaviest."""
+    """Which objects are kept: those visible enough, and at most `most` per output, by weight."""
 
     min_visibility: float
     most: int | None
 
 
-def named(what: str, x: Objects, beside: ObjectData) -> dict[str, Array]:
-    """Every array that is given, by a name for sentences."""
-    out: dict[str, Array] = {}
-    for name, given in {what: x, **beside._asdict()}.items():
-        held = given if isinstance(given, Mapping) else {"": given}
-        for key, value in held.items():
-            listed = {f"[{i}]": one for i, one in enumerate(value)} if is_ragged(value) else {"": value}
-            out |= {f"{name}{f'[{key!r}]' if key else ''}{at}": one for at, one in listed.items() if one is not None}
-    return out
+def arrays_by_name(what: str, x: Objects, data: ObjectData) -> dict[str, Array]:
+    """Return every array, by its name in messages."""
+    arrays: dict[str, Array] = {}
+    for name, field in {what: x, **data._asdict()}.items():
+        for key, value in (field if isinstance(field, Mapping) else {"": field}).items():
+            items = {f"[{i}]": item for i, item in enumerate(value)} if is_ragged(value) else {"": value}
+            prefix = f"{name}{f'[{key!r}]' if key else ''}"
+            arrays |= {f"{prefix}{suffix}": array for suffix, array in items.items() if array is not None}
+    return arrays
 
 
 def is_ragged(x: Objects) -> bool:
@@ -54,28 +54,28 @@ def is_ragged(x: Objects) -> bool:
     return isinstance(x, (list, tuple))
 
 
-def visible_weight(xp: Library, weight: Array, there: Array, peak: Array, min_visibility: float) -> Array:
-    """float32 weights, 0 for the objects that go: too little of them is as much to be seen as their source can be."""
+def visible_weight(xp: Library, weight: Array, valid: Array, peak: Array, min_visibility: float) -> Array:
+    """Return weights, float32; 0 if an object is below `min_visibility`, relative to the peak weight of its source."""
     enough = weight >= (min_visibility - SLACK) * peak
-    return where(xp, there & enough & (weight > SEEN), xp.cast(xp.minimum(weight, peak), "float32"))
+    return where(xp, valid & enough & (weight > MIN_WEIGHT), xp.cast(xp.minimum(weight, peak), "float32"))
 
 
 def labels_by_name(labels: ObjectLabels) -> dict[str, Array]:
-    """Return the labels of objects by name: those of one array are "labels"."""
+    """Return the labels of objects by name; a single array is named "labels"."""
     if isinstance(labels, Mapping):
         return dict(labels)
     return {} if labels is None else {"labels": labels}
 
 
-def like_labels(labels: ObjectLabels, held: Sequence[Objects]) -> ObjectLabels:
-    """What came of the labels, in the form they had."""
+def like_labels(labels: ObjectLabels, mixed: Sequence[Objects]) -> ObjectLabels:
+    """Return mixed labels in the structure of the original ones."""
     if isinstance(labels, Mapping):
-        return dict(zip(labels, held, strict=True))
-    return held[0] if held else None
+        return dict(zip(labels, mixed, strict=True))
+    return mixed[0] if mixed else None
 
 
 def slots_of(xp: Library, sources: list[Array]) -> Array:
-    """(n, k * m, ...): the objects of all sources, side by side."""
+    """Concatenate the objects of all sources, (n, k * m, ...)."""
     stacked = xp.stack(sources, axis=1)
     n, k, m, *rest = xp.shape(stacked)
     return xp.reshape(stacked, (n, k * m, *rest))
@@ -84,54 +84,54 @@ def slots_of(xp: Library, sources: list[Array]) -> Array:
 def keep_visible(
     xp: Library, slots: dict[str, Array], weight: Array, most: int | None, empty: Mapping[str, int]
 ) -> tuple[list[Array], Array]:
-    """What lies in the slots of weight above 0, and in the others what is said of empty ones, at most so many."""
+    """Overwrite slots of weight 0 with the values of empty slots, and keep at most `most` slots."""
     fills = {name: empty.get(name, _empty(xp, x)) for name, x in slots.items()}
     if most is not None:
         weight, slots = _heaviest(xp, weight, slots, fills, most)
-    held = []
+    visible = []
     for name, x in slots.items():
         valid = (weight > 0)[(..., *[None] * (len(x.shape) - 2))]
-        held.append(xp.where(valid, x, xp.full((), fills[name], xp.dtype(x))))
-    return held, weight
+        visible.append(xp.where(valid, x, xp.full((), fills[name], xp.dtype(x))))
+    return visible, weight
 
 
 def _heaviest(
     xp: Library, weight: Array, slots: dict[str, Array], fills: dict[str, int], most: int
 ) -> tuple[Array, dict[str, Array]]:
-    """So many slots, those of the greatest weights in whole 1/65536, the first of several; empty ones beyond them."""
+    """Return the `most` heaviest slots, padded with empty ones; weights are compared in multiples of 1/65536."""
     n, count = xp.shape(weight)
-    room = max(most - count, 0) if isinstance(count, int) else most
+    missing = max(most - count, 0) if isinstance(count, int) else most
 
-    def grown(x: Array, fill: float) -> Array:
-        return xp.concat([x, xp.full((n, room, *xp.shape(x)[2:]), fill, xp.dtype(x))], 1) if room else x
+    def padded(x: Array, fill: float) -> Array:
+        return xp.concat([x, xp.full((n, missing, *xp.shape(x)[2:]), fill, xp.dtype(x))], 1) if missing else x
 
-    weight = grown(weight, 0.0)
+    weight = padded(weight, 0.0)
     order = xp.reshape(xp.argsort(-xp.rint(weight * float(ONE)))[:, :most], (n, most))
-    slots = {name: xp.take_each(grown(x, fills[name]), order, 1) for name, x in slots.items()}
+    slots = {name: xp.take_each(padded(x, fills[name]), order, 1) for name, x in slots.items()}
     return xp.take_each(weight, order, 1), slots
 
 
 def _empty(xp: Library, x: Array) -> int:
-    """What an empty slot holds: -1 for an id, 0 where there is no such id."""
-    has_one = xp.dtype(x) in FLOATS or xp.dtype(x).startswith("int")
-    return -1 if has_one and len(x.shape) == 2 else 0
+    """Return the value of an empty slot: -1 for ids, 0 for other labels and for dtypes without -1."""
+    signed = xp.dtype(x) in FLOATS or xp.dtype(x).startswith("int")
+    return -1 if signed and len(x.shape) == 2 else 0
 
 
 def real_dtype(xp: Library, x: Array) -> str:
-    """Return the dtype to compute with: float64 for float64, else float32."""
+    """Return the dtype of computations: float64 for float64, otherwise float32."""
     return "float64" if xp.dtype(x) == "float64" else "float32"
 
 
 def axes_order(format: str, axes: int) -> list[int]:  # noqa: A002
-    """Which axis each number is of, and which number is of each axis: x is the last one."""
+    """Return the spatial axis of each coordinate, which is also the coordinate of each axis; x is the last axis."""
     return list(range(axes)) if format == "yxyx" else list(range(axes))[::-1]
 
 
-def in_pixels(numbers: Edges, parts_of: list[Array | None]) -> Edges:
-    """Return coordinates in pixels, of parts of these lengths; None: they are in pixels already."""
-    return [x if length is None else x * length for x, length in zip(numbers, parts_of, strict=True)]
+def to_pixels(coordinates: Edges, lengths: list[Array | None]) -> Edges:
+    """Convert coordinates normalized by `lengths` to pixels; with None, they are in pixels already."""
+    return [x if length is None else x * length for x, length in zip(coordinates, lengths, strict=True)]
 
 
-def in_parts(numbers: Edges, parts_of: list[Array | None]) -> Edges:
-    """Return coordinates as parts of these lengths, of pixels; None: they stay in pixels."""
-    return [x if length is None else x / length for x, length in zip(numbers, parts_of, strict=True)]
+def normalize(coordinates: Edges, lengths: list[Array | None]) -> Edges:
+    """Convert coordinates in pixels to fractions of `lengths`; with None, they remain in pixels."""
+    return [x if length is None else x / length for x, length in zip(coordinates, lengths, strict=True)]

@@ -1,4 +1,4 @@
-"""Values: regression targets, sample weights, anything that is averaged as the pixels are."""
+"""Mix values, such as regression targets and sample weights: their average, weighted by lam."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import rows
 
 
 def mix(xp: Library, y: Array, source: Array | None, index: Array, lam: Array) -> Array:
-    """sum_k lam[k] * y[index[k]], in the dtype of y (float32 for integers), computed in float32 or float64."""
+    """Return sum_k lam[k] * y[index[k]], in the dtype of y (float32 for integers), computed in float32 or float64."""
     dtype = xp.dtype(y)
     if dtype not in FLOATS and "int" not in dtype and dtype != "bool":
         raise TypeError(f"values: expected integers, bools or {', '.join(FLOATS)}, got {dtype}; convert them first")
@@ -20,6 +20,6 @@ def mix(xp: Library, y: Array, source: Array | None, index: Array, lam: Array) -
 
 
 def weighted(xp: Library, parts: Sequence[Array], lam: Array, precision: str) -> Array:
-    """sum_k lam[k] * parts[k], computed in that precision."""
+    """Return sum_k lam[k] * parts[k], computed in dtype `precision`."""
     terms = [rows.over(xp.cast(lam[j], precision), part) * xp.cast(part, precision) for j, part in enumerate(parts)]
     return sum(terms[1:], terms[0])

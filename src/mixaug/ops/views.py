@@ -1,4 +1,4 @@
-"""Where each source of a mix is seen: how much of a box, or of a point, and through which window."""
+"""The visible part of each source of a mix: its weight in boxes and at points, and the window that moves it."""
 
 from __future__ import annotations
 
@@ -16,90 +16,90 @@ from ..core.scale import same
 from . import rows
 from .windows import shown as see_through
 
-SEEN = 0.5 / ONE  #: what weighs less is not to be seen: it is none of the 1/65536 that images of uint8 are blended by
-SLACK = 1e-6  #: how far two libraries may be apart: thresholds are met within it
+MIN_WEIGHT = 0.5 / ONE  #: a source of less weight is invisible: it rounds to 0 in units of 1/65536
+SLACK = 1e-6  #: the tolerance of thresholds, for rounding differences between libraries
 
-Edges: TypeAlias = list[Array]  #: of boxes (n, m), along each spatial axis
+Edges: TypeAlias = list[Array]  #: the coordinates (n, m) along each spatial axis
 
 
 class View(NamedTuple):
-    """Where one source is seen, and through which window; None: as it is."""
+    """The weight of one source, and the window that moves it; None if it is not moved."""
 
-    seen: _Pasted | _Weighed
+    weight: _Pasted | _Weighed
     window: _Window | None
 
-    def through(self, place: Edges) -> Edges:
-        """Where places of the source are in the output."""
-        return place if self.window is None else self.window.through(place)
+    def through(self, position: Edges) -> Edges:
+        """Map positions in the source to positions in the output."""
+        return position if self.window is None else self.window.through(position)
 
-    def within(self, place: Edges) -> Edges:
-        """The places of the output, moved into the window where they are outside of it."""
-        return place if self.window is None else self.window.within(place)
+    def within(self, position: Edges) -> Edges:
+        """Clip positions in the output to the window."""
+        return position if self.window is None else self.window.within(position)
 
-    def at(self, xp: Library, place: Edges, size: Size) -> Array:
-        """The source's weight at the pixels that these places of the output lie in, 0 outside of window and image."""
-        real, zero = xp.dtype(place[0]), xp.full((), 0.0, xp.dtype(place[0]))
-        pixels = [xp.floor(v) for v in place] if self.window is None else self.window.pixels(place)
+    def at(self, xp: Library, position: Edges, size: Size) -> Array:
+        """Return the weight at the pixels of positions in the output, 0 outside the window and the image."""
+        real, zero = xp.dtype(position[0]), xp.full((), 0.0, xp.dtype(position[0]))
+        pixels = [xp.floor(v) for v in position] if self.window is None else self.window.pixels(position)
         within = [(v >= 0.0) & (v < number(xp, length, real)) for v, length in zip(pixels, size, strict=True)]
-        seen = reduce(and_, within) if self.window is None else reduce(and_, within) & self.window.holds(pixels)
-        return where(xp, seen, self.seen.at([xp.where(seen, pixel, zero) for pixel in pixels]))
+        inside = reduce(and_, within) if self.window is None else reduce(and_, within) & self.window.contains(pixels)
+        return where(xp, inside, self.weight.at([xp.where(inside, pixel, zero) for pixel in pixels]))
 
     def shown(self, masks: Array) -> Array:
-        """What is shown of masks (n, m, *size), where it is in the output."""
+        """Move masks (n, m, *size) to where the window shows them."""
         return masks if self.window is None else self.window.shown(masks)
 
     def part_shown(self, masks: Array) -> Array | float:
-        """float32 (n, m): how much of each mask is in the part that is shown."""
+        """Return the fraction of each mask that the window shows, float32 (n, m)."""
         return 1.0 if self.window is None else self.window.part_shown(masks)
 
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A box that shows a source box, int32 (n, d, 2), in the rows, bool (n, 1), where the two or the sizes differ."""
+    """A source box resized to a box, int32 (n, d, 2), in the rows where the two or the sizes differ."""
 
     xp: Library
     box: Array
     source_box: Array
-    there: Array
+    active: Array  #: bool (n, 1), the rows with a window
     sizes: Sizes
 
-    def through(self, place: Edges) -> Edges:
-        """box[0] + (place - source_box[0]) * side(box) / side(source_box) along each axis."""
+    def through(self, position: Edges) -> Edges:
+        """Return box[0] + (position - source_box[0]) * side(box) / side(source_box) along each axis."""
         moved = []
-        for axis, v in enumerate(place):
+        for axis, v in enumerate(position):
             (first, last), (start, stop) = self._ends(self.box, axis, v), self._ends(self.source_box, axis, v)
             scale = (last - first) / self.xp.maximum(stop - start, 1.0)
-            moved.append(self._if(first + (v - start) * scale, v))
+            moved.append(self._select(first + (v - start) * scale, v))
         return moved
 
-    def within(self, place: Edges) -> Edges:
-        """Places moved into the box."""
-        ends = [self._ends(self.box, axis, v) for axis, v in enumerate(place)]
-        moved = [self.xp.minimum(self.xp.maximum(v, a), b) for v, (a, b) in zip(place, ends, strict=True)]
-        return [self._if(inner, v) for inner, v in zip(moved, place, strict=True)]
+    def within(self, position: Edges) -> Edges:
+        """Clip positions to the box."""
+        ends = [self._ends(self.box, axis, v) for axis, v in enumerate(position)]
+        clipped = [self.xp.minimum(self.xp.maximum(v, a), b) for v, (a, b) in zip(position, ends, strict=True)]
+        return [self._select(inner, v) for inner, v in zip(clipped, position, strict=True)]
 
-    def pixels(self, place: Edges) -> Edges:
-        """The pixels that places lie in; those that came through the window may have been rounded down on their way."""
-        return [self._if(self.xp.floor(v + 100 * SLACK), self.xp.floor(v)) for v in place]
+    def pixels(self, position: Edges) -> Edges:
+        """Return the pixels of positions; mapped positions may have been rounded down, which is compensated."""
+        return [self._select(self.xp.floor(v + 100 * SLACK), self.xp.floor(v)) for v in position]
 
-    def holds(self, pixels: Edges) -> Array:
-        """Bool (n, m): which pixels are of the box."""
+    def contains(self, pixels: Edges) -> Array:
+        """Return which pixels are inside the box, bool (n, m)."""
         ends = [self._ends(self.box, axis, v) for axis, v in enumerate(pixels)]
-        return ~self.there | reduce(and_, [(v >= a) & (v < b) for v, (a, b) in zip(pixels, ends, strict=True)])
+        return ~self.active | reduce(and_, [(v >= a) & (v < b) for v, (a, b) in zip(pixels, ends, strict=True)])
 
     def shown(self, masks: Array) -> Array:
-        """Masks (n, m, *size) as they are in the box."""
+        """Resize masks (n, m, *size) from the source box to the box."""
         axes = [2 + axis for axis in range(len(self.sizes.output))]
         view = see_through(self.xp, masks, (self.box, self.source_box), self.sizes, axes)
         view = view & self._inside(self.box, self.sizes.output)
-        return self.xp.where(rows.over(self.there[:, 0], masks), view, masks) if same(*self.sizes) else view
+        return self.xp.where(rows.over(self.active[:, 0], masks), view, masks) if same(*self.sizes) else view
 
     def part_shown(self, masks: Array) -> Array:
-        """float32 (n, m): how many of the pixels of each mask are in the source box."""
+        """Return the fraction of each mask inside the source box, float32 (n, m)."""
         xp, axes = self.xp, tuple(range(2, 2 + len(self.sizes.source)))
         inner = masks & self._inside(self.source_box, self.sizes.source)
         part = xp.total(inner, axes) / xp.maximum(xp.total(masks, axes), 1.0)
-        return self._if(part, xp.full((), 1.0, "float32"))
+        return self._select(part, xp.full((), 1.0, "float32"))
 
     def _inside(self, box: Array, size: Size) -> Array:
         return inside(self.xp, box, size)[:, None]
@@ -108,22 +108,22 @@ class _Window:
         ends = self.xp.cast(box[:, axis], like.dtype)
         return ends[:, :1], ends[:, 1:]
 
-    def _if(self, through: Array, plain: Array) -> Array:
-        return self.xp.where(self.there, through, plain)
+    def _select(self, moved: Array, unmoved: Array) -> Array:
+        return self.xp.where(self.active, moved, unmoved)
 
 
 def views_of(xp: Library, index: Array, region: Region, sizes: Sizes, real: str) -> list[View]:
-    """How each source is seen."""
+    """Return the view of each source, computed in dtype `real`."""
     size, windows = sizes.output, _windows(xp, region, sizes)
-    if isinstance(region, Paste) and len(region.holes) < 2:  # several may overlap
-        seen: Sequence[_Pasted | _Weighed] = _pasted(xp, index, region, windows, size, real)
+    if isinstance(region, Paste) and len(region.holes) < 2:  # several holes may overlap
+        weights: Sequence[_Pasted | _Weighed] = _pasted(xp, index, region, windows, size, real)
     else:
-        seen = [_Weighed(xp, xp.cast(weight, real)) for weight in weights_of(xp, index, region, sizes)]
-    return [View(one, window) for one, window in zip(seen, windows, strict=True)]
+        weights = [_Weighed(xp, xp.cast(weight, real)) for weight in weights_of(xp, index, region, sizes)]
+    return [View(weight, window) for weight, window in zip(weights, windows, strict=True)]
 
 
 def _windows(xp: Library, region: Region, sizes: Sizes) -> list[_Window | None]:
-    if not same(*sizes):  # all are windows, empty ones where a source has no box
+    if not same(*sizes):  # every source has a window, an empty one if it has no box
         first: Array = region.box[0]
         empty = first * 0
         always = xp.cast(empty[:, 0, :1] + 1, "bool")
@@ -144,75 +144,79 @@ def _is_window(box: Array, source_box: Array) -> Array:
     return moved & reduce(and_, [box[:, a, 1] > box[:, a, 0] for a in axes])
 
 
-def _shows(xp: Library, index: Array, windows: list[_Window | None]) -> Array:
-    """int32 (k, n): what each source shows, its row, or a number of its own where it is seen through a window.
+def _contents(xp: Library, index: Array, windows: list[_Window | None]) -> Array:
+    """Return an id of the content of each source, int32 (k, n): its row, or a unique number inside a window.
 
-    Equal sources count as one, as in `mix.pixel_weights()`; the same row in two windows does not.
+    Equal sources count as one, as in `mix.pixel_weights()`; the same row in two windows counts twice.
     """
-    shows = [
-        index[j] if window is None else xp.where(window.there[:, 0], xp.full((), -1 - j, "int32"), index[j])
+    contents = [
+        index[j] if window is None else xp.where(window.active[:, 0], xp.full((), -1 - j, "int32"), index[j])
         for j, window in enumerate(windows)
     ]
-    return xp.stack(shows)
+    return xp.stack(contents)
 
 
 def weights_of(xp: Library, index: Array, region: Region, sizes: Sizes) -> list[Array]:
-    """float32 (n, *size) a source: its weight at each pixel; what shows through a window is seen there alone."""
+    """Return the weight of each source at each pixel, float32 (n, *size); sources with a window have weight inside it.
+
+    Weights of equal sources are added up.
+    """
     size, windows = sizes.output, _windows(xp, region, sizes)
     dense = region.pixel_weights(xp, xp.shape(index)[1], size)
     weights = []
     for j, window in enumerate(windows):
         weight = xp.cast(dense[j], "float32")
         if window is not None and isinstance(region, Paste):
-            weight = where(xp, ~rows.over(window.there[:, 0], weight) | inside(xp, window.box, size), weight)
+            weight = where(xp, ~rows.over(window.active[:, 0], weight) | inside(xp, window.box, size), weight)
         weights.append(weight)
-    merged = rows.merge(xp, _shows(xp, index, windows), xp.stack(weights))
-    merged = where(xp, merged > SEEN, merged)
+    merged = rows.merge(xp, _contents(xp, index, windows), xp.stack(weights))
+    merged = where(xp, merged > MIN_WEIGHT, merged)
     return [merged[j] for j in range(region.sources)]
 
 
 @dataclass(frozen=True, eq=False)
 class _Weighed:
-    """A source's weight at each pixel, (n, *size); a box covers a part of each pixel along each axis."""
+    """The weight of a source at each pixel, (n, *size); a box covers a fraction of each pixel along each axis."""
 
     xp: Library
     weight: Array
 
     @property
     def size(self) -> Size:
-        """That of the image."""
+        """The spatial size."""
         return self.xp.shape(self.weight)[1:]
 
     def peak(self) -> Array:
-        """(n, 1): its highest weight."""
+        """Return the greatest weight, (n, 1)."""
         return self.xp.highest(self._flat())
 
     def at(self, pixels: Edges) -> Array:
-        """(n, m): its weight at pixels of the image."""
-        places = [self.xp.cast(pixel, "int32") for pixel in pixels]
-        index = reduce(lambda at, axis: at * self.size[axis] + places[axis], range(1, len(places)), places[0])
+        """Return the weight at pixels, (n, m)."""
+        coordinates = [self.xp.cast(pixel, "int32") for pixel in pixels]
+        axes = range(1, len(coordinates))
+        index = reduce(lambda flat, axis: flat * self.size[axis] + coordinates[axis], axes, coordinates[0])
         return self.xp.take_each(self._flat(), index, 1)
 
     def integral(self, first: Edges, last: Edges) -> Array:
-        """(n, m): the weight over the boxes."""
+        """Return the sum of the weight over boxes, (n, m)."""
         covers = self._covers(first, last)
         return self.xp.summed(self._along(self.weight, covers, len(covers) - 1) * covers[-1])
 
     def bounds(self, first: Edges, last: Edges) -> tuple[Edges, Edges]:
-        """The boxes from the first slice of each where it has weight to the last such slice, along each axis."""
+        """Shrink boxes along each axis to the first and the last slice with weight."""
         xp, covers, sides = self.xp, self._covers(first, last), sides_of(first, last)
-        seen = xp.cast(self.weight > 0, xp.dtype(self.weight))
+        visible = xp.cast(self.weight > 0, xp.dtype(self.weight))
         out: tuple[Edges, Edges] = [], []
         for axis, cover in enumerate(covers):
-            slices = self._along(seen, covers, axis)
-            some = (cover > 0) & (slices > SLACK * _across(sides, axis)[..., None])
+            slices = self._along(visible, covers, axis)
+            has_weight = (cover > 0) & (slices > SLACK * _across(sides, axis)[..., None])
             pixel = xp.cast(xp.arange(self.size[axis]), xp.dtype(self.weight))
-            out[0].append(xp.maximum(first[axis], -_greatest(xp, some, -pixel)))
-            out[1].append(xp.minimum(last[axis], _greatest(xp, some, pixel + 1.0)))
+            out[0].append(xp.maximum(first[axis], -_greatest(xp, has_weight, -pixel)))
+            out[1].append(xp.minimum(last[axis], _greatest(xp, has_weight, pixel + 1.0)))
         return out
 
     def _covers(self, first: Edges, last: Edges) -> list[Array]:
-        """(n, m, length) along each axis: how much of each pixel lies in each box."""
+        """Return along each axis the fraction of each pixel inside each box, (n, m, length)."""
         xp, covers = self.xp, []
         for length, low, high in zip(self.size, first, last, strict=True):
             pixel = xp.cast(xp.arange(length), xp.dtype(low))[None, None]
@@ -221,21 +225,22 @@ class _Weighed:
         return covers
 
     def _along(self, weight: Array, covers: list[Array], axis: int) -> Array:
-        """(n, m, length): the weight in each slice of the boxes along an axis."""
+        """Return the weight in each slice of the boxes along an axis, (n, m, length)."""
         xp, others = self.xp, [a for a in range(len(covers)) if a != axis]
         if not others:
             return weight[:, None]
-        one, *others = others  # a product of matrices sums over this axis
-        left = [a for a in range(len(covers)) if a != one]
-        lengths = [self.size[a] for a in left]
-        n, m, length = xp.shape(covers[one])
-        slices = xp.reshape(xp.transpose(weight, (0, *(1 + a for a in left), 1 + one)), (n, prod(lengths), length))
-        out = xp.reshape(xp.inner(covers[one], slices), (n, m, *lengths))
+        contracted, *others = others  # summed over by a matrix product
+        remaining = [a for a in range(len(covers)) if a != contracted]
+        lengths = [self.size[a] for a in remaining]
+        n, m, length = xp.shape(covers[contracted])
+        order = (0, *(1 + a for a in remaining), 1 + contracted)
+        slices = xp.reshape(xp.transpose(weight, order), (n, prod(lengths), length))
+        out = xp.reshape(xp.inner(covers[contracted], slices), (n, m, *lengths))
         for other in others:
-            at = left.index(other)
-            shape = (slice(None), slice(None), *(slice(None) if a == other else None for a in left))
-            out = xp.cast(xp.total(out * covers[other][shape], (2 + at,)), xp.dtype(weight))
-            left.remove(other)
+            position = remaining.index(other)
+            shape = (slice(None), slice(None), *(slice(None) if a == other else None for a in remaining))
+            out = xp.cast(xp.total(out * covers[other][shape], (2 + position,)), xp.dtype(weight))
+            remaining.remove(other)
         return out
 
     def _flat(self) -> Array:
@@ -244,12 +249,12 @@ class _Weighed:
 
 @dataclass(frozen=True, eq=False)
 class _Pasted:
-    """A source's background weight, and boxes of which it has some and none of the others: no pixels are looked at.
+    """The background weight of a source, and the boxes that show it or hide it; no pixel weights are computed.
 
     Args:
-        free: (n, 1), its weight where no box is, or None where it has none.
-        boxes: (n, 1, h, d, 2), all boxes and the one hole. They are disjoint.
-        own: bool (n, 1, h), which of them show this source.
+        free: (n, 1), the weight outside all boxes; None if it is 0.
+        boxes: (n, 1, h, d, 2), all boxes and at most one hole; they are disjoint.
+        own: bool (n, 1, h), the boxes that show this source.
     """
 
     xp: Library
@@ -258,26 +263,26 @@ class _Pasted:
     own: Array
 
     def peak(self) -> Array:
-        """(n, 1): its highest weight."""
+        """Return the greatest weight, (n, 1)."""
         axes = range(self.boxes.shape[3])
-        some = self.own & reduce(and_, [self.boxes[..., a, 1] > self.boxes[..., a, 0] for a in axes])
-        own = self.xp.highest(self.xp.cast(some, self.xp.dtype(self.boxes)))[..., 0]
-        return own if self.free is None else self.xp.maximum(own, self.free)
+        visible = self.own & reduce(and_, [self.boxes[..., a, 1] > self.boxes[..., a, 0] for a in axes])
+        pasted = self.xp.highest(self.xp.cast(visible, self.xp.dtype(self.boxes)))[..., 0]
+        return pasted if self.free is None else self.xp.maximum(pasted, self.free)
 
     def at(self, pixels: Edges) -> Array:
-        """(n, m): its weight at pixels of the image."""
+        """Return the weight at pixels, (n, m)."""
         return self.integral(pixels, [pixel + 1.0 for pixel in pixels])
 
     def integral(self, first: Edges, last: Edges) -> Array:
-        """(n, m): the weight over the boxes."""
-        taken = reduce(mul, self._overlaps(first, last))
-        own = self.xp.summed(where(self.xp, self.own, taken))
+        """Return the sum of the weight over boxes, (n, m)."""
+        areas = reduce(mul, self._overlaps(first, last))
+        pasted = self.xp.summed(where(self.xp, self.own, areas))
         if self.free is None:
-            return own
-        return self.free * (reduce(mul, sides_of(first, last)) - self.xp.summed(taken)) + own
+            return pasted
+        return self.free * (reduce(mul, sides_of(first, last)) - self.xp.summed(areas)) + pasted
 
     def bounds(self, first: Edges, last: Edges) -> tuple[Edges, Edges]:
-        """The boxes from where each is first not hidden to where it is last not, along each axis."""
+        """Shrink boxes along each axis to the first and the last position that is not hidden."""
         overlaps, sides = self._overlaps(first, last), sides_of(first, last)
         own = self.own & (reduce(mul, overlaps) > 0)
         out: tuple[Edges, Edges] = [], []
@@ -285,11 +290,11 @@ class _Pasted:
             starts, ends = self.boxes[..., axis, 0], self.boxes[..., axis, 1]
             hiding = where(self.xp, ~self.own, _across(overlaps, axis)), _across(sides, axis)
             out[0].append(self._first(own, hiding, low, high, starts, ends))
-            out[1].append(-self._first(own, hiding, -high, -low, -ends, -starts))  # the last is the first from behind
+            out[1].append(-self._first(own, hiding, -high, -low, -ends, -starts))  # the last is the first, mirrored
         return out
 
     def _overlaps(self, first: Edges, last: Edges) -> list[Array]:
-        """(n, m, h) along each axis: how much of each of `boxes` lies in each box."""
+        """Return along each axis the overlap of each box with each of `self.boxes`, (n, m, h)."""
         xp, out = self.xp, []
         for axis, (low, high) in enumerate(zip(first, last, strict=True)):
             inner = xp.minimum(self.boxes[..., axis, 1], high[..., None])
@@ -299,74 +304,74 @@ class _Pasted:
     def _first(
         self, own: Array, hiding: tuple[Array, Array], low: Array, high: Array, starts: Array, ends: Array
     ) -> Array:
-        """(n, m): the first place between `low` and `high` where it has weight; `high` where there is none."""
+        """Return the first position with weight between `low` and `high`, (n, m); `high` if there is none."""
         xp, low, high = self.xp, low[..., None], high[..., None]
         pasted = -xp.highest(-xp.where(own, xp.maximum(starts, low), high))[..., 0]
         if self.free is None:
             return pasted
-        # what is free begins at `low`, or where one of the boxes ends that hide all of a slice
+        # the free part starts at `low`, or at the end of a box that hides whole slices
         hidden, across = hiding
-        places = xp.concat([low, xp.broadcast(ends, xp.shape(hidden))], 2)
-        over = (starts[..., None, :] <= places[..., None]) & (places[..., None] < ends[..., None, :])
+        candidates = xp.concat([low, xp.broadcast(ends, xp.shape(hidden))], 2)
+        over = (starts[..., None, :] <= candidates[..., None]) & (candidates[..., None] < ends[..., None, :])
         covered = xp.summed(where(xp, over, hidden[..., None, :]))
-        is_free = (covered < across[..., None] * (1 - SLACK)) & (places >= low)
-        free = -xp.highest(-xp.where(is_free, xp.minimum(places, high), high))[..., 0]
+        is_free = (covered < across[..., None] * (1 - SLACK)) & (candidates >= low)
+        free = -xp.highest(-xp.where(is_free, xp.minimum(candidates, high), high))[..., 0]
         return xp.where(self.free > 0, free, pasted)
 
 
 def _pasted(
     xp: Library, index: Array, region: Paste, windows: list[_Window | None], size: Size, real: str
 ) -> list[_Pasted]:
-    """How each source of a Paste is seen."""
-    shows, rows_ = _shows(xp, index, windows), xp.shape(index)[1]
-    always, never = (xp.full((rows_,), value, "bool") for value in (True, False))
-    held = [j for j, box in enumerate(region.box) if box is not None]
-    hiding = [*(region.box[j] for j in held), *region.holes]
-    nobody = [never] * (1 if region.holes or not hiding else 0)
-    boxes = xp.stack(hiding or [xp.full((rows_, len(size), 2), 0, "int32")], axis=1)
-    free = _free(xp, shows, region, windows, real)
+    """Return the weight of each source of a Paste."""
+    contents, n = _contents(xp, index, windows), xp.shape(index)[1]
+    always, never = (xp.full((n,), value, "bool") for value in (True, False))
+    pasted = [j for j, box in enumerate(region.box) if box is not None]
+    hiding = [*(region.box[j] for j in pasted), *region.holes]
+    unowned = [never] * (1 if region.holes or not hiding else 0)
+    boxes = xp.stack(hiding or [xp.full((n, len(size), 2), 0, "int32")], axis=1)
+    free = _free(xp, contents, region, windows, real)
     out = []
     for j, weight in enumerate(free):
-        first = reduce(and_, [shows[i] != shows[j] for i in range(j)], always)
-        own = [*(first & (shows[i] == shows[j]) for i in held), *nobody]
+        first = reduce(and_, [contents[i] != contents[j] for i in range(j)], always)
+        own = [*(first & (contents[i] == contents[j]) for i in pasted), *unowned]
         out.append(_Pasted(xp, weight, xp.cast(boxes, real)[:, None], xp.stack(own, axis=1)[:, None]))
     return out
 
 
-def _free(xp: Library, shows: Array, region: Paste, windows: list[_Window | None], real: str) -> list[Array | None]:
-    """(n, 1) a source: what it weighs where no box is, nothing where it is seen through a window; None: nothing."""
+def _free(xp: Library, contents: Array, region: Paste, windows: list[_Window | None], real: str) -> list[Array | None]:
+    """Return the weight of each source outside all boxes, (n, 1), 0 if it has a window; None if it has none."""
     if region.background is None:
-        own = xp.full((xp.shape(shows)[1],), 1.0, real)
-        free = [own, *[None] * (region.sources - 1)]
+        base = xp.full((xp.shape(contents)[1],), 1.0, real)
+        free = [base, *[None] * (region.sources - 1)]
     else:
-        merged = rows.merge(xp, shows, xp.cast(region.background, real))
-        free = [where(xp, merged[j] > SEEN, merged[j]) for j in range(region.sources)]
+        merged = rows.merge(xp, contents, xp.cast(region.background, real))
+        free = [where(xp, merged[j] > MIN_WEIGHT, merged[j]) for j in range(region.sources)]
     for j, window in enumerate(windows):
         if free[j] is not None and window is not None:
-            free[j] = where(xp, ~window.there[:, 0], free[j])
+            free[j] = where(xp, ~window.active[:, 0], free[j])
     return [None if weight is None else weight[:, None] for weight in free]
 
 
 def sides_of(first: Edges, last: Edges) -> Edges:
-    """How long boxes are along each axis."""
+    """Return the lengths of boxes along each axis."""
     return [b - a for a, b in zip(first, last, strict=True)]
 
 
 def where(xp: Library, condition: Array, x: Array) -> Array:
-    """X where it is so, else 0."""
+    """Return `x` where the condition is true, 0 elsewhere."""
     return xp.where(condition, x, xp.full((), 0.0, xp.dtype(x)))
 
 
 def _across(sides: list[Array], axis: int) -> Array:
-    """The product of the sides along the other axes."""
+    """Return the product of the sides along the other axes."""
     return reduce(mul, [side for a, side in enumerate(sides) if a != axis], sides[0] * 0.0 + 1.0)
 
 
-def _greatest(xp: Library, some: Array, x: Array) -> Array:
-    """(n, m): the greatest of x (length,) where `some` (n, m, length); far below all where there is none."""
-    return xp.highest(xp.where(some, x, xp.full((), -(2.0**30), xp.dtype(x))))[..., 0]
+def _greatest(xp: Library, condition: Array, x: Array) -> Array:
+    """Return the maximum of x (length,) where the condition (n, m, length) is true, (n, m); -2^30 if it never is."""
+    return xp.highest(xp.where(condition, x, xp.full((), -(2.0**30), xp.dtype(x))))[..., 0]
 
 
 def number(xp: Library, length: Dim, real: str) -> Array:
-    """A length as a float."""
+    """Convert a length to a float."""
     return xp.cast(xp.constant(length), real)

@@ -1,4 +1,4 @@
-"""What can be seen of each source's foreground: shares of a label that names objects."""
+"""The visible foreground of each source, for labels that name objects."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from . import images, masks, rows, windows
 
 
 class Visible(NamedTuple):
-    """How much of an output's visible foreground is of each source.
+    """The share of each source in the visible foreground of an output.
 
     Args:
-        lam: float32 (k, n), columns sum to 1; of an output where no foreground is to be seen, the plain shares.
-        unseen: bool (k, n), where a plain label names a source that has foreground, and none of it is to be seen.
-        nothing: bool (n,), the outputs where no foreground is to be seen.
-        relative: float32 (k, n), likewise as `lam`, of what is seen of each source's foreground in parts of all of it.
+        lam: float32 (k, n), columns sum to 1; for outputs without visible foreground, lam of the mix.
+        unseen: bool (k, n), the sources with lam > 0 and a foreground of which nothing is visible.
+        nothing: bool (n,), the outputs without visible foreground.
+        relative: float32 (k, n), as `lam`, but from the visible foreground of each source divided by all of it.
     """
 
     lam: Array
@@ -37,7 +37,7 @@ def visible(
     layout: str | None = None,
     spatial: str | None = None,
 ) -> Visible:
-    """The visible foreground of each source over that of all."""
+    """Return the visible foreground of each source, as a fraction of the visible foreground of all."""
     foreground, source, index = samples
     if xp.dtype(foreground) != "bool":
         raise TypeError(
@@ -50,24 +50,24 @@ def visible(
     foreground, source = (x if x is None else masks.without_channel(x, axes) for x in (foreground, source))
     axes = axes._replace(axes=axes.axes.replace("c", ""))
     sources = rows.gather(xp, foreground, source, index)
-    whole = xp.stack([xp.total(x, tuple(range(1, len(x.shape)))) for x in sources])
+    foreground_area = xp.stack([xp.total(x, tuple(range(1, len(x.shape)))) for x in sources])
     if not same(*sizes):
-        sources, _, region = windows.apart(xp, Rows(foreground, source, index), region, sizes, axes)
+        sources, _, region = windows.resized(xp, Rows(foreground, source, index), region, sizes, axes)
     sources = [axes.whole.view(xp, x) for x in sources]
     region, drawn_for = axes.whole.region(xp, region, drawn_for, sources[0])
     pixels = tuple(range(1, len(sources[0].shape)))
-    here = scaled(xp, region, drawn_for, xp.shape(sources[0])[1:])
-    shown = images.shown(xp, sources, region, here, drawn_for, None)
-    weights = masks.weights_of(xp, here, sources[0])
-    seen = [xp.total(weight * xp.cast(x, "float32"), pixels) for weight, x in zip(weights, shown, strict=True)]
-    areas = rows.merge(xp, index, xp.stack(seen))
-    parts = areas / xp.maximum(whole, 1.0)
+    fitted = scaled(xp, region, drawn_for, xp.shape(sources[0])[1:])
+    shown = images.shown(xp, sources, region, fitted, drawn_for, None)
+    weights = masks.weights_of(xp, fitted, sources[0])
+    visible_areas = [xp.total(weight * xp.cast(x, "float32"), pixels) for weight, x in zip(weights, shown, strict=True)]
+    areas = rows.merge(xp, index, xp.stack(visible_areas))
+    fractions = areas / xp.maximum(foreground_area, 1.0)
     nothing = xp.total(areas, (0,)) <= 0
     return Visible(
         xp.where(nothing[None], lam, _over_sum(xp, areas)),
-        (lam > 0) & (whole > 0) & (areas <= 0),
+        (lam > 0) & (foreground_area > 0) & (areas <= 0),
         nothing,
-        xp.where(nothing[None], lam, _over_sum(xp, parts)),
+        xp.where(nothing[None], lam, _over_sum(xp, fractions)),
     )
 
 

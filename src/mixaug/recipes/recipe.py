@@ -21,8 +21,7 @@ from ..core.choice import Drawn
 from ..core.hints import known_options, short
 from ..core.keys import Key, KeyLike
 from ..core.regions import Dense, Size, Sizes
-from ..core.scale import home as pixel_home
-from ..core.scale import same
+from ..core.scale import nearest, same
 from ..mix import Mix, assemble
 
 _OURS = __name__.partition(".")[0]
@@ -84,7 +83,7 @@ class Draw:
         xp, saliency = self.xp, self.guides["saliency"]
         flat, size, place = maps.peak(xp, saliency, self.index[source]), xp.shape(saliency)[1:], []
         for axis in reversed(range(len(size))):
-            at = pixel_home(xp, size[axis], self.size[axis])
+            at = nearest(xp, size[axis], self.size[axis])
             place.append(xp.cast(xp.take(at, flat % size[axis]), "int32"))
             flat = flat // size[axis]
         return place[::-1]
