@@ -206,7 +206,7 @@ def _items(
     """The batch of the sources, the mixed batch, and the mix if that is asked for."""
     rows, place = np.unique(index, return_inverse=True)
     source, place = batch_of(rows.tolist()), place.reshape(index.shape)
-    _check_of_one_array(resolve(source, options.get("fields"), options.get("num_classes")))
+    _check_collatable(resolve(source, options.get("fields"), options.get("num_classes")))
     mixed: Batch = mix_rows(recipe, Rows(None, source, place), this.key, numbers=index[0], **options)
     if not options.get("return_mix"):
         return source, mixed, None

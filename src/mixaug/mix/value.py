@@ -356,7 +356,7 @@ class Mix:
             array([[0., 0.],
                    [1., 1.]], dtype=float32)
         """
-        xp, mix = self._beside(saliency=saliency, source=source)
+        xp, mix = self._in_library_of(saliency=saliency, source=source)
         return mass(xp, saliency, source, mix.index, mix.region, mix._sizes)
 
     @backends.no_autograph
