@@ -12,10 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-try:
-    import typer
-except ModuleNotFoundError:
-    sys.exit("mixaug: the command line needs packages that are not installed; pip install 'mixaug[lab,tensorflow]'")
+import typer
 
 from . import __version__
 from .lab.errors import LabError
