@@ -132,13 +132,14 @@ LONGER = {
 MAX_ARGUMENTS = 8
 #: Functions whose callers pass documented options by name.
 OPTIONS_BY_NAME = {
-    "preview", "compare", "loader", "mixed_zip", "boxes", "MixedDataset.__init__", "Mixup.__init__", "Mix.boxes",
+    "preview", "compare", "augment", "loader", "mixed_zip", "boxes", "MixedDataset.__init__", "Mixup.__init__",
+    "Mix.boxes",
 }  # fmt: skip
 #: Triton kernels, which take pointers and lengths one by one.
 TRITON_KERNELS = {"_mix", "_who", "_labels"}
 #: Functions whose arguments are still to be grouped; remove a name once it is done.
 TO_BE_GROUPED = {
-    "EpochSampler.__init__", "_boxes_of_lists", "sample",
+    "_boxes_of_lists",
 }  # fmt: skip
 _NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
