@@ -1,10 +1,10 @@
 """Write docs/results.md and its pictures from results/NAME/, or publish a run there.
 
 python tools/make_results.py                        write the page
-python tools/make_results.py publish DIR NAME       copy what is published of the run folder DIR to results/NAME/
+python tools/make_results.py publish DIR NAME       copy the published files of the run folder DIR to results/NAME/
 
-A published run has no weights: config.json, data.json, versions.json, epochs.jsonl and summary.json as `mixaug compare`
-wrote them, and question.md, written by hand: a title, a blank line, the question and what was left out.
+A published run consists of config.json, data.json, versions.json, epochs.jsonl and summary.json as `mixaug compare` wrote
+them, without weights, and of question.md, written by hand: a title, a blank line, the question and what was left out.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ COPIED = ("config.json", "data.json", "versions.json", "epochs.jsonl", "summary.
 HEAD = """\
 # Results
 
-Made by `make results` from the files in `results/`, which hold the configuration, the versions, every epoch and the
-summary of each run. Every number is of the last epoch; ± is half the 95 % interval over seeds (Student's t), and a
-difference is the mean over seeds of the difference from `none` of the same seed. A difference whose interval
-includes 0 shows nothing. To run one again: the command beneath it; training goes on with `mixaug compare --resume`.
+`make results` writes this page from the files in `results/`, which contain the configuration, the versions, every epoch
+and the summary of each run. All numbers are from the last epoch. ± is half the width of the 95 % confidence interval over
+seeds (Student's t). A difference is the mean over seeds of the paired difference from `none` with the same seed; if its
+interval includes 0, the run shows no difference. To repeat a run, use the command below it; `mixaug compare --resume`
+continues an interrupted run.
 """
 
 
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> None:
 
 
 def publish(folder: Path, name: str) -> None:
-    """Copy what is published of a run folder, with a question to be written by hand."""
+    """Copy the published files of a run folder, with a template for question.md."""
     for file in ("config.json", "versions.json", "data.json"):
         if any(f'"{start}' in (folder / file).read_text() for start in ("/", "folder:/", "folders:/", "npz:/", "hf:/")):
             sys.exit(
@@ -55,7 +56,7 @@ def publish(folder: Path, name: str) -> None:
     place.mkdir(parents=True)
     for file in COPIED:
         shutil.copyfile(folder / file, place / file)
-    (place / "question.md").write_text(f"{name}\n\nWhat was asked, and what was left out.\n", encoding="utf-8")
+    (place / "question.md").write_text(f"{name}\n\nThe question, and what was left out.\n", encoding="utf-8")
 
 
 def files() -> dict[Path, str]:
@@ -67,7 +68,7 @@ def files() -> dict[Path, str]:
 
 
 def read(place: Path) -> dict[str, Any]:
-    """A published run: its summary, its epochs (whose hashes have to be right), and its question."""
+    """Read a published run: its question, its summary and its epochs, whose hashes are checked."""
     title, _, question = (place / "question.md").read_text(encoding="utf-8").partition("\n\n")
     lines = Log(place / "epochs.jsonl").lines()
     summary = json.loads((place / "summary.json").read_text(encoding="utf-8"))
@@ -95,7 +96,7 @@ def section(name: str, run: dict[str, Any]) -> Iterator[str]:
     yield (
         f"\n{config['task'].capitalize()} by {config['model']} on {config['data']}: {summary['data']['train']:,} "
         f"training images, {summary['data']['test']:,} test images, {config['epochs']} epochs, {summary['steps']:,} "
-        f"optimizer steps a run. Cost: {seconds / 60:.0f} minutes of training in all on {versions['processors']} "
+        f"optimizer steps per run. Cost: {seconds / 60:.0f} minutes of training in total on {versions['processors']} "
         f"processors ({versions['platform']}; mixaug {versions['mixaug']}, Keras {versions['keras']}, {backend} "
         f"{versions[backend]}, Python {versions['python']}).\n"
     )
@@ -120,7 +121,7 @@ def label(measure: dict[str, Any]) -> str:
 
 
 def plus_minus(mean: float, half: float | None, sign: str = "") -> str:
-    """A mean and half its interval, where it has one."""
+    """A mean and half the width of its interval, if it has one."""
     shown = f"{mean:{sign}.2f}".replace("-", "−")
     return shown if half is None else f"{shown} ± {half:.2f}"
 
