@@ -1,4 +1,4 @@
-"""Class weights and sample weights: what an output counts, at every door."""
+"""Class weights and sample weights: the weight of each output, in every library and adapter."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_two_fields_of_sample_weights_are_refused():
         ma.mix_batch(RECIPE, batch, key=KEY, **options)
 
 
-# --- every door ---
+# --- every adapter ---
 
 
 def check(batches, n: int) -> None:
