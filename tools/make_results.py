@@ -3,8 +3,9 @@
 python tools/make_results.py                        write the page
 python tools/make_results.py publish DIR NAME       copy the published files of the run folder DIR to results/NAME/
 
-A published run consists of config.json, data.json, versions.json, epochs.jsonl and summary.json as `mixaug compare` wrote
-them, without weights, and of question.md, written by hand: a title, a blank line, the question and what was left out.
+A published run has no weights. It consists of config.json, data.json, versions.json, epochs.jsonl and summary.json as
+`mixaug compare` wrote them, and of question.md, written by hand: a title, a blank line, the question and what was left
+out.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ HEAD = """\
 # Results
 
 `make results` writes this page from the files in `results/`, which contain the configuration, the versions, every epoch
-and the summary of each run. All numbers are from the last epoch. ± is half the width of the 95 % confidence interval over
-seeds (Student's t). A difference is the mean over seeds of the paired difference from `none` with the same seed; if its
+and the summary of each run. All numbers are from the last epoch. ± is half the width of the 95 % confidence interval
+over seeds (Student's t). A difference is the mean over seeds of the difference from `none` with the same seed; if its
 interval includes 0, the run shows no difference. To repeat a run, use the command below it; `mixaug compare --resume`
 continues an interrupted run.
 """
