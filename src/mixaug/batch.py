@@ -15,14 +15,15 @@ from .core.checks import check_sizes
 from .core.hints import known_options, short
 from .core.keys import Key, KeyLike
 from .core.regions import Size, Sizes
+from .core.rows import Rows
 from .core.scale import same
 from .fields import Boxes, Field, Fields, Images, Labels, PerSource, Values, find, is_list, quoted, resolve, tree
 from .fields.class_weights import NEW, ClassWeights, are_sample_weights, extended
 from .fields.class_weights import resolve as resolve_weights
 from .fields.needs import guides_of
-from .fields.plan import Plan, check_form, count_rows, plan
+from .fields.plan import BatchPlan, check_form, count_rows, plan
 from .mix import Mix, joined, widened
-from .ops.rows import Rows, check_alike
+from .ops.rows import check_alike
 from .pairing import FromBank, Pairing
 from .recipes import Recipe, check_recipe, identity
 from .recipes.recipe import DrawArgs, check_flag, check_whole
@@ -228,7 +229,7 @@ class _Draws(NamedTuple):
 
 
 def _prepared(
-    recipe: Recipe, rows: Rows, settings: Settings, known: Plan, values: dict[str, Any], numbers: Array | None
+    recipe: Recipe, rows: Rows, settings: Settings, known: BatchPlan, values: dict[str, Any], numbers: Array | None
 ) -> tuple[_Draws, dict[str, tuple[Any, Any]]]:
     """Return what the mixes of a batch are drawn from, and the base samples and sources of each field."""
     like, xp, n, pairing = known.like(values), known.library, known.rows, settings.pairing

@@ -17,10 +17,10 @@ from .batch import COPIES, Batch, ItemOptions, Options, mix_batch, mix_rows, wit
 from .core import keys
 from .core.hints import known_options
 from .core.keys import Key
+from .core.rows import Rows
 from .fields import Field, PerSource, resolve, tree
 from .fields.class_weights import extended, without_added
 from .mix import Mix
-from .ops.rows import Rows
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from transformers import Trainer
 
 from .batch import Options, mix_rows
+from .core.rows import Rows
 from .fields import Fields, Guide, resolve
 from .fields.class_weights import ADDED, ClassWeights
 from .losses import binary_cross_entropy, cross_entropy, smooth
-from .ops.rows import Rows
 from .recipes import Recipe, check_recipe
 
 _MULTI = "multi_label_classification"

@@ -73,7 +73,7 @@ def heaviest_accuracy(logits: Array, labels: Array) -> Array:
     return xp.cast((_predicted(xp, logits, weights) == heaviest) & (heaviest > 0), "float32")
 
 
-class MixedAccuracy:
+class AccuracyMeter:
     """Accumulate both accuracies over batches, for custom training loops.
 
         mixed_accuracy = mean of mixed_accuracy(logits, labels);  accuracy = mean of heaviest_accuracy(logits, labels)
@@ -83,7 +83,7 @@ class MixedAccuracy:
 
     Example:
         >>> import mixaug as ma, numpy as np
-        >>> metric = ma.metrics.MixedAccuracy()
+        >>> metric = ma.metrics.AccuracyMeter()
         >>> metric.update(np.float32([[-1, 2], [3, 0]]), np.float32([[0.75, 0.25], [1, 0]]))
         >>> metric.update(np.float32([[0, 1], [0, 1]]), np.array([1, 1]))
         >>> metric.compute()
@@ -110,12 +110,12 @@ class MixedAccuracy:
             TypeError: if `update` was called inside a compiled function.
         """
         if not self._sums or not self._rows:
-            raise RuntimeError("MixedAccuracy: expected at least one row, got none; call update(logits, labels) first")
+            raise RuntimeError("AccuracyMeter: expected at least one row, got none; call update(logits, labels) first")
         try:
             mixed, heaviest = (float(total) / self._rows for total in self._sums)
         except TypeError as error:
             raise TypeError(
-                "MixedAccuracy: expected concrete values, got traced ones from an update inside a compiled function; "
+                "AccuracyMeter: expected concrete values, got traced ones from an update inside a compiled function; "
                 "return the logits from it and call update outside"
             ) from error
         return {"mixed_accuracy": mixed, "accuracy": heaviest}

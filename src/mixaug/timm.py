@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .batch import Options, mix_rows
 from .core.hints import known_options
+from .core.rows import Rows
 from .fields import Images
 from .losses import check_smoothing, smooth
-from .ops.rows import Rows
 from .recipes import CutMix, CutMixMinMax, MixUp, Recipe, identity, one_of, per_batch, sometimes
 from .recipes.recipe import check_number, check_whole
 from .torch import CallKeys

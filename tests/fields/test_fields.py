@@ -12,8 +12,8 @@ import pytest
 
 import mixaug as ma
 import ways
+from mixaug.core.rows import Rows
 from mixaug.fields import read, tree, written
-from mixaug.ops.rows import Rows
 
 tf, torch, jnp = ways.tf, ways.torch, ways.jnp
 N, SIZE = 6, (8, 6)

@@ -128,7 +128,7 @@ def test_it_is_the_mean_label_weight_of_the_predicted_class():
 
 @per_library
 def test_the_accumulator_is_the_mean_of_all_rows(library):
-    make, metric = ways.MAKE[library], metrics.MixedAccuracy()
+    make, metric = ways.MAKE[library], metrics.AccuracyMeter()
     metric.update(make(LOGITS), make(LABELS))
     metric.update(make(LOGITS[:1]), make(IDS[:1]))
     want = {"mixed_accuracy": (MIXED.sum() + 1) / 6, "accuracy": (HEAVIEST.sum() + 1) / 6}
@@ -145,7 +145,7 @@ def test_the_accumulator_is_the_mean_of_all_rows(library):
 
 
 def test_an_empty_batch_counts_no_rows():
-    metric = metrics.MixedAccuracy()
+    metric = metrics.AccuracyMeter()
     metric.update(LOGITS[:0], LABELS[:0])
     with pytest.raises(RuntimeError, match="expected at least one row"):
         metric.compute()
@@ -153,7 +153,7 @@ def test_an_empty_batch_counts_no_rows():
 
 def test_thousands_of_batches_lose_nothing():
     """A float32 sum would have a relative error of 3e-5."""
-    metric = metrics.MixedAccuracy()
+    metric = metrics.AccuracyMeter()
     for _ in range(3000):
         metric.update(np.float32([[0, 1]]), np.float32([[0.9, 0.1]]))
     assert metric.compute() == {"mixed_accuracy": pytest.approx(0.1, rel=1e-7), "accuracy": 0}
@@ -161,17 +161,17 @@ def test_thousands_of_batches_lose_nothing():
 
 def test_the_accumulator_keeps_arrays_without_gradients():
     """The state stays on the device and does not keep the batches' autograd graphs alive."""
-    metric = metrics.MixedAccuracy()
+    metric = metrics.AccuracyMeter()
     metric.update(torch.from_numpy(LOGITS).requires_grad_() * 2, torch.from_numpy(LABELS))
     assert all(isinstance(total, torch.Tensor) and not total.requires_grad for total in metric._sums)
     shape_only = torch.zeros(5, 3, device="meta")  # tensors without values: reading one would be an error
-    metric = metrics.MixedAccuracy()
+    metric = metrics.AccuracyMeter()
     metric.update(shape_only, shape_only)
     metric.update(shape_only, torch.zeros(5, dtype=torch.int64, device="meta"))
 
 
 def test_another_library_or_device_is_refused():
-    metric = metrics.MixedAccuracy()
+    metric = metrics.AccuracyMeter()
     metric.update(LOGITS, LABELS)
     with pytest.raises(
         TypeError, match="PyTorch for 'logits' and NumPy for 'the previous batches'; convert one of them"
@@ -181,13 +181,13 @@ def test_another_library_or_device_is_refused():
 
 def test_an_update_that_was_compiled_is_refused():
     for compiled, make in ((jax.jit, jnp.asarray), (tf.function, tf.constant)):
-        metric = metrics.MixedAccuracy()
+        metric = metrics.AccuracyMeter()
         compiled(metric.update)(make(LOGITS), make(LABELS))
         with pytest.raises(TypeError, match="an update inside a compiled function; return the logits from it and call"):
             metric.compute()
 
 
-@pytest.mark.parametrize("metric", [metrics.mixed_accuracy, metrics.heaviest_accuracy, metrics.MixedAccuracy().update])
+@pytest.mark.parametrize("metric", [metrics.mixed_accuracy, metrics.heaviest_accuracy, metrics.AccuracyMeter().update])
 @pytest.mark.parametrize(
     ("logits", "labels", "error", "sentence"),
     [
@@ -262,7 +262,7 @@ def test_a_model_with_the_metrics_is_trained_saved_and_loaded(tmp_path):
     logs = model.fit(x, LABELS, validation_data=(x, np.eye(3)[IDS]), **options).history
     assert stop.monitor_op(2, 1)
     for start, labels in (("", LABELS), ("val_", IDS)):
-        metric = metrics.MixedAccuracy()
+        metric = metrics.AccuracyMeter()
         metric.update(model(x), tf.constant(labels))
         assert {name: logs[start + name][0] for name in metric.compute()} == pytest.approx(metric.compute())
     model.save(tmp_path / "model.keras")

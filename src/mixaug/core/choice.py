@@ -99,7 +99,7 @@ class FillForm:
 
 
 @dataclass(frozen=True)
-class Form:
+class RegionForm:
     """The arrays of the common form of several regions."""
 
     names: tuple[str, ...]
@@ -108,7 +108,7 @@ class Form:
     dtype: str = "float32"  #: the dtype of the weights of a Dense
 
     @classmethod
-    def of(cls, xp: Library, regions: Sequence[Region], axes: int) -> Form:
+    def of(cls, xp: Library, regions: Sequence[Region], axes: int) -> RegionForm:
         """Return the form that fits every region; all have the same number of sources and of spatial axes."""
         names = {name for region in regions for name in region.arrays()}
         blended = "background" in names or any(
@@ -148,7 +148,7 @@ class Form:
 
 def joined_regions(xp: Library, regions: Sequence[Region], counts: Sequence[Dim], size: Size) -> Region:
     """Concatenate regions along their outputs; `counts` are the numbers of outputs."""
-    form = Form.of(xp, regions, len(size))
+    form = RegionForm.of(xp, regions, len(size))
     parts = [form.hold(xp, region, n, size).arrays() for region, n in zip(regions, counts, strict=True)]
     arrays = {name: xp.concat([part[name] for part in parts], axis=int(name in BY_SOURCE)) for name in form.names}
     return (Dense if "weight" in arrays else Paste).of(arrays, regions[0].sources)

@@ -31,12 +31,12 @@ class Layout(NamedTuple):
     spatial: str
 
     @property
-    def form(self) -> Form:
+    def form(self) -> BlockView:
         """The form in which arrays of this layout are viewed."""
         return _form(self, True)
 
     @property
-    def whole(self) -> Form:
+    def whole(self) -> BlockView:
         """The form with every axis but n and c in the block."""
         return _form(self, False)
 
@@ -50,7 +50,7 @@ class Layout(NamedTuple):
         return x.shape[self.axes.index("c")] if "c" in self.axes else 1
 
 
-class Form(NamedTuple):
+class BlockView(NamedTuple):
     """How arrays of a layout are viewed.
 
     Args:
@@ -177,11 +177,11 @@ def _parsed(layout: str, spatial: str | None) -> str:
 
 
 @backends.memoized
-def _form(layout: Layout, fold: bool) -> Form:
+def _form(layout: Layout, fold: bool) -> BlockView:
     order, before, block, after, shared = _formed(*layout, fold).split(",")
     place = "first" if before else "last" if after else None
     is_plain = not order and not shared and len(before) < 2 and len(after) < 2 and block != ""
-    return Form(tuple(map(int, order)) if order else None, before, block, after, shared, place, is_plain)
+    return BlockView(tuple(map(int, order)) if order else None, before, block, after, shared, place, is_plain)
 
 
 @backends.trace_constant

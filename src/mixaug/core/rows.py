@@ -9,11 +9,11 @@ from ..backends import Array
 
 
 class Rows(NamedTuple):
-    """A field of a batch, and the rows that each output is made of."""
+    """A field of a batch, or a batch, and the rows that each output is made of."""
 
     base: Array | None  #: row i is the base sample of output i; if None, base samples are rows index[0] of `others`
-    others: Array | None  #: the array that `index` refers to; if None, `base`
-    index: Array  #: int32 (k, n)
+    others: Array | None = None  #: the array that `index` refers to; if None, `base`
+    index: Array = None  #: int32 (k, n); None if a recipe is still to draw it
 
     @property
     def example(self) -> Array:

@@ -15,10 +15,10 @@ from ..ops.labels import are_ids
 from . import Field, Fields, Images, Labels, Mixer, PerSource, arrays, resolve, settle, tree
 
 _CACHE_SIZE = 256
-_CACHE: dict[Hashable, Plan] = {}
+_CACHE: dict[Hashable, BatchPlan] = {}
 
 
-class Plan(NamedTuple):
+class BatchPlan(NamedTuple):
     """How batches of one structure are mixed."""
 
     fields: Mapping[str, Field]  #: the kind of each field with its layout, by path
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
         return next(iter(arrays(self.first, self.fields[self.first], field).values()))
 
 
-def plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Plan:
+def plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> BatchPlan:
     """Return the plan of a batch, from the cache if its structure has been seen before."""
     key = None if backends.is_compiling() else _key(batch, fields, num_classes)
     found = None if key is None else _CACHE.get(key)
@@ -51,7 +51,7 @@ def plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Pl
     return found
 
 
-def _made_plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> Plan:
+def _made_plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None) -> BatchPlan:
     check_form(batch, fields)
     kinds = resolve(batch, fields, num_classes)
     values = tree.several(batch, kinds)
@@ -59,7 +59,7 @@ def _made_plan(batch: tree.Tree, fields: Fields | None, num_classes: int | None)
     named = {name: arrays(name, kind, values[name]) for name, kind in kinds.items()}
     xp = backends.same({path: x for some in named.values() for path, x in some.items()})
     ids = (kind for name, kind in kinds.items() if isinstance(kind, Labels) and _are_ids(values[name], kind))
-    return Plan(
+    return BatchPlan(
         fields=kinds,
         mixers={name: _mixer(kind, values[name]) for name, kind in kinds.items()},
         sizes=check_sizes(size, None),

@@ -20,7 +20,7 @@ from ..core.regions import Region, Size, stacked
 from ..core.rows import Rows
 from ..core.units import Target, Units
 from .forms import State
-from .plan import Form, Host, Plan, Request, Shape, plan
+from .plan import ArrayForm, Call, Host, KernelPlan, Shape, plan
 from .pool import memory
 
 _MOST_CLASSES = 2**24  # more are refused by `ops`
@@ -42,10 +42,10 @@ def images(xp: Library, rows: Rows, region: Region, target: Target, size: Size |
     arrays, tiles = _arrays(rows.index, region), backends.kernels("mixaug.kernels.tiles")
     if arrays is None or tiles is None:
         return None
-    request = Request(
-        own=Form.of(xp, example, own),
-        source=None if source is own else Form.of(xp, others, source),
-        out=None if into is None else Form.of(xp, out, into),
+    request = Call(
+        own=ArrayForm.of(xp, example, own),
+        source=None if source is own else ArrayForm.of(xp, others, source),
+        out=None if into is None else ArrayForm.of(xp, out, into),
         gathered=rows.base is None,
         chained=others is None,
         place=target.place,
@@ -78,7 +78,7 @@ def _arrays(index: Array, region: Region) -> dict[str, Host] | None:
     return {name: array for name, array in arrays.items() if name != "hole"} | holes
 
 
-def _numbers(known: Plan, scales: _Scales) -> Host:
+def _numbers(known: KernelPlan, scales: _Scales) -> Host:
     """The state of a batch, and scratch memory after it."""
     numbers = np.empty(known.length, np.int64)
     numbers[: len(known.numbers)] = known.numbers
@@ -86,7 +86,7 @@ def _numbers(known: Plan, scales: _Scales) -> Host:
     return numbers
 
 
-def _inputs(known: Plan, own: Host, source: Host, arrays: Mapping[str, Host]) -> tuple[Host, ...]:
+def _inputs(known: KernelPlan, own: Host, source: Host, arrays: Mapping[str, Host]) -> tuple[Host, ...]:
     """What `tiles.mix` reads: images, index, boxes, weights and the fill, all read-only."""
     base = _read_only(_bytes(own, known))
     others = base if source is own else _read_only(_bytes(source, known))
@@ -95,7 +95,7 @@ def _inputs(known: Plan, own: Host, source: Host, arrays: Mapping[str, Host]) ->
     return base, others, arrays["index"], _boxes(known, arrays), weight, filling
 
 
-def _boxes(known: Plan, arrays: Mapping[str, Host]) -> Host:
+def _boxes(known: KernelPlan, arrays: Mapping[str, Host]) -> Host:
     """All boxes, and their source boxes, as one array; a source that has none gets another's, which is not read."""
     if not known.boxes:
         return _NO_BOXES
@@ -112,7 +112,7 @@ def _read_only(x: Host) -> Host:
     return x
 
 
-def _fresh(known: Plan, dtype: str) -> Host:
+def _fresh(known: KernelPlan, dtype: str) -> Host:
     """Memory for the outputs, which lie as the images do."""
     n, *rest = known.shape
     shape: Shape = (n, *rest[1:], rest[0]) if known.moved else known.shape
@@ -121,12 +121,12 @@ def _fresh(known: Plan, dtype: str) -> Host:
     return np.moveaxis(out, -1, 1) if known.moved else out
 
 
-def _bytes(x: Host, known: Plan) -> Host:
+def _bytes(x: Host, known: KernelPlan) -> Host:
     """The bytes of all elements, in the order of the memory."""
     return (np.moveaxis(x, 1, -1) if known.moved else x).reshape(-1).view(np.uint8)
 
 
-def _filling(fill: Host, known: Plan) -> Host:
+def _filling(fill: Host, known: KernelPlan) -> Host:
     """The bytes of the fill, in the dtype of the images: of a line for each output, a plane, or a whole image."""
     if known.name == "bfloat16":
         word = fill.view(np.uint32)
@@ -161,7 +161,7 @@ class _Scales(NamedTuple):
     addresses: tuple[int, int]
 
 
-def _scales(units: Units, known: Plan) -> _Scales | None:
+def _scales(units: Units, known: KernelPlan) -> _Scales | None:
     """The scales of a batch; None if they are traced."""
     state = known.state
     planes = state.planes if state.along else 1

@@ -26,7 +26,7 @@ _LINE = 64  # bytes of a line of the caches
 STREAM = 8 << 20  #: bytes: larger outputs do not fit the caches, and are stored past them
 
 
-class Form(NamedTuple):
+class ArrayForm(NamedTuple):
     """What is known of images without a look at their pixels."""
 
     name: str  #: of the dtype, in their library
@@ -37,7 +37,7 @@ class Form(NamedTuple):
     writeable: bool
 
     @classmethod
-    def of(cls, xp: Library, x: Array, view: Host) -> Form:
+    def of(cls, xp: Library, x: Array, view: Host) -> ArrayForm:
         """The form of an array, of which `view` is the memory."""
         flags, dtype, lies = view.flags, view.dtype, "plain"
         if not flags.c_contiguous:
@@ -45,12 +45,12 @@ class Form(NamedTuple):
         return cls(xp.dtype(x), dtype.str, view.shape, lies, flags.aligned and dtype.isnative, flags.writeable)
 
 
-class Request(NamedTuple):
+class Call(NamedTuple):
     """All that a plan depends on."""
 
-    own: Form  #: of the base samples; of the source if they are rows of that
-    source: Form | None  #: None if the sources are rows of the same array
-    out: Form | None  #: None for fresh memory
+    own: ArrayForm  #: of the base samples; of the source if they are rows of that
+    source: ArrayForm | None  #: None if the sources are rows of the same array
+    out: ArrayForm | None  #: None for fresh memory
     gathered: bool  #: whether the base samples are rows of the source
     chained: bool  #: whether the source is the batch
     place: str | None  #: where the channels are: "first", "last" or None
@@ -75,7 +75,7 @@ class _Work(NamedTuple):
     streamed: bool  #: whether outputs are stored past the caches
 
 
-class Plan(NamedTuple):
+class KernelPlan(NamedTuple):
     """How images are mixed."""
 
     state: State
@@ -92,7 +92,7 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def plan(request: Request) -> Plan | None:
+def plan(request: Call) -> KernelPlan | None:
     """The plan for a request; None if the arrays do not fit one another, or if no kernel takes them."""
     arrays = {name: (np.dtype(char), shape) for name, char, shape in request.arrays}
     own, place = request.own, request.place
@@ -130,7 +130,7 @@ def plan(request: Request) -> Plan | None:
     sides = dict(zip(("source_depth", "source_height", "source_width"), _sides(source_size), strict=True))
     filling_row = _filling_row(arrays["fill"][1], state, len(size)) if "fill" in arrays else 0
     state, length = _with_scratch(state._replace(**sides, filling_row=filling_row), work)
-    return Plan(
+    return KernelPlan(
         state=state,
         numbers=np.array([*state, *(number for box in table for number in box)], np.int64),
         length=length,
@@ -145,7 +145,7 @@ def plan(request: Request) -> Plan | None:
     )
 
 
-def _work(request: Request, arrays: Mapping[str, tuple[Any, Shape]], elements: int) -> _Work:
+def _work(request: Call, arrays: Mapping[str, tuple[Any, Shape]], elements: int) -> _Work:
     name, dtype = request.own.name, request.dtype
     dtype_in, dtype_out = (_BITS.get(one) or np.dtype(one) for one in (name, dtype))
     computed: Any = np.float64 if name == "float64" else np.float32
@@ -184,7 +184,7 @@ def _sides(size: Shape) -> Shape:
     return (*(1,) * (3 - len(size)), *size)
 
 
-def _layout(request: Request, names: Iterable[str], size: Shape) -> tuple[dict[str, int], int]:
+def _layout(request: Call, names: Iterable[str], size: Shape) -> tuple[dict[str, int], int]:
     """Return how an output lies in memory, and how many consecutive elements belong to one channel."""
     own, first = request.own, request.place == "first"
     moved, sides, spread = own.lies == "moved", _sides(size), 1
@@ -274,7 +274,7 @@ def _filling_row(shape: Shape, state: State, axes: int) -> int:
     return state.row
 
 
-def _agree(request: Request, shape: Shape) -> bool:
+def _agree(request: Call, shape: Shape) -> bool:
     """Whether images, and the memory for outputs of that shape, have dtypes, shapes and strides that fit together."""
     own, source, out = request.own, request.source, request.out
     return (
@@ -287,7 +287,7 @@ def _agree(request: Request, shape: Shape) -> bool:
     )
 
 
-def _lies_like(form: Form, own: Form, place: str | None) -> bool:
+def _lies_like(form: ArrayForm, own: ArrayForm, place: str | None) -> bool:
     """Whether images can be read or written by the kernels beside the base samples."""
     known = form.lies == "plain" or (form.lies == "moved" and place == "first")
     same = form.shape[1:] == own.shape[1:] and form.lies == own.lies

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..batch import mix_rows
+from ..core.rows import Rows
 from ..epoch import Epoch
 from ..fields import Guide, Images
 from ..fields.class_weights import ADDED
-from ..ops.rows import Rows
 from .augment import augment, moved
 from .config import Arm, Config
 from .dataset import Data, Split, balanced

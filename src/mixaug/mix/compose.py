@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import backends
 from ..backends import Array, Library
-from ..core.choice import Drawn, Form, joined_regions, settle
+from ..core.choice import Drawn, RegionForm, joined_regions, settle
 from ..core.regions import BY_SOURCE, Size, Sizes
 from ..core.scale import same
 from ..ops import rows
@@ -88,7 +88,7 @@ def _same_sizes(first: Sizes, second: Sizes) -> bool:
 def in_form_of(mix: Mix, other: Mix) -> Mix:
     """Convert a mix to the structure of `other`, so that a traced function can return either."""
     xp = backends.of(mix.index)
-    mix, form = widened(mix, other.index.shape[0]), Form.of(xp, [other.region], len(other.size))
+    mix, form = widened(mix, other.index.shape[0]), RegionForm.of(xp, [other.region], len(other.size))
     region = form.hold(xp, mix.region, xp.shape(mix.index)[1], mix.size)
 
     def known_as(size: Size, like: Size) -> Size:

@@ -27,7 +27,7 @@ from ..ops.keypoints import KeypointsResult
 from ..ops.keypoints import keypoints as mix_keypoints
 from ..ops.mass import mass
 from ..ops.objects import ObjectLabels, Objects
-from ..ops.visibility import Visible, visible
+from ..ops.visibility import VisibleResult, visible
 from . import archive
 from .check import check
 
@@ -263,7 +263,7 @@ class Mix:
             rule: the name of a rule, or a value from `ma.label_rules`.
             binary: True for labels 0 and 1, (n,) or (n, 1), to be used with a sigmoid; the output is (n, 1).
             guide: the array that the rule depends on besides lam. For "visible", bool (n, *size), the foreground of the
-                images, in the layout of `ma.label_rules.Visible`.
+                images, in the layout of `ma.label_rules.VisibleResult`.
             guide_source: the guide that `index` refers to; by default `guide`.
 
         Returns:
@@ -294,7 +294,7 @@ class Mix:
         layout: str | None = None,
         spatial: str | None = None,
         source: Array | None = None,
-    ) -> Visible:
+    ) -> VisibleResult:
         """Return the share of each source in the visible foreground, and the sources whose foreground is hidden.
 
             seen[k] = sum over the pixels of pixel_weights()[k] * source[index[k]]

@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 from .. import backends
 from ..backends import Array, Library
-
-
-class Rows(NamedTuple):
-    """Where the rows that outputs are made of come from: arrays, or batches of them.
-
-    Args:
-        base: row i is the base sample of output i; None: the rows `index[0]` of `others`.
-        others: what `index` names rows of; None: `base`.
-        index: int32 (k, n), the rows of each output; None: they are drawn.
-    """
-
-    base: Any
-    others: Any = None
-    index: Array | None = None  # type: ignore[assignment] # not the method of tuples
 
 
 def check(xp: Library, x: Array | None, source: Array | None, index: Array, what: str) -> None:

@@ -12,7 +12,7 @@ from ..core.scale import same, scaled
 from . import images, masks, rows, windows
 
 
-class Visible(NamedTuple):
+class VisibleResult(NamedTuple):
     """The share of each source in the visible foreground of an output.
 
     Args:
@@ -36,7 +36,7 @@ def visible(
     sizes: Sizes,
     layout: str | None = None,
     spatial: str | None = None,
-) -> Visible:
+) -> VisibleResult:
     """Return the visible foreground of each source, as a fraction of the visible foreground of all."""
     foreground, source, index = samples
     if xp.dtype(foreground) != "bool":
@@ -63,7 +63,7 @@ def visible(
     areas = rows.merge(xp, index, xp.stack(visible_areas))
     fractions = areas / xp.maximum(foreground_area, 1.0)
     nothing = xp.total(areas, (0,)) <= 0
-    return Visible(
+    return VisibleResult(
         xp.where(nothing[None], lam, _over_sum(xp, areas)),
         (lam > 0) & (foreground_area > 0) & (areas <= 0),
         nothing,

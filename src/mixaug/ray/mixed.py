@@ -17,11 +17,11 @@ from ..batch import mix_rows
 from ..core import keys
 from ..core.hints import known_options
 from ..core.regions import Paste
+from ..core.rows import Rows
 from ..epoch import Epoch, Permutation
 from ..fields import Field, Fields, Keep, PerSource, resolve
 from ..fields.class_weights import ClassWeights
 from ..mix import Mix
-from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe
 from ..recipes.combine import check_item_recipe
 from ..sources import Openable, Sample, Samples, opened

@@ -13,9 +13,9 @@ from .. import backends
 from ..batch import Batch, ItemOptions, mix_rows, with_mix, without_mix
 from ..core import keys
 from ..core.hints import known_options
+from ..core.rows import Rows
 from ..fields import PerSource, resolve, tree
 from ..mix import Mix, by_row
-from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe
 from ..recipes.combine import check_item_recipe
 from .host import on_host

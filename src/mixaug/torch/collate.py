@@ -11,10 +11,10 @@ from torch.utils import data
 from .. import loss_advice
 from ..batch import Batch, Options, mix_rows
 from ..core.hints import known_options
+from ..core.rows import Rows
 from ..fields import Field, Labels, resolve, tree
 from ..label_rules import rule as label_rule
 from ..losses import check_smoothing, smooth
-from ..ops.rows import Rows
 from ..recipes import Recipe, check_recipe, identity
 from ..recipes.combine import check_no_schedule
 from .call_keys import CallKeys

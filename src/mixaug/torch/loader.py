@@ -11,10 +11,10 @@ from torch.utils import data
 from .. import loss_advice
 from ..batch import Batch, DatasetOptions, mix_rows, with_mix, without_mix
 from ..core.hints import known_options, split_options
-from ..ops.rows import Rows
+from ..core.rows import Rows
 from ..recipes import Recipe, check_recipe
 from ..recipes.recipe import check_whole
-from .sampler import EpochSampler, IndexSampler, Request, Shard, StepSampler
+from .sampler import BatchRequest, EpochSampler, IndexSampler, Shard, StepSampler
 from .samples import CollateFn, checked_dataset, in_memory, read_batch
 
 
@@ -164,7 +164,7 @@ class _MixedBatches(data.Dataset):  # type: ignore[misc]
         """The number of samples, so that `len(loader.dataset)` is what it is for other loaders."""
         return len(self.dataset)
 
-    def __getitem__(self, request: Request) -> Batch:
+    def __getitem__(self, request: BatchRequest) -> Batch:
         tensors = in_memory(self.dataset)
         if tensors is not None and self.collate_fn is data.default_collate:
             rows = Rows(None, tensors, request.sources)

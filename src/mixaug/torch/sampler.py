@@ -20,7 +20,7 @@ from ..recipes import Recipe
 from ..recipes.recipe import check_whole, ring
 
 
-class Request(NamedTuple):
+class BatchRequest(NamedTuple):
     """What a worker needs to make the batch of one step."""
 
     key: Key
@@ -145,11 +145,11 @@ class EpochSampler(StepSampler):
     def __len__(self) -> int:
         return self.n // self.rows_per_step if self.drop_last else -(-self.n // self.rows_per_step)
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[BatchRequest]:
         epoch = self.epoch
         return (self.request(epoch, step) for step in range(self.step, len(self)))
 
-    def request(self, epoch: int, step: int) -> Request:
+    def request(self, epoch: int, step: int) -> BatchRequest:
         """Return the request for this rank's batch of a step."""
         order, key = Epoch(self.n, self.seed, epoch, self.shuffle), keys.make((self.seed, epoch, step))
         start, stop = step * self.rows_per_step, min((step + 1) * self.rows_per_step, self.n)
@@ -160,7 +160,7 @@ class EpochSampler(StepSampler):
         rank, world_size = self.shard
         first, end = ((stop - start) * bound // world_size for bound in (rank, rank + 1))
         end = max(end, first + 1)
-        return Request(key, np.arange(first, end), sources[:, first:end])
+        return BatchRequest(key, np.arange(first, end), sources[:, first:end])
 
     def _is_last(self) -> bool:
         return self.step + 1 == len(self)
@@ -195,11 +195,11 @@ class IndexSampler(StepSampler):
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[BatchRequest]:
         self._last = None
         return self._requests(self.epoch, self.step)
 
-    def _requests(self, epoch: int, start: int) -> Iterator[Request]:
+    def _requests(self, epoch: int, start: int) -> Iterator[BatchRequest]:
         batches = enumerate(self.batches)
         following = next(batches, None)
         while following is not None:
@@ -210,8 +210,8 @@ class IndexSampler(StepSampler):
                 key = keys.make((self.seed, epoch, step, *backends.ranks()))
                 yield self._request(key, _checked_rows(rows, self.n))
 
-    def _request(self, key: Key, rows: Array) -> Request:
-        return Request(key, np.arange(len(rows)), _sources_within(rows, key, self.recipe.sources))
+    def _request(self, key: Key, rows: Array) -> BatchRequest:
+        return BatchRequest(key, np.arange(len(rows)), _sources_within(rows, key, self.recipe.sources))
 
     def _is_last(self) -> bool:
         return (self.epoch, self.step) == self._last
