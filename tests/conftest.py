@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from importlib.metadata import version
-from itertools import combinations
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -16,6 +14,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import pytest
 import torch
 from hypothesis import settings
+
+from variants import one_a_way, pairwise
 
 settings.register_profile("mixaug", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("mixaug")
@@ -28,7 +28,6 @@ if version("torch").endswith("+cpu"):
         TORCHVISION.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-SLOW = ("tf_graph", "tf_xla", "torch_compiled", "jax_eager", "jax_jit")  # ways that may take seconds: they compile
 LIBRARIES = ("torch", "", "jax", "tf")  # in the order in which workers meet their tests; "" is NumPy and the others
 
 
@@ -58,30 +57,3 @@ def mark_variants(items: list[pytest.Item]) -> None:
             for number, item in enumerate(variants):
                 if number not in chosen:
                     item.add_marker("full")
-
-
-def pairwise(variants: list[Any]) -> set[int]:
-    """A subset of the variants that covers all pairs of values of two parameters.
-
-    Greedy: repeatedly takes the variant that adds the most pairs; ties go to the first.
-    """
-    missing = {}
-    for number, variant in enumerate(variants):
-        values = [(name, id(value)) for name, value in sorted(variant.params.items())]
-        missing[number] = set(combinations(values, min(2, len(values))))
-    chosen = set()
-    while missing:
-        best = max(missing, key=lambda number: len(missing[number]))
-        chosen.add(best)
-        covered = missing.pop(best)
-        missing = {number: left for number, pairs in missing.items() if (left := pairs - covered)}
-    return chosen
-
-
-def one_a_way(variants: list[Any]) -> set[int]:
-    """All variants of the fast ways, and one variant of each slow way, a different one for each."""
-    by_way: dict[str, list[int]] = defaultdict(list)
-    for number, variant in enumerate(variants):
-        by_way[variant.params["way"].__name__].append(number)
-    chosen = {number for name, numbers in by_way.items() if name not in SLOW for number in numbers}
-    return chosen | {numbers[-1 - SLOW.index(name) % len(numbers)] for name, numbers in by_way.items() if name in SLOW}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import ways
-from conftest import SLOW, one_a_way, pairwise
+from variants import SLOW, one_a_way, pairwise
 
 
 @pytest.mark.parametrize(("counts", "most"), [((5,), 5), ((4, 3), 12), ((6, 5, 4), 33), ((5, 4, 3, 2), 24)])

@@ -96,7 +96,7 @@ def test_batches_by_index_are_the_same_in_any_order():
         )
     ds.epoch = 2
     np.testing.assert_array_equal(ds[1][1], expected(2)[1][:, :N])
-    with pytest.raises(IndexError, match=r"expected a batch in 0\.\.5, got 6"):
+    with pytest.raises(IndexError, match=r"expected a batch number in 0\.\.5, got 6"):
         ds[6]
 
 

@@ -232,7 +232,7 @@ def test_options_that_are_refused(options, sentence):
 @pytest.mark.parametrize(
     ("options", "targets", "sentence"),
     [
-        ({}, torch.zeros(4, 3), "labels: expected 10 columns, one a class, got 3"),
+        ({}, torch.zeros(4, 3), "labels: expected 10 columns, one for each class, got 3"),
         ({}, torch.tensor([0, 1, 2, 10]), r"labels: expected class ids in 0\.\.9, got 0\.\.10"),
         ({}, torch.arange(3), "expected as many rows in every field, got 3 in 'labels' and 4 in 'images'"),
         (

@@ -236,7 +236,7 @@ IMAGES: list[Row] = [
 
 LABELS: list[Row] = [
     (
-        "labels: expected num_classes for class ids, got none; pass num_classes=",
+        "labels: expected num_classes for class ids, got None; pass num_classes=",
         lambda: mix((X, Y), num_classes=None),
         lambda: mix((X, Y)),
     ),
@@ -266,7 +266,7 @@ LABELS: list[Row] = [
         lambda: said(M, "masks"),
     ),
     (
-        "labels: expected 3 columns, one a class, got 2; pass num_classes=2",
+        "labels: expected 3 columns, one for each class, got 2; pass num_classes=2",
         lambda: mix((X, V)),
         lambda: mix((X, V), num_classes=2),
     ),
@@ -385,7 +385,7 @@ OTHERS: list[Row] = [
         lambda: said((M.astype("complex64").real > 0).astype("uint8"), "masks"),
     ),
     (
-        "masks: expected num_classes for soft masks of class ids, got none",
+        "masks: expected num_classes for soft masks of class ids, got None",
         lambda: said(M, ma.Masks(soft=True), num_classes=None),
         lambda: said(M, ma.Masks(soft=True, num_classes=1)),
     ),
@@ -440,7 +440,7 @@ OTHERS: list[Row] = [
         lambda: said(BOXES, ma.Boxes(min_visibility=1)),
     ),
     (
-        "max_boxes: expected a whole number of 1 or more and at most 65536, or None, got 1000000000",
+        "max_boxes: expected an integer in 1..65536, or None, got 1000000000",
         lambda: said(BOXES, ma.Boxes(max_boxes=10**9)),
         lambda: said(BOXES, ma.Boxes(max_boxes=65536 // 2**10)),
     ),
@@ -491,7 +491,7 @@ OTHERS: list[Row] = [
         lambda: mix((X, Y), fields={"labels": "keep"}, pairing=ma.pairing.SameClass(field="labels")),
     ),
     (
-        r"pairing: expected labels \(n,\), \(n, 1\) or \(n, classes\) to pair by, .*; name such",
+        r"pairing: expected labels \(n,\), \(n, 1\) or \(n, classes\) to pair by, .*; name a field",
         lambda: bank(pairing=ma.pairing.SameClass(field="images")),
         lambda: bank(pairing=ma.pairing.SameClass(field="labels")),
     ),

@@ -377,6 +377,7 @@ COMPILED = r"""
 import re, torch, triton
 from triton.backends.compiler import GPUTarget
 import mixaug as ma
+from mixaug.core.rows import Rows
 from mixaug.kernels import gpu
 
 class Driver:
@@ -404,7 +405,7 @@ for recipe, size, dtype, to, channels, scale in [
 ]:
     x = torch.zeros((4, 3, *size) if channels == "first" else (4, *size, 3), dtype=dtype)
     mix = recipe.draw(4, size=size, key=(0, 0), like=x)
-    assert gpu.images(x, None, mix.index, mix.region, channels, to, scale, None) is not None
+    assert gpu.images(Rows(x, None, mix.index), mix.region, channels, to, scale, None) is not None
     assert "fma" not in made[-1]
     assert ("cvt.rn.bf16" in made[-1]) == (to == bf16)
     wider = "st" if to.itemsize > dtype.itemsize else "ld"

@@ -72,7 +72,10 @@ def test_a_switch_of_another_value_is_refused(tmp_path):
 def test_there_is_nothing_to_compile_ahead(tmp_path):
     done = run("import runpy; runpy.run_module('mixaug.warmup', run_name='__main__')", tmp_path, MIXAUG_NUMBA="0")
     assert done.returncode == 1
-    assert "mixaug.warmup: expected Numba, which compiles the kernels, got none; see the line above" in done.stderr
+    assert (
+        "mixaug.warmup: expected Numba, which compiles the kernels, got none; install it, see the line above"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -385,7 +385,7 @@ def test_a_union_has_every_class_in_full():
         (
             lambda mix: mix.labels(np.arange(2), 2, rule="maximum", guide=np.zeros((2, 4, 4), bool)),
             ValueError,
-            "expected no guide for Maximum\\(\\), got one; leave guide= out, or pass rule='visible'",
+            "expected no guide for Maximum\\(\\), got an array; leave guide= out, or pass rule='visible'",
         ),
     ],
 )

@@ -178,7 +178,7 @@ def test_values_that_are_not_a_rule_raise(rule, error, message):
 
 def test_a_rule_without_its_guide_is_refused_and_the_way_out_works():
     mix = RECIPE.draw(N, SIZE, key=KEY)
-    with pytest.raises(ValueError, match=r"labels: expected guide= for Visible.*'foreground', got none; pass guide="):
+    with pytest.raises(ValueError, match=r"labels: expected guide= for Visible.*'foreground', got None; pass guide="):
         mix.labels(IDS, C, rule="visible")
     assert mix.labels(IDS, C, rule="visible", guide=foreground()).shape == (N, C)
     with pytest.raises(

@@ -94,7 +94,7 @@ def test_it_is_listed_last_with_its_distribution(joined):
     assert (last.name, last.defaults, last.summary) == ("Swirl", "Swirl(strength=1.0)", "Swirl nothing.")
     assert (last.distribution, last.paper, last.formula, last.good_for) == ("swirls", None, "", "")
     assert last.kind(strength=2) == ma.recipe("swirl(strength=2)")
-    assert Config(arms=("none", "swirl")).recipes[1] == last.kind()
+    assert Config(arms=("none", "swirl")).read_arms()[1].recipe == last.kind()
 
 
 def test_plugins_are_imported_at_first_use(joined):

@@ -42,7 +42,7 @@ def _checked_size(size: Sequence[Dim]) -> Size:
                 f"size: expected lengths of 1 or more, got {short(size)}; pass the spatial size of the images"
             )
     known = [int(length) for length in size if isinstance(length, (int, np.integer))]
-    if max(known, default=0) > MAX_LENGTH or math.prod(known) > MAX_PIXELS:
+    if max([0, *known]) > MAX_LENGTH or math.prod(known) > MAX_PIXELS:
         raise ValueError(
             f"size: expected lengths of at most {MAX_LENGTH} and at most {MAX_PIXELS} pixels, got {short(size)}; "
             "split the samples into tiles"

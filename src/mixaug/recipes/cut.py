@@ -154,8 +154,8 @@ class BoundedBox(Recipe):
         if len(sides) == 1:
             (side, value), other = *sides.items(), "width" if "height" in sides else "height"
             raise ValueError(
-                f"{name}: expected height and width together, got {side}={short(value)} alone; pass {other} too; "
-                f"{other}=1 is the whole of it"
+                f"{name}: expected height and width together, got {side}={short(value)} alone; pass {other} too, "
+                f"{other}=1 for the whole of it"
             )
         if sides:
             keep(self, **{side: _checked_range(f"{name} {side}", value) for side, value in sides.items()})

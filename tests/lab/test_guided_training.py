@@ -9,7 +9,7 @@ from PIL import Image
 import mixaug as ma
 from mixaug import drawing
 from mixaug.lab import preview
-from mixaug.lab.config import Config
+from mixaug.lab.config import Arm, Config
 from mixaug.lab.data import load
 from mixaug.lab.errors import LabError
 from mixaug.lab.guided import OBJECTS, guides_for
@@ -28,8 +28,10 @@ def scenes():
 
 def test_training_batches_are_mixed_by_the_saliency_of_the_augmented_images():
     data = load("fashion-mnist-sample", train_size=40)
-    batches = Batches(config("fashion-mnist-sample", "saliencymix"), data, ma.SaliencyMix(), seed=3)
-    given, key = batches.unmixed(1)
+    batches = Batches(
+        config("fashion-mnist-sample", "saliencymix"), data, Arm("saliencymix", (), ma.SaliencyMix()), seed=3
+    )
+    given, key, _ = batches.unmixed(1)
     images, labels = batches[1]
     saliency = ma.guides.spectral_residual(given.images)
     mix = ma.SaliencyMix().draw(len(given), data.size, key=key, guide=saliency)
@@ -39,8 +41,8 @@ def test_training_batches_are_mixed_by_the_saliency_of_the_augmented_images():
 
 @pytest.mark.parametrize("recipe", [ma.ClassMix(), ma.CopyPaste()], ids=repr)
 def test_training_batches_of_scenes_are_mixed_by_their_masks(scenes, recipe):
-    batches = Batches(config("scenes", "classmix"), scenes, recipe, seed=3)
-    given, key = batches.unmixed(0)
+    batches = Batches(config("scenes", "classmix"), scenes, Arm("guided", (), recipe), seed=3)
+    given, key, _ = batches.unmixed(0)
     images, masks = batches[0]
     guides = guides_for(recipe, given, scenes)
     mix = recipe.draw(len(given), scenes.size, key=key, guide=guides)
