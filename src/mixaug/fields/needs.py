@@ -1,4 +1,4 @@
-"""Which field of a batch a guided recipe looks at."""
+"""Find the fields of a batch that guide a recipe."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _WAYS = {
 
 
 def guides_of(recipe: Recipe, kinds: Mapping[str, Field], held: Mapping[str, Any], on_host: bool) -> dict[str, Array]:
-    """The guides that a recipe needs, (rows, *size) each, for `recipe.draw(guide=)`.
+    """Return the guides that a recipe needs, (rows, *size) each, for `recipe.draw(guide=)`.
 
     Args:
-        recipe: what draws.
-        kinds: the fields of the batch, settled.
-        held: their values, whose rows the sources are.
-        on_host: whether to hand them over as NumPy's arrays.
+        recipe: the recipe.
+        kinds: the fields of the batch, with their layouts set.
+        held: their values, with one row per source.
+        on_host: whether to return NumPy arrays.
 
     Raises:
-        ValueError: if there is no such field, or there are several.
+        ValueError: if no field fits, or several do.
     """
     found = {}
     for need in recipe.needs:
@@ -59,7 +59,7 @@ def _provider(recipe: Recipe, need: str, kinds: Mapping[str, Field], held: Mappi
 
 
 def _has(need: str, kind: Field, x: Any) -> bool:
-    """Whether a field that is mixed for its own sake can be looked at."""
+    """Return whether a field of another kind can serve as the guide."""
     if need == "masks":
         return isinstance(kind, Masks) and not kind.soft
     first = x[0] if isinstance(x, list) and x else x
@@ -67,7 +67,7 @@ def _has(need: str, kind: Field, x: Any) -> bool:
 
 
 def map_of(name: str, need: str, kind: Field, x: Any) -> Array:
-    """The guide with its rows first and its spatial axes last."""
+    """Return the guide with its rows first and its spatial axes last."""
     if isinstance(kind, Boxes):
         masks = [row["masks"] for row in x] if isinstance(x, list) else x["masks"]
         return _padded(masks) if isinstance(masks, (list, tuple)) else masks
@@ -93,7 +93,7 @@ def map_of(name: str, need: str, kind: Field, x: Any) -> Array:
 
 
 def _padded(masks: Sequence[Any]) -> Array:
-    """The masks of each sample's objects (m_i, *size), on the host, as one bool array (n, m, *size)."""
+    """Return masks of objects, (m_i, *size) per sample, as one bool array (n, m, *size) on the host, padded."""
     held = []
     for one in masks:
         values = backends.of(one, "masks").concrete(one)
