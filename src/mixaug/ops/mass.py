@@ -1,4 +1,4 @@
-"""How much of the mass of each source's saliency map an output shows."""
+"""The fraction of each source's saliency that is visible in an output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import rows
 
 
 def mass(xp: Library, saliency: Array, source: Array | None, index: Array, region: Region, sizes: Sizes) -> Array:
-    """float32 (k, n): sum over the pixels of weight * map / sum of the map, of each source; maps in whole numbers."""
+    """Return float32 (k, n): sum over pixels of weight * map / sum of the map, for each source; maps as integers."""
     rows.check(xp, saliency, source, index, "saliency")
     maps.check(xp, "saliency", saliency, len(sizes.source), xp.stack([xp.arange(xp.shape(index)[1])]))
     n, held = xp.shape(index)[1], saliency if source is None else source
@@ -25,7 +25,7 @@ def mass(xp: Library, saliency: Array, source: Array | None, index: Array, regio
 
 
 def _seen(xp: Library, level: Array, weight: Array, region: Region, k: int, sizes: Sizes) -> Array:
-    """float32 (n,): the mass that is seen, through a window that of the part of the source that it shows."""
+    """Return float32 (n,): the visible mass; through a window, that of the part of the source that it shows."""
     box, source_box = region.box[k], region.source_box[k]
     if box is None or source_box is None:
         return _weighed(xp, level, weight)
@@ -45,7 +45,7 @@ def _weighed(xp: Library, level: Array, weight: Array) -> Array:
 
 
 def _total(xp: Library, level: Array) -> Array:
-    """float32 (n,): the sum of whole numbers, exact before it is rounded."""
+    """Return float32 (n,): the sum of integers, computed exactly and then rounded."""
     n, *size = xp.shape(level)
     return xp.cast(xp.summed(xp.reshape(level, (n, prod(size)))), "float32")
 
