@@ -177,7 +177,7 @@ def _block(this: Epoch, sources: int, number: int) -> Array:
 class RowOptions(ItemOptions, total=False):
     """The options of `items`."""
 
-    advises: bool  #: whether to warn about losses that do not fit mixed labels
+    advises: bool  #: whether to log which loss fits the mixed labels
 
 
 def items(
