@@ -1,4 +1,4 @@
-"""A dataset of Hugging Face's `datasets`, from its hub or saved to disk."""
+"""Datasets of Hugging Face's `datasets`, from the hub or from disk."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .decoded import Job, in_cache, in_memory
 from .errors import LabError
 from .reading import Cell, cell, upright
 
-HELD_OUT = ("test", "validation", "valid", "val")  #: names of test splits; the first of these is taken
+HELD_OUT = ("test", "validation", "valid", "val")  #: names of test splits; the first one found is used
 
 
 class Name(NamedTuple):
-    """What NAME[,config=CONFIG][,image=COLUMN][,label=COLUMN] says.
+    """The parts of NAME[,config=CONFIG][,image=COLUMN][,label=COLUMN].
 
     >>> Name.of("cifar100,label=fine_label")
     Name(path='cifar100', config=None, image=None, label='fine_label')
@@ -33,10 +33,10 @@ class Name(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Name:
-        """Read it.
+        """Parse the text.
 
         Raises:
-            LabError: it says something else.
+            LabError: if it has another form.
         """
         path, *options = text.split(",")
         said = dict(option.partition("=")[::2] for option in options)
@@ -49,31 +49,31 @@ class Name(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Rows of a split: the table, its rows, the class id of each."""
+    """Rows of a split: the table, the row numbers, and their class ids."""
 
     table: Any
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
 
     def take(self, chosen: NDArray[np.int64] | None) -> Part:
-        """Some of them."""
+        """Return the chosen rows; None: all of them."""
         return self if chosen is None else Part(self.table, self.rows[chosen], self.labels[chosen])
 
 
 def hub(text: str, options: Options, test: str | None = None) -> Found:
-    """A dataset of `datasets`: of a folder that `save_to_disk` wrote, or of the hub, by its name.
+    """Find a dataset of `datasets`: a folder written by `save_to_disk`, or a name on the hub.
 
-    It has a column of images and one of class labels; where it has several, they are named:
-    `cifar100,label=fine_label`. A split `test` (or `validation`) is the test split; where there is none, a fifth of
-    each class is. Images are read as those of `folder`, and decoded once into the cache folder.
+    It needs a column of images and a column of class labels; if there are several, name the one to use:
+    `cifar100,label=fine_label`. The test split is the split `test` (or `validation`), or else a fifth of each class.
+    Images are read as in `folder`, and decoded once into the cache folder.
 
     Args:
-        text: NAME, as `Name` reads it.
-        options: how images are read.
-        test: another such dataset, whose images are the test split: all of them, or its test split.
+        text: the name, as `Name` parses it.
+        options: the options for reading images.
+        test: another such dataset to use as the test split: its own test split, or all of it if it has none.
 
     Raises:
-        LabError: the package `datasets` is missing, there is no such dataset, or it has no such columns.
+        LabError: if the package `datasets` is not installed, or the dataset or its columns do not exist.
     """
     name = Name.of(text)
     splits, classes, column = _opened(name)
@@ -131,7 +131,7 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
 
 
 def _opened(name: Name) -> tuple[dict[str, Any], tuple[str, ...], str]:
-    """The splits by name, with the label in the column "label"; the names of the classes; the column of images."""
+    """Return the splits by name, with the label in the column "label", the class names, and the image column."""
     try:
         datasets = import_module("datasets")
     except ModuleNotFoundError as error:
@@ -142,7 +142,7 @@ def _opened(name: Name) -> tuple[dict[str, Any], tuple[str, ...], str]:
             found = datasets.load_from_disk(str(path))
         else:
             found = datasets.load_dataset(name.path, name.config)
-    except Exception as error:  # of the network, of files, of Arrow
+    except Exception as error:  # errors of the network, of files, of Arrow
         came = " ".join(str(error).split())
         raise LabError(
             f"expected a dataset that save_to_disk wrote, or one of the hub, got {name.path} ({came}): check the name "
@@ -168,7 +168,7 @@ def _opened(name: Name) -> tuple[dict[str, Any], tuple[str, ...], str]:
 
 
 def _column(features: Any, kind: type, said: str | None, option: str, name: Name) -> str:
-    """The column of a kind; where there are several, the one that was said."""
+    """Return the column of a kind; if there are several, the one named by the user."""
     fit = [column for column, feature in features.items() if isinstance(feature, kind)]
     if said is not None and said not in fit:
         raise LabError(
@@ -187,7 +187,7 @@ def _column(features: Any, kind: type, said: str | None, option: str, name: Name
 
 
 def _parts(splits: dict[str, Any], name: Name) -> tuple[Part, Part | None]:
-    """The samples to train on, and those to be tested on if they are split."""
+    """Return the training samples, and the test samples or None."""
     if len(splits) == 1:
         return _part(next(iter(splits.values())), name), None
     held = next((split for split in HELD_OUT if split in splits), None)
