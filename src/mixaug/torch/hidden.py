@@ -14,7 +14,7 @@ from ..recipes import Recipe, check_recipe
 
 
 class ManifoldMixup:
-    """Mix the states of one layer of a network, drawn anew at each step, and the labels in the same way.
+    """Mix the states of one layer of a network, drawn at each step, and the labels in the same way.
 
         labels = mixup(labels)             draws layer, index, lam
         loss = criterion(model(images), labels)
