@@ -213,7 +213,7 @@ def _array(place: Path, column: int, shape: Sequence[int]) -> Path:
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> Pixels:
-    """Return a memory-mapped array with reserved disk space, so that a full disk is an error here, not a crash later."""
+    """Return a memory-mapped array with reserved disk space: a full disk is an error here, not a crash later."""
     array: Pixels = open_memmap(path, "w+", np.uint8, shape)
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
@@ -250,7 +250,7 @@ def _fill(job: Job, allocate: Allocate, progress: Progress) -> Decoded:
 
 
 def _in_order(read: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """Yield the result of `read` for each item, or the `UnreadableError` that it raises; few are in memory at a time."""
+    """Yield the result of `read` for each item, or the `UnreadableError` it raises; few are in memory at a time."""
 
     def attempt(item: Any) -> Any:
         try:
