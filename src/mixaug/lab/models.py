@@ -63,7 +63,7 @@ def build(name: str, input_shape: tuple[int, int, int], outputs: int, *, per_pix
 
 
 def head(features: Tensor, outputs: int) -> Tensor:
-    """Return the outputs for features: one dense layer, named `HEAD`, applied to each pixel if there are any.
+    """Return the outputs for features: one dense layer, named `HEAD`, along the last axis.
 
     It is float32, so that the loss keeps its precision under a mixed-precision policy.
     """
@@ -130,9 +130,9 @@ def _unet(x: Tensor, levels: Sequence[tuple[int, int]] = ((16, 1), (32, 1), (64,
 
 
 def _conv(x: Tensor, filters: int, kernel: int = 3, stride: int = 1) -> Tensor:
-    """A convolution without bias, batch-normalised."""
+    """Return a convolution without bias, followed by BatchNorm."""
     if stride > 1 and kernel > 1:
-        # "same" would pad only below and right, and so look at odd pixels where the shortcut takes the even ones
+        # "same" would pad only below and right, and so sample odd pixels, while the shortcut samples even ones
         x = layers.ZeroPadding2D(kernel // 2)(x)
     padding = "same" if stride == 1 else "valid"
     x = layers.Conv2D(filters, kernel, stride, padding, use_bias=False, kernel_initializer="he_normal")(x)
