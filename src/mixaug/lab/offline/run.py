@@ -26,7 +26,7 @@ from .job import Job, Opened, opened, shard_rows
 _BESIDE = 2  # the number of shards in flight per worker
 
 
-Told = Callable[[int, int], None]  # is told how many rows are done, of how many
+Told = Callable[[int, int], None]  # called with the rows done so far and in total
 
 
 def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: Told | None = None) -> None:
