@@ -121,9 +121,9 @@ class Epoch:
 
     @property
     def key(self) -> Key:
-        """The key with which the rows of this epoch are mixed, each by its row number: that of (seed, epoch).
+        """The key that the rows of this epoch are mixed by, each by its row number: that of (seed, epoch).
 
-        Copies other than 0 use the same keys as the copies of a batch mixed with this key.
+        Further copies have the keys that the copies of a batch under this key have.
         """
         first = keys.make((self.seed, self.epoch))._replace(epoch=self.epoch)
         return keys.fold_in(keys.fold_in(first, COPIES), self.copy) if self.copy else first
@@ -177,23 +177,24 @@ def _block(this: Epoch, sources: int, number: int) -> Array:
 class RowOptions(ItemOptions, total=False):
     """The options of `items`."""
 
-    advises: bool  #: whether to log which loss fits the mixed labels
+    advises: bool  #: whether to say which loss fits the mixed labels
 
 
 def items(
     recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], **options: Unpack[RowOptions]
 ) -> Batch:
-    """Mix any rows of a dataset with their sources in this epoch: row r is a pure function of (seed, epoch, r).
+    """Any rows of a dataset, each mixed with its sources of this epoch: row r is a pure function of (seed, epoch, r).
 
-        output i = output index[0, i] of a batch of all rows, mixed with the key of the epoch
+        output i = output index[0, i] of a batch of all rows under the key of the epoch
 
     Args:
-        recipe: the recipe.
+        recipe: what to mix by.
         this: the epoch.
-        index: int64 (sources, m), the rows to mix and their partners, `this.partners(rows, recipe.sources)`.
-        batch_of: a function that returns the samples at the given rows as a batch.
-        options: num_classes, fields, return_mix, class_weights, size, as in `mix_batch`; the index of the returned mix
-            is rows of the dataset. advises: False if the caller picks the loss.
+        index: int64 (sources, m), the rows of the dataset that are mixed and the partners of each,
+            `this.partners(rows, recipe.sources)`.
+        batch_of: makes a batch of the samples at some rows of the dataset.
+        options: num_classes, fields, return_mix, class_weights, size, as for `mix_batch`; the mix that comes back is of
+            rows of the dataset. advises: False if the caller picks the loss.
     """
     _, mixed, mix = _items(recipe, this, index, batch_of, options)
     return mixed if mix is None else with_mix(mixed, mix)
@@ -202,7 +203,7 @@ def items(
 def _items(
     recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: RowOptions
 ) -> tuple[Batch, Batch, Mix | None]:
-    """Return the batch of sources, the mixed batch, and the mix if `return_mix` is set."""
+    """The batch of the sources, the mixed batch, and the mix if that is asked for."""
     rows, place = np.unique(index, return_inverse=True)
     source, place = batch_of(rows.tolist()), place.reshape(index.shape)
     _check_collatable(resolve(source, options.get("fields"), options.get("num_classes")))
@@ -216,14 +217,14 @@ def _items(
 def sample(
     recipe: Recipe, this: Epoch, row: int, batch_of: Callable[[list[int]], Batch], **options: Unpack[RowOptions]
 ) -> Batch:
-    """Mix one row of a dataset with its sources in this epoch, as `items` does, without the batch axis.
+    """Row `row` of a dataset mixed with its sources of this epoch: what `items` makes of it, without the batch axis.
 
     Args:
         recipe: the recipe.
         this: the epoch, not shuffled, so that positions are rows.
-        row: the row number.
-        batch_of: a function that returns the samples at the given rows as a batch.
-        options: as in `items`.
+        row: which one.
+        batch_of: makes a batch of the samples at some rows.
+        options: as for `items`.
     """
     return single(recipe, this, this.sources(row, row + 1, recipe.sources), batch_of, options)
 
@@ -231,7 +232,7 @@ def sample(
 def single(
     recipe: Recipe, this: Epoch, index: Array, batch_of: Callable[[list[int]], Batch], options: RowOptions
 ) -> Batch:
-    """Return the single mixed row of index (sources, 1), without the batch axis."""
+    """The one row of index (sources, 1), mixed, without the batch axis."""
     source, mixed, mix = _items(recipe, this, index, batch_of, options)
     kinds = resolve(source, options.get("fields"), options.get("num_classes"))
     mixed, weight = without_added(mixed, source)

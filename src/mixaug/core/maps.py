@@ -22,7 +22,7 @@ from .scale import nearest, same
 NEEDS = ("saliency", "masks", "instances")
 MAX_PIXELS = 2**23  #: pixels per map, so that sums stay below 2^31
 IDS = 256  #: class ids are 0 .. IDS - 1
-TOP = 255  #: the maximum saliency
+TOP = 255  #: the greatest saliency
 
 _LEAST = 2.0**-126  #: smaller floats count as 0, as on hardware that flushes denormals
 _DTYPES = {"saliency": ("float", "int", "bool"), "masks": ("int", "bool"), "instances": ("int", "bool")}
