@@ -285,9 +285,9 @@ def from_boxes(boxes: Array, size: Sequence[int]) -> Array:
     n, m = xp.shape(boxes)[:2]
     flat = xp.reshape(edges, (n * m, 4))
     box = xp.stack([flat[:, 1::2], flat[:, 0::2]], axis=1)
-    held = xp.reshape(xp.cast(inside(xp, box, size), "float32"), (n, m, prod(size)))
-    found = xp.cast(xp.summed(xp.transpose(held, (0, 2, 1))) > 0, "float32")
-    return xp.reshape(found, (n, *size))
+    contains = xp.reshape(xp.cast(inside(xp, box, size), "float32"), (n, m, prod(size)))
+    covered = xp.cast(xp.summed(xp.transpose(contains, (0, 2, 1))) > 0, "float32")
+    return xp.reshape(covered, (n, *size))
 
 
 # --- helpers ---
