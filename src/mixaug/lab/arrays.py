@@ -43,23 +43,23 @@ def npz(path: Path, seed: int = 0, test: Path | None = None) -> Data:
             only one image and cannot be split.
     """
     arrays = _read(path.expanduser())
-    train, held = _parts(arrays, path)
+    train, held_out = _parts(arrays, path)
     if test is not None:
-        others, held_there = _parts(_read(test.expanduser()), test)
-        held = held_there or others
+        others, test_split = _parts(_read(test.expanduser()), test)
+        held_out = test_split or others
     names = _names(arrays, train, path)
-    if held is None:
+    if held_out is None:
         _check_counts(train[1], names, path)
         rows = stratified(train[1], len(names), seed)
-        train, held = ((train[0][part], train[1][part]) for part in rows)
-    beyond = held[1][held[1] >= len(names)]
+        train, held_out = ((train[0][part], train[1][part]) for part in rows)
+    beyond = held_out[1][held_out[1] >= len(names)]
     if beyond.size:
         way_out = "add images of it to train on, or remove it from the test images"
         raise LabError(
             f"expected test labels in 0..{len(names) - 1}, as in training, got {beyond[0]} in {test or path}, "
             f"a class in the test alone: {way_out}"
         )
-    return checked(Data(f"npz:{path}", names, Split(*train), Split(*held)))
+    return checked(Data(f"npz:{path}", names, Split(*train), Split(*held_out)))
 
 
 def _read(path: Path) -> Arrays:
