@@ -53,9 +53,9 @@ def folder(path: Path, options: Options, test: Path | None = None) -> Found:
             cannot be read.
     """
     path = path.expanduser()
-    train, held = _parts(path, options.seed) if test is None else _two(path, test.expanduser())
+    train, held_out = _parts(path, options.seed) if test is None else _two(path, test.expanduser())
     classes = tuple(train)
-    parts = [_labelled(files) for files in (train, held)]
+    parts = [_labelled(files) for files in (train, held_out)]
     name = f"folder:{path}"
 
     def look(rows: NDArray[np.int64]) -> Data:
@@ -118,11 +118,11 @@ def _two(path: Path, test: Path) -> tuple[ClassFiles, ClassFiles]:
     """Return the training files in `path` and the test files in `test`: all files, or those of the split."""
     for one in (path, test):
         _check_folder(one)
-    held = _held_out(test)
-    ours = _class_files(path / "train" if _held_out(path) else path)
-    theirs = _class_files(test / held if held else test)
-    _same_classes((str(path), set(ours)), (str(test), set(theirs)))
-    return ours, theirs
+    split = _held_out(test)
+    train_files = _class_files(path / "train" if _held_out(path) else path)
+    test_files = _class_files(test / split if split else test)
+    _same_classes((str(path), set(train_files)), (str(test), set(test_files)))
+    return train_files, test_files
 
 
 def _held_out(path: Path) -> str | None:
