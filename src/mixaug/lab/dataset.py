@@ -293,9 +293,9 @@ def stratified(labels: NDArray[np.int64], classes: int, seed: int) -> tuple[NDAr
     train, test = [], []
     for c in range(classes):
         rows = shuffle(np.flatnonzero(labels == c))
-        held = max(1, len(rows) // 5)
-        test.append(rows[:held])
-        train.append(rows[held:])
+        count = max(1, len(rows) // 5)
+        test.append(rows[:count])
+        train.append(rows[count:])
     return np.concatenate(train), np.concatenate(test)
 
 
