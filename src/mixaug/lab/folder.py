@@ -25,14 +25,14 @@ def admit(config: Config, out: Path, resume: bool) -> None:
     """Raise a LabError for a folder with other content, or with a run of another `ma.draw_version`."""
     if not resume:
         with writing(out):
-            held = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
-        if held:
+            has_files = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
+        if has_files:
             go_on = f"go on with --resume {out}, or " if (out / "config.json").exists() else ""
             raise LabError(f"expected an empty folder, got {out}, which holds something: {go_on}choose another --out")
         return
-    there = Config.read(out)
-    if name := there.difference(config):
-        came = f"{option(name)} {getattr(config, name)} instead of {getattr(there, name)}"
+    earlier = Config.read(out)
+    if name := earlier.difference(config):
+        came = f"{option(name)} {getattr(config, name)} instead of {getattr(earlier, name)}"
         raise LabError(f"expected the configuration of {out}, got {came}: leave it as it was, or choose another --out")
     _check_draws(out / "versions.json")
 
