@@ -77,7 +77,7 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
     """
     name = Name.of(text)
     splits, classes, column = _opened(name)
-    train, held = _parts(splits, name)
+    train, held_out = _parts(splits, name)
     if test is not None:
         there = Name.of(test)
         others, theirs, other_column = _opened(there)
@@ -87,17 +87,17 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
                 f"expected images and classes of {test} named as those of {text} ({column} of {', '.join(classes)}), "
                 f"got {came}: rename them"
             )
-        other_train, other_held = _parts(others, there)
-        held = other_held or other_train
-    if held is None:
+        other_train, other_test = _parts(others, there)
+        held_out = other_test or other_train
+    if held_out is None:
         counts = np.bincount(train.labels, minlength=len(classes))
         if counts.min() < 2:
             raise LabError(
                 f"expected two or more images of {classes[counts.argmin()]!r} in {text}, got {counts.min()}: add some, "
                 "or name test images with --test-data"
             )
-        train, held = (train.take(rows) for rows in stratified(train.labels, len(classes), options.seed))
-    for part, other, where in ((train, held, "train"), (held, train, "test")):
+        train, held_out = (train.take(rows) for rows in stratified(train.labels, len(classes), options.seed))
+    for part, other, where in ((train, held_out, "train"), (held_out, train, "test")):
         alone = sorted(set(other.labels.tolist()) - set(part.labels.tolist()))
         if alone:
             came = f"none of {classes[alone[0]]!r}"
@@ -115,7 +115,7 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
     def read(sizes: Sizes) -> Data:
         parts = [
             part.take(sizes.rows(split, len(part.rows), part.labels, len(classes)))
-            for split, part in (("train", train), ("test", held))
+            for split, part in (("train", train), ("test", held_out))
         ]
         job = _job(parts, column, options.image_size)
         decoded = in_cache(job, options.progress, skip_damaged=options.skip_damaged)
@@ -190,13 +190,13 @@ def _parts(splits: dict[str, Any], name: Name) -> tuple[Part, Part | None]:
     """Return the training samples, and the test samples or None."""
     if len(splits) == 1:
         return _part(next(iter(splits.values())), name), None
-    held = next((split for split in HELD_OUT if split in splits), None)
-    if "train" not in splits or held is None:
+    held_out = next((split for split in HELD_OUT if split in splits), None)
+    if "train" not in splits or held_out is None:
         raise LabError(
             f"expected splits train and test (or validation) of {name.path}, got {', '.join(splits)}: save a "
             "DatasetDict with these"
         )
-    return _part(splits["train"], name), _part(splits[held], name)
+    return _part(splits["train"], name), _part(splits[held_out], name)
 
 
 def _part(table: Any, name: Name) -> Part:
