@@ -162,9 +162,9 @@ def _parts(folders: Folders, seed: int) -> tuple[list[Pair], list[Pair]]:
     if len(found) < 2:
         came = f"1 in {folders.images} and {folders.targets}"
         raise LabError(f"expected two pairs or more, got {came}: add some, to train and to test")
-    mixed = [found[i] for i in generator(seed).permutation(len(found))]
-    held = max(1, len(mixed) // 5)
-    return mixed[held:], mixed[:held]
+    shuffled = [found[i] for i in generator(seed).permutation(len(found))]
+    count = max(1, len(shuffled) // 5)
+    return shuffled[count:], shuffled[:count]
 
 
 def _side(folders: Folders, *, train: bool) -> list[Pair]:
