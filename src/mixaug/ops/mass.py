@@ -14,14 +14,14 @@ def mass(xp: Library, saliency: Array, source: Array | None, index: Array, regio
     """Return float32 (k, n): sum over pixels of weight * map / sum of the map, for each source; maps as integers."""
     rows.check(xp, saliency, source, index, "saliency")
     maps.check(xp, "saliency", saliency, len(sizes.source), xp.stack([xp.arange(xp.shape(index)[1])]))
-    n, held = xp.shape(index)[1], saliency if source is None else source
+    n, partners = xp.shape(index)[1], saliency if source is None else source
     weights = region.pixel_weights(xp, n, sizes.output)
-    shown = []
+    fractions = []
     for k in range(region.sources):
-        level = maps.saliency(xp, saliency if k == 0 else held, xp.arange(n) if k == 0 else index[k])
+        level = maps.saliency(xp, saliency if k == 0 else partners, xp.arange(n) if k == 0 else index[k])
         level = xp.cast(maps.at_pixels(xp, level, sizes.source), "int32")
-        shown.append(xp.ratio(_seen(xp, level, weights[k], region, k, sizes), _total(xp, level)))
-    return rows.merge(xp, index, xp.stack(shown))
+        fractions.append(xp.ratio(_seen(xp, level, weights[k], region, k, sizes), _total(xp, level)))
+    return rows.merge(xp, index, xp.stack(fractions))
 
 
 def _seen(xp: Library, level: Array, weight: Array, region: Region, k: int, sizes: Sizes) -> Array:
