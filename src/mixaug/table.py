@@ -195,8 +195,8 @@ def read(path: Path, rows: NDArray[np.int64], size: tuple[int, ...], n: int) -> 
         index = np.concatenate([rows[None].astype(np.int32), partner])
         if hashes.shape != rows.shape or hashes.dtype != np.int64 or index.min() < 0 or index.max() >= n:
             raise ValueError("its rows are not those of the source")
-        held = {name: _unpacked(name, x, len(rows)) for name, x in arrays.items()}
-        region, xp = Paste.of(held, len(index)), backends.common()
+        region_arrays = {name: _unpacked(name, x, len(rows)) for name, x in arrays.items()}
+        region, xp = Paste.of(region_arrays, len(index)), backends.common()
         lam = region.lam(xp, len(rows), size)
         mix = Mix(index, merge(xp, index, lam), region, size)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, BadZipFile) as error:
