@@ -1,6 +1,6 @@
-"""Guides for the recipes that look at content: saliency without a network, or from one of yours; from masks and boxes.
+"""Guides for guided recipes: saliency maps of images, of a network, of masks and of boxes.
 
-Maps are float32, at least 0, the greatest number of each 1; those computed in floats are rounded to 1/65536.
+Maps are float32, >= 0, with a maximum of 1 each; computed maps are rounded to multiples of 1/65536.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from .core.checks import check_size
 from .core.keys import ONE
 from .core.regions import inside
 
-GRID = 64  #: the longest side that spectral residuals are computed at, in pixels
-SIGMA = 2.5  #: of the Gaussian that smooths them, in pixels of that grid
+GRID = 64  #: the maximum side at which spectral residuals are computed, in pixels
+SIGMA = 2.5  #: sigma of the Gaussian that smooths them, in pixels of that grid
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
 
 @backends.no_autograph
 def spectral_residual(images: Array, layout: str | None = None) -> Array:
-    """Saliency of images by what is unusual in their spectrum, without a network.
+    """Return saliency by the spectral residual: what is unusual in the spectrum of an image.
 
         F = DFT of the grey image, shrunk to at most 64 x 64
         residual = F * exp(-mean3x3(log(1 + |F|^2) / 2))
         saliency = Gaussian(|inverse DFT of residual|^2, sigma 2.5), enlarged to the image's size
 
     Args:
-        images: (n, h, w, c) of any dtype, in any library; without channels too.
-        layout: a letter for each axis, as for `ma.Images`; by default "nhwc", "nchw" in PyTorch.
+        images: (n, h, w, c) or (n, h, w) of any dtype, in any library.
+        layout: one letter per axis, as in `ma.Images`; by default "nhwc", "nchw" in PyTorch.
 
     Returns:
-        float32 (n, h, w); zeros for an image of one colour.
+        float32 (n, h, w); zeros for an image of a single colour.
 
     Raises:
-        TypeError, ValueError: if `images` are no images with two spatial axes.
+        TypeError, ValueError: if `images` are not images with two spatial axes.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -51,8 +51,8 @@ def spectral_residual(images: Array, layout: str | None = None) -> Array:
         >>> int(peak) // 64 in range(38, 46), int(peak) % 64 in range(8, 16)
         (True, True)
 
-    Hou and Zhang 2007, "Saliency Detection: A Spectral Residual Approach". Libraries agree to about 1/65536: make the
-    guides once where two of them have to draw the same mixes.
+    Hou and Zhang 2007, "Saliency Detection: A Spectral Residual Approach". Libraries agree to about 1/65536; to draw
+    identical mixes in two libraries, compute the guides once.
     """
     xp, grey = _grey(images, layout)
     if len(grey.shape) != 3:
@@ -79,19 +79,19 @@ def spectral_residual(images: Array, layout: str | None = None) -> Array:
 
 @backends.no_autograph
 def gradient_magnitude(images: Array, layout: str | None = None) -> Array:
-    """Saliency of images, signals or volumes by how fast they change, smoothed.
+    """Return saliency of images, signals or volumes by the smoothed magnitude of their gradient.
 
         saliency = Gaussian(sqrt(sum_a (x[.. i + 1 ..] - x[.. i - 1 ..])^2), sigma[a] = size[a] / 16),  x the grey image
 
     Args:
-        images: (n, *size, c) of any dtype, in any library; without channels too.
-        layout: a letter for each axis, as for `ma.Images`; by default "nhwc", "nchw" in PyTorch.
+        images: (n, *size, c) or (n, *size) of any dtype, in any library.
+        layout: one letter per axis, as in `ma.Images`; by default "nhwc", "nchw" in PyTorch.
 
     Returns:
-        float32 (n, *size); zeros for an image of one colour.
+        float32 (n, *size); zeros for an image of a single colour.
 
     Raises:
-        TypeError, ValueError: if `images` are no images.
+        TypeError, ValueError: if `images` are not images.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -114,21 +114,21 @@ def gradient_magnitude(images: Array, layout: str | None = None) -> Array:
 
 @backends.no_autograph
 def class_activation(features: Array, weights: Array, labels: Array, layout: str | None = None) -> Array:
-    """Class activation maps of a network that ends in a global mean and one dense layer.
+    """Return class activation maps of a network that ends in global average pooling and one dense layer.
 
         saliency = max(sum_c features[c] * weights[c, class of the row], 0)
 
     Args:
-        features: what the global mean is taken of, (n, h, w, c), in PyTorch (n, c, h, w).
-        weights: the kernel of the dense layer, (c, classes): PyTorch's `linear.weight.T`.
-        labels: class ids (n,), or rows (n, classes).
-        layout: that of the features, as for `ma.Images`.
+        features: the input of the global average pooling, (n, h, w, c), in PyTorch (n, c, h, w).
+        weights: the kernel of the dense layer, (c, classes); in PyTorch, `linear.weight.T`.
+        labels: class ids (n,), or one weight per class (n, classes).
+        layout: the layout of the features, as in `ma.Images`.
 
     Returns:
-        float32 (n, h, w), of the features' size; recipes take maps of any size.
+        float32 (n, h, w), the size of the features; recipes accept maps of any size.
 
     Raises:
-        TypeError, ValueError: if shapes do not fit.
+        TypeError, ValueError: if the shapes do not fit.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -159,19 +159,19 @@ def class_activation(features: Array, weights: Array, labels: Array, layout: str
 
 @backends.no_autograph
 def input_gradient(gradients: Array, layout: str | None = None) -> Array:
-    """Saliency by the gradient of a loss with respect to the images.
+    """Return saliency from the gradient of a loss with respect to the images.
 
         saliency = sqrt(mean_c gradients[c]^2)
 
     Args:
-        gradients: of the images' shape.
-        layout: as for `ma.Images`.
+        gradients: the gradient, with the shape of the images.
+        layout: the layout of the images, as in `ma.Images`.
 
     Returns:
         float32 (n, *size).
 
     Raises:
-        TypeError, ValueError: if they are no images.
+        TypeError, ValueError: if the gradients do not have the shape of images.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -179,7 +179,7 @@ def input_gradient(gradients: Array, layout: str | None = None) -> Array:
         array([[1., 0.]], dtype=float32)
 
     Simonyan et al. 2014, "Deep Inside Convolutional Networks: Visualising Image Classification Models and Saliency
-    Maps"; the norm is that of Kim et al. 2020, "Puzzle Mix".
+    Maps". The norm over channels is that of Kim et al. 2020, "Puzzle Mix".
     """
     x, xp = _channels_last(gradients, layout)
     x = xp.cast(x, "float32")
@@ -188,20 +188,20 @@ def input_gradient(gradients: Array, layout: str | None = None) -> Array:
 
 @backends.no_autograph
 def attention(weights: Array, grid: Sequence[int] | None = None, prefix: int = 1) -> Array:
-    """Saliency by what the class token of a vision transformer attends to.
+    """Return saliency from the attention of the class token of a vision transformer.
 
         saliency[patch] = mean over heads of weights[head, 0, prefix + patch]
 
     Args:
-        weights: those of one layer, after the softmax, (n, heads, tokens, tokens), or (n, tokens, tokens).
-        grid: (rows, columns) of patches; None: square.
-        prefix: how many tokens are before the patches; the class token is the first of them.
+        weights: the attention of one layer, after the softmax, (n, heads, tokens, tokens) or (n, tokens, tokens).
+        grid: (rows, columns) of patches; None: a square grid.
+        prefix: the number of tokens before the patches; the first is the class token.
 
     Returns:
-        float32 (n, rows, columns); recipes take maps of any size.
+        float32 (n, rows, columns); recipes accept maps of any size.
 
     Raises:
-        ValueError: if the tokens are not `prefix` and the patches of the grid.
+        ValueError: if the number of tokens is not `prefix` plus the number of patches.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -226,18 +226,18 @@ def attention(weights: Array, grid: Sequence[int] | None = None, prefix: int = 1
 
 @backends.no_autograph
 def from_masks(masks: Array, background: int = 0, ignore_index: int | None = None) -> Array:
-    """Saliency 1 on the objects of masks, 0 elsewhere.
+    """Return saliency 1 on the objects of masks, 0 elsewhere.
 
     Args:
         masks: class ids (n, *size).
-        background: the id of what is no object.
-        ignore_index: an id that is no object either.
+        background: the id of the background.
+        ignore_index: another id to exclude.
 
     Returns:
         float32 (n, *size).
 
     Raises:
-        TypeError: if masks are neither integers nor bools.
+        TypeError: if `masks` are neither integers nor bools.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -255,19 +255,19 @@ def from_masks(masks: Array, background: int = 0, ignore_index: int | None = Non
 
 @backends.no_autograph
 def from_boxes(boxes: Array, size: Sequence[int]) -> Array:
-    """Saliency 1 inside of boxes, 0 elsewhere.
+    """Return saliency 1 inside boxes, 0 elsewhere.
 
-        saliency[pixel] = 1 if any box holds the middle of the pixel
+        saliency[pixel] = 1 if any box contains the centre of the pixel
 
     Args:
-        boxes: (n, m, 4), x0, y0, x1, y1 in pixels; empty ones, and those of -1, hold nothing.
+        boxes: (n, m, 4), x0, y0, x1, y1 in pixels; boxes without area, such as padding of -1, contain nothing.
         size: the height and width of the images.
 
     Returns:
         float32 (n, h, w).
 
     Raises:
-        ValueError: if boxes have another shape.
+        ValueError: if `boxes` have another shape.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -285,16 +285,16 @@ def from_boxes(boxes: Array, size: Sequence[int]) -> Array:
     n, m = xp.shape(boxes)[:2]
     flat = xp.reshape(edges, (n * m, 4))
     box = xp.stack([flat[:, 1::2], flat[:, 0::2]], axis=1)
-    held = xp.reshape(xp.cast(inside(xp, box, size), "float32"), (n, m, prod(size)))
-    found = xp.cast(xp.summed(xp.transpose(held, (0, 2, 1))) > 0, "float32")
-    return xp.reshape(found, (n, *size))
+    contains = xp.reshape(xp.cast(inside(xp, box, size), "float32"), (n, m, prod(size)))
+    covered = xp.cast(xp.summed(xp.transpose(contains, (0, 2, 1))) > 0, "float32")
+    return xp.reshape(covered, (n, *size))
 
 
-# --- how they are computed ---
+# --- helpers ---
 
 
 def _channels_last(x: Array, layout: str | None) -> tuple[Array, Library]:
-    """(n, *size, c) of images of any layout."""
+    """Return images of any layout as (n, *size, c)."""
     xp, axes = backends.of(x, "images"), layouts.of_images(x, layout)
     if "c" not in axes.axes:
         x, letters = x[..., None], f"{axes.axes}c"
@@ -309,7 +309,7 @@ def _channels_last(x: Array, layout: str | None) -> tuple[Array, Library]:
 
 
 def _grey(images: Array, layout: str | None) -> tuple[Library, Array]:
-    """float32 (n, *size), the mean of the channels, from 0 to 1 in each image."""
+    """Return float32 (n, *size): the mean over channels, scaled to 0 .. 1 in each image."""
     x, xp = _channels_last(images, layout)
     n, *size, channels = xp.shape(x)
     if isinstance(channels, int) and channels <= layouts.FEW:  # NumPy sums short axes slowly
@@ -323,7 +323,7 @@ def _grey(images: Array, layout: str | None) -> tuple[Library, Array]:
 
 
 def _scaled(xp: Library, x: Array) -> Array:
-    """Maps over the greatest number of each, rounded to 1 / ONE; zeros where there is none above 0."""
+    """Return each map divided by its maximum, rounded to multiples of 1 / ONE; zeros if the maximum is not > 0."""
     n, *size = xp.shape(x)
     flat = xp.reshape(x, (n, prod(size)))
     top = xp.highest(flat)
@@ -332,8 +332,8 @@ def _scaled(xp: Library, x: Array) -> Array:
 
 
 def _along(xp: Library, x: Array, matrices: Sequence[Matrix]) -> Array:
-    """A matrix applied along each spatial axis of (n, *size)."""
-    for matrix in matrices:  # the first spatial axis becomes the last one
+    """Apply a matrix along each spatial axis of (n, *size)."""
+    for matrix in matrices:  # each pass moves the first spatial axis to the end
         n, length, *rest = xp.shape(x)
         columns = xp.transpose(xp.reshape(x, (n, length, prod(rest))), (0, 2, 1))
         x = xp.reshape(xp.inner(columns, xp.table(matrix)[None]), (n, *rest, matrix.shape[0]))
@@ -343,7 +343,7 @@ def _along(xp: Library, x: Array, matrices: Sequence[Matrix]) -> Array:
 def _transformed(
     xp: Library, real: Array, imaginary: Array, cosines: Sequence[Matrix], sines: Sequence[Matrix], sign: float
 ) -> tuple[Array, Array]:
-    """The discrete Fourier transform, exp(sign * i ...), axis by axis."""
+    """Return the discrete Fourier transform, exp(sign * i ...), applied axis by axis."""
     for cosine, sine in zip(cosines, sines, strict=True):
         n, length, *rest = xp.shape(real)
         shape, made = (n, *rest, length), []
@@ -365,7 +365,7 @@ def _waves(length: int, name: str) -> Matrix:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def _mean3(length: int) -> Matrix:
-    """The mean of three neighbours on a ring, as frequencies are."""
+    """Return the circular mean of three neighbours; frequencies are circular."""
     eye = np.eye(length)
     return np.asarray((eye + np.roll(eye, 1, 1) + np.roll(eye, -1, 1)) / 3, np.float32)
 
@@ -373,7 +373,7 @@ def _mean3(length: int) -> Matrix:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def _areas(length: int, to: int) -> Matrix:
-    """Shrink by the mean over the part of the axis that each new pixel covers."""
+    """Return the matrix that shrinks an axis: each new pixel is the mean of the part that it covers."""
     edges = np.arange(to + 1) * length / to
     first, last = np.arange(length), np.arange(1, length + 1)
     overlap = np.minimum(edges[1:, None], last) - np.maximum(edges[:-1, None], first)
@@ -391,6 +391,6 @@ def _gaussian(length: int, sigma: float) -> Matrix:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def _enlarge(length: int, to: int) -> Matrix:
-    """Linear interpolation between the middles of pixels."""
+    """Return the matrix of linear interpolation between the centres of pixels."""
     at = np.clip((np.arange(to) + 0.5) * length / to - 0.5, 0, length - 1)
     return np.asarray(np.maximum(1 - abs(at[:, None] - np.arange(length)), 0), np.float32)

@@ -1,4 +1,4 @@
-"""Mixing of hidden states: one draw says at which layer, and serves the states and the labels."""
+"""Mix hidden states: one draw picks the layer and mixes its states and the labels."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .mix import Mix
 from .recipes import Recipe, check_recipe
 from .recipes.recipe import check_whole
 
-_FOLD = -5  #: the layer is drawn under the key with this number folded in: no node of a recipe has it
+_FOLD = -5  #: folded into the key that the layer is drawn with; no part of a recipe uses this number
 MAX_LAYERS = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class HiddenMix:
-    """Which of several layers is mixed, and how: what `draw` gives.
+    """The layer to mix and the mix to apply, as returned by `draw`.
 
     Args:
-        mix: a blend, of rows of the batch.
-        layer: int32 (), the number of the layer; a Python int where it is known on the host.
+        mix: the mix, a blend of rows of the batch.
+        layer: int32 (), the number of the layer; a Python int if it is known on the host.
     """
 
     mix: Mix
@@ -31,7 +31,7 @@ class HiddenMix:
 
     @backends.no_autograph
     def __call__(self, layer: int, x: Array) -> Array:
-        """The states of a layer: mixed if this is the layer that was drawn, else as they are.
+        """Return the states of a layer: mixed if the layer is the one drawn, otherwise unchanged.
 
             output = sum_k lam[k] * x[index[k]]
 
@@ -40,10 +40,10 @@ class HiddenMix:
             x: floats (n, ...). Gradients flow through.
 
         Returns:
-            An array of the shape and dtype of x, blended in float32 (float64 for float64) and rounded once.
+            An array with the shape and dtype of x, computed in float32 (float64 for float64) and rounded once.
 
         Raises:
-            TypeError: if `x` holds no floats. ValueError: if it has other rows than the mix.
+            TypeError: if `x` is not of a float dtype. ValueError: if its number of rows is not that of the mix.
         """
         xp = backends.of(x, "hidden states")
         dtype, rows, n = xp.dtype(x), x.shape[0], self.mix.index.shape[1]
@@ -67,28 +67,28 @@ class HiddenMix:
 
     @backends.no_autograph
     def labels(self, y: Array, num_classes: int | None = None) -> Array:
-        """The labels by the same mix, as those of `Mix.labels`."""
+        """Return the labels mixed in the same way, as `Mix.labels` does."""
         return self.mix.labels(y, num_classes)
 
 
 @backends.no_autograph
 def draw(recipe: Recipe | str, n: Dim, layers: int, *, key: KeyLike = None, like: Array | None = None) -> HiddenMix:
-    """Draw at which of several layers a batch is mixed, and how.
+    """Draw the layer at which to mix a batch, and the mix.
 
         layer ~ U{0, .., layers - 1};  index, lam = those of recipe.draw(n, (), key=key)
 
     Args:
-        recipe: a blend, such as `ma.MixUp(alpha=2.0)`. One that pastes boxes is refused: layers differ in their size.
-        n: how many rows the batch has.
-        layers: how many layers there are to choose from, 1 or more.
-        key: as for `recipe.draw`: (seed, step), (seed, epoch, step), an int, or a JAX PRNG key.
-        like: an array whose library and device the mix shall be in.
+        recipe: a blend, such as `ma.MixUp(alpha=2.0)`. Recipes that paste raise an error, as layers differ in size.
+        n: the number of rows of the batch.
+        layers: the number of layers to choose from, at least 1.
+        key: as in `recipe.draw`: (seed, step), (seed, epoch, step), an int, or a JAX PRNG key.
+        like: an array whose library and device the mix uses.
 
     Returns:
-        A `HiddenMix`: call it with each layer's number and states, and take the labels from it.
+        A `HiddenMix`: call it with the number and states of each layer, and mix the labels with its `labels`.
 
     Raises:
-        TypeError, ValueError: as for `recipe.draw`.
+        TypeError, ValueError: as `recipe.draw` does.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -98,12 +98,12 @@ def draw(recipe: Recipe | str, n: Dim, layers: int, *, key: KeyLike = None, like
         >>> states.shape, mixed.labels(y, num_classes=4).sum(axis=1)
         ((4, 5), array([1., 1., 1., 1.], dtype=float32))
 
-    In JAX this is the whole of it: call the drawn value in the forward pass, and jit the step with the key as an
-    argument. `ma.torch.ManifoldMixup` and `ma.keras.ManifoldMixup` do it in a network whose code stays as it is.
+    In JAX, call the result in the forward pass, and jit the training step with the key as an argument. With
+    `ma.torch.ManifoldMixup` and `ma.keras.ManifoldMixup` the code of the network does not change.
 
-    Verma et al. 2019, "Manifold Mixup: Better Representations by Interpolating Hidden States": layers are the input and
-    the outputs of the first two blocks, alpha is 2. For texts, `ma.MixUp(alpha=0.2, dominant=True)` at the outputs of
-    encoder layers is Chen et al. 2020, "MixText", without its augmented data.
+    Verma et al. 2019, "Manifold Mixup: Better Representations by Interpolating Hidden States". In the paper, the layers
+    are the input and the outputs of the first two blocks, with alpha = 2. For text, `ma.MixUp(alpha=0.2,
+    dominant=True)` at the outputs of encoder layers is Chen et al. 2020, "MixText", without its augmented data.
     """
     recipe, layers, made = check_recipe("recipe", recipe), check_whole("layers", layers, 1, MAX_LAYERS), keys.make(key)
     mix = recipe.draw(n, (), key=made, like=like)

@@ -1,4 +1,4 @@
-"""Datasets that a worker opens by itself: samples by row number, read when they are asked for."""
+"""Datasets that each worker opens itself, with samples read on access by row number."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True)
 class Folder:
-    """The images in a folder with one sub-folder a class, read when they are asked for.
+    """The images of a folder with one sub-folder per class, read on access.
 
-        self[i] = {"image": uint8 (h, w, 3), "label": the place of its sub-folder among all, by name}
+        self[i] = {"image": uint8 (h, w, 3), "label": the index of its sub-folder, sorted by name}
 
     Args:
-        path: the folder. Rows are in the order of the sub-folders, and of the files in each, by name.
-        image_size: the side that images are resized to, in pixels; None: as they are.
+        path: the folder. Rows are sorted by the name of the sub-folder, then by that of the file.
+        image_size: resize images to squares with sides of this many pixels; None: do not resize.
 
     Raises:
-        ValueError: if `path` is not such a folder, or an image cannot be read or has more than 8 bits a channel.
+        ValueError: if `path` is not such a folder, or an image cannot be read or has more than 8 bits per channel.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Folder:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The names of the sub-folders."""
+        """Return the names of the sub-folders."""
         if not self.path.is_dir():
             raise ValueError(f"source: expected a folder of images, got {self.path}, which is none; name one")
         return tuple(sorted(one.name for one in self.path.iterdir() if one.is_dir() and not one.name.startswith(".")))
@@ -77,10 +77,10 @@ class Folder:
 
 
 def picture(path: Path, size: int | None = None) -> NDArray[np.uint8]:
-    """The image in a file as uint8 (h, w, 3): upright, without alpha; resized to a square of that side, if given.
+    """Return an image file as uint8 (h, w, 3): upright, without alpha, resized to a square if `size` is given.
 
     Raises:
-        ValueError: if it cannot be read, or has more than 8 bits a channel.
+        ValueError: if it cannot be read, or has more than 8 bits per channel.
     """
     from PIL import Image, ImageOps
 
@@ -88,7 +88,7 @@ def picture(path: Path, size: int | None = None) -> NDArray[np.uint8]:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
             image.load()
-    except Exception as error:  # each decoder has errors of its own
+    except Exception as error:  # decoders raise errors of many types
         raise ValueError(
             f"source: expected an image, got {path}, which cannot be read ({error}); repair or remove it"
         ) from error
@@ -103,15 +103,15 @@ def picture(path: Path, size: int | None = None) -> NDArray[np.uint8]:
 
 
 def opened(source: object, parquet: Callable[[list[Path]], Samples] | None = None) -> Samples:
-    """The samples of a source.
+    """Open a source and return its samples.
 
     Args:
-        source: a folder with one sub-folder a class, Parquet files (a file, or a folder of them), or a function that
-            opens anything with a length whose items are dicts.
-        parquet: opens Parquet files.
+        source: a folder with one sub-folder per class, Parquet files (a file, or a folder of them), or a function that
+            returns a sequence of dicts.
+        parquet: a function that opens Parquet files.
 
     Raises:
-        TypeError: if `source` is none of these. ValueError: if nothing can be read there, or it has no rows.
+        TypeError: if `source` is none of these. ValueError: if it cannot be read, or has no rows.
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)

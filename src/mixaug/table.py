@@ -1,4 +1,4 @@
-"""The table of mixes of a dataset: what each row is made of, in some 20 bytes, and the samples made from it."""
+"""The table of mixes of a dataset, about 20 bytes per row, and the samples made from it."""
 
 from __future__ import annotations
 
@@ -38,25 +38,26 @@ def replay(
     fields: Fields | None = None,
     check: bool = True,
 ) -> Replay:
-    """The samples of a table of mixes, made when they are asked for.
+    """Return the samples of a table of mixes, made on access.
 
-        self[c * n + i] = sample i of the source mixed as copy c of it was
+        self[c * n + i] = sample i of the source, mixed as in copy c
 
     Args:
-        table: the folder that `mixaug augment --mixes-only` made.
-        source: the samples that the table was made of: a folder with one sub-folder a class, or a function without
-            arguments that opens anything with a length whose items are pairs or dicts.
-        num_classes: needed for class ids.
-        fields: as for `ma.mix_batch`.
-        check: whether each image that is read has to have the hash that it had when the table was made.
+        table: a folder written by `mixaug augment --mixes-only`.
+        source: the samples that the table was made from: a folder with one sub-folder per class, or a function without
+            arguments that returns a sequence of pairs or dicts.
+        num_classes: the number of classes, required for class ids.
+        fields: as in `ma.mix_batch`.
+        check: whether to check that each image has the hash recorded in the table.
 
     Returns:
-        A sequence of samples of the form of those of the source, with random access: a dataset for PyTorch, Grain and
-        `keras.utils.PyDataset`. Nothing is drawn: it does not depend on how recipes draw.
+        A sequence of samples in the form of the source, with random access: a dataset for PyTorch, Grain and
+        `keras.utils.PyDataset`. Nothing is drawn, so the samples stay the same if recipes change.
 
     Raises:
-        ValueError: if `table` is not such a folder, the source has another number of rows, or, when a sample is asked
-            for, its images have changed. TypeError: if `source` is of a wrong type.
+        TypeError: if `source` is of a wrong type.
+        ValueError: if `table` is not such a folder, or the source has a different number of rows; on access, if an
+            image has changed.
 
     Example:
         >>> import mixaug as ma  # doctest: +SKIP
@@ -67,7 +68,7 @@ def replay(
 
 
 class Replay:
-    """What `replay` makes."""
+    """The sequence that `replay` returns."""
 
     def __init__(self, folder: Path, samples: Samples, options: RowOptions, check: bool) -> None:
         self.manifest = _manifest(folder)
@@ -118,17 +119,17 @@ class Replay:
 
 @dataclass(frozen=True, eq=False)
 class Recorded(Recipe):
-    """A recipe that draws one mix, which is recorded."""
+    """A recipe that always draws the same recorded mix."""
 
     mix: Mix
 
     @property
     def sources(self) -> int:
-        """k, the number of sources of the mix."""
+        """Return the number of sources of the mix."""
         return int(self.mix.index.shape[0])
 
     def region(self, draw: Draw) -> Drawn:
-        """The region of the mix."""
+        """Return the region of the mix."""
         if tuple(draw.size) != self.mix.size:
             raise ValueError(
                 f"source: expected images of size {self.mix.size}, for which the table was made, got {draw.size}; "
@@ -155,18 +156,18 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def name_of(copy: int, first: int) -> str:
-    """The name of the file of the rows of a copy from `first` on."""
+    """Return the name of the file with the rows of a copy that start at `first`."""
     return f"mixes-{copy}-{first:09d}.npz"
 
 
 def write(path: Path, mix: Mix, hashes: NDArray[np.int64]) -> None:
-    """Write the mixes of a range of rows, whole or not at all.
+    """Write the mixes of a range of rows, atomically.
 
-    What is the same for all rows is written once, whole numbers in as few bytes as they need; `lam` and the base
-    samples follow from the rest.
+    Values shared by all rows are written once, and integers in as few bytes as possible; `lam` and the base samples are
+    not stored, as they follow from the rest.
 
     Raises:
-        ValueError: if the mix has weights of pixels, which take thousands of bytes a row.
+        ValueError: if the mix has pixel weights, which take thousands of bytes per row.
     """
     if not isinstance(mix.region, Paste):
         raise ValueError(
@@ -183,10 +184,10 @@ def write(path: Path, mix: Mix, hashes: NDArray[np.int64]) -> None:
 
 
 def read(path: Path, rows: NDArray[np.int64], size: tuple[int, ...], n: int) -> tuple[Mix, NDArray[np.int64]]:
-    """The mix of these rows of n, and the hashes of their images.
+    """Return the mix of the given rows, out of n, and the hashes of their images.
 
     Raises:
-        ValueError: if it is no such file.
+        ValueError: if `path` is not such a file.
     """
     try:
         arrays = archive.read(path)
@@ -194,8 +195,8 @@ def read(path: Path, rows: NDArray[np.int64], size: tuple[int, ...], n: int) -> 
         index = np.concatenate([rows[None].astype(np.int32), partner])
         if hashes.shape != rows.shape or hashes.dtype != np.int64 or index.min() < 0 or index.max() >= n:
             raise ValueError("its rows are not those of the source")
-        held = {name: _unpacked(name, x, len(rows)) for name, x in arrays.items()}
-        region, xp = Paste.of(held, len(index)), backends.common()
+        region_arrays = {name: _unpacked(name, x, len(rows)) for name, x in arrays.items()}
+        region, xp = Paste.of(region_arrays, len(index)), backends.common()
         lam = region.lam(xp, len(rows), size)
         mix = Mix(index, merge(xp, index, lam), region, size)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, BadZipFile) as error:
@@ -224,26 +225,26 @@ def _unpacked(name: str, x: NDArray[Any], count: int) -> NDArray[Any]:
 
 
 def of_outputs(mix: Mix, outputs: NDArray[np.int64]) -> Mix:
-    """The mix of some of its outputs."""
+    """Return the mix restricted to the given outputs."""
     arrays = {name: np.take(x, outputs, axis=_axis(name)) for name, x in mix.region.arrays().items()}
     region = type(mix.region).of(arrays, mix.index.shape[0])
     return Mix(mix.index[:, outputs], mix.lam[:, outputs], region, mix.size, mix.source_size)
 
 
 def digest(image: Any) -> int:
-    """64 bits that tell whether an image is the same, BLAKE2b of its bytes; as a signed integer."""
+    """Return a 64-bit hash of an image, BLAKE2b of its bytes, as a signed integer."""
     content = np.ascontiguousarray(np.asarray(image)).tobytes()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
 def images_of(batch: Batch, fields: Fields | None) -> Any:
-    """The first images of a batch."""
+    """Return the first field of images of a batch."""
     kinds = resolve(batch, fields, None)
     name = next(name for name, kind in kinds.items() if isinstance(kind, Images))
     return tree.at(batch, name)
 
 
 def stacked(samples: Any) -> Batch:
-    """Samples as a batch."""
+    """Return samples as a batch."""
     columns = [tree.leaves(sample) for sample in samples]
     return tree.each(samples[0], lambda name, _: np.stack([np.asarray(column[name]) for column in columns]))

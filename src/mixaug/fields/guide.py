@@ -1,4 +1,4 @@
-"""A field that recipes look at."""
+"""Fields that guide recipes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..mix import Mix
 
 @dataclass(frozen=True)
 class Guide:
-    """What a guided recipe looks at. It comes out mixed: saliency as images are, class ids as masks are.
+    """The guide of a guided recipe. The output has it mixed: saliency like images, class ids like masks.
 
     Args:
-        need: what it is: "saliency", numbers >= 0 (n, *size); "masks", class ids 0 to 255 (n, *size), such as predicted
-            ones; "instances", the masks of each sample's objects (n, m, *size).
-        layout: as for `ma.Masks`: with a channel axis of length 1, or without.
-        spatial: as for `ma.Images`.
+        need: the kind of guide: "saliency", numbers >= 0 (n, *size); "masks", class ids 0 to 255 (n, *size), for
+            example predictions; "instances", one mask per object of each sample (n, m, *size).
+        layout: as in `ma.Masks`, with or without a channel axis of length 1.
+        spatial: as in `ma.Images`.
 
     Raises:
         ValueError: if `need` is unknown.
@@ -39,15 +39,15 @@ class Guide:
             raise ValueError(f"Guide need: expected one of {names}, got {short(self.need)}")
 
     def settled(self, name: str, x: Array, axes: int | None, like: str = "") -> Guide:
-        """The same with a layout, for a mix of so many spatial axes."""
+        """Return this field with its layout set, for a mix with the given number of spatial axes."""
         if self.need == "instances":
             return self
         axes = 2 if axes is None and not self.layout else axes or 0
         found = layout.of_masks(x, self.layout, self.spatial, axes, what=name, kind="Guide(", like=like)
         return replace(self, layout=found.axes)
 
-    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Mapping[str, Any]) -> Array:  # noqa: ARG002 - of every field
-        """The guide of the mixed samples."""
+    def mix(self, mix: Mix, x: Array, source: Array | None, beside: Mapping[str, Any]) -> Array:  # noqa: ARG002 - the signature of all fields
+        """Return the guide of the mixed samples."""
         xp = backends.of(x, self.need)
         if self.need == "instances":
             is_int = "int" in xp.dtype(x)

@@ -1,4 +1,4 @@
-"""Which field of a batch a guided recipe looks at."""
+"""Find the fields of a batch that guide a recipe."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ _WAYS = {
 }
 
 
-def guides_of(recipe: Recipe, kinds: Mapping[str, Field], held: Mapping[str, Any], on_host: bool) -> dict[str, Array]:
-    """The guides that a recipe needs, (rows, *size) each, for `recipe.draw(guide=)`.
+def guides_of(
+    recipe: Recipe, kinds: Mapping[str, Field], columns: Mapping[str, Any], on_host: bool
+) -> dict[str, Array]:
+    """Return the guides that a recipe needs, (rows, *size) each, for `recipe.draw(guide=)`.
 
     Args:
-        recipe: what draws.
-        kinds: the fields of the batch, settled.
-        held: their values, whose rows the sources are.
-        on_host: whether to hand them over as NumPy's arrays.
+        recipe: the recipe.
+        kinds: the fields of the batch, with their layouts set.
+        columns: their values, with one row per source.
+        on_host: whether to return NumPy arrays.
 
     Raises:
-        ValueError: if there is no such field, or there are several.
+        ValueError: if no field fits, or several do.
     """
-    found = {}
+    guides = {}
     for need in recipe.needs:
-        name = _provider(recipe, need, kinds, held)
-        x = map_of(name, need, kinds[name], held[name])
+        name = _provider(recipe, need, kinds, columns)
+        x = map_of(name, need, kinds[name], columns[name])
         xp = backends.of(x, name)
         values = xp.concrete(x) if on_host else None
-        found[need] = x if values is None else values
-    return found
+        guides[need] = x if values is None else values
+    return guides
 
 
-def _provider(recipe: Recipe, need: str, kinds: Mapping[str, Field], held: Mapping[str, Any]) -> str:
-    said = [name for name, kind in kinds.items() if isinstance(kind, Guide) and kind.need == need]
-    named = said or [name for name, kind in kinds.items() if _has(need, kind, held[name])]
+def _provider(recipe: Recipe, need: str, kinds: Mapping[str, Field], columns: Mapping[str, Any]) -> str:
+    declared = [name for name, kind in kinds.items() if isinstance(kind, Guide) and kind.need == need]
+    named = declared or [name for name, kind in kinds.items() if _has(need, kind, columns[name])]
     if not named:
         raise ValueError(
             f"{type(recipe).__name__}: expected a field of {need} to look at, got {quoted(kinds)}; pass a dict of "
@@ -59,7 +61,7 @@ def _provider(recipe: Recipe, need: str, kinds: Mapping[str, Field], held: Mappi
 
 
 def _has(need: str, kind: Field, x: Any) -> bool:
-    """Whether a field that is mixed for its own sake can be looked at."""
+    """Return whether a field of another kind can serve as the guide."""
     if need == "masks":
         return isinstance(kind, Masks) and not kind.soft
     first = x[0] if isinstance(x, list) and x else x
@@ -67,7 +69,7 @@ def _has(need: str, kind: Field, x: Any) -> bool:
 
 
 def map_of(name: str, need: str, kind: Field, x: Any) -> Array:
-    """The guide with its rows first and its spatial axes last."""
+    """Return the guide with its rows first and its spatial axes last."""
     if isinstance(kind, Boxes):
         masks = [row["masks"] for row in x] if isinstance(x, list) else x["masks"]
         return _padded(masks) if isinstance(masks, (list, tuple)) else masks
@@ -93,15 +95,15 @@ def map_of(name: str, need: str, kind: Field, x: Any) -> Array:
 
 
 def _padded(masks: Sequence[Any]) -> Array:
-    """The masks of each sample's objects (m_i, *size), on the host, as one bool array (n, m, *size)."""
-    held = []
+    """Return masks of objects, (m_i, *size) per sample, as one bool array (n, m, *size) on the host, padded."""
+    arrays = []
     for one in masks:
         values = backends.of(one, "masks").concrete(one)
         if values is None:
             raise TypeError("masks: expected lists of masks on the host, got traced or distant ones; pad them first")
-        held.append(np.asarray(values) != 0)
-    most = max((len(one) for one in held), default=0)
-    made = np.zeros((len(held), most, *held[0].shape[1:]), bool)
-    for row, one in zip(made, held, strict=True):
+        arrays.append(np.asarray(values) != 0)
+    most = max((len(one) for one in arrays), default=0)
+    padded = np.zeros((len(arrays), most, *arrays[0].shape[1:]), bool)
+    for row, one in zip(padded, arrays, strict=True):
         row[: len(one)] = one
-    return made
+    return padded

@@ -1,4 +1,4 @@
-"""Keras: a model that mixes the hidden states of another."""
+"""Keras: a model that mixes the hidden states of another model."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from .layer import replica
 
 
 class ManifoldMixup(keras.Model):  # type: ignore[misc]
-    """A model that is another one, but mixes the states of one of its layers in training; labels by the same mix.
+    """A wrapper of a model that, in training, mixes the states of one of its layers, and the labels in the same way.
 
-        step: layer, index, lam drawn under the key (seed, step);  loss(labels mixed, model(x) mixed at the layer)
+        layer, index, lam drawn with the key (seed, step);  loss(mixed labels, model(x) mixed at the layer)
 
     Args:
         recipe: a blend, such as `ma.MixUp(alpha=2.0)`.
-        model: a built model with layers. It keeps its weights: train this one, then use that one.
-        layers: names of layers, as `model.get_layer` knows them; "" is the model's input, one array.
-        num_classes: needed for class ids.
+        model: a built model with layers. The wrapper shares its weights: train the wrapper, then use the model.
+        layers: names of layers, as in `model.get_layer`; "" is the model's input, which must be one array.
+        num_classes: the number of classes, required for class ids.
         seed: any int.
-        options: as for any Keras model.
+        options: the options of any Keras model.
 
-    Compile and fit it as any model, with a loss and metrics that take labels (n, classes): class ids become such
-    labels, those of validation data too. `step` is a weight of the model. Evaluation and prediction are those of the
-    other model. It works on every backend of Keras.
+    Compile and fit it like any model, with a loss and metrics for labels (n, classes); class ids are converted, also in
+    validation data. `step` is a weight of the wrapper. Evaluation and prediction are those of the model. It works with
+    every backend of Keras.
 
     Raises:
-        TypeError: if `recipe` is not a recipe. ValueError: if there is no layer of a name.
+        TypeError: if `recipe` is not a recipe. ValueError: if `layers` names an unknown layer.
 
     Example:
         >>> import keras, mixaug as ma, numpy as np
@@ -66,14 +66,14 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
                 raise ValueError(f"layers: expected names of layers, got {name!r}; pass some of {', '.join(names)}")
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._drawn: hidden.HiddenMix | None = None
-        self._mixes = False  # whether the other model is called by this one, in training
+        self._mixes = False  # whether the model is being called by this wrapper in training
         for number, name in enumerate(self.mixed_layers):
             if name:
                 layer = model.get_layer(name)
                 layer.call = self._mixing(layer.call, number)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """The other model's outputs; in training with one of its layers mixed."""
+        """Return the outputs of the model, with one of its layers mixed in training."""
         self._drawn = None
         if not training:
             return self.model(inputs, training=False)
@@ -85,18 +85,18 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
         self.step.assign_add(1)
         if "" in self.mixed_layers:
             inputs = self._drawn(self.mixed_layers.index(""), inputs)
-        self._mixes = True  # the other model may be called by itself, too
+        self._mixes = True  # the model may also be called on its own
         try:
             return self.model(inputs, training=True)
         finally:
             self._mixes = False
 
     def compute_loss(self, x: Any = None, y: Any = None, *args: Any, **options: Any) -> Any:
-        """The loss of the mixed labels."""
+        """Return the loss with mixed labels."""
         return super().compute_loss(x, self._labels(y), *args, **options)
 
     def compute_metrics(self, x: Any, y: Any, *args: Any, **options: Any) -> Any:
-        """The metrics of the mixed labels."""
+        """Return the metrics with mixed labels."""
         return super().compute_metrics(x, self._labels(y), *args, **options)
 
     def _labels(self, y: Any) -> Any:
@@ -106,7 +106,7 @@ class ManifoldMixup(keras.Model):  # type: ignore[misc]
         return keras.ops.one_hot(keras.ops.reshape(y, (-1,)), self.num_classes) if is_ids else y
 
     def _mixing(self, call: Callable[..., Any], number: int) -> Callable[..., Any]:
-        """A layer's call, whose output is mixed if it is this layer's turn."""
+        """Return a layer's `call` that mixes the output if this layer was drawn."""
 
         def mixed(*args: Any, **options: Any) -> Array:
             states = call(*args, **options)

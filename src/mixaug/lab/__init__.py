@@ -1,1 +1,1 @@
-"""The lab: what the command line does: data, models, training, metrics, the report."""
+"""The lab, which implements the command line: data, models, training, metrics, reports."""

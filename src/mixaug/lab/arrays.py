@@ -1,4 +1,4 @@
-"""A dataset from the arrays in an .npz file."""
+"""Datasets from .npz files."""
 
 from __future__ import annotations
 
@@ -22,45 +22,44 @@ WITH_SPLIT = (  #: names of training images and labels, test images and labels
     ("train_images", "train_labels", "test_images", "test_labels"),
 )
 WITHOUT_SPLIT = (("images", "labels"), ("x", "y"))
-NAMES = "classes"  #: of the array with the names of the classes
+NAMES = "classes"  #: the array with the names of the classes
 
 
 def npz(path: Path, seed: int = 0, test: Path | None = None) -> Data:
-    """A dataset from an .npz file; nothing in it is unpickled.
+    """Read a dataset from an .npz file, without unpickling.
 
-    Images are uint8 (n, h, w) or (n, h, w, 1 or 3), labels integers (n,) or (n, 1). They are named `x_train`,
-    `y_train`, `x_test`, `y_test` (as Keras names them) or `train_images`, `train_labels`, `test_images`,
-    `test_labels` (as MedMNIST does); or, without a split, `images` and `labels` or `x` and `y`, of which a fifth of
-    each class is the test split. An array of texts `classes` may name the classes 0, 1, ...; otherwise their numbers
-    are their names.
+    Images are uint8 (n, h, w) or (n, h, w, 1 or 3), labels integers (n,) or (n, 1). The arrays are named `x_train`,
+    `y_train`, `x_test`, `y_test` (as in Keras) or `train_images`, `train_labels`, `test_images`, `test_labels` (as in
+    MedMNIST); or, without a split, `images` and `labels` or `x` and `y`, and a fifth of each class becomes the test
+    split. An array of strings `classes` may name the classes 0, 1, ...; by default, classes are named by their numbers.
 
     Args:
         path: the file.
-        seed: of the 80/20 split.
-        test: a file whose images are the test split: all of them, or its test split.
+        seed: the seed of the 80/20 split.
+        test: a file to use as the test split: its own test split, or all of its images if it has none.
 
     Raises:
-        LabError: the file is missing, damaged, or does not hold such arrays, a class has no image to train on, or a
-            class has one image, of which none is left to be tested on.
+        LabError: if the file is missing, damaged or lacks such arrays, a class has no training image, or a class has
+            only one image and cannot be split.
     """
     arrays = _read(path.expanduser())
-    train, held = _parts(arrays, path)
+    train, held_out = _parts(arrays, path)
     if test is not None:
-        others, held_there = _parts(_read(test.expanduser()), test)
-        held = held_there or others
+        others, test_split = _parts(_read(test.expanduser()), test)
+        held_out = test_split or others
     names = _names(arrays, train, path)
-    if held is None:
+    if held_out is None:
         _check_counts(train[1], names, path)
         rows = stratified(train[1], len(names), seed)
-        train, held = ((train[0][part], train[1][part]) for part in rows)
-    beyond = held[1][held[1] >= len(names)]
+        train, held_out = ((train[0][part], train[1][part]) for part in rows)
+    beyond = held_out[1][held_out[1] >= len(names)]
     if beyond.size:
         way_out = "add images of it to train on, or remove it from the test images"
         raise LabError(
             f"expected test labels in 0..{len(names) - 1}, as in training, got {beyond[0]} in {test or path}, "
             f"a class in the test alone: {way_out}"
         )
-    return checked(Data(f"npz:{path}", names, Split(*train), Split(*held)))
+    return checked(Data(f"npz:{path}", names, Split(*train), Split(*held_out)))
 
 
 def _read(path: Path) -> Arrays:
@@ -87,7 +86,7 @@ def _read(path: Path) -> Arrays:
 
 
 def _parts(arrays: Arrays, path: Path) -> tuple[Samples, Samples | None]:
-    """The samples to train on, and those to be tested on if they are split."""
+    """Return the training samples, and the test samples or None."""
     found = [names for names in (*WITH_SPLIT, *WITHOUT_SPLIT) if set(names) <= set(arrays)]
     if len(found) > 1:
         came = " and ".join(", ".join(names) for names in found)
@@ -118,7 +117,7 @@ def _samples(images: NDArray[Any], labels: NDArray[Any], x: str, y: str, path: P
 
 
 def _names(arrays: Arrays, train: Samples, path: Path) -> tuple[str, ...]:
-    """The names of the classes, each of which has to have an image to train on."""
+    """Return the names of the classes, after checking that each has a training image."""
     named = arrays.get(NAMES)
     if named is not None and (named.dtype.kind != "U" or named.ndim != 1 or len(set(named.tolist())) < named.size):
         raise LabError(f"expected different texts in {NAMES} of {path}, got {named.dtype} {named.shape}: rename them")
@@ -138,7 +137,7 @@ def _names(arrays: Arrays, train: Samples, path: Path) -> tuple[str, ...]:
 
 
 def _check_counts(labels: NDArray[np.int64], names: tuple[str, ...], path: Path) -> None:
-    """Refuse a class of one image, which cannot be both trained on and tested on."""
+    """Raise a LabError for a class with one image, which cannot be split."""
     counts = np.bincount(labels, minlength=len(names))
     for name, count in zip(names, counts.tolist(), strict=True):
         if count < 2:

@@ -1,4 +1,4 @@
-"""Attacks on a network that know it: images changed by little so that its loss grows."""
+"""White-box adversarial attacks: small changes to images that increase the loss of a network."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Floats: TypeAlias = NDArray[np.float32]
 Ids: TypeAlias = NDArray[np.integer]
 Gradient: TypeAlias = Callable[[Floats, Ids], Floats]
 
-REACH = 8.0  #: of an attack: grey levels of 0..255 by which a value may change
-STEP = 2.0  #: grey levels of a step of `pgd`
+REACH = 8.0  #: the maximum change of a pixel value, in grey levels of 0..255
+STEP = 2.0  #: the size of a step of `pgd`, in grey levels
 
 
 def fgsm(gradient: Gradient, images: Floats, labels: Ids) -> Floats:
-    """One step up the loss: clip(x + REACH * sign(gradient(x, labels)), 0, 255).
+    """Take one step up the loss: clip(x + REACH * sign(gradient(x, labels)), 0, 255).
 
     Goodfellow et al. 2015, "Explaining and Harnessing Adversarial Examples".
     """
@@ -31,7 +31,7 @@ def fgsm(gradient: Gradient, images: Floats, labels: Ids) -> Floats:
 
 
 def pgd(gradient: Gradient, images: Floats, labels: Ids) -> Floats:
-    """Many small steps up the loss from a random start, each clipped to the reach and to 0..255.
+    """Take many small steps up the loss from a random start, each clipped to x +- REACH and to 0..255.
 
     Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks".
     """
@@ -44,10 +44,10 @@ def pgd(gradient: Gradient, images: Floats, labels: Ids) -> Floats:
 
 
 def loss_gradient(model: keras.Model) -> Gradient:
-    """The gradient, by their pixels, of the summed cross-entropy of images and their labels.
+    """Return the gradient of the summed cross-entropy with respect to the pixels of images.
 
     Args:
-        model: from pixels (n, h, w, c) to logits; called as in inference.
+        model: a model from pixels (n, h, w, c) to logits, run in inference mode.
 
     Returns:
         A function of images, float32 (n, h, w, c), and class ids (n,).

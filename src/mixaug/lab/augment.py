@@ -1,4 +1,4 @@
-"""Basic augmentation: what is done to each image and its target before any mixing."""
+"""Basic augmentation of each image and its target, before mixing."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ Images = NDArray[np.uint8]
 Targets = NDArray[Any]
 Uint32 = NDArray[np.uint32]
 
-_PLACE = -3  # folded into the batch's key: no step and no branch of a recipe has this number
-_WORDS = 7  # of each row: flip, crop's two axes, brightness, brightness-added, contrast, saturation
-_MOVES = ("flip", "crop")  # what moves pixels, and so the target with the image
+_PLACE = -3  # folded into the batch's key; no step and no branch of a recipe uses this number
+_WORDS = 7  # random words per row: flip, crop's two axes, brightness, brightness-added, contrast, saturation
+_MOVES = ("flip", "crop")  # these move pixels, and are applied to targets as well
 
 
 def augment(images: Images, names: Sequence[str], key: Sequence[int], *, fill: int = 0) -> Images:
-    """Augment each image at random: a pure function of the key, independent of what the mix draws under it.
+    """Augment each image at random: a pure function of the key, independent of the mix drawn with the same key.
 
-        flip              left and right change places, with chance 1/2
-        crop              pad by p = max(1, side // 8) pixels a side, take the old size from a random place
-        brightness        times U(0.8, 1.2), rounded, clipped to 0..255
-        brightness-added  plus 255 * U(-0.2, 0.2), rounded, clipped to 0..255
+        flip              horizontal flip with probability 1/2
+        crop              pad each side by p = max(1, side // 8) pixels, crop to the original size at random
+        brightness        multiply by U(0.8, 1.2), round, clip to 0..255
+        brightness-added  add 255 * U(-0.2, 0.2), round, clip to 0..255
         contrast          Pillow's ImageEnhance.Contrast with a factor U(0.8, 1.2)
-        saturation        Pillow's ImageEnhance.Color with a factor U(0.8, 1.2); grey images stay as they are
+        saturation        Pillow's ImageEnhance.Color with a factor U(0.8, 1.2); grey images do not change
 
     Args:
         images: uint8 (n, h, w, c).
-        names: which, in the order of application. What one draws does not depend on the others.
+        names: the augmentations, in the order of application. The draws of one do not depend on the others.
         key: (seed, epoch, step).
-        fill: what the pixels that crop adds are.
+        fill: the value of the pixels that crop adds.
 
     Returns:
-        uint8 (n, h, w, c); the images themselves where there are no names.
+        uint8 (n, h, w, c); `images` itself if `names` is empty.
 
     Raises:
-        LabError: an unknown name.
+        LabError: if a name is unknown.
 
     Example:
         >>> augment(np.full((2, 8, 8, 1), 100, np.uint8), ["flip", "crop"], key=(0, 0, 0)).shape
@@ -58,13 +58,13 @@ def augment(images: Images, names: Sequence[str], key: Sequence[int], *, fill: i
 
 
 def moved(targets: Targets, names: Sequence[str], key: Sequence[int], *, fill: int = 0) -> Targets:
-    """What belongs to images, moved as `augment` moves these under the same key: by flip and crop alone.
+    """Flip and crop targets in the same way as `augment` does with their images for the same key.
 
     Args:
-        targets: masks uint8 (n, h, w), or target images uint8 (n, h, w, c); class ids (n,) stay as they are.
-        names: as for `augment`.
-        key: as for `augment`.
-        fill: the id or grey of the pixels that crop adds.
+        targets: masks uint8 (n, h, w), or target images uint8 (n, h, w, c); class ids (n,) do not change.
+        names: as in `augment`.
+        key: as in `augment`.
+        fill: the class id or grey level of the pixels that crop adds.
 
     Example:
         >>> moved(np.zeros((1, 8, 8), np.uint8), ["crop", "brightness"], (0, 0, 0), fill=255)[0, :, 0].tolist()
@@ -112,7 +112,7 @@ def _saturation(images: Images, bits: Uint32, fill: int) -> Images:  # noqa: ARG
 
 
 def _enhanced(images: Images, kind: Callable[[Image.Image], Any], word: Uint32) -> Images:
-    """Each image as a class of Pillow's ImageEnhance makes it by its factor."""
+    """Return each image enhanced by a class of Pillow's ImageEnhance, with a factor of its own."""
     enhanced = np.empty_like(images)
     for i, factor in enumerate(_factor(word).tolist()):
         image = images[i].squeeze(-1) if images.shape[-1] == 1 else images[i]
@@ -121,13 +121,13 @@ def _enhanced(images: Images, kind: Callable[[Image.Image], Any], word: Uint32) 
 
 
 def _factor(word: Uint32) -> NDArray[np.float32]:
-    """U(0.8, 1.2)."""
+    """Return a factor from U(0.8, 1.2)."""
     factor: NDArray[np.float32] = 0.8 + 0.4 * keys.uniform(backends.common(), word)
     return factor
 
 
 def _below(word: Uint32, end: int) -> NDArray[np.int64]:
-    """A whole number of 0 .. end - 1."""
+    """Return an integer in 0 .. end - 1."""
     return (word.astype(np.int64) * end) >> 32
 
 

@@ -1,4 +1,4 @@
-"""What a network is fed: batches that are pure functions of (seed, epoch, step)."""
+"""Training batches as pure functions of (seed, epoch, step)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .tasks import TASKS
 
 
 class Batch(NamedTuple):
-    """What a batch is mixed from.
+    """The input of a mixed batch.
 
-    given: augmented samples. key: that of the draw. sources: the rows (k, n) of `given` that outputs are made of; None
-    where `given` is a batch that is mixed within itself.
+    given: augmented samples. key: the key of the draw. sources: the rows (k, n) of `given` that are the sources of each
+    output; None to mix within the batch.
     """
 
     given: Split
@@ -33,15 +33,15 @@ class Batch(NamedTuple):
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """What an arm is fed: the batch i of an epoch is a pure function of (seed, epoch, i).
+    """The training batches of an arm: batch i of an epoch is a pure function of (seed, epoch, i).
 
-    Its rows do not depend on the arm, and what an augmentation draws does not depend on the rest of the arm. Its
-    sources are its own augmented rows, or with `partners="dataset"` augmented rows of the whole dataset.
+    The rows of a batch are the same for all arms, and the draws of an augmentation do not depend on the rest of the
+    arm. Partners are augmented rows of the same batch or, with `partners="dataset"`, of the whole dataset.
 
     Args:
-        config: batch size and partners.
-        data: whose training images are fed.
-        arm: augmentation and recipe.
+        config: the configuration, for its batch size and partners.
+        data: the dataset, for its training images.
+        arm: the augmentation and recipe.
         seed: any int.
 
     `epoch` is public, and starts at 0.
@@ -69,7 +69,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return tuple(mixed[name] for name in ("images", "targets", ADDED) if name in mixed)
 
     def unmixed(self, index: int) -> Batch:
-        """What batch `index` is mixed from."""
+        """Return batch `index` before mixing."""
         size, names, key = self._config.batch_size, self._arm.augment, (self._seed, self.epoch, index)
         count = self._arm.recipe.sources if self._config.partners == "dataset" else 1
         this = Epoch(len(self._data.train), self._seed, self.epoch)

@@ -1,4 +1,4 @@
-"""What can be measured of a trained classifier beside its accuracy, after its last epoch."""
+"""Measures of a trained classifier other than its accuracy, taken after the last epoch."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 Pixels: TypeAlias = NDArray[np.uint8]
 Logits: TypeAlias = NDArray[np.float32]
 
-CORRUPTED = 1000  #: test images that are corrupted and occluded, at most
-ATTACKED = 500  #: test images that are attacked, at most
+CORRUPTED = 1000  #: the maximum number of test images to corrupt and occlude
+ATTACKED = 500  #: the maximum number of test images to attack
 PGD_STEPS = 20
-AT_ONCE = 50  #: images that are attacked together
-HOLES = (0.25, 0.5, 0.75)  #: parts of each side
+AT_ONCE = 50  #: the number of images per attacked batch
+HOLES = (0.25, 0.5, 0.75)  #: sides of the holes as fractions of the image's sides
 HOTTEST = 20.0
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network and the data that it is measured on.
+    """A trained network and its test data.
 
     Args:
-        model: from pixels to logits.
-        data: whose test images are used.
-        logits: of all test images (n, classes).
+        model: the network, from pixels to logits.
+        data: the dataset, for its test images.
+        logits: the logits of all test images (n, classes).
     """
 
     model: keras.Model
@@ -45,27 +45,27 @@ class Trained:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """The class ids of all test images."""
+        """Return the class ids of all test images."""
         return self.data.test.targets
 
     def some(self, most: int) -> Split:
-        """So many of the test images at most, the same for every network."""
+        """Return at most `most` test images, the same for every network."""
         count = len(self.data.test)
         return self.data.test if count <= most else self.data.test.take(np.sort(generator(0).permutation(count)[:most]))
 
     def accuracy(self, images: NDArray[Any], labels: NDArray[np.int64]) -> float:
-        """How often it is right."""
+        """Return the accuracy of the network on images."""
         return metrics.accuracy(self.model.predict(images, batch_size=256, verbose=0), labels)
 
 
 @dataclass(frozen=True)
 class Beyond:
-    """Something that --measure names.
+    """One of the names that `--measure` accepts.
 
     Args:
-        measures: the numbers that it gives, with the fields that hold them.
-        meaning: one sentence that says what they mean.
-        compute: the numbers of a trained network, by field.
+        measures: the numbers it yields, each with its field.
+        meaning: one sentence that explains them.
+        compute: a function of a trained network that returns the numbers by field.
     """
 
     measures: tuple[Measure, ...]
@@ -74,7 +74,7 @@ class Beyond:
 
 
 def measured(names: tuple[str, ...], trained: Trained) -> dict[str, float]:
-    """The numbers of everything that is named, by field."""
+    """Return the numbers of the given names, by field."""
     found: dict[str, float] = {}
     for name in names:
         found |= BEYOND[name].compute(trained)
@@ -82,16 +82,16 @@ def measured(names: tuple[str, ...], trained: Trained) -> dict[str, float]:
 
 
 def measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
-    """The measures of everything that is named."""
+    """Return the measures of the given names."""
     return tuple(measure for name in names for measure in BEYOND[name].measures)
 
 
 def passes(names: tuple[str, ...], count: int) -> tuple[int, int]:
-    """How many images go through a network for all that is named: forwards alone, and backwards too.
+    """Return the number of images in forward passes, and in passes forward and backward, for the given names.
 
     Args:
-        names: of `BEYOND`.
-        count: of test images.
+        names: names in `BEYOND`.
+        count: the number of test images.
 
     >>> passes(("occlusion", "attacks"), 10)
     (50, 210)
@@ -106,8 +106,8 @@ def passes(names: tuple[str, ...], count: int) -> tuple[int, int]:
 
 
 def _calibration(trained: Trained) -> dict[str, float]:
-    """The temperature of each half of the test images is that of the other half, which has not seen them."""
-    halves = np.arange(len(trained.labels)) % 2  # classes may lie one after another, so halves take turns
+    """Return the calibration of the test images; each half uses the temperature fitted to the other half."""
+    halves = np.arange(len(trained.labels)) % 2  # alternate rows, as the test images may be sorted by class
     cooled, temperatures = np.empty(trained.logits.shape), []
     for half in (0, 1):
         fitted_on = halves != half
@@ -122,7 +122,7 @@ def _calibration(trained: Trained) -> dict[str, float]:
 
 
 def temperature(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
-    """The T at which the cross-entropy of logits / T is the smallest, from 1/20 to 20.
+    """Return the temperature T in 1/20 .. 20 that minimizes the cross-entropy of logits / T.
 
     >>> logits = np.array([[4.0, 0.0]] * 10)
     >>> round(temperature(logits, np.array([0] * 9 + [1])), 2)  # right nine times of ten: log(9) instead of 4
@@ -142,7 +142,7 @@ def _brier(trained: Trained) -> dict[str, float]:
 
 
 def brier(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
-    """The Brier score: the mean over images of sum_c (p[c] - (c == label))^2, 0 to 2.
+    """Return the Brier score, 0 to 2: the mean over images of sum_c (p[c] - (c == label))^2.
 
     >>> round(brier(np.array([[0.8, 0.2], [0.5, 0.5]]), np.array([0, 1])), 3)
     0.29
@@ -161,7 +161,7 @@ def _corruptions(trained: Trained) -> dict[str, float]:
 
 
 def _attacks(trained: Trained) -> dict[str, float]:
-    from .attacks import fgsm, loss_gradient, pgd  # only now: it needs Keras
+    from .attacks import fgsm, loss_gradient, pgd  # imported late, as it needs Keras
 
     part, gradient = trained.some(ATTACKED), loss_gradient(trained.model)
     right = {"accuracy_fgsm": 0.0, "accuracy_pgd": 0.0}
@@ -223,4 +223,4 @@ BEYOND = {
         "each side: how much the network sees in what is left.",
         _occlusion,
     ),
-}  #: what --measure names
+}  #: the names that `--measure` accepts

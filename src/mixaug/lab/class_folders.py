@@ -1,4 +1,4 @@
-"""A dataset from a folder with one sub-folder a class."""
+"""Datasets from a folder with one sub-folder per class."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ Labelled: TypeAlias = list[tuple[Path, int]]
 
 @dataclass(frozen=True)
 class Options:
-    """How folders are read.
+    """The options for reading folders.
 
     Args:
         image_size: side of the images, in pixels.
-        seed: of the split into train and test.
-        skip_damaged: leave out files that cannot be read, instead of an error.
-        progress: is told how many images are read.
+        seed: the seed of the split into train and test.
+        skip_damaged: whether to skip unreadable files instead of raising an error.
+        progress: reports the number of images read.
     """
 
     image_size: int
     seed: int = 0
     skip_damaged: bool = False
-    progress: Progress = Progress()  # noqa: RUF009 - it holds nothing
+    progress: Progress = Progress()  # noqa: RUF009 - it has no state
 
 
 def folder(path: Path, options: Options, test: Path | None = None) -> Found:
-    """A dataset from a folder with one sub-folder a class, in the order of their names.
+    """Find a dataset in a folder with one sub-folder per class, sorted by name.
 
-    With `train` and `test` (or `val`) in `path`, these hold the classes and are the splits. Otherwise a fifth of each
-    class is the test split, chosen by the seed; with a folder `test`, all of `path` is for training and all of `test`
-    for the test (of folders with splits, the split of that name). Images stand upright (EXIF), lose their alpha, and
-    are squeezed into a square, antialiased; they are grey only if all that are read are, else RGB, and grey ones of 16
-    bits are scaled by the range of all of them. Hidden and other files are left out.
+    If `path` has sub-folders `train` and `test` (or `val`), they are the splits and contain the class folders. If the
+    argument `test` is given, `path` is the training split and `test` the test split (if these folders have splits
+    themselves, the split of that name is used). Otherwise a fifth of each class, chosen by the seed, is the test split.
 
-    Images are decoded once, into the cache folder, and stay there: see `decoded.in_cache`.
+    Images are turned upright (EXIF), stripped of alpha, and resized to squares with antialiasing. They are grey if all
+    of them are, otherwise RGB; 16-bit grey images are scaled by their common range. Hidden files and files that are not
+    images are ignored. Images are decoded once into the cache folder: see `decoded.in_cache`.
 
     Raises:
-        LabError: a folder is missing or not laid out so, a class is empty or in one split alone, or an image cannot be
-            read.
+        LabError: if a folder is missing or has another layout, a class is empty or missing in one split, or an image
+            cannot be read.
     """
     path = path.expanduser()
-    train, held = _parts(path, options.seed) if test is None else _two(path, test.expanduser())
+    train, held_out = _parts(path, options.seed) if test is None else _two(path, test.expanduser())
     classes = tuple(train)
-    parts = [_labelled(files) for files in (train, held)]
+    parts = [_labelled(files) for files in (train, held_out)]
     name = f"folder:{path}"
 
     def look(rows: NDArray[np.int64]) -> Data:
@@ -96,7 +96,7 @@ def _chosen(sizes: Sizes, split: str, part: Labelled, classes: int) -> Labelled:
 
 
 def _check_classes(split: Split, classes: Sequence[str], where: str) -> None:
-    """Refuse splits of which damaged files have left a class without an image."""
+    """Raise a LabError if a class has no image left after skipping damaged files."""
     missing = [name for label, name in enumerate(classes) if label not in split.targets]
     if missing:
         way_out = "repair some of its files, or remove the class"
@@ -104,7 +104,7 @@ def _check_classes(split: Split, classes: Sequence[str], where: str) -> None:
 
 
 def _parts(path: Path, seed: int) -> tuple[ClassFiles, ClassFiles]:
-    """The files to train on, and those to be tested on."""
+    """Return the training files and the test files."""
     _check_folder(path)
     held_out = _held_out(path)
     if held_out is None:
@@ -115,18 +115,18 @@ def _parts(path: Path, seed: int) -> tuple[ClassFiles, ClassFiles]:
 
 
 def _two(path: Path, test: Path) -> tuple[ClassFiles, ClassFiles]:
-    """All files of one folder to train on, all of another to be tested on; of folders with splits, that split."""
+    """Return the training files in `path` and the test files in `test`: all files, or those of the split."""
     for one in (path, test):
         _check_folder(one)
-    held = _held_out(test)
-    ours = _class_files(path / "train" if _held_out(path) else path)
-    theirs = _class_files(test / held if held else test)
-    _same_classes((str(path), set(ours)), (str(test), set(theirs)))
-    return ours, theirs
+    split = _held_out(test)
+    train_files = _class_files(path / "train" if _held_out(path) else path)
+    test_files = _class_files(test / split if split else test)
+    _same_classes((str(path), set(train_files)), (str(test), set(test_files)))
+    return train_files, test_files
 
 
 def _held_out(path: Path) -> str | None:
-    """The name of the sub-folder with the test split; None if the folder has no splits."""
+    """Return the name of the sub-folder with the test split, or None if the folder has no splits."""
     if not (path / "train").is_dir():
         return None
     return next((name for name in ("test", "val") if (path / name).is_dir()), None)
@@ -141,7 +141,7 @@ def _check_folder(path: Path) -> None:
 
 
 def _class_files(path: Path) -> ClassFiles:
-    """The image files of each class folder in `path`, all sorted by name."""
+    """Return the image files of each class folder in `path`, all sorted by name."""
     files = {entry.name: image_files(entry) for entry in visible(path) if entry.is_dir()}
     if len(files) < 2:
         came = f"only {next(iter(files))!r}" if files else "none"
@@ -153,7 +153,7 @@ def _class_files(path: Path) -> ClassFiles:
 
 
 def _same_classes(train: tuple[str, set[str]], test: tuple[str, set[str]]) -> None:
-    """Refuse a class that is in one of two places alone, each a name and its classes."""
+    """Raise a LabError for a class in only one of two splits, each given as a name and its classes."""
     if train[1] != test[1]:
         name = min(train[1] ^ test[1])
         there, missing = (train[0], test[0]) if name in train[1] else (test[0], train[0])
@@ -164,7 +164,7 @@ def _same_classes(train: tuple[str, set[str]], test: tuple[str, set[str]]) -> No
 
 
 def _halves(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
-    """Train and test files: a fifth of each class, but at least one file, is for the test."""
+    """Split files into train and test: a fifth of each class, and at least one file, is for the test."""
     shuffle = generator(seed).permutation
     train, test = {}, {}
     for name, paths in files.items():
@@ -177,7 +177,7 @@ def _halves(files: ClassFiles, seed: int) -> tuple[ClassFiles, ClassFiles]:
 
 
 def _labelled(files: ClassFiles) -> Labelled:
-    """Each file with the id of its class."""
+    """Return each file with its class id."""
     return [(path, i) for i, paths in enumerate(files.values()) for path in paths]
 
 

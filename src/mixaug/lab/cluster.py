@@ -1,4 +1,4 @@
-"""Who works: processes of this machine, or a Ray cluster, the one at an address or one on this machine."""
+"""Where work runs: in processes on this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True)
 class Engine:
-    """Who works.
+    """Where work runs.
 
     Args:
         name: "local" or "ray".
-        workers: how many processes; on Ray, how many tasks at a time, each of one CPU.
-        address: of a Ray cluster; None: the one of RAY_ADDRESS, or a new one on this machine.
+        workers: the number of processes; on Ray, the number of concurrent tasks, each with one CPU.
+        address: the address of a Ray cluster; None: that of RAY_ADDRESS, or a new cluster on this machine.
 
     Raises:
-        LabError: if it is none of that.
+        LabError: if a field is invalid.
     """
 
     name: str = "local"
@@ -41,9 +41,9 @@ class Engine:
 
 @contextmanager
 def connected(engine: Engine) -> Iterator[Any]:
-    """Ray, connected while the block runs; where it is connected already it stays so.
+    """Connect to Ray for the duration of a `with` block; an existing connection stays open.
 
-    A cluster that is started has no dashboard.
+    A new cluster is started without a dashboard.
 
     Raises:
         LabError: if Ray is not installed, or there is no such cluster.

@@ -1,4 +1,4 @@
-"""What a comparison is: a frozen value that makes the same run again, in JSON both ways."""
+"""The configuration of a comparison: a frozen value that reproduces the run, stored as JSON."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from .errors import LabError, unknown
 _RATES = {"adam": 1e-3, "sgd": 0.1}
 _SCHEDULES = ("cosine", "constant", "steps")
 _PARTNERS = ("batch", "dataset")
-_PREFIX = re.compile(r"\s*([a-z+\s-]+?)\s*:(.*)", re.DOTALL)  # of an arm: its augmentation
+_PREFIX = re.compile(r"\s*([a-z+\s-]+?)\s*:(.*)", re.DOTALL)  # the augmentation in an arm's text
 _AUGMENTED = f"of {', '.join(AUGMENTATIONS)}, each at most once"
 
 
 def usable_threads() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared: images augmented and mixed in one way.
+    """One arm of a comparison: an augmentation and a recipe.
 
     Args:
-        name: its text.
-        augment: the augmentation of each image, in the order of application.
-        recipe: what the augmented images are mixed by.
+        name: the text of the arm.
+        augment: the augmentations of each image, in the order of application.
+        recipe: the recipe that mixes the augmented images.
     """
 
     name: str
@@ -48,46 +48,46 @@ class Arm:
 
 @dataclass(frozen=True)
 class Config:
-    """What is compared, on what, and how it is trained. Each field is checked when the value is made.
+    """The arms, data and training of a comparison. Fields are checked on construction.
 
     Args:
-        task: "classification", "segmentation" or "image2image". The defaults here are those of classification;
-            `TASKS[task].defaults` of `mixaug.lab.tasks` has what others have instead.
-        data: as for `mixaug.lab.data.load`.
-        classes: the names of mask ids, where they are not known; None: they are.
-        ignore_index: the id of mask pixels that say nothing; None: there are none.
-        train_size: how many training images; None: all.
-        test_size: how many test images; None: all.
-        test_data: data of the same kind whose images are the test split; None: `data` are split.
-        split_seed: decides which images are kept, and how data without a test split are split.
-        skip_damaged: whether files that cannot be read are left out.
-        class_weights: "balanced", where a class counts in the loss in inverse proportion to its training images; None:
-            all images count alike.
-        image_size: side of the images in pixels; None: as they are.
-        arms: what is compared, as `read_arm` reads it; no two the same.
+        task: "classification", "segmentation" or "image2image". The defaults here are those of classification; those of
+            other tasks are in `TASKS[task].defaults` of `mixaug.lab.tasks`.
+        data: the dataset, as in `mixaug.lab.data.load`.
+        classes: the names of the mask ids; None: those of the dataset.
+        ignore_index: the id of mask pixels to ignore; None: ignore none.
+        train_size: the number of training images; None: all.
+        test_size: the number of test images; None: all.
+        test_data: data of the same kind to use as the test split; None: split `data`.
+        split_seed: the seed that selects images and splits data without a test split.
+        skip_damaged: whether to skip unreadable files.
+        class_weights: "balanced" to weight each class in the loss inversely to its number of training images; None:
+            equal weights.
+        image_size: side of the images in pixels; None: do not resize.
+        arms: the distinct arms to compare, as `read_arm` reads them.
         partners: where the partners of a sample come from: its "batch" or the whole "dataset".
-        model: as for `mixaug.lab.networks.build`.
-        weights: as there.
-        head_epochs: in so many of the epochs, the first ones, only the last layer learns, at `learning_rate`; fewer
-            than `epochs`.
-        fine_tune_rate: the learning rate of all epochs after them; None: a tenth of the one before.
-        optimizer: "adam", or "sgd" (Nesterov where there is momentum).
-        momentum: of sgd; None: 0.9.
-        learning_rate: the highest one; None: 0.001 for adam, 0.1 for sgd.
+        model: the network, as in `mixaug.lab.networks.build`.
+        weights: its initial weights, as in `mixaug.lab.networks.build`.
+        head_epochs: the number of initial epochs that train only the last layer, at `learning_rate`; less than
+            `epochs`.
+        fine_tune_rate: the learning rate after the head epochs; None: a tenth of `learning_rate`.
+        optimizer: "adam", or "sgd" (Nesterov if momentum > 0).
+        momentum: the momentum of sgd; None: 0.9.
+        learning_rate: the peak learning rate; None: 0.001 for adam, 0.1 for sgd.
         weight_decay: decoupled weight decay (kernels only), scaled by the learning rate.
-        schedule: "cosine" to 0 at the last step; "constant"; or "steps" (without warm-up): times 0.1, 0.01, 0.001 and
-            0.0005 in the epochs, counted from 0, above 40, 60, 80 and 90 % of their number, as in Keras' CIFAR-10
-            example. After `head_epochs` it begins anew; in them the rate is constant.
-        warmup: how many epochs the learning rate takes to rise from 0, in a line; after `head_epochs`.
-        augment: the augmentation of the arms that name none, as for `mixaug.lab.augment.augment`.
-        threads: how many the operations of the network use: sums depend on it in their last bits.
-        measures: what is measured beyond accuracy after the last epoch: names of `mixaug.lab.beyond.BEYOND`.
-        seeds: one training of each arm for each, all different.
-        epochs: how many.
-        batch_size: rows a batch.
+        schedule: "cosine": decay to 0 at the last step; "constant"; or "steps" (without warm-up): multiply by 0.1,
+            0.01, 0.001 and 0.0005 in the epochs, counted from 0, above 40, 60, 80 and 90 % of their number, as in
+            Keras' CIFAR-10 example. The rate is constant in head epochs, and the schedule starts after them.
+        warmup: the number of epochs of linear warm-up from 0, after the head epochs.
+        augment: the augmentation of arms that do not name one, as in `mixaug.lab.augment.augment`.
+        threads: the number of threads of the network's operations; it changes sums in their last bits.
+        measures: additional measures after the last epoch: names in `mixaug.lab.beyond.BEYOND`.
+        seeds: distinct seeds; each arm is trained once per seed.
+        epochs: the number of epochs.
+        batch_size: rows per batch.
 
     Raises:
-        LabError: a field that is none of that.
+        LabError: if a field is invalid.
 
     Example:
         >>> config = Config(arms=("none", "cutmix"), seeds=(0, 1))
@@ -165,7 +165,7 @@ class Config:
         self._expect(different, "arms", "different in their recipes or their augmentation")
 
     def _check_phases(self) -> None:
-        """The epochs, and the learning rates in them."""
+        """Check the epochs and learning rates."""
         self._expect(_whole(self.head_epochs, 0, self.epochs), "head_epochs", "a whole number below --epochs")
         rate = self.fine_tune_rate
         tuned = rate is None or (_number(rate) and rate > 0 and self.head_epochs > 0)
@@ -181,37 +181,37 @@ class Config:
             raise LabError(f"expected {option(name)} to be {expected}, got {getattr(self, name)!r}")
 
     def read_arms(self) -> tuple[Arm, ...]:
-        """What is compared, in the order of `arms`."""
+        """Return the arms, in the order of `arms`."""
         return tuple(read_arm(arm, self.augment) for arm in self.arms)
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How the data are read, for `mixaug.lab.data.load`."""
+        """Return the options for `mixaug.lab.data.load`."""
         same = ("task", "train_size", "test_size", "test_data", "image_size", "classes", "ignore_index", "skip_damaged")
         return {**{name: getattr(self, name) for name in same}, "seed": self.split_seed}
 
     @property
     def highest_rate(self) -> float:
-        """The learning rate after the warm-up; with head epochs, that of the head alone."""
+        """The learning rate after the warm-up; with head epochs, that of the head."""
         return _RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
     @property
     def tuned_rate(self) -> float:
-        """The highest learning rate after the head epochs."""
+        """The peak learning rate after the head epochs."""
         if not self.head_epochs:
             return self.highest_rate
         return self.highest_rate / 10 if self.fine_tune_rate is None else self.fine_tune_rate
 
     def to_json(self) -> str:
-        """The fields as a JSON object."""
+        """Return the fields as a JSON object."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Config:
-        """The configuration that `to_json` wrote.
+        """Return the configuration that `to_json` wrote.
 
         Raises:
-            LabError: the text is no JSON object of exactly these fields, or a field is wrong.
+            LabError: if the text is not a JSON object with exactly these fields, or a field is invalid.
         """
         try:
             found = json.loads(text)
@@ -226,10 +226,10 @@ class Config:
 
     @classmethod
     def read(cls, folder: Path) -> Config:
-        """The configuration of a run folder.
+        """Return the configuration of a run folder.
 
         Raises:
-            LabError: there is none in it, or it is damaged.
+            LabError: if it is missing or damaged.
         """
         path = folder / "config.json"
         if not path.is_file():
@@ -240,13 +240,13 @@ class Config:
             raise LabError(f"{path} cannot be used ({error}): restore it, or start anew with another --out") from error
 
     def difference(self, other: Config) -> str | None:
-        """The first field in which another configuration is not the same; None if there is none."""
+        """Return the name of the first field that differs from another configuration, or None."""
         names = (field.name for field in fields(self))
         return next((name for name in names if getattr(self, name) != getattr(other, name)), None)
 
 
 def option(name: str) -> str:
-    """What a field is called on the command line; a field of several values has a name in the plural.
+    """Return the command-line option of a field; fields with several values have plural names.
 
     >>> option("batch_size")
     '--batch-size'
@@ -255,12 +255,12 @@ def option(name: str) -> str:
 
 
 def read_arm(text: str, augment: Sequence[str] = ()) -> Arm:
-    """An arm by its text: "none", a recipe as `ma.recipe` reads it, or either after its augmentation and a colon.
+    """Parse an arm: "none" or a recipe for `ma.recipe`, optionally after an augmentation and a colon.
 
     Args:
-        text: such as "cutmix(alpha=1.0)", "flip+brightness: cutmix", "flip+brightness:" (augmentation alone) or
+        text: for example "cutmix(alpha=1.0)", "flip+brightness: cutmix", "flip+brightness:" (augmentation only) or
             "none: cutmix" (a recipe without augmentation).
-        augment: what the images of an arm that does not name its augmentation are augmented by.
+        augment: the augmentation of an arm that does not name one.
 
     Raises:
         LabError: if the recipe or an augmentation is unknown, or one is named twice.
@@ -283,10 +283,10 @@ Arm(name='none', augment=('flip',), recipe=identity()))
 
 
 def read_mixing(text: str) -> Recipe:
-    """What images are mixed by: "none", or a recipe in the form that `ma.recipe` reads.
+    """Parse "none", or a recipe for `ma.recipe`.
 
     Raises:
-        LabError: it is neither.
+        LabError: if the text is neither.
 
     >>> read_mixing("none"), read_mixing("cutmix")
     (identity(), CutMix(alpha=1.0))
@@ -300,10 +300,10 @@ def read_mixing(text: str) -> Recipe:
 
 
 def listed() -> tuple[Entry, ...]:
-    """All recipes there are.
+    """Return all recipes.
 
     Raises:
-        LabError: one of another distribution cannot be used.
+        LabError: if a recipe of another distribution cannot be loaded.
 
     >>> listed()[1].name
     'CutMix'

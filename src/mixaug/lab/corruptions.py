@@ -1,4 +1,4 @@
-"""Test images made worse in ways that happen to photographs, in five strengths, and with a hole."""
+"""Corruptions of test images that are common in photographs, in five strengths, and occlusion by a hole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .dataset import generator
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
-SMALL = 96  #: the side up to which images have the strengths of CIFAR-10-C, above it those of ImageNet-C
+SMALL = 96  #: the maximum side for the strengths of CIFAR-10-C; larger images use those of ImageNet-C
 STRENGTHS = {
     "noise": ((0.04, 0.06, 0.08, 0.09, 0.10), (0.08, 0.12, 0.18, 0.26, 0.38)),
     "blur": ((0.4, 0.6, 0.7, 0.8, 1.0), (1, 2, 3, 4, 6)),
@@ -26,13 +26,13 @@ STRENGTHS = {
 
 
 def corrupted(images: Pixels, kind: str, strength: int) -> Pixels:
-    """Images after a corruption, the same at each call.
+    """Return images with a deterministic corruption.
 
-        noise       plus N(0, s^2), a new one for each value
-        blur        Gaussian, of s pixels
-        contrast    times s about the mean of each channel of the image
-        brightness  the value of HSV plus s
-        jpeg        written and read with quality s
+        noise       add N(0, s^2), drawn per value
+        blur        Gaussian, sigma s pixels
+        contrast    scale by s about the mean of each channel of the image
+        brightness  add s to the value in HSV
+        jpeg        encode and decode with quality s
 
     Args:
         images: uint8 (n, h, w, 1 or 3).
@@ -45,15 +45,15 @@ def corrupted(images: Pixels, kind: str, strength: int) -> Pixels:
     >>> corrupted(np.full((1, 8, 8, 1), 100, np.uint8), "brightness", 5)[0, 0, 0]
     array([176], dtype=uint8)
 
-    Hendrycks and Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
-    with the values of s that their code has for CIFAR-10-C, and for larger images those for ImageNet-C.
+    Hendrycks and Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations". The
+    values of s are those of their code for CIFAR-10-C and, for larger images, for ImageNet-C.
     """
     s = STRENGTHS[kind][max(images.shape[1:3]) > SMALL][strength - 1]
     return _KINDS[kind](images, s)
 
 
 def with_hole(images: Pixels, part: float) -> Pixels:
-    """Images whose middle is black: a box of that part of each side.
+    """Return images with a black box in the middle, whose sides are the given fraction of the image's.
 
     >>> int((with_hole(np.full((1, 8, 8, 1), 9, np.uint8), 0.5) == 0).sum())
     16

@@ -1,4 +1,4 @@
-"""The datasets of the lab, by name: from the package, from the web or from folders."""
+"""The datasets of the lab by name: bundled, downloaded, or read from the user's files."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ FASHION_MNIST = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be loaded.
+    """A dataset to load, and how.
 
     Args:
-        spec: for classification `fashion-mnist-sample` (in the package: 10,000 + 2,000 images), `photos` (also there:
-            four photographs of 256 x 256 pixels, to look at; both splits are the same), `cifar10` and
-            `fashion-mnist` (downloaded once into the cache folder, which the environment variable MIXAUG_CACHE names),
-            `folder:PATH` (see `folder`), `npz:FILE` (see `npz`) or `hf:NAME` (see `hub`). For segmentation and
-            image2image `scenes` (see `scenes`), or `folders:IMAGES,TARGETS` (see `pairs`).
-        task: what the targets are for.
-        train_size: how many training images to keep, as many of each class as possible where it is class ids that are
-            learned; None keeps all. Of two sizes under one seed the smaller is part of the larger.
-        test_size: the same for the test images.
-        test_data: data of the same kind, whose images are the test split: all of them, or their test split.
-        image_size: side in pixels to which every image is resized; None keeps the dataset's own (`folder:` and `hf:`
-            64, `folders:` 128).
+        spec: for classification, `fashion-mnist-sample` (bundled: 10,000 + 2,000 images), `photos` (bundled: four
+            photographs of 256 x 256 pixels for previews, the same in both splits), `cifar10` and `fashion-mnist`
+            (downloaded once into the cache folder, set by the environment variable MIXAUG_CACHE), `folder:PATH` (see
+            `folder`), `npz:FILE` (see `npz`) or `hf:NAME` (see `hub`). For segmentation and image2image, `scenes` (see
+            `scenes`) or `folders:IMAGES,TARGETS` (see `pairs`).
+        task: the task, which determines the targets.
+        train_size: the number of training images, balanced over the classes for classification; None: all. For the same
+            seed, a smaller selection is part of a larger one.
+        test_size: the same for test images.
+        test_data: data of the same kind to use as the test split: its own test split, or all of it if it has none.
+        image_size: resize images to squares with sides of this many pixels; None: the size of the dataset (64 for
+            `folder:` and `hf:`, 128 for `folders:`).
         classes: the names of the mask ids of `folders:`.
-        ignore_index: the id of pixels that say nothing in the masks of `folders:`.
-        skip_damaged: leave out files that cannot be read, instead of an error.
-        seed: decides which images are kept, and how data without a test split are split.
+        ignore_index: the id of pixels to ignore in the masks of `folders:`.
+        skip_damaged: whether to skip unreadable files instead of raising an error.
+        seed: the seed that selects images and splits data without a test split.
     """
 
     spec: str
@@ -85,15 +85,20 @@ class Wanted:
 
     @property
     def kind(self) -> str:
-        """What stands before the colon of the name; "" for a dataset that has a name of its own."""
+        """The part of the name before the colon; "" for a named dataset."""
         return kind(self.spec)
 
 
-KINDS = {"folder": "PATH", "folders": "IMAGES,TARGETS", "npz": "FILE", "hf": "NAME"}  #: data of the user
+KINDS = {
+    "folder": "PATH",
+    "folders": "IMAGES,TARGETS",
+    "npz": "FILE",
+    "hf": "NAME",
+}  #: the kinds of user data, and what follows the colon
 
 
 def kind(spec: str) -> str:
-    """What stands before the colon of the name of data of the user; "" for other names.
+    """Return the part of the name before the colon for user data; "" for other names.
 
     >>> kind("folder:photos"), kind("cifar10")
     ('folder', '')
@@ -103,7 +108,7 @@ def kind(spec: str) -> str:
 
 
 def tasks(spec: str) -> tuple[str, ...]:
-    """The tasks of the dataset of that name, the usual one first."""
+    """Return the tasks of a dataset, the default task first."""
     return ("segmentation", "image2image") if spec == "scenes" or kind(spec) == "folders" else ("classification",)
 
 
@@ -111,13 +116,13 @@ def load(spec: str, progress: Progress | None = None, **options: Any) -> Data:
     """Load a dataset by its name.
 
     Args:
-        spec: its name: see `Wanted`.
-        progress: is told how many images are read.
+        spec: the name: see `Wanted`.
+        progress: reports the number of images read.
         options: the other fields of `Wanted`.
 
     Raises:
-        LabError: the name is unknown, the dataset has no such task, a size is impossible, or a file is missing, broken
-            or not what it should be.
+        LabError: if the name is unknown, the dataset does not support the task, a size is impossible, or a file is
+            missing, damaged or of the wrong content.
 
     >>> data = load("fashion-mnist-sample", train_size=100)
     >>> data.train.images.shape, data.test.images.shape, data.classes[data.train.targets[0]]
@@ -128,10 +133,10 @@ def load(spec: str, progress: Progress | None = None, **options: Any) -> Data:
 
 
 def find(wanted: Wanted, progress: Progress | None = None) -> Found:
-    """Find a dataset; of folders no image is read yet.
+    """Find a dataset, without reading the images of folders yet.
 
     Raises:
-        LabError: as `load`.
+        LabError: as `load` does.
     """
     _admit(wanted)
     rest, other = wanted.spec.partition(":")[2], (wanted.test_data or "").partition(":")[2]
@@ -157,7 +162,7 @@ def find(wanted: Wanted, progress: Progress | None = None) -> Found:
 
 
 def _admit(wanted: Wanted) -> None:
-    """Refuse what cannot be loaded, before anything is."""
+    """Raise a LabError, before loading, for options that cannot work."""
     spec, task, size = wanted.spec, wanted.task, wanted.image_size
     if size is not None and not 1 <= size <= 1024:
         raise LabError(f"expected an image size of 1 to 1024 pixels, got {size}: 32 or 64 are usual")
@@ -180,7 +185,7 @@ def _admit(wanted: Wanted) -> None:
 
 
 def _admit_test(wanted: Wanted) -> None:
-    """Refuse test data that are not of the kind of the training data."""
+    """Raise a LabError for test data of another kind than the training data."""
     if wanted.test_data is None:
         return
     if not wanted.kind:
@@ -196,7 +201,7 @@ def _admit_test(wanted: Wanted) -> None:
 
 
 def fashion_mnist_sample() -> Data:
-    """Ten thousand training and two thousand test images of Fashion-MNIST, as many of each class."""
+    """Return 10,000 training and 2,000 test images of Fashion-MNIST, balanced over the classes."""
     return _data("fashion-mnist-sample", FASHION_CLASSES, _sheet("train"), _sheet("test"))
 
 
@@ -209,7 +214,7 @@ def _sheet(name: str) -> Split:
 
 
 def photos() -> Data:
-    """Four photographs, one a class, to look at: both splits are the same."""
+    """Return four photographs of a class each, for previews; both splits are the same."""
     folder = resources.files("mixaug.lab") / "photos"
     images = []
     for name in PHOTOS.values():
@@ -220,17 +225,17 @@ def photos() -> Data:
 
 
 def fashion_mnist(remotes: tuple[Remote, ...] = FASHION_MNIST) -> Data:
-    """Fashion-MNIST in full (Xiao et al. 2017), from its four idx files: 60,000 and 10,000 images, 28x28 grey."""
+    """Return Fashion-MNIST (Xiao et al. 2017) from its four idx files: 60,000 and 10,000 grey images of 28x28."""
     arrays = [read_idx(fetch(remote, cache_folder() / "fashion-mnist")) for remote in remotes]
     splits = [Split(x[..., None], y.astype(np.int64)) for x, y in (arrays[:2], arrays[2:])]
     return _data("fashion-mnist", FASHION_CLASSES, *splits)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """The array of bytes in a gzipped idx file: 0, 0, 8, rank, then the sizes (uint32, big-endian), then the bytes.
+    """Read a gzipped idx file of bytes: 0, 0, 8, rank, then the sizes (uint32, big-endian), then the bytes.
 
     Raises:
-        LabError: the file is not exactly that.
+        LabError: if the file has another format.
     """
     way_out = f"delete {path} and fetch it again"
     try:
@@ -254,16 +259,16 @@ CIFAR10_FILES = {
     "data_batch_4.bin": "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
     "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
     "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
-}  #: the SHA-256 of each of the archive's batches, without which an unpacked one is not taken
+}  #: the SHA-256 of each batch file, checked before an unpacked file is used
 _CIFAR10_RECORD = 1 + 3 * 32 * 32
 _CIFAR10_BYTES = 10_000 * _CIFAR10_RECORD
 
 
 def cifar10(remote: Remote = CIFAR10, sha256: Mapping[str, str] = CIFAR10_FILES) -> Data:
-    """CIFAR-10 (Krizhevsky 2009), from its binary files: 50,000 and 10,000 images, 32x32 RGB.
+    """Return CIFAR-10 (Krizhevsky 2009) from its binary files: 50,000 and 10,000 RGB images of 32x32.
 
-    The folder `cifar-10-batches-bin` is read if it lies in the cache folder, the archive otherwise. Both are checked by
-    hash.
+    Read from the folder `cifar-10-batches-bin` if it is in the cache folder, otherwise from the archive. Both are
+    checked by hash.
     """
     unpacked = cache_folder() / _CIFAR10_FOLDER
     files = _unpacked(unpacked, sha256) if unpacked.is_dir() else _archived(fetch(remote, cache_folder()))
@@ -273,7 +278,7 @@ def cifar10(remote: Remote = CIFAR10, sha256: Mapping[str, str] = CIFAR10_FILES)
 
 
 def _unpacked(path: Path, sha256: Mapping[str, str]) -> dict[str, bytes]:
-    """The batches in a folder, each of which has to have its hash."""
+    """Return the batches in a folder, after checking their hashes."""
     files = {name: (path / name).read_bytes() for name in sha256 if (path / name).is_file()}
     for name, content in files.items():
         if (came := hashlib.sha256(content).hexdigest()) != sha256[name]:
@@ -286,7 +291,7 @@ def _fetch_again() -> str:
 
 
 def _archived(path: Path) -> dict[str, bytes]:
-    """The batches in the archive, read in its order and never unpacked: a member cannot choose where it is written."""
+    """Return the batches in the archive, read in order and never extracted, so that no member is written anywhere."""
     wanted = {f"{_CIFAR10_FOLDER}/{name}": name for name in CIFAR10_FILES}
     files = {}
     with tarfile.open(path, "r:gz") as archive:
@@ -298,7 +303,7 @@ def _archived(path: Path) -> dict[str, bytes]:
 
 
 def _records(name: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images and labels of one batch file: 10,000 records of a label and the three colour planes."""
+    """Return the images and labels of a batch file: 10,000 records of a label and three colour planes."""
     way_out = _fetch_again()
     if len(data) != _CIFAR10_BYTES:
         raise LabError(f"expected {_CIFAR10_BYTES} bytes in {name}, got {len(data)}: {way_out}")

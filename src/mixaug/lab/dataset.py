@@ -1,4 +1,4 @@
-"""What a dataset of the lab is: uint8 images, and for each a class id, a mask of class ids or a target image."""
+"""The datasets of the lab: uint8 images, each with a class id, a mask of class ids or a target image."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from .errors import LabError, unknown
 
-BLOCK = 256  #: rows that are looked at together
+BLOCK = 256  #: the number of rows that are checked at a time
 TASKS = ("classification", "segmentation", "image2image")
 
 
 class Objects(TypedDict):
-    """The boxes of m objects at most an image, padded with -1.
+    """The boxes of at most m objects per image, padded with -1.
 
     boxes: float32 (n, m, 4), left, top, right and bottom edge in pixels. labels: int64 (n, m), their class ids.
     """
@@ -31,13 +31,13 @@ class Objects(TypedDict):
 
 @dataclass(frozen=True)
 class Split:
-    """Images and what a network is to say of them.
+    """Images and their targets.
 
     Args:
         images: uint8 (n, h, w, 1 or 3).
         targets: int64 (n,) class ids; uint8 (n, h, w) masks of class ids; or uint8 (n, h, w, 1 or 3) target images.
-        boxes: the objects in the images, if that is known.
-        names: the names of their files, if they are from a folder.
+        boxes: the objects in the images, if known.
+        names: the names of the image files, if they come from a folder.
     """
 
     images: NDArray[np.uint8]
@@ -49,7 +49,7 @@ class Split:
         return len(self.images)
 
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Split:
-        """The samples of these rows, in their order, in memory."""
+        """Return the samples of the given rows, in that order, in memory."""
         boxes = self.boxes and Objects(boxes=self.boxes["boxes"][rows], labels=self.boxes["labels"][rows])
         names = self.names and tuple(self.names[row] for row in rows)
         taken = Split(self.images[rows], self.targets[rows], boxes, names)
@@ -58,23 +58,23 @@ class Split:
         return taken
 
     def arrays(self) -> list[NDArray[Any]]:
-        """All that it holds, without names."""
+        """Return all arrays, without the names."""
         return [self.images, self.targets, *([] if self.boxes is None else (self.boxes["boxes"], self.boxes["labels"]))]
 
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset and what is to be learned from it.
+    """A dataset for a task.
 
     Args:
-        name: by which it was loaded.
-        classes: class id i is `classes[i]`; none where nothing has an id.
-        train: the samples to learn from.
-        test: those to be tested on.
-        task: "classification", "segmentation" or "image2image", which says what the targets are.
-        ignore_index: the id of mask pixels that say nothing.
-        notes: what a person has to know of how it was read, a sentence each.
-        left_out: the files that could not be read, and were left out.
+        name: the name it was loaded by.
+        classes: the names of the class ids; empty if there are no classes.
+        train: the training samples.
+        test: the test samples.
+        task: "classification", "segmentation" or "image2image", which determines the targets.
+        ignore_index: the id of mask pixels to ignore.
+        notes: sentences for the user on how the data were read.
+        left_out: unreadable files that were skipped.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Data:
         return int(self.train.images.shape[-1])
 
     def to_json(self) -> str:
-        """What it is, with a SHA-256 of all images, targets and boxes by which it is known again."""
+        """Return a description as JSON, with a SHA-256 of all images, targets and boxes to identify it."""
         digest = hashlib.sha256()
         for array in (*self.train.arrays(), *self.test.arrays()):
             for start in range(0, len(array), BLOCK):
@@ -110,7 +110,7 @@ class Data:
         return json.dumps({**what, **shape, **left_out, "sha256": digest.hexdigest()}, indent=2) + "\n"
 
     def files(self) -> dict[str, list[str]]:
-        """The names of the files of each split, after those of their classes; empty where samples have no names."""
+        """Return the file names of each split, preceded by their classes; empty if samples have no names."""
         if self.train.names is None or self.test.names is None:
             return {}
         return {"train": self._files(self.train), "test": self._files(self.test)}
@@ -124,11 +124,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many samples to keep, chosen by a seed.
+    """The number of samples to keep, selected by a seed.
 
     Args:
-        train: of the training split; None: all.
-        test: of the test split; None: all.
+        train: the number of training samples; None: all.
+        test: the number of test samples; None: all.
         seed: any int.
     """
 
@@ -137,12 +137,12 @@ class Sizes:
     seed: int = 0
 
     def rows(self, split: str, count: int, labels: NDArray[np.int64] | None, classes: int) -> NDArray[np.int64] | None:
-        """The rows to keep of a split, "train" or "test"; None: all of them.
+        """Return the rows to keep of a split, "train" or "test"; None: all of them.
 
-        They are the first in an order shuffled by the seed, in which classes take turns where there are labels.
+        They are the first rows in an order shuffled by the seed; with labels, the order cycles through the classes.
 
         Raises:
-            LabError: fewer samples than classes that take turns, or more than there are.
+            LabError: if fewer samples than classes are requested, or more than the split has.
         """
         size = self.train if split == "train" else self.test
         if size is None:
@@ -159,7 +159,7 @@ class Sizes:
         return np.array(turns[:size], np.int64)
 
     def of(self, data: Data) -> Data:
-        """The dataset with so many samples, in memory."""
+        """Return the dataset reduced to these sizes, in memory."""
 
         def kept(name: str, split: Split) -> Split:
             labels = split.targets if data.task == "classification" else None
@@ -174,9 +174,9 @@ class Found:
     """A dataset whose training samples are counted, but not read yet.
 
     Args:
-        count: how many training samples there are.
-        look: reads these rows of the training split, which are both splits then.
-        read: reads as many of both splits as are wanted.
+        count: the number of training samples.
+        look: a function that reads the given rows of the training split, and returns them as both splits.
+        read: a function that reads both splits, reduced to the given sizes.
     """
 
     count: int
@@ -185,7 +185,7 @@ class Found:
 
     @classmethod
     def of(cls, data: Data) -> Found:
-        """A dataset that is read already."""
+        """Wrap a dataset that is already in memory."""
 
         def look(rows: NDArray[np.int64]) -> Data:
             split = data.train.take(rows)
@@ -195,23 +195,23 @@ class Found:
 
 
 def checked(data: Data) -> Data:
-    """The dataset itself, if both of its splits are what they promise."""
+    """Check both splits of a dataset and return it."""
     for split in (data.train, data.test):
         check(split, len(data.classes), task=data.task, ignore_index=data.ignore_index)
     return data
 
 
 def check(split: Split, classes: int, *, task: str = "classification", ignore_index: int | None = None) -> Split:
-    """The split itself if it is what a `Split` promises.
+    """Check that a split has the arrays that `Split` describes, and return it.
 
     Args:
         split: any arrays.
-        classes: how many classes there are.
-        task: what the targets are for.
-        ignore_index: an id that mask pixels may have beside those of the classes.
+        classes: the number of classes.
+        task: the task, which determines the targets.
+        ignore_index: an additional id that mask pixels may have.
 
     Raises:
-        LabError: other dtypes or shapes, no images, or ids outside 0..classes-1.
+        LabError: if dtypes or shapes are wrong, there are no images, or ids are outside 0..classes-1.
 
     >>> check(Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 5])), classes=3)
     Traceback (most recent call last):
@@ -254,7 +254,7 @@ def _check_labels(labels: NDArray[Any], n: int, classes: int) -> None:
 def _check_masks(masks: NDArray[Any], shape: tuple[int, ...], classes: int, ignore_index: int | None) -> None:
     if masks.dtype != np.uint8 or masks.shape != shape:
         raise LabError(f"expected uint8 masks {shape}, got {masks.dtype} {masks.shape}: give one class id a pixel")
-    counts = sum(np.bincount(mask.ravel(), minlength=256) for mask in masks)  # of all at once it would be wide
+    counts = sum(np.bincount(mask.ravel(), minlength=256) for mask in masks)  # per mask, to save memory
     wrong = [i for i in np.flatnonzero(counts).tolist() if i >= classes and i != ignore_index]
     if wrong:
         or_ignored = "" if ignore_index is None else f" or {ignore_index} (ignored)"
@@ -275,7 +275,7 @@ def _check_boxes(objects: Objects, n: int, classes: int) -> None:
 
 
 def release(array: NDArray[Any]) -> None:
-    """Give the pages of a memory-mapped array back to the system; its content stays in the file."""
+    """Release the memory pages of a memory-mapped array; its content stays in the file."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -284,7 +284,7 @@ def release(array: NDArray[Any]) -> None:
 
 
 def stratified(labels: NDArray[np.int64], classes: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on and to be tested on: of each class a fifth, but at least one, is for the test.
+    """Return training rows and test rows: a fifth of each class, and at least one row, is for the test.
 
     >>> [rows.tolist() for rows in stratified(np.array([0, 1, 0, 1]), 2, seed=0)]
     [[2, 1], [0, 3]]
@@ -293,14 +293,14 @@ def stratified(labels: NDArray[np.int64], classes: int, seed: int) -> tuple[NDAr
     train, test = [], []
     for c in range(classes):
         rows = shuffle(np.flatnonzero(labels == c))
-        held = max(1, len(rows) // 5)
-        test.append(rows[:held])
-        train.append(rows[held:])
+        count = max(1, len(rows) // 5)
+        test.append(rows[:count])
+        train.append(rows[count:])
     return np.concatenate(train), np.concatenate(test)
 
 
 def balanced(split: Split, classes: int) -> tuple[float, ...]:
-    """The weight of each class in the loss, of mean 1 over the images: n / (classes * images of the class).
+    """Return balanced class weights, with a mean of 1 over the images: n / (classes * images of the class).
 
     >>> balanced(Split(np.zeros((4, 8, 8, 1), np.uint8), np.array([0, 0, 0, 1])), 2)
     (0.6666666666666666, 2.0)
@@ -310,5 +310,5 @@ def balanced(split: Split, classes: int) -> tuple[float, ...]:
 
 
 def generator(seed: int) -> np.random.Generator:
-    """Random numbers of any int, as everywhere in mixaug."""
+    """Return a random generator seeded with any int, as everywhere in mixaug."""
     return np.random.Generator(np.random.Philox(seed % 2**64))

@@ -1,4 +1,4 @@
-"""Image files decoded in parallel into arrays: in memory, or once into memory-mapped files in the cache folder."""
+"""Decode image files in parallel into arrays: in memory, or into memory-mapped files in the cache folder."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from .remote import cache_folder
 
 try:
     import fcntl
-except ImportError:  # Windows: two runs may decode the same images there, and the later one drops its own
+except ImportError:  # Windows: two runs may decode the same images, and the later one discards its result
     fcntl = None  # type: ignore[assignment]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Allocate: TypeAlias = Callable[[str, tuple[int, ...]], Pixels]
 
-_FORM = 1  #: of what is kept in the cache folder; part of the key
-LISTED = 10  #: files that an error names
+_FORM = 1  #: the version of the cached format; part of the key
+LISTED = 10  #: the maximum number of files that an error lists
 
 
 class Job(NamedTuple):
-    """What is decoded.
+    """Images to decode.
 
     Args:
-        items: one per sample, such as its file, or the files of a pair.
-        read: the cells of an item, one per column; raises `UnreadableError`.
-        columns: what each column holds, such as "image".
+        items: one item per sample, such as its file, or the files of a pair.
+        read: a function that returns the cells of an item, one per column, or raises `UnreadableError`.
+        columns: the content of each column, such as "image".
         shapes: the shape of a cell of each column, (size, size, 3) or (size, size).
-        stamp: what the result depends on, in JSON: names, sizes, dates.
+        stamp: everything the result depends on, as JSON: names, sizes, dates.
     """
 
     items: Sequence[Any]
@@ -57,14 +57,14 @@ class Job(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """What was decoded.
+    """Decoded images.
 
     Args:
-        arrays: a column each, uint8 (rows, size, size, 1 or 3), or (rows, size, size).
-        rows: the items in them: all that could be read.
-        damaged: the others, each with the reason.
-        notes: what was done to images of 16 bits, a sentence each.
-        ids: for each column an item that has the class id, by id.
+        arrays: one array per column, uint8 (rows, size, size, 1 or 3), or (rows, size, size).
+        rows: the item of each row; all items that could be read.
+        damaged: the other items, each with the reason.
+        notes: sentences on how 16-bit images were scaled.
+        ids: for each column, the class ids found, each with an item that has it.
     """
 
     arrays: list[Pixels]
@@ -75,10 +75,10 @@ class Decoded(NamedTuple):
 
 
 def in_memory(job: Job) -> Decoded:
-    """Decode a few images, as `in_cache` does, into memory.
+    """Decode a few images into memory, otherwise like `in_cache`.
 
     Raises:
-        LabError: one cannot be read.
+        LabError: if an image cannot be read.
     """
     decoded = _fill(job, lambda _, shape: np.empty(shape, np.uint8), Progress())
     for damage in decoded.damaged:
@@ -87,14 +87,14 @@ def in_memory(job: Job) -> Decoded:
 
 
 def in_cache(job: Job, progress: Progress, *, skip_damaged: bool = False) -> Decoded:
-    """Decode images into memory-mapped files in the cache folder, or find those of a former run there.
+    """Decode images into memory-mapped files in the cache folder, or reuse those of a previous run.
 
-    A result is kept under a key of names, sizes and dates of the files, image size and version of Pillow. It takes its
-    name once it is whole; of two runs that decode the same images the second waits for the first. The arrays are
-    read-only.
+    The cache key consists of the names, sizes and dates of the files, the image size and the version of Pillow. A
+    result gets its name only when it is complete; if two runs decode the same images, the second waits for the first.
+    The arrays are read-only.
 
     Raises:
-        LabError: an image cannot be read (without `skip_damaged`), files change meanwhile, or there is no room.
+        LabError: if an image cannot be read (without `skip_damaged`), files change meanwhile, or the disk is full.
     """
     home = cache_folder() / "decoded"
     place = home / _key(job)
@@ -112,7 +112,7 @@ def in_cache(job: Job, progress: Progress, *, skip_damaged: bool = False) -> Dec
 
 
 def refuse(damaged: Sequence[UnreadableError], total: int) -> None:
-    """Raise an error that lists damaged files, if there are any."""
+    """Raise a LabError that lists the damaged files, if there are any."""
     if not damaged:
         return
     way_out = "or leave {} out with --skip-damaged"
@@ -127,7 +127,7 @@ def refuse(damaged: Sequence[UnreadableError], total: int) -> None:
 
 
 def file_stamp(files: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and date of each file."""
+    """Return the name, size and date of each file."""
     found = [(path, path.stat()) for path in files]
     return [(os.fsencode(path.absolute()).hex(), stat.st_size, stat.st_mtime_ns) for path, stat in found]
 
@@ -139,7 +139,7 @@ def _key(job: Job) -> str:
 
 @contextmanager
 def _alone(place: Path, progress: Progress) -> Iterator[None]:
-    """Keep other processes from decoding the same images; the lock goes with the process, however that ends."""
+    """Lock out other processes that would decode the same images; the lock ends with the process."""
     if fcntl is None:
         yield
         return
@@ -150,7 +150,7 @@ def _alone(place: Path, progress: Progress) -> Iterator[None]:
         except BlockingIOError:
             progress.note("another process decodes the same images: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        for unfinished in place.parent.glob(f"{place.name}-*"):  # of a process that was killed
+        for unfinished in place.parent.glob(f"{place.name}-*"):  # left by a killed process
             shutil.rmtree(unfinished)
         yield
     finally:
@@ -158,7 +158,7 @@ def _alone(place: Path, progress: Progress) -> Iterator[None]:
 
 
 def _decode(job: Job, place: Path, progress: Progress, skip_damaged: bool) -> None:
-    """Make the folder `place`: an array a column, and info.json."""
+    """Write the folder `place`: one array per column, and info.json."""
     unfinished = place.with_name(f"{place.name}-{token_hex(8)}")
     unfinished.mkdir()
     try:
@@ -182,7 +182,7 @@ def _decode(job: Job, place: Path, progress: Progress, skip_damaged: bool) -> No
             json.dump(info, file)
             file.flush()
             os.fsync(file.fileno())
-        del decoded, array  # Windows renames no folder of files that are mapped
+        del decoded, array  # Windows cannot rename a folder with mapped files
         if not place.is_dir():
             unfinished.rename(place)
     finally:
@@ -192,7 +192,7 @@ def _decode(job: Job, place: Path, progress: Progress, skip_damaged: bool) -> No
 
 
 def _kept(place: Path) -> Decoded:
-    """What a folder in the cache holds."""
+    """Return the content of a folder in the cache."""
     try:
         info = json.loads((place / "info.json").read_text(encoding="utf-8"))
         arrays = [open_memmap(_array(place, i, shape), mode="r") for i, shape in enumerate(info["arrays"])]
@@ -213,7 +213,7 @@ def _array(place: Path, column: int, shape: Sequence[int]) -> Path:
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> Pixels:
-    """A memory-mapped array whose room on the disk is reserved: a full disk is an error here, not a crash later."""
+    """Return a memory-mapped array with reserved disk space: a full disk is an error here, not a crash later."""
     array: Pixels = open_memmap(path, "w+", np.uint8, shape)
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
@@ -227,7 +227,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> Pixels:
 
 
 def _fill(job: Job, allocate: Allocate, progress: Progress) -> Decoded:
-    """Decode all items, several at a time, into arrays."""
+    """Decode all items into arrays, several at a time."""
     columns = [
         _Column(name, allocate(str(i), (len(job.items), *shape)))
         for i, (name, shape) in enumerate(zip(job.columns, job.shapes, strict=True))
@@ -250,7 +250,7 @@ def _fill(job: Job, allocate: Allocate, progress: Progress) -> Decoded:
 
 
 def _in_order(read: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """What `read` makes of each item, or the `UnreadableError` that it raises; few are held at a time."""
+    """Yield the result of `read` for each item, or the `UnreadableError` it raises; few are in memory at a time."""
 
     def attempt(item: Any) -> Any:
         try:
@@ -260,7 +260,7 @@ def _in_order(read: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(workers) as pool:  # Pillow decodes and resizes without the interpreter's lock
+    with ThreadPoolExecutor(workers) as pool:  # Pillow releases the GIL when it decodes and resizes
         for item in items:
             waiting.append(pool.submit(attempt, item))
             if len(waiting) > 2 * workers:
@@ -271,7 +271,7 @@ def _in_order(read: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]
 
 @dataclass
 class _Column:
-    """An array that is filled a row at a time: grey if all images are, grey of 16 bits scaled by the range of all."""
+    """An array filled row by row: grey if all images are; 16-bit grey images are scaled by their common range."""
 
     name: str
     array: Pixels
@@ -281,7 +281,7 @@ class _Column:
     coloured: bool = False
 
     def put(self, row: int, item: int, cell: Cell) -> None:
-        """Write a row; grey of 16 bits waits for `scale`."""
+        """Write a row; rows of 16-bit grey images are written later by `scale`."""
         if cell.range:
             self.ranges[row] = cell.range
         else:
@@ -293,7 +293,7 @@ class _Column:
             release(self.array)
 
     def scale(self, items: Sequence[int], job: Job, column: int) -> None:
-        """Read grey images of 16 bits again, and scale them by the range of all of them.
+        """Read 16-bit grey images again, and scale them by their common range.
 
         pixel = (pixel - lowest) * 255 / (highest - lowest)
         """
@@ -308,7 +308,7 @@ class _Column:
             self.array[row] = grey.astype(np.uint8)[..., None]
 
     def narrow(self, allocate: Callable[[tuple[int, ...]], Pixels]) -> None:
-        """Keep one channel of images that are all grey."""
+        """Reduce the array to one channel if all images are grey."""
         if self.coloured or self.array.ndim < 4:
             return
         wide, self.array = self.array, allocate((*self.array.shape[:-1], 1))
@@ -322,7 +322,7 @@ class _Column:
             Path(file).unlink()
 
     def notes(self) -> Iterator[str]:
-        """What was done to images of 16 bits, a sentence each, where there are any."""
+        """Yield sentences on how 16-bit images were scaled, if there are any."""
         grey = len(self.ranges)
         if grey:
             lowest, highest = self._range

@@ -1,15 +1,15 @@
-"""What the lab says when something is wrong."""
+"""The errors of the lab."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class LabError(ValueError):
-    """One sentence for the person at the terminal: what was expected, what came, the way out."""
+    """An error for the user, in one sentence: expected, got, way out."""
 
 
 class UnreadableError(LabError):
-    """A file that is damaged, or no image."""
+    """A file that is damaged or not an image."""
 
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"expected an image, got {path}, which cannot be read ({reason}): repair or remove it")
@@ -17,13 +17,13 @@ class UnreadableError(LabError):
 
 
 def unknown(what: str, name: str, known: Iterable[str], shown: Iterable[str] | None = None) -> LabError:
-    """The error for a name that is not one of the known ones, with the nearest of them.
+    """Return the error for an unknown name, with the closest known name.
 
     Args:
-        what: what the name should be of.
+        what: the kind of thing that the name refers to.
         name: the name.
-        known: all names.
-        shown: what the sentence lists instead of them, where they are many.
+        known: all known names.
+        shown: a shorter list to show instead of `known`.
 
     >>> unknown("a model", "resnet21", ["small", "resnet20"])
     LabError("expected a model (small, resnet20), got 'resnet21': did you mean 'resnet20'?")

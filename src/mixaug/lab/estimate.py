@@ -1,4 +1,4 @@
-"""What a comparison will take, from ten measured steps."""
+"""Estimate the time and memory of a comparison from ten measured steps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEPS = 10
 
 
 class Pace(NamedTuple):
-    """Seconds: of a step, of the first step beyond that, and of the evaluation after an epoch."""
+    """Seconds per step, additional seconds of the first step, and seconds of the evaluation after an epoch."""
 
     step: float
     first: float
@@ -37,13 +37,13 @@ class Pace(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """The time and the memory of what is left of a comparison.
+    """The remaining time of a comparison, and its memory.
 
     Args:
-        paces: of each phase that has epochs left.
-        seconds: in all.
-        peak: the most memory that this process has had, in bytes; None: not known here.
-        threads: how many the operations use.
+        paces: the pace of each phase with epochs left.
+        seconds: the total time.
+        peak: the peak memory of this process, in bytes; None if unknown on this system.
+        threads: the number of threads of the operations.
 
     >>> print(Estimate([Pace(0.12, 3.0, 2.0)], 4500.0, 3 * 2**30, 2))
     about 1:15:00 and 3.0 GiB of memory at the peak, by 10 measured steps (120 ms each, 2.0 s to evaluate; 2 threads)
@@ -63,14 +63,14 @@ class Estimate:
 
 
 class Left(NamedTuple):
-    """What is left of a run in a phase: epochs, and the steps of each."""
+    """The remaining epochs of a run in a phase, and the steps per epoch."""
 
     epochs: int
     steps: int
 
 
 def total(left: Sequence[Left], paces: Sequence[Pace]) -> float:
-    """The seconds that runs take: each traces its network once a phase, and is evaluated after each epoch.
+    """Return the seconds that runs take, where each traces its network once per phase and evaluates every epoch.
 
     >>> total([Left(epochs=2, steps=10), Left(epochs=0, steps=10)], [Pace(0.5, 3.0, 4.0)] * 2)
     21.0
@@ -82,13 +82,13 @@ def total(left: Sequence[Left], paces: Sequence[Pace]) -> float:
 
 
 def beyond_accuracy(run: Run, pace: Pace) -> float:
-    """The seconds that `measures` take of a run: an image forwards as in the evaluation, and backwards as in a step."""
+    """Return the seconds of a run's `measures`: a forward pass costs as in evaluation, a backward pass as in a step."""
     forward, backward = passes(run.config.measures, len(run.data.test))
     return forward * pace.evaluation / len(run.data.test) + backward * pace.step / run.config.batch_size
 
 
 def left_of(run: Run, finished: int) -> list[Left]:
-    """What is left of a run in each of its phases, of which so many epochs are finished."""
+    """Return what is left of a run in each of its phases after `finished` epochs."""
     ends = [phase.first + phase.config.epochs for phase in run.phases]
     return [
         Left(max(0, end - max(phase.first, finished)), run.steps) for phase, end in zip(run.phases, ends, strict=True)
@@ -96,12 +96,12 @@ def left_of(run: Run, finished: int) -> list[Left]:
 
 
 def measured(model: keras.Model, runs: Sequence[Run], finished: Sequence[int]) -> Estimate:
-    """Measure the network in each phase that is left, and leave it as it was if there is one phase.
+    """Measure the network in each remaining phase; if there is only one, the network is restored afterwards.
 
     Args:
-        model: that of the first run that is not finished, as it is to go on.
+        model: the network of the first unfinished run, ready to continue.
         runs: all runs.
-        finished: how many epochs each has finished.
+        finished: the number of finished epochs of each run.
     """
     left = [left_of(run, done) for run, done in zip(runs, finished, strict=True)]
     run = next(run for run, done in zip(runs, finished, strict=True) if done < run.config.epochs)
@@ -118,7 +118,9 @@ def measured(model: keras.Model, runs: Sequence[Run], finished: Sequence[int]) -
 def _pace(model: keras.Model, run: Run, phase: Phase, batches: Sequence[Batches]) -> Pace:
     if len(run.phases) > 1:
         run.compile(model, phase)
-    model.optimizer.build(model.trainable_variables)  # else its moments would begin here, and stay
+    model.optimizer.build(
+        model.trainable_variables
+    )  # otherwise its moments would be created and kept by the measurement
     variables = [*model.variables, *model.optimizer.variables]
     values = [keras.ops.copy(variable) for variable in variables]
     part = replace(run.data, test=run.data.test.take(range(min(len(run.data.test), 2 * run.task.tested))))
@@ -139,7 +141,7 @@ def _seconds(call: Any) -> float:
 
 
 class _Times(keras.callbacks.Callback):  # type: ignore[misc]
-    """When the epoch began, and when each of its steps ended."""
+    """Records when the epoch began, and when each of its steps ended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +155,7 @@ class _Times(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class _Some(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches to be measured: one that traces and `STEPS` more, of the arms in turn, full ones where there are any."""
+    """The batches to measure: one for tracing and `STEPS` more, cycling through the arms; full batches if possible."""
 
     def __init__(self, batches: Sequence[Batches]) -> None:
         super().__init__(workers=0)
@@ -168,7 +170,7 @@ class _Some(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def peak_memory() -> int | None:
-    """The most memory that this process has had, in bytes; None where the system does not say."""
+    """Return the peak memory of this process in bytes; None if the system does not report it."""
     if resource is None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""The run folder: who may use it, and files in it that are whole or not there, whatever happens."""
+"""The run folder: locking, and files that are written atomically."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from .errors import LabError
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing keeps two processes out of one folder there
+except ImportError:  # Windows: folders are not locked
     fcntl = None  # type: ignore[assignment]
 
 RESUME = "make room or choose another --out; --resume goes on from what is finished"
 
 
 def admit(config: Config, out: Path, resume: bool) -> None:
-    """Refuse a folder that holds something else, or a run whose mixes were drawn otherwise."""
+    """Raise a LabError for a folder with other content, or with a run of another `ma.draw_version`."""
     if not resume:
         with writing(out):
-            held = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
-        if held:
+            has_files = out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir())
+        if has_files:
             go_on = f"go on with --resume {out}, or " if (out / "config.json").exists() else ""
             raise LabError(f"expected an empty folder, got {out}, which holds something: {go_on}choose another --out")
         return
-    there = Config.read(out)
-    if name := there.difference(config):
-        came = f"{option(name)} {getattr(config, name)} instead of {getattr(there, name)}"
+    earlier = Config.read(out)
+    if name := earlier.difference(config):
+        came = f"{option(name)} {getattr(config, name)} instead of {getattr(earlier, name)}"
         raise LabError(f"expected the configuration of {out}, got {came}: leave it as it was, or choose another --out")
     _check_draws(out / "versions.json")
 
 
 def _check_draws(path: Path) -> None:
-    """Refuse a run of another `ma.draw_version`, whose next epochs would be mixed otherwise than its first ones."""
-    if not path.exists():  # stopped before anything was drawn
+    """Raise a LabError for a run of another `ma.draw_version`, as its later epochs would be mixed differently."""
+    if not path.exists():  # stopped before the first draw
         return
     try:
         versions = json.loads(path.read_text(encoding="utf-8"))
@@ -54,11 +54,11 @@ def _check_draws(path: Path) -> None:
 
 
 def check_files(files: dict[str, list[str]], path: Path) -> None:
-    """Refuse other files than those that a run began with, by their names.
+    """Raise a LabError if the names of the data files differ from those at the start of the run.
 
     Args:
         files: the names of the files of each split.
-        path: files.json of the run; without it nothing is refused.
+        path: files.json of the run; if it does not exist, nothing is checked.
     """
     if not path.exists():
         return
@@ -82,11 +82,11 @@ def check_files(files: dict[str, list[str]], path: Path) -> None:
 
 @contextmanager
 def locked(out: Path, does: str = "trains") -> Iterator[None]:
-    """Keep other processes out of the folder; the lock goes with the process, however that ends.
+    """Lock the folder against other processes; the lock ends with the process.
 
     Args:
         out: the folder.
-        does: what another process would be doing there.
+        does: what the other process does, for the error.
 
     Raises:
         LabError: if another process has locked it.
@@ -110,17 +110,17 @@ def _lock(folder: int, out: Path, does: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     write(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
 
 def write(path: Path, fill: Callable[[Path], object], way_out: str = RESUME) -> None:
-    """Write a file whole or not at all, as `files.write` does.
+    """Write a file atomically, as `files.write` does.
 
     Args:
-        path: the file; its folder is made if it is missing.
-        fill: is called with the path of a temporary file, of the same suffix, and writes the content.
-        way_out: what to do if it cannot be written.
+        path: the file; its folder is created if it is missing.
+        fill: a function that writes the content to a temporary path with the same suffix.
+        way_out: the way out in the error.
 
     Raises:
         LabError: if it cannot be written.
@@ -133,10 +133,10 @@ def write(path: Path, fill: Callable[[Path], object], way_out: str = RESUME) -> 
 
 @contextmanager
 def writing(path: Path, way_out: str = RESUME) -> Iterator[None]:
-    """Turn an error of the file system into a sentence.
+    """Turn errors of the file system into a LabError.
 
     Raises:
-        LabError: what is done inside failed so.
+        LabError: if the `with` block raises an OSError.
     """
     try:
         yield

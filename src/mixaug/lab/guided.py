@@ -1,4 +1,4 @@
-"""What the recipes of the lab look at: saliency without a network, masks, and the objects of masks."""
+"""The guides of the lab's datasets: saliency without a network, masks, and the objects of masks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..recipes import Recipe
 from .dataset import Data, Split
 from .errors import LabError
 
-OBJECTS = 16  #: of an image at most
+OBJECTS = 16  #: the maximum number of objects per image
 
 
 def guides_for(recipe: Recipe, split: Split, data: Data) -> dict[str, NDArray[Any]]:
-    """The guides that a recipe needs, a row for each sample.
+    """Return the guides that a recipe needs, one row per sample.
 
-    Saliency is the images' spectral residual; objects are the connected parts of each class of a mask but class 0.
+    Saliency is the spectral residual of the images; objects are the connected parts of each class of a mask except 0.
 
     Raises:
-        LabError: if the data have none.
+        LabError: if the data have no such guide.
 
     Example:
         >>> import mixaug as ma
@@ -40,7 +40,7 @@ def guides_for(recipe: Recipe, split: Split, data: Data) -> dict[str, NDArray[An
 
 
 def lacks(recipe: Recipe, task: str) -> bool:
-    """Whether data for that task have no guides for a recipe."""
+    """Return whether data for a task lack a guide that a recipe needs."""
     return task != "segmentation" and not set(recipe.needs) <= {"saliency"}
 
 
@@ -52,7 +52,7 @@ def _guide(need: str, split: Split, data: Data) -> NDArray[Any]:
 
 
 def _objects(masks: NDArray[Any], ignore_index: int | None) -> NDArray[np.bool_]:
-    """Bool (n, OBJECTS, h, w): the connected parts of each class but 0, the first of them."""
+    """Return bool (n, OBJECTS, h, w): the first connected parts of each class except 0."""
     made = np.zeros((len(masks), OBJECTS, *masks.shape[1:]), bool)
     for objects, mask in zip(made, masks, strict=True):
         parts = []

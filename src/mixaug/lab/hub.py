@@ -1,4 +1,4 @@
-"""A dataset of Hugging Face's `datasets`, from its hub or saved to disk."""
+"""Datasets of Hugging Face's `datasets`, from the hub or from disk."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .decoded import Job, in_cache, in_memory
 from .errors import LabError
 from .reading import Cell, cell, upright
 
-HELD_OUT = ("test", "validation", "valid", "val")  #: names of test splits; the first of these is taken
+HELD_OUT = ("test", "validation", "valid", "val")  #: names of test splits; the first one found is used
 
 
 class Name(NamedTuple):
-    """What NAME[,config=CONFIG][,image=COLUMN][,label=COLUMN] says.
+    """The parts of NAME[,config=CONFIG][,image=COLUMN][,label=COLUMN].
 
     >>> Name.of("cifar100,label=fine_label")
     Name(path='cifar100', config=None, image=None, label='fine_label')
@@ -33,10 +33,10 @@ class Name(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Name:
-        """Read it.
+        """Parse the text.
 
         Raises:
-            LabError: it says something else.
+            LabError: if it has another form.
         """
         path, *options = text.split(",")
         said = dict(option.partition("=")[::2] for option in options)
@@ -49,35 +49,35 @@ class Name(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Rows of a split: the table, its rows, the class id of each."""
+    """Rows of a split: the table, the row numbers, and their class ids."""
 
     table: Any
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
 
     def take(self, chosen: NDArray[np.int64] | None) -> Part:
-        """Some of them."""
+        """Return the chosen rows; None: all of them."""
         return self if chosen is None else Part(self.table, self.rows[chosen], self.labels[chosen])
 
 
 def hub(text: str, options: Options, test: str | None = None) -> Found:
-    """A dataset of `datasets`: of a folder that `save_to_disk` wrote, or of the hub, by its name.
+    """Find a dataset of `datasets`: a folder written by `save_to_disk`, or a name on the hub.
 
-    It has a column of images and one of class labels; where it has several, they are named:
-    `cifar100,label=fine_label`. A split `test` (or `validation`) is the test split; where there is none, a fifth of
-    each class is. Images are read as those of `folder`, and decoded once into the cache folder.
+    It needs a column of images and a column of class labels; if there are several, name the one to use:
+    `cifar100,label=fine_label`. The test split is the split `test` (or `validation`), or else a fifth of each class.
+    Images are read as in `folder`, and decoded once into the cache folder.
 
     Args:
-        text: NAME, as `Name` reads it.
-        options: how images are read.
-        test: another such dataset, whose images are the test split: all of them, or its test split.
+        text: the name, as `Name` parses it.
+        options: the options for reading images.
+        test: another such dataset to use as the test split: its own test split, or all of it if it has none.
 
     Raises:
-        LabError: the package `datasets` is missing, there is no such dataset, or it has no such columns.
+        LabError: if the package `datasets` is not installed, or the dataset or its columns do not exist.
     """
     name = Name.of(text)
     splits, classes, column = _opened(name)
-    train, held = _parts(splits, name)
+    train, held_out = _parts(splits, name)
     if test is not None:
         there = Name.of(test)
         others, theirs, other_column = _opened(there)
@@ -87,17 +87,17 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
                 f"expected images and classes of {test} named as those of {text} ({column} of {', '.join(classes)}), "
                 f"got {came}: rename them"
             )
-        other_train, other_held = _parts(others, there)
-        held = other_held or other_train
-    if held is None:
+        other_train, other_test = _parts(others, there)
+        held_out = other_test or other_train
+    if held_out is None:
         counts = np.bincount(train.labels, minlength=len(classes))
         if counts.min() < 2:
             raise LabError(
                 f"expected two or more images of {classes[counts.argmin()]!r} in {text}, got {counts.min()}: add some, "
                 "or name test images with --test-data"
             )
-        train, held = (train.take(rows) for rows in stratified(train.labels, len(classes), options.seed))
-    for part, other, where in ((train, held, "train"), (held, train, "test")):
+        train, held_out = (train.take(rows) for rows in stratified(train.labels, len(classes), options.seed))
+    for part, other, where in ((train, held_out, "train"), (held_out, train, "test")):
         alone = sorted(set(other.labels.tolist()) - set(part.labels.tolist()))
         if alone:
             came = f"none of {classes[alone[0]]!r}"
@@ -115,7 +115,7 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
     def read(sizes: Sizes) -> Data:
         parts = [
             part.take(sizes.rows(split, len(part.rows), part.labels, len(classes)))
-            for split, part in (("train", train), ("test", held))
+            for split, part in (("train", train), ("test", held_out))
         ]
         job = _job(parts, column, options.image_size)
         decoded = in_cache(job, options.progress, skip_damaged=options.skip_damaged)
@@ -131,7 +131,7 @@ def hub(text: str, options: Options, test: str | None = None) -> Found:
 
 
 def _opened(name: Name) -> tuple[dict[str, Any], tuple[str, ...], str]:
-    """The splits by name, with the label in the column "label"; the names of the classes; the column of images."""
+    """Return the splits by name, with the label in the column "label", the class names, and the image column."""
     try:
         datasets = import_module("datasets")
     except ModuleNotFoundError as error:
@@ -142,7 +142,7 @@ def _opened(name: Name) -> tuple[dict[str, Any], tuple[str, ...], str]:
             found = datasets.load_from_disk(str(path))
         else:
             found = datasets.load_dataset(name.path, name.config)
-    except Exception as error:  # of the network, of files, of Arrow
+    except Exception as error:  # errors of the network, of files, of Arrow
         came = " ".join(str(error).split())
         raise LabError(
             f"expected a dataset that save_to_disk wrote, or one of the hub, got {name.path} ({came}): check the name "
@@ -168,7 +168,7 @@ def _opened(name: Name) -> tuple[dict[str, Any], tuple[str, ...], str]:
 
 
 def _column(features: Any, kind: type, said: str | None, option: str, name: Name) -> str:
-    """The column of a kind; where there are several, the one that was said."""
+    """Return the column of a kind; if there are several, the one named by the user."""
     fit = [column for column, feature in features.items() if isinstance(feature, kind)]
     if said is not None and said not in fit:
         raise LabError(
@@ -187,16 +187,16 @@ def _column(features: Any, kind: type, said: str | None, option: str, name: Name
 
 
 def _parts(splits: dict[str, Any], name: Name) -> tuple[Part, Part | None]:
-    """The samples to train on, and those to be tested on if they are split."""
+    """Return the training samples, and the test samples or None."""
     if len(splits) == 1:
         return _part(next(iter(splits.values())), name), None
-    held = next((split for split in HELD_OUT if split in splits), None)
-    if "train" not in splits or held is None:
+    held_out = next((split for split in HELD_OUT if split in splits), None)
+    if "train" not in splits or held_out is None:
         raise LabError(
             f"expected splits train and test (or validation) of {name.path}, got {', '.join(splits)}: save a "
             "DatasetDict with these"
         )
-    return _part(splits["train"], name), _part(splits[held], name)
+    return _part(splits["train"], name), _part(splits[held_out], name)
 
 
 def _part(table: Any, name: Name) -> Part:

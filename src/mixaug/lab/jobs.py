@@ -1,4 +1,4 @@
-"""A comparison as jobs of one arm and one seed each, in folders of their own, which any machine can train."""
+"""Split a comparison into jobs of one arm and one seed, each in its own folder, for training on any machine."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .errors import LabError, unknown
 
 @dataclass(frozen=True)
 class Job:
-    """The training of one arm with one seed, in a run folder of its own."""
+    """The training of one arm with one seed, in its own run folder."""
 
     config: Config
     out: Path
 
     @property
     def name(self) -> str:
-        """What it trains, for a person."""
+        """The arm and seed, as text for the user."""
         return f"{self.config.arms[0]}, seed {self.config.seeds[0]}"
 
 
 def only(config: Config, arm: str) -> Config:
-    """The configuration of one of the arms.
+    """Return the configuration reduced to one arm.
 
     Raises:
         LabError: if there is no such arm.
@@ -39,7 +39,7 @@ def only(config: Config, arm: str) -> Config:
 
 
 def folder_name(arm: str, seeds: Sequence[int]) -> str:
-    """The folder of an arm and seeds.
+    """Return the name of the folder for an arm and seeds.
 
     >>> folder_name("mixup(alpha=0.2)", (0, 1))
     'mixup-alpha-0.2-s0-s1'
@@ -49,7 +49,7 @@ def folder_name(arm: str, seeds: Sequence[int]) -> str:
 
 
 def split(config: Config, out: Path) -> list[Job]:
-    """The jobs of a comparison: each trains what the whole comparison trains of its arm and seed."""
+    """Return the jobs of a comparison; each gives the same result as that run within the whole comparison."""
     return [
         Job(replace(config, arms=(arm,), seeds=(seed,)), out / f"{index}-{folder_name(arm, (seed,))}")
         for seed in config.seeds
@@ -58,7 +58,7 @@ def split(config: Config, out: Path) -> list[Job]:
 
 
 def train(job: Job) -> str | None:
-    """Train a job, from its last finished epoch if it was begun; what went wrong, in one sentence, or None."""
+    """Train a job, resuming after its last finished epoch; return the error as one sentence, or None."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from .train import compare
 
@@ -70,18 +70,18 @@ def train(job: Job) -> str | None:
 
 
 def on_ray(jobs: Sequence[Job], engine: Engine, done: Callable[[Job], None]) -> None:
-    """Train jobs as tasks of a Ray cluster, each in a process of its own.
+    """Train jobs as tasks of a Ray cluster, each in its own process.
 
-    A task whose worker or node dies is run anew, and goes on from its last finished epoch. `out` has to be a folder
-    that all nodes see.
+    If a worker or node dies, its task is restarted and resumes after the last finished epoch. The folders of the jobs
+    must be shared by all nodes.
 
     Args:
-        jobs: what to train.
-        engine: the cluster, and how many are trained at a time, each with one CPU.
-        done: is told each job that is finished.
+        jobs: the jobs to train.
+        engine: the cluster, and the number of jobs to train at a time, each with one CPU.
+        done: called with each finished job.
 
     Raises:
-        LabError: if there is no such cluster, or a job cannot be trained; the others are finished first.
+        LabError: if there is no such cluster, or a job fails; the other jobs are finished first.
     """
     wrong: list[str] = []
     with connected(engine) as ray:

@@ -1,4 +1,4 @@
-"""The log of a run folder: what every finished epoch measured, and hashes by which the other files are known again."""
+"""The log of a run folder: the measures of each finished epoch, and hashes that identify the other files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .. import files
 from .errors import LabError
 from .folder import write_text, writing
 
-Line: TypeAlias = dict[str, Any]  #: what epochs.jsonl says of an epoch
+Line: TypeAlias = dict[str, Any]  #: a line of epochs.jsonl
 
 
-DESCRIBED = ("config.json", "data.json")  #: what says of a run folder what the run is
+DESCRIBED = ("config.json", "data.json")  #: the files that describe the run
 
 
 class Place(NamedTuple):
@@ -39,10 +39,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Log:
-    """epochs.jsonl of a run folder: a line for each finished epoch.
+    """epochs.jsonl of a run folder: one line per finished epoch.
 
-    A line holds hashes: `network` of the file of the network after that epoch, `result` of what it made of the test
-    images (after the last epoch), `run` of config.json and data.json, and `line` of all of that and of its numbers.
+    A line has hashes: `network` of the network's file after that epoch, `result` of the outputs for the test images
+    (after the last epoch), `run` of config.json and data.json, and `line` of all of these and of the numbers.
 
     Args:
         path: the file, in the run folder.
@@ -52,12 +52,12 @@ class Log:
 
     @cached_property
     def run(self) -> str:
-        """The hash of what the run is."""
+        """The hash of the files that describe the run."""
         described = [file.read_bytes() if file.exists() else b"" for file in map(self.path.with_name, DESCRIBED)]
         return hashlib.sha256(b"\0".join(described)).hexdigest()[:32]
 
     def append(self, line: Line) -> Line:
-        """Write a line with its hashes, to the disk itself, and return it."""
+        """Add hashes to a line, write it, sync it to disk, and return it."""
         signed = {**line, "run": self.run}
         signed["line"] = _of_line(signed)
         with writing(self.path), files.target(self.path).open("a", encoding="utf-8") as file:
@@ -67,10 +67,10 @@ class Log:
         return signed
 
     def lines(self) -> dict[Place, Line]:
-        """The lines, without a last one that was not written out.
+        """Return the lines, except a last line that is incomplete.
 
         Raises:
-            LabError: a line, config.json or data.json was changed.
+            LabError: if a line, config.json or data.json was changed.
         """
         if not self.path.exists():
             return {}
@@ -98,10 +98,10 @@ class Log:
         return place, line
 
     def keep(self, finished: Mapping[tuple[str, int], int]) -> None:
-        """Drop the lines of epochs that are not finished, by (arm, seed), and a last one that was not written out.
+        """Drop the lines of unfinished epochs and an incomplete last line; `finished` counts epochs by (arm, seed).
 
         Raises:
-            LabError: the line of a finished epoch is missing.
+            LabError: if the line of a finished epoch is missing.
         """
         lines = self.lines()
         for (arm, seed), epochs in finished.items():
@@ -114,19 +114,19 @@ class Log:
 
 
 def _of_line(line: Line) -> str:
-    """The hash of a line, whatever it says itself of that."""
+    """Return the hash of a line, computed without its own `line` entry."""
     rest = {name: value for name, value in line.items() if name != "line"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def of_file(path: Path) -> str:
-    """The hash of a file."""
+    """Return the hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """The hash of named arrays, whatever the file that they are written in.
+    """Return the hash of named arrays, independent of the file format.
 
     >>> of_arrays({"a": np.zeros(2), "b": np.ones(1)}) == of_arrays({"b": np.ones(1), "a": np.zeros(2)})
     True
@@ -140,7 +140,7 @@ def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def arrays_of(path: Path) -> dict[str, NDArray[Any]] | None:
-    """The arrays of a result, unpickled never; None if the file is missing or damaged."""
+    """Return the arrays of a result, read without pickle; None if the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}

@@ -1,4 +1,4 @@
-"""A number of a network, its unit and its direction."""
+"""Measures of a network, with their units and directions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that is measured after an epoch.
+    """A number measured after an epoch.
 
     Args:
-        name: what it is called.
-        unit: in which it is written.
-        field: where it is in epochs.jsonl.
-        factor: from there to the unit.
-        digits: after the point.
-        better: 1 where more is better, -1 where less is, 0 where neither is.
-        timed: whether it is a time, which is reported as a median and a range over all epochs and seeds.
+        name: the name in reports.
+        unit: the unit in reports.
+        field: the field in epochs.jsonl.
+        factor: converts the field to the unit.
+        digits: the number of decimals.
+        better: 1 if more is better, -1 if less is better, otherwise 0.
+        timed: whether it is a time, reported as the median and range over all epochs and seeds.
     """
 
     name: str
@@ -30,5 +30,5 @@ class Measure:
     timed: bool = False
 
     def of(self, line: Mapping[str, Any]) -> float:
-        """Its value in an epoch, in its unit."""
+        """Return the value in an epoch, in its unit."""
         return float(line[self.field]) * self.factor

@@ -1,4 +1,4 @@
-"""How good a network is, and how sure one can be of it: pure functions of NumPy arrays."""
+"""Metrics of networks and their confidence intervals: pure functions of NumPy arrays."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.integer[Any]]
 Pixels = NDArray[np.uint8]
 
-TOLERANCE = 0.0075  #: how far a boundary may be off, as a share of the diagonal of the image
-ROUNDING = 1 / 12  #: the mean squared error of rounding to whole grey levels
-REACH = 5  #: of the window of `ssim` to each side, in pixels
+TOLERANCE = 0.0075  #: the tolerance of a boundary, as a fraction of the image's diagonal
+ROUNDING = 1 / 12  #: the mean squared error of rounding to integer grey levels
+REACH = 5  #: half the size of the window of `ssim`, in pixels
 
 
 def softmax(logits: Floats) -> NDArray[np.float64]:
-    """The probabilities of logits (n, classes): exp(z) / sum exp(z), in float64.
+    """Return the probabilities for logits (n, classes): exp(z) / sum exp(z), in float64.
 
     >>> softmax(np.log([[1.0, 3.0]])).round(9)
     array([[0.25, 0.75]])
@@ -34,7 +34,7 @@ def softmax(logits: Floats) -> NDArray[np.float64]:
 
 
 def accuracy(scores: Floats, labels: Ids) -> float:
-    """How often the class of the highest score is the label.
+    """Return the fraction of rows whose highest score is that of the label.
 
     Args:
         scores: logits or probabilities (n, classes).
@@ -47,7 +47,7 @@ def accuracy(scores: Floats, labels: Ids) -> float:
 
 
 def log_loss(logits: Floats, labels: Ids) -> float:
-    """The mean of -log softmax(logits)[label], from the logits, so that it stays finite.
+    """Return the mean of -log softmax(logits)[label], computed from the logits, so that it is always finite.
 
     >>> round(log_loss(np.log([[0.25, 0.75]]), np.array([1])), 6)
     0.287682
@@ -57,14 +57,14 @@ def log_loss(logits: Floats, labels: Ids) -> float:
 
 
 def calibration_error(probabilities: Floats, labels: Ids, bins: int = 15) -> float:
-    """The expected calibration error: how far confidence is from accuracy, over bins of equal width.
+    """Return the expected calibration error: the gap between confidence and accuracy, over bins of equal width.
 
         sum_b n_b / n |confidence_b - accuracy_b|,  bin b: confidences in (b / bins, (b + 1) / bins]
 
     Args:
         probabilities: (n, classes).
         labels: class ids (n,).
-        bins: how many.
+        bins: the number of bins.
 
     >>> round(calibration_error(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1])), 6)
     0.15
@@ -77,7 +77,7 @@ def calibration_error(probabilities: Floats, labels: Ids, bins: int = 15) -> flo
 
 
 def overconfidence(probabilities: Floats, labels: Ids) -> float:
-    """The mean confidence minus the accuracy: above 0 the network is too sure, below 0 not sure enough.
+    """Return the mean confidence minus the accuracy: > 0 if overconfident, < 0 if underconfident.
 
     >>> round(overconfidence(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0])), 6)
     0.35
@@ -86,13 +86,13 @@ def overconfidence(probabilities: Floats, labels: Ids) -> float:
 
 
 def _surplus(probabilities: Floats, labels: Ids) -> tuple[Floats, Floats]:
-    """Of each row the confidence, and that minus 1 where it is right."""
+    """Return for each row the confidence, and the confidence minus 1 if the prediction is right."""
     confidence = probabilities.max(-1)
     return confidence, confidence - (probabilities.argmax(-1) == labels)
 
 
 def confusion(labels: Ids, predicted: Ids, classes: int) -> NDArray[np.int64]:
-    """How many rows of each class were taken for each: int64 (classes, classes), by label, then by prediction.
+    """Return the confusion matrix, int64 (classes, classes): counts by label, then by prediction.
 
     >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2)
     array([[1, 1],
@@ -102,7 +102,7 @@ def confusion(labels: Ids, predicted: Ids, classes: int) -> NDArray[np.int64]:
 
 
 def most_confused(matrix: NDArray[np.int64], classes: Sequence[str], top: int) -> list[tuple[str, str, int]]:
-    """The most frequent mistakes: (class, taken for, how often), at most `top`, those that never happen left out.
+    """Return at most `top` of the most frequent mistakes: (class, predicted class, count > 0).
 
     >>> most_confused(np.array([[5, 2], [3, 9]]), ["coat", "shirt"], top=1)
     [('shirt', 'coat', 3)]
@@ -114,7 +114,7 @@ def most_confused(matrix: NDArray[np.int64], classes: Sequence[str], top: int) -
 
 
 def known(masks: Ids, ignore_index: int | None) -> NDArray[np.bool_]:
-    """Which pixels say something: bool, of the shape of the masks.
+    """Return the pixels that are not ignored, bool with the shape of the masks.
 
     >>> known(np.array([0, 255, 1]), ignore_index=255)
     array([ True, False,  True])
@@ -123,12 +123,12 @@ def known(masks: Ids, ignore_index: int | None) -> NDArray[np.bool_]:
 
 
 def pixel_log_loss(logits: Floats, masks: Ids, ignore_index: int | None = None) -> NDArray[np.float64]:
-    """Of each image the sum over its pixels of -log softmax(logits)[mask]; ignored ones cost nothing.
+    """Return for each image the sum over pixels of -log softmax(logits)[mask], without ignored pixels.
 
     Args:
         logits: (n, h, w, classes).
         masks: class ids (n, h, w).
-        ignore_index: the id of pixels that say nothing.
+        ignore_index: the id of pixels to ignore.
 
     Returns:
         float64 (n,).
@@ -138,20 +138,20 @@ def pixel_log_loss(logits: Floats, masks: Ids, ignore_index: int | None = None) 
     """
     said = known(masks, ignore_index)
     ids = np.where(said, masks, 0).astype(np.int64)[..., None]
-    below = logits - logits.max(axis=-1, keepdims=True)  # in float32, if they are: there are many pixels
+    below = logits - logits.max(axis=-1, keepdims=True)  # stays float32 to save memory
     loss = np.log(np.exp(below).sum(axis=-1)) - np.take_along_axis(below, ids, axis=-1)[..., 0]
     per_image: NDArray[np.float64] = np.where(said, loss, 0.0).sum(axis=(1, 2), dtype=np.float64)
     return per_image
 
 
 def pixel_confusion(masks: Ids, predicted: Ids, classes: int, ignore_index: int | None = None) -> NDArray[np.int64]:
-    """How many pixels of each class were taken for each, as `confusion`; ignored ones are left out.
+    """Return the confusion matrix of pixels, as `confusion` does, without ignored pixels.
 
     Args:
         masks: class ids, of any shape.
         predicted: class ids, of the same shape.
-        classes: how many there are.
-        ignore_index: the id, in the masks, of pixels that say nothing.
+        classes: the number of classes.
+        ignore_index: the id of mask pixels to ignore.
 
     >>> pixel_confusion(np.array([[0, 1, 9]]), np.array([[0, 0, 1]]), classes=2, ignore_index=9)
     array([[1, 0],
@@ -162,7 +162,7 @@ def pixel_confusion(masks: Ids, predicted: Ids, classes: int, ignore_index: int 
 
 
 def pixel_accuracy(matrix: NDArray[np.int64]) -> float:
-    """How often the class of a pixel is right, from a confusion matrix.
+    """Return the fraction of pixels whose class is right, from a confusion matrix.
 
     >>> pixel_accuracy(np.array([[2, 1], [1, 4]]))
     0.75
@@ -171,12 +171,12 @@ def pixel_accuracy(matrix: NDArray[np.int64]) -> float:
 
 
 def iou(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Intersection over union of each class, over the pixels of all images; NaN for a class that nobody named.
+    """Return the intersection over union of each class, over the pixels of all images; NaN for absent classes.
 
         iou[c] = m[c, c] / (sum_j m[c, j] + sum_i m[i, c] - m[c, c])
 
     Args:
-        matrix: m (classes, classes), by class, then by prediction.
+        matrix: m (classes, classes), by label, then by prediction.
 
     >>> iou(np.array([[2, 1, 0], [1, 4, 0], [0, 0, 0]])).round(3)
     array([0.5  , 0.667,   nan])
@@ -190,7 +190,7 @@ def iou(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def mean_iou(matrix: NDArray[np.int64]) -> float:
-    """The mean of `iou` over the classes that occur in truth or prediction.
+    """Return the mean of `iou` over the classes that occur as label or prediction.
 
     >>> round(mean_iou(np.array([[2, 1, 0], [1, 4, 0], [0, 0, 0]])), 3)
     0.583
@@ -199,22 +199,23 @@ def mean_iou(matrix: NDArray[np.int64]) -> float:
 
 
 def boundary_f1(masks: Ids, predicted: Ids, classes: int, ignore_index: int | None = None) -> float:
-    """How well the predicted boundaries of classes lie on the true ones: the mean over classes, then over images.
+    """Return how well predicted class boundaries match the true ones: F1 averaged over classes, then over images.
 
-        P = share of the predicted boundary that has true one within t pixels,  R = the other way round
+        P = fraction of the predicted boundary within t pixels of the true boundary,  R = the reverse
         F1 = 2 P R / (P + R),  t = max(1, 0.75 % of the diagonal)
 
-    A pixel is on the boundary of its class if one of the four pixels beside it is of another. Of an image those classes
-    count that have a boundary in truth or prediction, with 0 if in one alone. Ignored pixels are on none and make none.
+    A pixel is on the boundary of its class if one of its four neighbours has another class. In each image, classes with
+    a true or predicted boundary count; F1 is 0 if only one of them exists. Ignored pixels neither are boundary nor
+    cause one.
 
     Args:
         masks: class ids (n, h, w).
         predicted: class ids (n, h, w).
-        classes: how many there are.
-        ignore_index: the id, in the masks, of pixels that say nothing.
+        classes: the number of classes.
+        ignore_index: the id of mask pixels to ignore.
 
     Returns:
-        0..1; 1 where there is no boundary at all.
+        0..1; 1 if there is no boundary at all.
 
     >>> masks = np.repeat([[0, 0, 0, 0, 1, 1]], 4, axis=0)[None]
     >>> boundary_f1(masks, np.roll(masks, -1, axis=2), classes=2).__round__(3)
@@ -234,7 +235,7 @@ def boundary_f1(masks: Ids, predicted: Ids, classes: int, ignore_index: int | No
 
 
 def _disk(radius: float) -> NDArray[np.bool_]:
-    """All offsets of pixels within a radius, (1, 2 r + 1, 2 r + 1): of one image alone."""
+    """Return the pixels within a radius of the centre, (1, 2 r + 1, 2 r + 1); the first axis keeps images apart."""
     offset = np.arange(-int(radius), int(radius) + 1)
     return np.hypot(offset[:, None], offset)[None] <= radius
 
@@ -245,7 +246,7 @@ def _boundary(inside: NDArray[np.bool_], said: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _f1(true: NDArray[np.bool_], found: NDArray[np.bool_], near: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Of each image; NaN where neither has a boundary."""
+    """Return F1 for each image; NaN if there is neither a true nor a predicted boundary."""
     precision = _share(found, ndimage.binary_dilation(true, near))
     recall = _share(true, ndimage.binary_dilation(found, near))
     total = precision + recall
@@ -254,13 +255,13 @@ def _f1(true: NDArray[np.bool_], found: NDArray[np.bool_], near: NDArray[np.bool
 
 
 def _share(pixels: NDArray[np.bool_], hit: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Which share of the pixels of each image is hit; 0 of none."""
+    """Return the fraction of the pixels of each image that are hit; 0 if there are no pixels."""
     share: NDArray[np.float64] = (pixels & hit).sum(axis=(1, 2)) / np.maximum(1, pixels.sum(axis=(1, 2)))
     return share
 
 
 def grey_error(targets: Pixels, predicted: Pixels) -> float:
-    """The mean absolute difference, in grey levels of 0..255 (L1).
+    """Return the mean absolute difference (L1), in grey levels of 0..255.
 
     Args:
         targets: uint8 (n, h, w, c).
@@ -273,11 +274,11 @@ def grey_error(targets: Pixels, predicted: Pixels) -> float:
 
 
 def psnr(targets: Pixels, predicted: Pixels) -> float:
-    """The peak signal-to-noise ratio in dB, the mean over images.
+    """Return the peak signal-to-noise ratio in dB, averaged over images.
 
         10 log10(255^2 / max(mean squared error, 1/12))
 
-    1/12 is what rounding to grey levels costs: so an image without an error has 58.92 dB, and the mean stays finite.
+    1/12 is the error of rounding to grey levels: an image without any error has 58.92 dB, so the mean stays finite.
 
     Args:
         targets: uint8 (n, h, w, c).
@@ -291,20 +292,20 @@ def psnr(targets: Pixels, predicted: Pixels) -> float:
 
 
 def ssim(targets: Pixels, predicted: Pixels) -> float:
-    """The structural similarity: the mean over windows, channels and images.
+    """Return the structural similarity, averaged over windows, channels and images.
 
         ssim = (2 mx my + c1) (2 sxy + c2) / ((mx^2 + my^2 + c1) (sx^2 + sy^2 + c2))
         c1 = (0.01 * 255)^2,  c2 = (0.03 * 255)^2
 
-    Means, variances and covariance are those under a Gaussian window of 11x11 pixels with a deviation of 1.5, at every
-    place where it lies within the image; in one of less than 11 pixels, at the middle, where it sees mirrored pixels.
+    Means, variances and the covariance use a Gaussian window of 11x11 pixels with sigma 1.5, at every position inside
+    the image; in images below 11 pixels, only at the centre, with mirrored pixels.
 
     Args:
         targets: uint8 (n, h, w, c).
         predicted: uint8 (n, h, w, c).
 
     Returns:
-        -1..1; 1 for the same images.
+        -1..1; 1 for identical images.
 
     >>> images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     >>> ssim(images, images), round(ssim(images, 255 - images), 3)
@@ -325,7 +326,7 @@ def _ssim(x: Floats, y: Floats) -> float:
 
 
 def _windowed(maps: Floats) -> Floats:
-    """Weighted means of maps (k, h, w, c) under the window, where it lies within them."""
+    """Return weighted means of maps (k, h, w, c) under the window, at all positions inside them."""
     for axis in (1, 2):
         maps = ndimage.gaussian_filter1d(maps, 1.5, axis, mode="mirror", radius=REACH)
         edge = min(REACH, (maps.shape[axis] - 1) // 2)
@@ -334,16 +335,16 @@ def _windowed(maps: Floats) -> Floats:
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The mean of several values, and half the width of its confidence interval by Student's t.
+    """Return the mean of values, and half the width of its confidence interval by Student's t.
 
         half = t_{n-1}((1 + level) / 2) s / sqrt(n),  NaN for one value
 
     Args:
-        values: one number or more.
-        level: the chance with which such an interval holds the true mean, of normally distributed values.
+        values: one or more numbers.
+        level: the confidence level, for normally distributed values.
 
     Raises:
-        LabError: no values.
+        LabError: if there are no values.
 
     >>> mean, half = interval([1.0, 2.0, 3.0])
     >>> round(mean, 3), round(half, 3)
@@ -359,12 +360,12 @@ def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 
 
 def paired(values: Sequence[float], baseline: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """The mean of values - baseline, pair by pair (of the same seed), and half the width of its interval.
+    """Return the mean of values - baseline, paired by seed, and half the width of its confidence interval.
 
-    What the seeds have in common drops out, so it is narrower than the difference of two means.
+    The variation that a seed causes in both cancels, so the interval is narrower than that of a difference of means.
 
     Raises:
-        LabError: not as many of one as of the other, or none.
+        LabError: if the lengths differ or there are no values.
 
     >>> paired([0.8, 0.9], [0.7, 0.8])[0].__round__(9)
     0.1

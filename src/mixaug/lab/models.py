@@ -1,4 +1,4 @@
-"""The networks of the lab: Keras models from pixels to logits, or to numbers for every pixel, and their losses."""
+"""The networks of the lab: Keras models from pixels to outputs per image or per pixel, and their losses."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ class Kind(NamedTuple):
 
 
 def build(name: str, input_shape: tuple[int, int, int], outputs: int, *, per_pixel: bool = False) -> keras.Model:
-    """One of mixaug's own networks, with fresh He-normal weights (`keras.utils.set_random_seed` decides which).
+    """Build one of mixaug's networks with random He-normal weights (seed: `keras.utils.set_random_seed`).
 
-    It takes pixels of 0..255, uint8 or float, (n, h, w, c), scales them itself, and gives logits or other numbers,
-    float32 (n, outputs) or, per pixel, (n, h, w, outputs): no softmax. A saved one loads without mixaug.
+    The network takes pixels of 0..255, uint8 or float, (n, h, w, c), scales them itself, and returns logits or other
+    numbers without a softmax, float32 (n, outputs) or, per pixel, (n, h, w, outputs). Saved networks load without
+    mixaug.
 
     Args:
-        name: `small` (for a CPU), `resnet20`, `resnet32`, `resnet56` (He et al. 2015, section 4.2: the networks for
-            CIFAR-10), `resnet18` (the ImageNet network for small images: a 3x3 stem, no pooling), `keras-resnet20` and
-            `keras-resnet20-v2` (those of Keras' CIFAR-10 example: biases, projections, L2 of 1e-4, BatchNorm momentum
-            0.99, pixels in 0..1). Per pixel: `unet` (Ronneberger et al. 2015, narrow, for a CPU).
+        name: `small` (for a CPU), `resnet20`, `resnet32`, `resnet56` (the CIFAR-10 networks of He et al. 2015, section
+            4.2), `resnet18` (the ImageNet network for small images: a 3x3 stem, no pooling), `keras-resnet20` and
+            `keras-resnet20-v2` (of Keras' CIFAR-10 example: biases, projections, L2 of 1e-4, BatchNorm momentum 0.99,
+            pixels in 0..1). Per pixel: `unet` (Ronneberger et al. 2015, narrow, for a CPU).
         input_shape: (h, w, c), at least 8x8.
-        outputs: how many numbers it gives, such as one a class.
-        per_pixel: whether it gives them for every pixel.
+        outputs: the number of outputs, for example the number of classes.
+        per_pixel: whether the outputs are per pixel.
 
     Raises:
-        LabError: an unknown name, or an input too small or not (h, w, c).
+        LabError: if the name is unknown, or the input is too small or not (h, w, c).
 
     >>> build("resnet20", (32, 32, 3), 10).output_shape
     (None, 10)
@@ -62,18 +63,18 @@ def build(name: str, input_shape: tuple[int, int, int], outputs: int, *, per_pix
 
 
 def head(features: Tensor, outputs: int) -> Tensor:
-    """The logits of features, or other numbers: one dense layer, named `HEAD`.
+    """Return the outputs for features: one dense layer, named `HEAD`, along the last axis.
 
-    float32, so that the loss keeps its precision under a mixed-precision policy; a pixel is a row to the layer.
+    It is float32, so that the loss keeps its precision under a mixed-precision policy.
     """
     logits: Tensor = layers.Dense(outputs, kernel_initializer="he_normal", dtype="float32", name=HEAD)(features)
     return logits
 
 
 def _small(x: Tensor) -> Tensor:
-    """Three convolutions, halving the image twice, and the maximum over the image: 0.1 M weights.
+    """Return features of three convolutions, two of which halve the image, and a global maximum: 0.1 M weights.
 
-    The maximum, because within a few epochs it learns more than the mean.
+    In a few epochs, the maximum learns more than the mean.
     """
     x = layers.MaxPooling2D()(_relu(_conv(x, 32)))
     x = layers.MaxPooling2D()(_relu(_conv(x, 64)))
@@ -81,7 +82,7 @@ def _small(x: Tensor) -> Tensor:
 
 
 def _resnet(x: Tensor, filters: tuple[int, ...], blocks: int, shortcut: Shortcut) -> Tensor:
-    """A 3x3 stem, then a stage of `blocks` blocks for each count of filters; each after the first halves the image."""
+    """Return features of a 3x3 stem and one stage of `blocks` blocks per entry of `filters`; later stages halve."""
     x = _relu(_conv(x, filters[0]))
     for stage, count in enumerate(filters):
         for block in range(blocks):
@@ -90,26 +91,26 @@ def _resnet(x: Tensor, filters: tuple[int, ...], blocks: int, shortcut: Shortcut
 
 
 def _block(x: Tensor, filters: int, stride: int, shortcut: Shortcut) -> Tensor:
-    """relu(x + F(x)), where F is two convolutions; the shortcut brings x to the shape of F(x) if it has another."""
+    """Return relu(x + F(x)), where F is two convolutions; the shortcut adapts the shape of x if necessary."""
     residual = _conv(_relu(_conv(x, filters, stride=stride)), filters)
     same = stride == 1 and x.shape[-1] == filters
     return _relu(layers.Add()([x if same else shortcut(x, filters, stride), residual]))
 
 
 def _padded(x: Tensor, filters: int, stride: int) -> Tensor:
-    """Option A of the paper: every stride-th pixel, the new channels zero; no weights."""
+    """Return option A of the paper: every stride-th pixel, new channels zero, no weights."""
     return ops.pad(x[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (0, filters - x.shape[-1])))
 
 
 def _projected(x: Tensor, filters: int, stride: int) -> Tensor:
-    """Option B of the paper: a 1x1 convolution."""
+    """Return option B of the paper: a 1x1 convolution."""
     return _conv(x, filters, kernel=1, stride=stride)
 
 
 def _unet(x: Tensor, levels: Sequence[tuple[int, int]] = ((16, 1), (32, 1), (64, 2), (128, 3))) -> Tensor:
-    """Down by the maximum of 2x2 pixels, up by repeating them, each level joined with what was of its size before.
+    """Return U-Net features: 2x2 max pooling down, nearest upsampling up, with skip connections at each level.
 
-    A level has so many filters and, on the way down, convolutions: more where pixels are few and each costs little.
+    A level is (filters, convolutions on the way down); deeper levels have more convolutions, as they cost less.
     """
     height, width = x.shape[1:3]
     whole = 2 ** (len(levels) - 1)
@@ -129,9 +130,9 @@ def _unet(x: Tensor, levels: Sequence[tuple[int, int]] = ((16, 1), (32, 1), (64,
 
 
 def _conv(x: Tensor, filters: int, kernel: int = 3, stride: int = 1) -> Tensor:
-    """A convolution without bias, batch-normalised."""
+    """Return a convolution without bias, followed by BatchNorm."""
     if stride > 1 and kernel > 1:
-        # "same" would pad only below and right, and so look at odd pixels where the shortcut takes the even ones
+        # "same" would pad only below and right, and so sample odd pixels, while the shortcut samples even ones
         x = layers.ZeroPadding2D(kernel // 2)(x)
     padding = "same" if stride == 1 else "valid"
     x = layers.Conv2D(filters, kernel, stride, padding, use_bias=False, kernel_initializer="he_normal")(x)
@@ -143,7 +144,7 @@ def _relu(x: Tensor) -> Tensor:
 
 
 def _keras_resnet_v1(x: Tensor, blocks: int = 3) -> Tensor:
-    """The ResNet v1 of Keras' CIFAR-10 example: as He et al., but with biases and projections for shortcuts."""
+    """Return the ResNet v1 of Keras' CIFAR-10 example: as in He et al., but with biases and projection shortcuts."""
     x = _keras_after(_keras_conv(x, 16))
     for filters in (16, 32, 64):
         for block in range(blocks):
@@ -155,7 +156,7 @@ def _keras_resnet_v1(x: Tensor, blocks: int = 3) -> Tensor:
 
 
 def _keras_resnet_v2(x: Tensor, blocks: int = 2) -> Tensor:
-    """The ResNet v2 of Keras' CIFAR-10 example: bottlenecks, BatchNorm and ReLU before each convolution."""
+    """Return the ResNet v2 of Keras' CIFAR-10 example: bottlenecks, BatchNorm and ReLU before each convolution."""
     x = _keras_after(_keras_conv(x, 16))
     for narrow, wide in ((16, 64), (64, 128), (128, 256)):
         for block in range(blocks):
@@ -194,12 +195,12 @@ PER_PIXEL: dict[str, Kind] = {"unet": Kind(_unet)}
 
 
 def pixel_cross_entropy(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """The cross-entropy of mixed masks, the mean over the pixels that say something.
+    """Return the cross-entropy of mixed masks, averaged over pixels that are not ignored.
 
         loss = sum(cross_entropy(y_pred, y_true)) / max(1, sum(y_true))
 
     Args:
-        y_true: a weight a class (n, h, w, classes), of sum 1, or 0 where a pixel is ignored.
+        y_true: one weight per class (n, h, w, classes), with sum 1, or 0 for ignored pixels.
         y_pred: logits (n, h, w, classes).
 
     >>> import numpy as np
@@ -212,7 +213,7 @@ def pixel_cross_entropy(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 
 class PixelAccuracy(keras.metrics.Mean):  # type: ignore[misc]
-    """For `compile`: how much of the mixed mask the predicted class is, the mean over pixels that say something.
+    """Keras metric: the weight of the predicted class in the mixed mask, averaged over pixels that are not ignored.
 
     >>> import numpy as np
     >>> metric = PixelAccuracy()
@@ -225,13 +226,13 @@ class PixelAccuracy(keras.metrics.Mean):  # type: ignore[misc]
         super().__init__(name, dtype)
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Count a batch: as for `pixel_cross_entropy`."""
+        """Add a batch; arguments as in `pixel_cross_entropy`."""
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         super().update_state(mixed_accuracy(y_pred, y_true), ops.sum(y_true, axis=-1))
 
 
 def pixel_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """The mean absolute difference (L1) between pixels of 0..255 and what is predicted of them, in 0..1.
+    """Return the mean absolute difference (L1) between pixels of 0..255 and predictions in 0..1, on the latter scale.
 
     >>> import numpy as np
     >>> float(pixel_error(np.uint8([[[[0], [255]]]]), np.float32([[[[0.25], [1]]]])))

@@ -1,4 +1,4 @@
-"""Networks by name: mixaug's own, those of keras.applications, functions of the user; and their first weights."""
+"""Networks by name (mixaug's, those of keras.applications, functions of the user) and their initial weights."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from .models import HEAD
 Shape: TypeAlias = tuple[int, int, int]
 
 NAMED_WEIGHTS = ("random", "imagenet")
-USUAL = 224  #: the side of images whose size is not known yet
-IMAGENET_CLASSES = 1000  #: of the classifiers that keras.applications has weights of
+USUAL = 224  #: the image side to assume while the size is unknown
+IMAGENET_CLASSES = 1000  #: the number of classes of the ImageNet weights of keras.applications
 
 
 def build(name: str, shape: Shape, outputs: int, *, per_pixel: bool = False, weights: str = "random") -> keras.Model:
-    """A network by its name, which takes pixels of 0..255 and gives logits, or other numbers for every pixel.
+    """Build a network by name, from pixels of 0..255 to logits, or to outputs per pixel.
 
     Args:
-        name: one of mixaug's own (`models.build`), any of `keras.applications` by its name (whose own preprocessing is
-            part of the network; grey images are repeated to three channels), or "module:function", which is called
+        name: one of mixaug's networks (`models.build`), any of `keras.applications` (its preprocessing becomes part of
+            the network; grey images are repeated to three channels), or "module:function", a function that is called
             with the shape and `outputs` and returns such a Keras model.
         shape: (h, w, c) of the images.
-        outputs: how many numbers it gives, such as one a class.
-        per_pixel: whether it gives them for every pixel.
-        weights: "random"; "imagenet" (keras.applications alone, downloaded once by Keras); or the path of a file of
-            weights of the same network, .weights.h5, .keras or .h5. The last layer stays random where the file has one
-            for another number of outputs.
+        outputs: the number of outputs, for example the number of classes.
+        per_pixel: whether the outputs are per pixel.
+        weights: "random"; "imagenet" (only keras.applications, downloaded once by Keras); or the path of a file with
+            weights of the same network, .weights.h5, .keras or .h5. If the file is for another number of outputs, the
+            last layer stays random.
 
     Raises:
-        LabError: the name is unknown, the network cannot be built for this shape, or the weights are those of another.
+        LabError: if the name is unknown, the network cannot be built for this shape, or the weights do not fit.
 
     >>> build("MobileNetV3Small", (64, 64, 1), 5).output_shape
     (None, 5)
@@ -75,16 +75,16 @@ def _check_weights(name: str, per_pixel: bool, weights: str) -> None:
 
 
 def check(name: str, size: int | None, *, per_pixel: bool, weights: str) -> None:
-    """Refuse a network or weights that cannot be had, before any data are read.
+    """Check that a network and its weights are available, before reading data.
 
     Args:
-        name: as for `build`. The function of the user is not called: it may fit the data alone.
-        size: the side of the images, if that is known already.
-        per_pixel: as for `build`.
-        weights: as for `build`.
+        name: as in `build`. A function of the user is not called, as it may require the shape of the data.
+        size: the side of the images, if already known.
+        per_pixel: as in `build`.
+        weights: as in `build`.
 
     Raises:
-        LabError: as of `build`.
+        LabError: as `build` does.
     """
     if ":" in name:
         _function(name)
@@ -96,14 +96,14 @@ def check(name: str, size: int | None, *, per_pixel: bool, weights: str) -> None
     except LabError:
         if weights in NAMED_WEIGHTS or find_application(name) is not None:
             raise
-        build(name, (side, side, 1), 2, per_pixel=per_pixel, weights=weights)  # they may be of grey images
+        build(name, (side, side, 1), 2, per_pixel=per_pixel, weights=weights)  # the weights may be for grey images
 
 
 def freeze(model: keras.Model, frozen: bool) -> None:
-    """Let only the last layer of the network learn, or all of it; a frozen BatchNorm uses its stored statistics.
+    """Freeze all but the last layer of the network, or unfreeze it; frozen BatchNorm uses its stored statistics.
 
     Raises:
-        LabError: if there is no layer of that name to tell the head from the rest.
+        LabError: if no layer is named `HEAD`.
     """
     if HEAD not in [layer.name for layer in model.layers]:
         way_out = f'name its last layer "{HEAD}", or leave out --head-epochs'
@@ -113,12 +113,12 @@ def freeze(model: keras.Model, frozen: bool) -> None:
 
 
 def applications() -> dict[str, Callable[..., keras.Model]]:
-    """The functions of `keras.applications`, by name."""
+    """Return the functions of `keras.applications`, by name."""
     return {name: kind for name, kind in vars(keras.applications).items() if inspect.isfunction(kind)}
 
 
 def find_application(name: str) -> Callable[..., keras.Model] | None:
-    """A function of `keras.applications`, whatever the case of its name; None for one of mixaug's own or no name.
+    """Return a function of `keras.applications` by its name in any case; None for other names.
 
     >>> find_application("resnet50").__name__, find_application("resnet20")
     ('ResNet50', None)
@@ -156,7 +156,7 @@ def _of_application(kind: Callable[..., keras.Model], shape: Shape, outputs: int
         raise LabError(
             f"expected a size that {kind.__name__} takes, got {shape[0]}x{shape[1]} ({error}): {way_out}"
         ) from error
-    except Exception as error:  # a download: urllib, ssl and Keras each have their own
+    except Exception as error:  # download errors of urllib, ssl and Keras
         way_out = "put them into a file and name it by --weights FILE, or take --weights random"
         raise LabError(f"expected the ImageNet weights of {kind.__name__}, got {error}: {way_out}") from error
     return keras.Model(pixels, models.head(backbone(prepared), outputs), name=kind.__name__)
@@ -175,7 +175,7 @@ def _of_the_user(name: str, shape: Shape, outputs: int, per_pixel: bool) -> kera
 
 
 def _function(name: str) -> Callable[..., Any]:
-    """The function that "module:function" names; modules of the current folder are found, too."""
+    """Return the function named by "module:function"; the module may be in the current folder."""
     module, _, function = name.partition(":")
     way_out = "run mixaug in the folder of the module, or put that folder on PYTHONPATH"
     with _current_folder():
@@ -201,13 +201,13 @@ def _current_folder() -> Iterator[None]:
 
 
 def load(model: keras.Model, path: Path) -> None:
-    """Load the weights of a file into a network: all of them, all but the head, or an application's without its own.
+    """Load weights from a file into a network: all weights, all but the head, or those of an application's backbone.
 
-    Keras itself leaves layers that it does not find in a file at random values. Here each weight of the network has to
-    be in the file, bit by bit, and what is left over in the file has to be a head.
+    Keras silently keeps random values for layers that are missing in a file. Here every loaded weight must match the
+    file bit by bit, and anything left over in the file must be a head.
 
     Raises:
-        LabError: the file cannot be read, or holds the weights of another network.
+        LabError: if the file cannot be read, or has the weights of another network.
     """
     stored = _stored(path)
     start = model.get_weights()
@@ -222,7 +222,7 @@ def load(model: keras.Model, path: Path) -> None:
 
 
 def _parts(model: keras.Model) -> Iterator[tuple[keras.Model, Callable[[], list[Counter[tuple[int, ...]]]]]]:
-    """What a file may hold the weights of, and the shapes of the heads that it may hold beside."""
+    """Yield the parts of a network that a file may contain, with the shapes of additional heads it may contain."""
     yield model, lambda: []
     if HEAD not in [layer.name for layer in model.layers]:
         return
@@ -236,7 +236,7 @@ def _parts(model: keras.Model) -> Iterator[tuple[keras.Model, Callable[[], list[
 
 
 def _head_of(application: Callable[..., keras.Model], backbone: keras.Model) -> Counter[tuple[int, ...]]:
-    """The shapes of the weights that an ImageNet classifier has beside its backbone."""
+    """Return the shapes of the weights of an ImageNet classifier that are not part of its backbone."""
     whole = application(weights=None, include_top=True, classes=IMAGENET_CLASSES)
     return Counter(tuple(w.shape) for w in whole.weights) - Counter(tuple(w.shape) for w in backbone.weights)
 
@@ -245,12 +245,12 @@ Stored: TypeAlias = Counter[tuple[tuple[int, ...], bytes]]  # shape and hash of 
 
 
 def _loaded(part: keras.Model, path: Path, stored: Stored, heads: Callable[[], list[Counter[tuple[int, ...]]]]) -> bool:
-    """Whether the file's weights are those of this part, which has them then."""
+    """Load the file into a part of the network; return whether the weights match."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of layers that are not in the file: found below
+            warnings.simplefilter("ignore")  # about missing layers, which are detected below
             part.load_weights(path)
-    except Exception:  # Keras and h5py have several
+    except Exception:  # Keras and h5py raise several types
         return False
     wanted = Counter(_known(np.asarray(keras.ops.convert_to_numpy(w))) for w in part.weights)
     if wanted - stored:
@@ -260,7 +260,7 @@ def _loaded(part: keras.Model, path: Path, stored: Stored, heads: Callable[[], l
 
 
 def _is_head(left: Counter[tuple[int, ...]], head: Counter[tuple[int, ...]]) -> bool:
-    """Whether shapes are those of a head, where -1 stands for the number of its outputs."""
+    """Return whether shapes are those of a head; -1 stands for its number of outputs."""
     outputs = {shape[0] for shape in left if len(shape) == 1}
     return any(
         left == Counter(tuple(n if size == -1 else size for size in shape) for shape in head.elements())
@@ -269,7 +269,7 @@ def _is_head(left: Counter[tuple[int, ...]], head: Counter[tuple[int, ...]]) -> 
 
 
 def _stored(path: Path) -> Stored:
-    """The weights in a file, without those of an optimizer and the states of random numbers."""
+    """Return the weights in a file, without the state of optimizers and random generators."""
     try:
         with path.open("rb") as file, h5py.File(_h5(file), "r") as opened:
             found: Stored = Counter()
@@ -288,7 +288,7 @@ def _stored(path: Path) -> Stored:
 
 
 def _h5(file: BinaryIO) -> BinaryIO:
-    """The HDF5 file itself, or the one in a .keras archive."""
+    """Return the HDF5 file itself, or the one in a .keras archive."""
     if not zipfile.is_zipfile(file):
         return file
     with zipfile.ZipFile(file) as archive:

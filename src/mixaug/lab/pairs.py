@@ -1,4 +1,4 @@
-"""Pairs from two folders: images, and for each a mask of class ids or a target image of the same stem."""
+"""Pairs from two folders: images, each with a mask of class ids or a target image of the same stem."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """What pairs are read as.
+    """How to read the targets of pairs.
 
     Args:
-        task: "segmentation", where targets are masks, or "image2image".
-        classes: the names of the ids 0, 1, ...; None: each id is its own name, and none may be left out in the whole.
-        ignore_index: the id of pixels that say nothing.
+        task: "segmentation" for masks, or "image2image".
+        classes: the names of the ids 0, 1, ...; None: ids are named by their numbers, and must not have gaps.
+        ignore_index: the id of pixels to ignore.
     """
 
     task: str = "segmentation"
@@ -48,29 +48,29 @@ class Reading:
 
 
 def pairs(folders: Folders, reading: Reading, options: Options, test: Folders | None = None) -> Found:
-    """A dataset from two folders, whose files belong together if they are of one stem.
+    """Find a dataset in two folders, whose files are paired by their stems.
 
         mask[i, j] = file[floor((i + 1/2) * height / image_size), floor((j + 1/2) * width / image_size)]
 
-    With `train` and `test` (or `val`) in both folders, these hold the files and are the splits. Otherwise a fifth of
-    the pairs is the test split, chosen by the seed; with two folders `test`, all pairs of `folders` are for training
-    and all of `test` for the test (of folders with splits, the split of that name). All stand upright (EXIF) and are
-    squeezed into a square: images antialiased and without their alpha, masks by the nearest pixel. Images are grey only
-    if all are, else RGB; so are target images, and grey ones of 16 bits are scaled by the range of all of them. Hidden
-    and other files are left out.
+    If both folders have sub-folders `train` and `test` (or `val`), they are the splits. If the argument `test` is
+    given, `folders` are the training split and `test` the test split (if these folders have splits themselves, the
+    split of that name is used). Otherwise a fifth of the pairs, chosen by the seed, is the test split.
 
-    All pairs are decoded once, into the cache folder, and stay there: see `decoded.in_cache`.
+    Files are turned upright (EXIF) and resized to squares: images with antialiasing and without alpha, masks by the
+    nearest pixel. Images are grey if all of them are, otherwise RGB; the same holds for target images. 16-bit grey
+    images are scaled by their common range. Hidden files and files that are not images are ignored. Pairs are decoded
+    once into the cache folder: see `decoded.in_cache`.
 
     Args:
-        folders: the folder of the images, and that of the masks, which have an id a pixel (that of the colour, where
-            there is a palette), or of the target images.
-        reading: what they are read as.
-        options: how folders are read.
-        test: the same two folders of the test split.
+        folders: the folder of the images, and the folder of the target images or of the masks, which have one id per
+            pixel (palette images: the index of the colour).
+        reading: how to read the targets.
+        options: the options for reading folders.
+        test: the two folders of the test split.
 
     Raises:
-        LabError: a folder is missing or empty, there are fewer than two pairs, or a file has no partner, or several, or
-            one of another size, or cannot be read, or has ids that are none of the classes.
+        LabError: if a folder is missing or empty, there are fewer than two pairs, or a file has no partner, several
+            partners or one of another size, cannot be read, or has ids outside the classes.
     """
     folders = Folders(*(folder.expanduser() for folder in folders))
     if test is None:
@@ -102,7 +102,7 @@ def pairs(folders: Folders, reading: Reading, options: Options, test: Folders | 
 
     def read(sizes: Sizes) -> Data:
         for split, part in zip(("train", "test"), parts, strict=True):
-            sizes.rows(split, len(part), None, 0)  # refused before anything is read
+            sizes.rows(split, len(part), None, 0)  # raises errors before anything is read
         items = [*parts[0], *parts[1]]
         job = _job(items, reading, options.image_size)
         decoded = in_cache(job, options.progress, skip_damaged=options.skip_damaged)
@@ -135,10 +135,10 @@ def _job(items: list[Pair], reading: Reading, size: int) -> Job:
 
 
 def two_folders(text: str) -> Folders:
-    """The folders that "IMAGES,TARGETS" names; a name may have commas if only one way to part them finds two folders.
+    """Parse "IMAGES,TARGETS"; names may contain commas if exactly one way to split them gives two folders.
 
     Raises:
-        LabError: there is no such way, or there are several.
+        LabError: if there is no such way, or several.
 
     >>> two_folders("photos,masks")
     Folders(images=PosixPath('photos'), targets=PosixPath('masks'))
@@ -154,7 +154,7 @@ def two_folders(text: str) -> Folders:
 
 
 def _parts(folders: Folders, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """The pairs to train on, and those to be tested on."""
+    """Return the training pairs and the test pairs."""
     _check_folders(folders)
     if _held_out(folders):
         return _side(folders, train=True), _side(folders, train=False)
@@ -162,13 +162,13 @@ def _parts(folders: Folders, seed: int) -> tuple[list[Pair], list[Pair]]:
     if len(found) < 2:
         came = f"1 in {folders.images} and {folders.targets}"
         raise LabError(f"expected two pairs or more, got {came}: add some, to train and to test")
-    mixed = [found[i] for i in generator(seed).permutation(len(found))]
-    held = max(1, len(mixed) // 5)
-    return mixed[held:], mixed[:held]
+    shuffled = [found[i] for i in generator(seed).permutation(len(found))]
+    count = max(1, len(shuffled) // 5)
+    return shuffled[count:], shuffled[:count]
 
 
 def _side(folders: Folders, *, train: bool) -> list[Pair]:
-    """The pairs of one split of two folders; all of them where these have no splits."""
+    """Return the pairs of one split of two folders; all pairs if the folders have no splits."""
     _check_folders(folders)
     held_out = _held_out(folders)
     if held_out is None:
@@ -177,7 +177,7 @@ def _side(folders: Folders, *, train: bool) -> list[Pair]:
 
 
 def _held_out(folders: Folders) -> str | None:
-    """The name of the sub-folders with the test split; None if there are no splits."""
+    """Return the name of the sub-folders with the test split, or None if there are no splits."""
     names = ("test", "val")
     return next((name for name in names if all((f / x).is_dir() for f in folders for x in ("train", name))), None)
 
@@ -190,7 +190,7 @@ def _check_folders(folders: Folders) -> None:
 
 
 def _matched(images: Path, targets: Path) -> list[Pair]:
-    """The pairs in two folders, by their stems."""
+    """Return the pairs in two folders, matched by their stems."""
     ours, theirs = _by_stem(images), _by_stem(targets)
     for here, there, other in ((ours, theirs, targets), (theirs, ours, images)):
         for stem in here:
@@ -219,14 +219,14 @@ def _mask(image: Image.Image, path: Path, size: int) -> Cell:
         raise LabError(f"expected a mask of one id a pixel, got {path} of mode {image.mode}: {way_out}")
     ids = np.asarray(image).astype(np.int64)
     down, across = ((2 * np.arange(size) + 1) * length // (2 * size) for length in ids.shape)
-    pixels = ids[down[:, None], across].astype(np.uint8)  # of ids that no byte holds the file is refused
+    pixels = ids[down[:, None], across].astype(np.uint8)  # a file with ids above 255 is an error later
     return Cell(pixels, grey=True, ids=tuple(np.unique(ids).tolist()))
 
 
 def _names(
     found: dict[int, Path], classes: Sequence[str] | None, ignore_index: int | None, *, whole: bool
 ) -> tuple[str, ...]:
-    """The names of the classes, if all ids are theirs or ignored; gaps are refused in the whole of the masks alone."""
+    """Return the names of the classes, after checking the ids; gaps are an error only if `whole`, for all masks."""
     if ignore_index is not None and not 0 <= ignore_index <= 255:
         raise LabError(f"expected an ignore index of 0 to 255, got {ignore_index}: masks are kept in bytes")
     file_of = {i: file for i, file in found.items() if i != ignore_index}

@@ -1,4 +1,4 @@
-"""How a network learns: the phases of its training, the optimizer and the learning rate of each."""
+"""The phases of training, with the optimizer and learning rate of each."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import keras
 
 from .config import Config
 
-STEP_ENDS = (0.4, 0.6, 0.8, 0.9)  #: of all epochs, where the schedule "steps" lowers the rate
+STEP_ENDS = (0.4, 0.6, 0.8, 0.9)  #: fractions of the epochs at which the schedule "steps" lowers the rate
 STEP_FACTORS = (1.0, 1e-1, 1e-2, 1e-3, 0.5e-3)
 
 
 class Phase(NamedTuple):
-    """Epochs in which the same part of a network learns, by one optimizer.
+    """A range of epochs that train the same part of a network with one optimizer.
 
-    first: the first of them, counted from 0. config: that of the comparison, with the epochs and the learning rates of
-    this phase. frozen: whether only the head learns.
+    first: the first epoch, counted from 0. config: the configuration of the comparison, with the epochs and learning
+    rates of this phase. frozen: whether only the head is trained.
     """
 
     first: int
@@ -27,7 +27,7 @@ class Phase(NamedTuple):
 
 
 def phases(config: Config) -> list[Phase]:
-    """The parts of a training: the head alone, if there are epochs for it, then all of the network."""
+    """Return the phases of training: the head only, if there are head epochs, then the whole network."""
     head = config.head_epochs
     if not head:
         return [Phase(0, config, False)]
@@ -38,7 +38,7 @@ def phases(config: Config) -> list[Phase]:
 
 
 def optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer for epochs of so many steps; kernels decay, biases and BatchNorm do not."""
+    """Return the optimizer, for `steps` per epoch; only kernels have weight decay, not biases and BatchNorm."""
     rate, decay = learning_rate(config, steps), config.weight_decay or None
     if config.optimizer == "adam":
         made = keras.optimizers.Adam(rate, weight_decay=decay)
@@ -50,7 +50,7 @@ def optimizer(config: Config, steps: int) -> keras.optimizers.Optimizer:
 
 
 def learning_rate(config: Config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate at each step: up in a line to the highest, then as the schedule has it."""
+    """Return the learning rate at each step: linear warm-up, then the schedule."""
     highest, warmup = config.highest_rate, int(config.warmup * steps)
     if config.schedule == "steps":
         ends = [steps * (math.floor(part * config.epochs + 1e-9) + 1) - 1 for part in STEP_ENDS]

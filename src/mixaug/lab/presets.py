@@ -1,4 +1,4 @@
-"""Published settings to start a comparison from, and what of each write-up they do not repeat."""
+"""Published settings as starting points for comparisons, and how each differs from its source."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Preset:
 
     Args:
         source: where it was published.
-        config: what is run.
-        differences: what is not as in the write-up, a sentence each.
-        data: what the user has to name by --data, where the write-up's data do not come with mixaug.
+        config: the configuration.
+        differences: sentences on how the configuration differs from the source.
+        data: what the user must pass as `--data`, if mixaug does not provide the data.
     """
 
     source: str
@@ -26,15 +26,15 @@ class Preset:
     data: str | None = None
 
     def notes(self, name: str) -> list[str]:
-        """What a person has to know before the run, a sentence each."""
+        """Return sentences for the user to read before the run."""
         return [f"preset {name}: {self.source}", *(f"not as there: {difference}" for difference in self.differences)]
 
 
 def start(name: str, given: dict[str, Any]) -> Config:
-    """The configuration of a preset, without what the user has to give.
+    """Return the configuration of a preset, apart from the options in `given`.
 
     Raises:
-        LabError: if the name is unknown, or the user did not name the data.
+        LabError: if the name is unknown, or the preset requires data and `given` has none.
 
     >>> start("keras-cutmix", {}).epochs
     15

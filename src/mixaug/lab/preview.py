@@ -1,4 +1,4 @@
-"""Pictures of mixes: what each is made of, the sources beside it, and where each pixel came from."""
+"""Pictures of mixes: each mix with its weights, its sources, and an overlay of the origin of each pixel."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ WAY_OUT = "name a file in a folder that you may write to"
 
 
 class Selection(NamedTuple):
-    """What a sheet shows of a dataset.
+    """The samples that a sheet shows.
 
-    rows: int64 (m,), the samples to read. sources: (k, count), for each output the rows among those that it is made of.
+    rows: int64 (m,), the samples to read. sources: (k, count), the sources of each output, as positions in `rows`.
     """
 
     rows: NDArray[np.int64]
@@ -81,30 +81,30 @@ def sheet(
     columns: int = 1,
     index: NDArray[np.int32] | None = None,
 ) -> Image.Image:
-    """Mixed images titled with what they are made of, beside an overlay of where each pixel came from, and the sources.
+    """Return a picture of mixed images titled with their weights, next to an overlay of pixel origins and the sources.
 
         overlay[pixel] = 0.7 * sum_k pixel_weights()[k, pixel] * colour[k] + 0.3 * grey of the mixed pixel
 
-    A source that an output has nothing of is left blank, and a hole, which belongs to no source, is as pale as that.
-    Masks, in the colours of their classes, target images, and the saliency that a recipe looks at stand below their
-    images. Boxes have the name of their class, and mixed ones how much of them can still be seen. Where there are
-    objects, a note says how often a plain label names an image none of whose objects can be seen.
+    Sources with weight 0 are blank, and holes, which belong to no source, are pale in the overlay. Masks (in the
+    colours of their classes), target images, and the saliency used by a recipe are shown below their images. Boxes are
+    labelled with their class, and mixed boxes with their visible fraction. For data with objects, a note tells how
+    often a plain label names an image without any visible object.
 
     Args:
-        split: the samples to mix. Small images are enlarged, pixel by pixel.
-        data: the dataset of the samples: the names of its classes, its task and its ignored id.
-        recipe: what to draw from.
+        split: the samples to mix. Small images are enlarged without interpolation.
+        data: the dataset of the samples, for its class names, task and ignored id.
+        recipe: the recipe.
         key: (seed, step) or (seed, epoch, step).
-        rows: how many outputs to show, 1 or more.
-        columns: how many outputs to show side by side.
-        index: int32 (sources, rows), the rows of `split` that each output is made of; by default each is mixed with
-            others of `split`.
+        rows: the number of outputs to show, at least 1.
+        columns: the number of outputs to show side by side.
+        index: int32 (sources, rows), the rows of `split` that are the sources of each output; by default, each row is
+            mixed with others of `split`.
 
     Returns:
         An RGB picture.
 
     Raises:
-        LabError: if samples are not what those of `data` are, or there are fewer rows or columns than 1.
+        LabError: if the samples do not fit `data`, or `rows` or `columns` is below 1.
 
     Example:
         >>> import mixaug as ma
@@ -139,9 +139,9 @@ def family(
     columns: int | None = None,
     index: NDArray[np.int32] | None = None,
 ) -> Image.Image:
-    """Several recipes on one sheet, a row each: its text above its `strip`, all of the same images under the same key.
+    """Return a picture with one row per recipe: its text above its `strip`, for the same images and the same key.
 
-    Args, errors: as of `strip`.
+    Arguments and errors are those of `strip`.
 
     Example:
         >>> import mixaug as ma
@@ -172,10 +172,10 @@ def strip(
     columns: int | None = None,
     index: NDArray[np.int32] | None = None,
 ) -> Image.Image:
-    """A few mixed images side by side, each with its overlay and target beside it, and its weights beneath.
+    """Return a picture of a few mixed images side by side, each next to its overlay and target, above its weights.
 
-    Args, errors: as of `sheet`, with 1 to 12 outputs to show, all of them side by side by default, and `index` with as
-    many sources as the recipe has, or more. The picture has no margin.
+    Arguments and errors are those of `sheet`, with 1 to 12 outputs, by default all side by side, and an `index` with at
+    least as many sources as the recipe has. The picture has no margin.
 
     Example:
         >>> import mixaug as ma
@@ -197,9 +197,9 @@ def strip(
 def fed(
     split: Split, data: Data, recipe: Recipe, key: Sequence[int], index: NDArray[np.integer] | None = None
 ) -> Image.Image:
-    """A contact sheet of up to 12 mixed images, each above its mask or target image and its weights.
+    """Return a contact sheet of up to 12 mixed images, each above its mask or target image and its weights.
 
-    Args, errors: as of `sheet`.
+    Arguments and errors are those of `sheet`.
 
     Example:
         >>> import mixaug as ma
@@ -218,14 +218,14 @@ def fed(
 
 
 def check_count(rows: int, columns: int) -> None:
-    """Refuse a `sheet` of no size."""
+    """Raise a LabError unless `sheet` can show this many rows and columns."""
     if not 1 <= rows <= 100:
         raise LabError(f"expected 1 to 100 rows, got {rows}: 6 fit a screen")
     _check_columns(columns)
 
 
 def check_family(count: int, columns: int | None) -> None:
-    """Refuse a `strip` of no size."""
+    """Raise a LabError unless `strip` can show this many images and columns."""
     if not 1 <= count <= 12:
         raise LabError(f"expected 1 to 12 images of each recipe, got {count}: 4 fit a screen")
     if columns is not None:
@@ -238,7 +238,7 @@ def _check_columns(columns: int) -> None:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a picture in the format of the file's suffix, whole or not at all; its folder is made if it is missing.
+    """Write a picture atomically, in the format of the suffix; its folder is created if it is missing.
 
     Raises:
         LabError: if the suffix is unknown, or the folder or the file cannot be written.
@@ -249,7 +249,7 @@ def save(image: Image.Image, path: Path) -> None:
 
 
 def check_out(path: Path) -> None:
-    """Refuse the name of a file that is none, or whose suffix is unknown."""
+    """Raise a LabError for a path that cannot be a picture file, or has an unknown suffix."""
     if not path.name:
         raise LabError(f"expected the name of a file, got {str(path)!r}: {WAY_OUT}")
     try:
@@ -259,7 +259,7 @@ def check_out(path: Path) -> None:
 
 
 class _Mixes:
-    """The first outputs of one draw, with what the sheets show of each."""
+    """The first outputs of a draw, and the images that sheets show for each."""
 
     def __init__(
         self, split: Split, data: Data, recipe: Recipe, key: Any, count: int, index: NDArray[np.integer] | None = None
@@ -280,7 +280,7 @@ class _Mixes:
         self.cell = max(shown(split.images[0]).width, SMALLEST)
 
     def _targets(self) -> NDArray[Any]:
-        """Mixed masks or target images; class ids as they are."""
+        """Return mixed masks or target images; class ids unchanged."""
         own, all_targets = self.base.targets, self.given.targets
         if self.data.task == "segmentation":
             masks: NDArray[np.uint8] = self.mix.masks(own, self.data.ignore_index, source=all_targets)
@@ -288,14 +288,14 @@ class _Mixes:
         return self.mix.images(own, source=all_targets) if self.data.task == "image2image" else own
 
     def _boxes(self) -> Any:
-        """Mixed boxes, their class ids and how much of each can be seen, if there are boxes."""
+        """Return mixed boxes with their class ids and visible fractions, if there are boxes."""
         own, of_all = self.base.boxes, self.given.boxes
         if own is None or of_all is None:
             return None
         return self.mix.boxes(own["boxes"], own["labels"], source=of_all["boxes"], labels_source=of_all["labels"])
 
     def unseen(self) -> list[str]:
-        """How often a plain label names an image none of whose objects can be seen, where objects are known."""
+        """Return how often a plain label names an image without visible objects, as a note, if objects are known."""
         if self.given.boxes is None or self.data.task != "segmentation":
             return []
         seen = self.mix.visible(self.base.targets > 0, source=self.given.targets > 0)
@@ -303,19 +303,19 @@ class _Mixes:
         return [f"in {hidden} of these {self.count} mixes a plain label names an image whose objects cannot be seen"]
 
     def mixed(self, i: int) -> Image.Image:
-        """Output i."""
+        """Return output i."""
         return shown(self.outputs[i])
 
     def overlay(self, i: int) -> Image.Image:
-        """Output i in grey under the colours of the sources that each pixel came from; pale where it came from none."""
+        """Return output i in grey, tinted with the colour of each pixel's source; pale where there is no source."""
         return shown(origin(self.outputs[i], self.weight[:, i]))
 
     def target(self, i: int) -> list[Image.Image]:
-        """The mask over output i, or its target image; of class ids there is nothing to show."""
+        """Return the mask over output i, or its target image; nothing for class ids."""
         return self._answer(self.outputs[i], self.targets[i])
 
     def objects(self, i: int) -> list[Image.Image]:
-        """Output i with its boxes, each with its class and how much of it is to be seen, if there are any."""
+        """Return output i with its boxes, their classes and visible fractions, if there are any."""
         if self.boxes is None:
             return []
         boxes, labels, weight = (x[i] for x in self.boxes)
@@ -325,7 +325,7 @@ class _Mixes:
         ]
 
     def source(self, i: int, j: int) -> Image.Image:
-        """Source j of output i over a bar of its colour and its name, or a blank."""
+        """Return source j of output i above a bar of its colour and its name, or a blank."""
         row = self.mix.index[j, i]
         image, target = self.given.images[row], self.given.targets[row]
         pictures = below([self._sample(row), *self._answer(image, target), *self._heated(row)], SEAM)
@@ -337,7 +337,7 @@ class _Mixes:
         return source(pictures, j, name, self.cell, self._file(row) if self.given.names else "")
 
     def names(self, i: int) -> list[str]:
-        """What the sources of output i are called: their classes and files, or their numbers if they have neither."""
+        """Return the names of the sources of output i: classes and files, or numbers if they have neither."""
         rows = self.mix.index[:, i].tolist()
         if self.data.task != "classification":
             return list(map(self._file, rows))
@@ -347,24 +347,24 @@ class _Mixes:
         return [f"{name} ({self._file(row)})" for name, row in zip(classes, rows, strict=True)]
 
     def _file(self, row: int) -> str:
-        """The name of the file of a sample, or its number."""
+        """Return the file name of a sample, or its number."""
         return plain(self.given.names[row]) if self.given.names else f"image {row + 1}"
 
     def terms(self, i: int) -> list[str]:
-        """Weights and names of output i."""
+        """Return the weights and names of output i."""
         return terms(self.mix.lam[:, i].tolist(), self.names(i))
 
     def titled(self, i: int, width: int) -> Image.Image:
-        """The title of output i."""
+        """Return the title of output i."""
         return paragraph(self.terms(i), " + ", font(15, bold=True), width)
 
     def row(self, i: int) -> list[Image.Image]:
-        """The cells of output i: the mix, its overlay, its sources; below the first two its target and its boxes."""
+        """Return the cells of output i: the mix, overlay and sources; target and boxes are below the first two."""
         own = [below([self.mixed(i), *self.target(i)], SEAM), below([self.overlay(i), *self.objects(i)], SEAM)]
         return own + [self.source(i, j) for j in range(len(self.weight))]
 
     def _sample(self, row: int) -> Image.Image:
-        """A given image with its boxes."""
+        """Return an input image with its boxes."""
         if self.given.boxes is None:
             return shown(self.given.images[row])
         boxes, labels = self.given.boxes["boxes"][row], self.given.boxes["labels"][row]
@@ -372,11 +372,11 @@ class _Mixes:
         return boxed(self.given.images[row], boxes[there], self._coloured(labels[there]), [""] * there.sum())
 
     def _heated(self, row: int) -> list[Image.Image]:
-        """The saliency of a given image over it, if the recipe looks at that."""
+        """Return an input image with its saliency on top, if the recipe uses saliency."""
         return [shown(heated(self.given.images[row], x[row])) for need, x in self.guides.items() if need == "saliency"]
 
     def _answer(self, image: NDArray[np.uint8], target: NDArray[Any]) -> list[Image.Image]:
-        """The mask over an image, or the target image; of a class id there is nothing to show."""
+        """Return the mask over an image, or the target image; nothing for class ids."""
         if self.data.task == "classification":
             return []
         return [shown(veiled(image, target, self.data.ignore_index) if self.data.task == "segmentation" else target)]
@@ -396,14 +396,14 @@ def _shown_mixes(
 
 
 def check_sources(recipe: Recipe) -> int:
-    """How many sources the recipe has; an error for more than fit a sheet."""
+    """Return the number of sources of the recipe; raise a LabError if they do not fit a sheet."""
     if recipe.sources > 16:
         raise LabError(f"expected a recipe of 16 sources at most, got {recipe.sources}: more fit no sheet")
     return recipe.sources
 
 
 def _legend(split: Split, data: Data, width: int) -> list[Image.Image]:
-    """The colours of the classes in the masks, where there are masks."""
+    """Return a legend of the classes in the masks, if there are masks."""
     if data.task != "segmentation":
         return []
     ids = [i for i in np.unique(split.targets).tolist() if i != data.ignore_index]

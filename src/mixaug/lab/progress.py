@@ -1,4 +1,4 @@
-"""What a person sees while networks train."""
+"""Progress output during training."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from .tasks import TASKS
 
 
 class Progress:
-    """Is told how the training goes, and does nothing."""
+    """Receives the progress of training; this base class ignores it."""
 
     def note(self, text: str) -> None:
-        """Something that a person has to know of the data."""
+        """Report a note on the data."""
 
     def read(self, done: int, total: int) -> None:
-        """So many of the images are read."""
+        """Report the number of images read."""
 
     def begin(self, total_steps: int, done_steps: int) -> None:
-        """Training begins; `done_steps` of the steps were done before."""
+        """Report the start of training; `done_steps` were done in a previous run."""
 
     def step(self, arm: str, seed: int, epoch: int, epochs: int) -> None:
-        """A step is done, in this epoch, counted from 1."""
+        """Report a finished step in an epoch, counted from 1."""
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """An epoch is finished; `line` is what is written of it."""
+        """Report a finished epoch with its line of the log."""
 
 
 class Live(Progress):
-    """A bar with the arm, the seed, the epoch and the time left; one line for each finished epoch.
+    """A progress bar with the arm, seed, epoch and time left, and one line per finished epoch.
 
         time left = steps left * mean time of the steps so far, evaluation included
 
-    Where the output is no terminal only the lines are printed. Once training has begun, Ctrl-C stops it after a step,
-    and at once where it is pressed again: in the middle of one, libraries in C were seen to drop the exception.
+    If the output is not a terminal, only the lines are printed. During training, Ctrl-C stops after the current step,
+    because C libraries may drop the exception within a step; pressed again, it stops at once.
 
     Args:
-        console: where to; None: standard error.
-        task: of what is trained; it says what a line tells.
+        console: the output; None: standard error.
+        task: the task, which determines the content of the lines.
 
     Example:
         >>> import sys
@@ -94,10 +94,10 @@ class Live(Progress):
         self._bar.update(self._task, description="reading images", total=total, completed=done)
 
     def begin(self, total_steps: int, done_steps: int) -> None:
-        """Show how much there is to do."""
+        """Show the bar."""
         self._steps, self._steps_to_do, self._begun = 0, total_steps - done_steps, perf_counter()
         self._bar.update(self._task, total=total_steps, completed=done_steps)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or another's
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored or handled elsewhere
             signal.signal(signal.SIGINT, self._interrupt)
 
     def _interrupt(self, *_: object) -> None:
@@ -107,10 +107,10 @@ class Live(Progress):
         self._bar.update(self._task, description="stopping after this step (at once: Ctrl-C again)")
 
     def step(self, arm: str, seed: int, epoch: int, epochs: int) -> None:
-        """Go on by one step.
+        """Advance the bar by one step.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed in the meantime.
+            KeyboardInterrupt: if Ctrl-C was pressed during the step.
         """
         if self._interrupted:
             raise KeyboardInterrupt
@@ -121,7 +121,7 @@ class Live(Progress):
         self._bar.update(self._task, advance=1, description=description, left=f"{left} left")
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Print a line."""
+        """Print the line of an epoch."""
         text = f"{{arm}}, seed {{seed}}, epoch {{epoch}}: {self._line}, {{seconds:.0f}} s"
         self._print(text.format(**line))
 
@@ -131,7 +131,7 @@ class Live(Progress):
 
 @contextmanager
 def rows_done(console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
-    """A bar of the rows that are done, with the time left; nothing where the output is no terminal."""
+    """Show a bar of finished rows with the time left, if the output is a terminal."""
     console = console or Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -1,4 +1,4 @@
-"""Reading image files: upright, of eight bits, and never more of a file than an image."""
+"""Read image files safely: upright, with limits on formats and sizes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from PIL import Image, ImageOps
 
 from .errors import LabError, UnreadableError
 
-_BITS, _RANGE = "mixaug_bits", "mixaug_range"  # in `info`: bits a channel in the file; lowest and highest value
+_BITS, _RANGE = "mixaug_bits", "mixaug_range"  # keys in `info`: bits per channel in the file; lowest and highest value
 _READABLE_NOT = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "EPS"})  # stubs without a decoder; EPS runs Ghostscript
 
 
 def visible(path: Path) -> list[Path]:
-    """What a folder holds, by name, without what is hidden."""
+    """Return the entries of a folder that are not hidden, sorted by name."""
     return sorted((entry for entry in path.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name)
 
 
 def image_files(path: Path) -> list[Path]:
-    """The files in a folder that are images by their names."""
+    """Return the files in a folder with the suffix of an image format."""
     return [file for file in visible(path) if file.is_file() and file.suffix.lower() in _extensions()]
 
 
@@ -39,30 +39,30 @@ def _formats() -> tuple[str, ...]:
 
 
 def upright(path: Path, content: bytes | None = None) -> Image.Image:
-    """The image in a file, turned as its EXIF says, its mode as it is.
+    """Return the image in a file, turned upright by its EXIF orientation, in its original mode.
 
     Args:
-        path: the file, or what errors call the image if its content is given.
-        content: the bytes of the file; None: they are read from `path`.
+        path: the file, or its name in errors if `content` is given.
+        content: the bytes of the file; None: read `path`.
 
     Raises:
-        UnreadableError: it cannot be read, or is larger than an image should be.
+        UnreadableError: if it cannot be read or is too large.
     """
     try:
         with Image.open(path if content is None else io.BytesIO(content), formats=_formats()) as opened:
-            deep = any(";16" in str(tile.args) for tile in opened.tile)  # before it is decoded
+            deep = any(";16" in str(tile.args) for tile in opened.tile)  # known only before decoding
             image = ImageOps.exif_transpose(opened)
-    except Exception as error:  # each decoder has errors of its own
+    except Exception as error:  # decoders raise errors of many types
         raise UnreadableError(path, " ".join(str(error).split()) or type(error).__name__) from error
     image.info[_BITS] = 16 if deep else 8
     return image
 
 
 def picture(image: Image.Image, path: Path, size: int) -> Image.Image:
-    """The image of a file as a square, in mode L or RGB; in mode F where it is grey with 16 bits: see `decoded`.
+    """Return the image of a file as a square in mode L or RGB, or F for 16-bit grey images: see `decoded`.
 
     Raises:
-        LabError: its pixels have 32 bits.
+        LabError: if its pixels have 32 bits.
     """
     deep = image.info.get(_BITS) == 16
     if image.mode.startswith("I;16") or (image.mode == "I" and deep):
@@ -76,19 +76,19 @@ def picture(image: Image.Image, path: Path, size: int) -> Image.Image:
 
 
 def squeezed(image: Image.Image, size: int) -> Image.Image:
-    """The image as a square, antialiased."""
+    """Return the image resized to a square, with antialiasing."""
     return image.resize((size, size), Image.Resampling.BICUBIC)
 
 
 class Cell(NamedTuple):
-    """An image or a mask as a square, and what its file was.
+    """An image or a mask as a square, and the properties of its file.
 
     Args:
-        pixels: uint8 (size, size, 3), or (size, size) for a mask; float32 (size, size) for grey of 16 bits.
-        grey: whether the file has no colours.
-        bits: bits a channel in the file.
-        range: the lowest and highest value in a grey file of 16 bits; () for other files.
-        ids: all class ids in the file of a mask, whether or not they are in `pixels`.
+        pixels: uint8 (size, size, 3), or (size, size) for a mask; float32 (size, size) for 16-bit grey images.
+        grey: whether the file is greyscale.
+        bits: bits per channel in the file.
+        range: the lowest and highest value in a 16-bit grey file; () for other files.
+        ids: all class ids in the file of a mask, including those that resizing removed.
     """
 
     pixels: NDArray[np.generic]
@@ -99,7 +99,7 @@ class Cell(NamedTuple):
 
 
 def cell(image: Image.Image, path: Path, size: int) -> Cell:
-    """The image of a file as a square: see `picture`."""
+    """Return the image of a file as a square: see `picture`."""
     square = picture(image, path, size)
     if square.mode == "F":
         return Cell(np.asarray(square), True, 16, square.info[_RANGE])
@@ -107,5 +107,5 @@ def cell(image: Image.Image, path: Path, size: int) -> Cell:
 
 
 def stack(images: list[Image.Image]) -> NDArray[np.uint8]:
-    """Images of one size and mode, L or RGB, as an array (n, h, w, c)."""
+    """Return images of the same size and mode, L or RGB, as an array (n, h, w, c)."""
     return np.stack([np.asarray(image).reshape(image.height, image.width, -1) for image in images])

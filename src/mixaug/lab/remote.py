@@ -1,4 +1,4 @@
-"""Files on the web, and the cache folder that they are kept in."""
+"""Files on the web, and their cache folder."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from .errors import LabError
 
 @dataclass(frozen=True)
 class Remote:
-    """A file on the web: its address, and the SHA-256 without which it is not taken."""
+    """A file on the web: its address and its required SHA-256."""
 
     url: str
     sha256: str
 
     @property
     def name(self) -> str:
-        """The file's own name."""
+        """The file name."""
         return self.url.rsplit("/", 1)[-1]
 
 
 def cache_folder() -> Path:
-    """Where downloads and decoded images are kept: MIXAUG_CACHE, or the folder `mixaug` in the user's cache."""
+    """Return the folder of downloads and decoded images: MIXAUG_CACHE, or `mixaug` in the user's cache folder."""
     return Path(os.environ.get("MIXAUG_CACHE") or pooch.os_cache("mixaug")).expanduser()
 
 
 def fetch(remote: Remote, where: Path) -> Path:
-    """The path of the remote's file in the folder `where`, downloaded if it is not there or has another hash.
+    """Return the path of the file in the folder `where`, downloading it if it is missing or has another hash.
 
-    A download takes its name only once it is whole and its hash is right, so half a file is never taken for it.
+    A download gets its name only when it is complete and its hash is right, so a partial file is never used.
 
     Raises:
-        LabError: there is no network, no room, no such file, or the file that came is another one.
+        LabError: if the network, the disk or the download fails, or the hash of the downloaded file is wrong.
     """
     sha256 = f"sha256:{remote.sha256}"
     try:

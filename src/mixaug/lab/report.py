@@ -1,4 +1,4 @@
-"""The report of comparisons: one HTML file that says which arm helped, and how sure one can be of it."""
+"""The report of comparisons: an HTML file that shows which arm helped, and with what confidence."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ from .results import Arm, Results, damaged
 
 
 def write(*folders: Path, out: Path | None = None) -> Path:
-    """Write report.html, summary.json and summary.csv, each whole or not at all, of what `compare` left in run folders.
+    """Write report.html, summary.json and summary.csv for run folders of `compare`, each atomically.
 
-    Every number but those of the curves and times is of the last epoch and of finished runs. The page needs no network.
+    Except for curves and times, all numbers are from the last epoch of finished runs. The page needs no network.
 
     Args:
-        folders: one run folder or more.
-        out: the folder to write; None: the run folder, if it is one.
+        folders: one or more run folders.
+        out: the folder to write to; None: the run folder, if there is only one.
 
     Returns:
         The path of the report.
 
     Raises:
-        LabError: a folder is none, is damaged, holds no finished epoch or is named twice, or one cannot be written.
+        LabError: if a folder is not a run folder, is damaged, has no finished epoch or is given twice, or if the output
+            cannot be written.
     """
     if not folders or (out is None and len(folders) > 1):
         raise LabError(
@@ -63,7 +64,7 @@ def write(*folders: Path, out: Path | None = None) -> Path:
 
 
 def summary(results: Results) -> dict[str, Any]:
-    """What the report says of a run folder, in numbers: values by seed and intervals of each arm and measure."""
+    """Return the numbers of a run folder's report: values by seed and intervals, for each arm and measure."""
     return {
         "name": results.folder.resolve().name,
         "config": asdict(results.config),
@@ -87,7 +88,7 @@ def _summary(arm: Arm) -> dict[str, Any]:
 
 
 def _numbers(arm: Arm, measure: Measure) -> dict[str, Any]:
-    """A measure in its unit; half an interval is null where one seed has none."""
+    """Return the numbers of a measure in its unit; the interval of a single seed is null."""
     about = {"name": measure.name, "unit": measure.unit, "better": measure.better}
     if measure.timed:
         return {**about, **dict(zip(("median", "smallest", "largest"), arm.spread(measure), strict=True))}
@@ -103,7 +104,7 @@ def _or_none(number: float) -> float | None:
 
 
 def _table(runs: Sequence[_Run]) -> str:
-    """A line for each finished run and measure."""
+    """Return one line for each finished run and measure."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["run", "arm", "seed", "epoch", "measure", "unit", "value"])
@@ -121,8 +122,8 @@ class _Run:
     """A run folder on the page.
 
     Args:
-        results: what it holds.
-        suffix: of the names of its parts on the page, "" where it is alone.
+        results: its results.
+        suffix: the suffix of its element ids on the page; "" for a single run folder.
     """
 
     def __init__(self, results: Results, suffix: str) -> None:
@@ -137,17 +138,17 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Shown(Arm):
-    """An arm with its pictures."""
+    """An arm, with pictures."""
 
     @property
     def colour(self) -> int:
-        """The number of its colour: 0 is that of the baseline."""
+        """The number of its colour; 0 is that of the baseline."""
         others = [arm for arm in self.results.config.arms if arm != "none"]
         return 0 if self.name == "none" else 1 + others.index(self.name) % 6
 
     @property
     def sheet(self) -> dict[str, Any]:
-        """The picture of what it was fed."""
+        """The picture of its training images."""
         path = self.results.folder / "sheets" / f"{self.index}.png"
         try:
             return _embedded(path.read_bytes())
@@ -156,7 +157,7 @@ class _Shown(Arm):
 
     @cached_property
     def picture(self) -> dict[str, Any] | None:
-        """What its network makes of the first test images."""
+        """The picture of its network's outputs for the first test images."""
         if self.detail.picture is None:
             return None
         content = io.BytesIO()
@@ -165,7 +166,7 @@ class _Shown(Arm):
 
 
 def _embedded(content: bytes) -> dict[str, Any]:
-    """A PNG's size, and itself as a data URL."""
+    """Return the size of a PNG, and the PNG as a data URL."""
     with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
         width, height = image.size
     return {"width": width, "height": height, "url": f"data:image/png;base64,{base64.b64encode(content).decode()}"}
@@ -186,11 +187,11 @@ class _Chart:
         self.values = _Axis(low, high, self.bottom, self.top)
 
     def line(self, curve: _Curve) -> str:
-        """The points of the mean."""
+        """Return the points of the mean."""
         return self._points(curve.epochs, curve.mean)
 
     def band(self, curve: _Curve) -> str:
-        """The corners of the band from the lowest seed to the highest."""
+        """Return the corners of the band from the lowest seed to the highest."""
         return f"{self._points(curve.epochs, curve.low)} {self._points(curve.epochs[::-1], curve.high[::-1])}"
 
     def _points(self, epochs: Sequence[int], values: Sequence[float]) -> str:
@@ -198,14 +199,14 @@ class _Chart:
 
     @property
     def words(self) -> str:
-        """The curves for those who cannot see them."""
+        """The curves as text, for screen readers."""
         ends = [f"{c.arm.name} from {c.mean[0]:.4g} to {c.mean[-1]:.4g}" for c in self.curves if c.epochs]
         return f"{self.measure.name} {self.measure.unit} by epoch: {'; '.join(ends)}."
 
 
 @dataclass(frozen=True)
 class _Curve:
-    """A measure by epoch: the mean over the seeds that reached it, the lowest and the highest."""
+    """A measure by epoch: the mean, lowest and highest over the seeds that reached the epoch."""
 
     arm: Arm
     epochs: list[int]
@@ -223,7 +224,7 @@ class _Curve:
 
 
 class _Axis:
-    """Where numbers from low to high lie between two places, and which of them are marked."""
+    """An axis of a chart: maps numbers from low to high to positions, and chooses the ticks."""
 
     def __init__(self, low: float, high: float, first: float, last: float, *, whole: bool = False) -> None:
         pad = 0.5 if low == high else 0.0
@@ -232,7 +233,7 @@ class _Axis:
         self.ticks = [(f"{tick:g}", self.at(tick)) for tick in ticks if self.low <= tick <= self.high]
 
     def at(self, number: float) -> float:
-        """The place of a number."""
+        """Return the position of a number."""
         return self.first + (self.last - self.first) * (number - self.low) / (self.high - self.low)
 
 

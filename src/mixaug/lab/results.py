@@ -1,4 +1,4 @@
-"""What a run folder holds, checked by the hashes of its log, and what there is to say of each arm."""
+"""The results in a run folder, checked by the hashes of its log, and the findings for each arm."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ STEPS_TO_JUDGE = 20_000  #: optimizer steps below which a run is too short to ju
 
 @dataclass(frozen=True)
 class Results:
-    """What a run folder holds.
+    """The results in a run folder.
 
     Args:
-        folder: where it is.
-        config: what was compared.
-        versions: what it was computed with.
-        data: what was learned from, as data.json has it.
-        steps: optimizer steps of a whole run.
+        folder: the run folder.
+        config: the configuration of the comparison.
+        versions: the versions of the software.
+        data: the content of data.json.
+        steps: the number of optimizer steps of a complete run.
         epochs: the line of each finished epoch, by arm and seed, then by epoch.
     """
 
@@ -44,10 +44,10 @@ class Results:
 
     @classmethod
     def read(cls, folder: Path) -> Results:
-        """The results of a run folder.
+        """Return the results of a run folder.
 
         Raises:
-            LabError: it is none, is damaged, or holds no finished epoch.
+            LabError: if it is not a run folder, is damaged, or has no finished epoch.
         """
         config = Config.read(folder)
         epochs = _epochs(folder / "epochs.jsonl", config)
@@ -60,17 +60,17 @@ class Results:
 
     @property
     def task(self) -> Task:
-        """What was trained for."""
+        """The task."""
         return TASKS[self.config.task]
 
     @property
     def beyond(self) -> tuple[Measure, ...]:
-        """What was measured beside the task's own measures."""
+        """The additional measures."""
         return beyond.measures(self.config.measures)
 
     @property
     def meanings(self) -> list[str]:
-        """What these say, a sentence for each that was asked for."""
+        """One sentence on the meaning of each additional measure."""
         return [beyond.BEYOND[name].meaning for name in self.config.measures]
 
     @property
@@ -79,34 +79,34 @@ class Results:
         return (*self.task.table, *self.beyond)
 
     def finished(self, arm: str) -> list[int]:
-        """The seeds whose run of that arm has ended."""
+        """Return the seeds with a finished run of an arm."""
         return [seed for seed in self.config.seeds if self._ended(arm, seed)]
 
     def _ended(self, arm: str, seed: int) -> bool:
         return self.config.epochs in self.epochs[arm, seed] and self.path(arm, seed).is_file()
 
     def unfinished(self) -> list[str]:
-        """The runs that have not ended, in words."""
+        """Return the unfinished runs, as text."""
         runs = [(arm, seed) for arm in self.config.arms for seed in self.config.seeds if not self._ended(arm, seed)]
         return [
             f"{arm}, seed {seed} ({len(self.epochs[arm, seed])} of {self.config.epochs} epochs)" for arm, seed in runs
         ]
 
     def last(self, arm: str, seeds: Sequence[int], measure: Measure) -> list[float]:
-        """A measure after the last epoch, for each of these seeds."""
+        """Return a measure after the last epoch, for each of the seeds."""
         return [measure.of(self.epochs[arm, seed][self.config.epochs]) for seed in seeds]
 
     def path(self, arm: str, seed: int) -> Path:
-        """The file of what a run's network made of the test images."""
+        """Return the file with the outputs of a run for the test images."""
         return self.folder / "runs" / f"{self.config.arms.index(arm)}-s{seed}.npz"
 
     @property
     def named(self) -> Named:
-        """What the task must know of the data."""
+        """The properties of the data that the task needs."""
         return Named(self.data["classes"], self.config.ignore_index)
 
     def kept(self, arm: str, seed: int) -> Any:
-        """What a finished run's network made of the test images, as its task reads it."""
+        """Return the outputs of a finished run for the test images, as read by its task."""
         path, expected = self.path(arm, seed), "the results of a finished run"
         arrays = arrays_of(path)
         if arrays is None:
@@ -119,16 +119,16 @@ class Results:
             raise damaged(path, expected, error) from error
 
     def arms(self) -> list[Arm]:
-        """All arms, in the order of the configuration."""
+        """Return all arms, in the order of the configuration."""
         return [Arm(self, index) for index in range(len(self.config.arms))]
 
     def warnings(self) -> list[str]:
-        """Why the numbers may not be worth much."""
+        """Return reasons why the numbers may not be reliable."""
         return list(_warnings(self, self.arms()))
 
 
 def _data(path: Path) -> dict[str, Any]:
-    """What data.json says, with the names of the classes and how many training images there were."""
+    """Return the content of data.json, checked for class names and the number of training images."""
     expected = "the description of the data"
     found = _object(path, expected)
     try:
@@ -177,13 +177,13 @@ def _epochs(path: Path, config: Config) -> dict[tuple[str, int], dict[int, Line]
 
 
 def damaged(path: Path, expected: str, error: Exception) -> LabError:
-    """The error for a file of a run folder that is not what it should be."""
+    """Return the error for a damaged file of a run folder."""
     came = f"no {error}" if isinstance(error, KeyError) else getattr(error, "strerror", None) or error
     return LabError(f"expected {expected} in {path}, got {came}: restore it, or train anew with another --out")
 
 
 def _warnings(results: Results, arms: Sequence[Arm]) -> Iterator[str]:
-    """Why the numbers may not be worth much."""
+    """Yield reasons why the numbers may not be reliable."""
     if any(1 in (len(arm.seeds), len(arm.pairs)) for arm in arms):
         yield "One seed proves nothing: another one may turn the order round. Compare over several seeds."
     if results.steps < STEPS_TO_JUDGE:
@@ -200,28 +200,28 @@ def _warnings(results: Results, arms: Sequence[Arm]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Arm:
-    """What the report says of an arm."""
+    """The findings for an arm."""
 
     results: Results
     index: int
 
     @property
     def name(self) -> str:
-        """Its text."""
+        """The text of the arm."""
         return self.results.config.arms[self.index]
 
     @cached_property
     def seeds(self) -> list[int]:
-        """Those whose run has ended."""
+        """The seeds with a finished run."""
         return self.results.finished(self.name)
 
     @property
     def lines(self) -> list[dict[int, Line]]:
-        """The epochs of each of its runs, finished or not."""
+        """The lines of the epochs of each run, finished or not."""
         return [self.results.epochs[self.name, seed] for seed in self.results.config.seeds]
 
     def value(self, measure: Measure) -> str:
-        """A measure after the last epoch: the mean over seeds, and half its interval; of times the median and range."""
+        """Return a measure after the last epoch as text: mean and half interval over seeds; times: median and range."""
         if not self.seeds:
             return "–"
         if measure.timed:
@@ -229,7 +229,7 @@ class Arm:
         return _plus_minus(*metrics.interval(self.results.last(self.name, self.seeds, measure)), measure.digits)
 
     def difference(self, measure: Measure) -> str:
-        """How far it is from none, pair by pair; of times how far the medians are apart."""
+        """Return the paired difference from "none" as text; for times, the difference of the medians."""
         if measure.timed:
             if not self.pairs:
                 return ""
@@ -239,21 +239,21 @@ class Arm:
         return "" if pair is None else _plus_minus(*pair, measure.digits, sign="+")
 
     def spread(self, measure: Measure) -> tuple[float, float, float]:
-        """The median, the smallest and the largest over all epochs of the seeds that have ended."""
+        """Return the median, minimum and maximum over all epochs of finished seeds."""
         values = [measure.of(line) for seed in self.seeds for line in self.results.epochs[self.name, seed].values()]
         return float(np.median(values)), min(values), max(values)
 
     def paired(self, measure: Measure) -> tuple[float, float] | None:
-        """The mean difference from none over the seeds that both have finished, and half its interval."""
+        """Return the mean difference from "none" over the seeds that both have finished, and half its interval."""
         if not self.pairs:
             return None
         values, baseline = (self.results.last(arm, self.pairs, measure) for arm in (self.name, "none"))
         mean, half = metrics.paired(values, baseline)
-        return mean, half or math.nan  # seeds that differ by the same from none show no spread, not a sure difference
+        return mean, half or math.nan  # identical differences of all seeds do not prove an exact difference
 
     @cached_property
     def pairs(self) -> list[int]:
-        """The seeds that it and none have finished."""
+        """The seeds that both this arm and "none" have finished."""
         if self.name == "none" or "none" not in self.results.config.arms:
             return []
         baseline = self.results.finished("none")
@@ -261,19 +261,19 @@ class Arm:
 
     @cached_property
     def gain(self) -> tuple[float, float] | None:
-        """How much better it is than none in the measure that is judged, and half its interval."""
+        """Return the gain over "none" in the judged measure, and half its interval."""
         judged = self.results.task.judged
         pair = self.paired(judged)
         return None if pair is None else (judged.better * pair[0], pair[1])
 
     @property
     def reach(self) -> float:
-        """How far the interval of the gain reaches from 0."""
+        """Return the largest distance from 0 in the interval of the gain."""
         return 0.0 if self.gain is None or math.isnan(self.gain[1]) else abs(self.gain[0]) + self.gain[1]
 
     @property
     def verdict(self) -> str:
-        """What was found, to follow the name of the arm."""
+        """Return the finding, as text to follow the name of the arm."""
         if self.gain is None:
             return "cannot be compared with none yet: no seed is finished in both."
         mean, half = self.gain
@@ -289,7 +289,7 @@ class Arm:
 
     @cached_property
     def detail(self) -> Detail:
-        """What there is to say of its finished runs beside the measures."""
+        """Return further details of its finished runs."""
         if not self.seeds:
             return Detail()
         runs = [self.results.kept(self.name, seed) for seed in self.seeds]

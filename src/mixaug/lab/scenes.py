@@ -1,8 +1,8 @@
-"""Scenes composed of the bundled images: objects before each other on a canvas, with exact masks and boxes.
+"""Scenes composed of the bundled images: overlapping objects on a canvas, with exact masks and boxes.
 
 picture = object m over ... over object 2 over object 1 over the background
-mask[pixel] = the class of the last object that covers half of the pixel or more, 0 where there is none
-box = the bounding rectangle of the pixels that are the object's in the mask
+mask[pixel] = the class of the last object that covers at least half of the pixel, 0 if no object does
+box = the bounding rectangle of the object's pixels in the mask
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from scipy import ndimage
 from .dataset import Data, Objects, Split, checked
 from .errors import LabError
 
-COUNTS = (2000, 400)  #: scenes to train on, scenes to be tested on
-OBJECTS = 5  #: in a scene at most
-SEEN = 1 / 256  #: how much of the canvas an object shows at least, if it has a box
+COUNTS = (2000, 400)  #: the number of training scenes and of test scenes
+OBJECTS = 5  #: the maximum number of objects per scene
+SEEN = 1 / 256  #: the minimum visible area of an object with a box, as a fraction of the canvas
 
 _SEED = 20260401
-_SOLID = 24  # the grey from which a pixel of a sprite belongs to its silhouette
-_NOISE = 14.0  # its standard deviation, in grey levels
+_SOLID = 24  # the minimum grey level of a pixel in a sprite's silhouette
+_NOISE = 14.0  # the standard deviation of the noise, in grey levels
 _STROKES = 6
-_HALF = [255 * (level >= 128) for level in range(256)]  # of Image.point: what is covered by half or more
+_HALF = [255 * (level >= 128) for level in range(256)]  # for Image.point: pixels covered at least by half
 
 Colour: TypeAlias = tuple[int, int, int]
 
 
 def scenes(sprites: Data, *, task: str = "segmentation", size: int = 64) -> Data:
-    """Scenes of 1 to 5 objects: 2,000 of the training sprites, and 400 of the test sprites to be tested on.
+    """Return scenes of 1 to 5 objects: 2,000 training scenes of training sprites, 400 test scenes of test sprites.
 
-    A scene is a pure function of its sprites, its split and its number; at another size it has the same layout. Where
-    the task is segmentation, images are in colours that say nothing of the class, and targets are masks. Where it is
-    image2image, images are grey, noisy and scratched, targets are the clean pictures, and every class has its own hue.
+    A scene is a pure function of its sprites, its split and its number; its layout does not depend on the size. For
+    segmentation, the colours of objects are independent of their class, and targets are masks. For image2image, images
+    are grey, noisy and scratched, targets are the clean pictures, and each class has its own hue.
 
     Args:
-        sprites: grey images on black, of class ids; class i of these is class i + 1 of the scenes, the background is 0.
+        sprites: grey images on black with class ids; class i becomes class i + 1 of the scenes, the background is 0.
         task: "segmentation" or "image2image".
         size: side of the images, in pixels.
 
     Returns:
-        A dataset; for segmentation with the boxes of objects that enough is seen of, in the order they were painted in.
+        A dataset; for segmentation, with the boxes of sufficiently visible objects, in the order of painting.
 
     Raises:
-        LabError: a size at which little would be seen of the objects, or of which little would be theirs.
+        LabError: if the size is too small or too large for the sprites.
 
     Example:
         >>> from mixaug.lab.data import load
@@ -66,23 +66,23 @@ def scenes(sprites: Data, *, task: str = "segmentation", size: int = 64) -> Data
 
 
 class _Scene:
-    """A canvas, and which object each of its pixels belongs to."""
+    """A canvas, and the object that owns each of its pixels."""
 
     def __init__(self, sprites: Split, number: tuple[int, int], size: int, task: str) -> None:
         self.random = np.random.Generator(np.random.Philox(key=(_SEED + number[0], number[1])))
         self.by_class = task == "image2image"
         self.picture = _background(self.random, size)
         self.owner = Image.new("L", (size, size))
-        self.labels = [0]  # of owner i; owner 0 is the background
+        self.labels = [0]  # labels[i] is the class of owner i; owner 0 is the background
         for row in self.random.integers(len(sprites), size=self.random.integers(1, OBJECTS + 1)).tolist():
             self._paint(sprites.images[row, ..., 0], int(sprites.targets[row]))
 
     def _paint(self, sprite: NDArray[np.uint8], label: int) -> None:
-        """Put a sprite before what is there: of a random side, place and colour."""
+        """Paint a sprite on top, with a random side, place and colour."""
         size = self.owner.width
         side, left, top, jitter, hue, vivid = self.random.random(6)
         side = round(size * (0.35 + 0.3 * side))
-        place = tuple(round(x * (size - side / 2) - side / 4) for x in (left, top))  # a quarter may be out
+        place = tuple(round(x * (size - side / 2) - side / 4) for x in (left, top))  # up to a quarter may be outside
         hue = (label + jitter / 2) / 10 if self.by_class else hue
         tinted = _tinted(sprite, _colour(hue, 0.9, 0.2), _colour(hue, 0.3 + 0.6 * vivid, 1.0))
         shown, cover = (
@@ -93,11 +93,11 @@ class _Scene:
         self.labels.append(label + 1)
 
     def mask(self) -> NDArray[np.uint8]:
-        """The class id of each pixel."""
+        """Return the class id of each pixel."""
         return np.take(np.array(self.labels, np.uint8), np.asarray(self.owner))
 
     def boxes(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Boxes and class ids of the objects, in all as many as there can be."""
+        """Return the boxes and class ids of the objects, padded to `OBJECTS`."""
         owner = np.asarray(self.owner)
         boxes, labels = np.full((OBJECTS, 4), -1, np.float32), np.full(OBJECTS, -1, np.int64)
         seen = np.bincount(owner.ravel(), minlength=len(self.labels))
@@ -110,7 +110,7 @@ class _Scene:
         return boxes, labels
 
     def spoiled(self) -> NDArray[np.uint8]:
-        """The picture in grey, under strokes and noise."""
+        """Return the picture in grey, with strokes and noise."""
         grey, size = self.picture.convert("L"), self.owner.width
         pen = ImageDraw.Draw(grey)
         for *ends, shade in self.random.random((_STROKES, 5)).tolist():
@@ -128,7 +128,7 @@ def _split(made: list[_Scene], task: str) -> Split:
 
 
 def _background(random: np.random.Generator, size: int) -> Image.Image:
-    """A soft gradient between four muted colours, with a coarse and a fine texture."""
+    """Return a soft gradient between four muted colours, with a coarse and a fine texture."""
     corners = [_colour(*x) for x in (random.random((4, 3)) * (1, 0.35, 0.6) + (0, 0.05, 0.25)).tolist()]
     ground = np.array(corners, np.uint8).reshape(2, 2, 3)
     grain = random.integers(0, 256, (10, 10), np.uint8)
@@ -137,12 +137,12 @@ def _background(random: np.random.Generator, size: int) -> Image.Image:
 
 
 def _silhouette(sprite: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """255 where the sprite is solid, or has solid pixels all around, else 0."""
+    """Return 255 where the sprite is solid or surrounded by solid pixels, 0 elsewhere."""
     return np.where(ndimage.binary_fill_holes(sprite >= _SOLID), np.uint8(255), np.uint8(0))
 
 
 def _tinted(sprite: NDArray[np.uint8], dark: Colour, light: Colour) -> NDArray[np.uint8]:
-    """The grey sprite with a dark colour for black and a light one for white."""
+    """Return the grey sprite coloured from `dark` (black) to `light` (white)."""
     shade = sprite[..., None] / 255
     return np.rint(dark + shade * np.subtract(light, dark)).astype(np.uint8)
 

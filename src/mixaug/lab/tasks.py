@@ -1,4 +1,4 @@
-"""What the lab trains for: a value a task, which holds all that differs between tasks."""
+"""The tasks of the lab, each with everything that differs between tasks."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Outputs: TypeAlias = NDArray[np.float32]
 Pixels: TypeAlias = NDArray[np.uint8]
 
-SHOWN = 4  #: test images that the report shows
-KEPT = 16  #: test images that are written with a run
+SHOWN = 4  #: the number of test images that the report shows
+KEPT = 16  #: the number of test images stored with a run
 
 
 @dataclass(frozen=True)
 class Named:
-    """What the report must know of the data.
+    """The properties of the data that the report needs.
 
     Args:
-        classes: class id i is `classes[i]`.
-        ignore_index: the id of mask pixels that say nothing.
+        classes: the names of the class ids.
+        ignore_index: the id of mask pixels to ignore.
     """
 
     classes: tuple[str, ...]
@@ -40,13 +40,13 @@ class Named:
 
 @dataclass(frozen=True)
 class Detail:
-    """What the report says of an arm beside its measures.
+    """The details of an arm in the report, in addition to its measures.
 
     Args:
-        items: sentences, in their order.
+        items: sentences, in order.
         rows: names, each with a number.
-        note: a sentence beneath.
-        picture: what its network makes of the first test images.
+        note: a sentence below the rows.
+        picture: the network's outputs for the first test images.
     """
 
     items: Sequence[str] = ()
@@ -57,28 +57,28 @@ class Detail:
 
 @dataclass(frozen=True)
 class Task:
-    """All that differs between tasks.
+    """Everything that differs between tasks.
 
     Args:
-        name: as `Data.task` has it.
-        per_pixel: whether the network answers for every pixel.
-        outputs: how many numbers it gives, for an image or for each pixel.
-        field: how a mix acts on the targets.
-        learning: Keras' loss and metrics.
-        answers: what is to be known of outputs for some of the test images, a row an image.
-        evaluate: the measures of the answers for all test images, by their fields; "test_loss" is one.
-        kept: what is written of a finished run, of the same.
-        read: that again, or what `detail` needs of it; a KeyError or ValueError where it is something else.
-        detail: what is said of an arm, of what was read of its finished runs.
-        line: what a person sees of an epoch: a format of its fields.
+        name: the name, as in `Data.task`.
+        per_pixel: whether the network has outputs per pixel.
+        outputs: returns the number of outputs, per image or per pixel.
+        field: returns the field that mixes the targets.
+        learning: returns Keras' loss and metrics.
+        answers: reduces the outputs for some test images to answers, one row per image.
+        evaluate: computes the measures from the answers for all test images, by field, including "test_loss".
+        kept: returns the arrays to store for a finished run, from the same answers.
+        read: checks the stored arrays and returns what `detail` needs; raises KeyError or ValueError if they are wrong.
+        detail: returns the details of an arm from what `read` returned for its finished runs.
+        line: the format of the line printed for an epoch, with its fields.
         table: the measures of the last epoch.
         curves: the measures of every epoch.
-        judged: the measure that the verdict is on.
-        verdicts: "better than none", "worse than none" and "as good as none" in words.
-        under_mixing: what a reader of the curves must know.
-        detailed: the head of the sentences and rows of `detail`, and what they are; None: there are none.
-        defaults: the fields of a configuration that has no others, where they are not those of `Config`.
-        tested: test images a batch.
+        judged: the measure that decides the verdict.
+        verdicts: the words for "better than none", "worse than none" and "as good as none".
+        under_mixing: a note for readers of the curves.
+        detailed: the heading of the sentences and rows of `detail`, and a description; None if there are none.
+        defaults: the default configuration fields that differ from those of `Config`.
+        tested: test images per batch.
     """
 
     name: str
@@ -106,7 +106,7 @@ TIME = Measure("Time per step", "ms", "step_ms", 1, 1, timed=True)
 LOSS = Measure("Test loss", "", "test_loss", 1, 3, better=-1)
 
 
-# --- classification: a class id an image ---
+# --- classification: one class id per image ---
 
 ACCURACY = Measure("Test accuracy", "%", "test_accuracy", 100, 2, better=1)
 CALIBRATION = Measure("Calibration error", "%", "test_ece", 100, 2, better=-1)
@@ -131,7 +131,7 @@ def _labels(data: Data) -> Field:
 
 
 def _label_learning() -> tuple[Any, list[Any]]:
-    import keras  # only now: it takes seconds to load, and the report does without
+    import keras  # imported late: it takes seconds to load, and the report does not need it
 
     from ..keras import MixedAccuracy
 
@@ -163,7 +163,7 @@ def _tested(kept: Arrays, named: Named) -> Tested:
 
 
 def _confused(runs: Sequence[Tested], named: Named) -> Detail:
-    """The five most frequent mistakes over all seeds, and how sure the networks are for how often they are right."""
+    """Return the five most frequent mistakes over all seeds, and how well confidence matches accuracy."""
     logits, labels = map(np.concatenate, zip(*runs, strict=True))
     matrix = metrics.confusion(labels, logits.argmax(-1), len(named.classes))
     mistakes = metrics.most_confused(matrix, named.classes, top=5)
@@ -177,11 +177,11 @@ def _confused(runs: Sequence[Tested], named: Named) -> Detail:
 
 
 def _percent(share: float) -> str:
-    """With one digit more where there would be none."""
+    """Return a percentage, with an additional digit if it would otherwise show none."""
     return f"{100 * share:.{0 if share >= 0.01 else 1}f}\N{NO-BREAK SPACE}%"
 
 
-# --- segmentation: a class id a pixel ---
+# --- segmentation: one class id per pixel ---
 
 IOU = Measure("Mean IoU", "%", "test_iou", 100, 2, better=1)
 PIXEL_ACCURACY = Measure("Pixel accuracy", "%", "test_pixel_accuracy", 100, 2, better=1)
@@ -190,7 +190,7 @@ MIXED_MASK = Measure("Training accuracy against the mixed mask", "%", "mixed_acc
 
 
 class Segmented(NamedTuple):
-    """A confusion matrix of the pixels of all test images, and the first of these: images, masks, predicted masks."""
+    """The confusion matrix of pixels over all test images, and the first images, masks and predicted masks."""
 
     matrix: NDArray[np.int64]
     images: Pixels
@@ -250,7 +250,7 @@ def _segmented(kept: Arrays, named: Named) -> Segmented:
 
 
 def _ious(runs: Sequence[Segmented], named: Named) -> Detail:
-    """The IoU of each class, the mean over the seeds in which it occurs, and the masks of the first seed."""
+    """Return the IoU of each class, averaged over the seeds in which it occurs, and the masks of the first seed."""
     each = np.array([metrics.iou(run.matrix) for run in runs])
     means = np.nanmean(np.where(np.isnan(each).all(axis=0), -1, each), axis=0)
     rows = [(name, "–" if mean < 0 else f"{100 * mean:.1f}") for name, mean in zip(named.classes, means, strict=True)]
@@ -268,7 +268,7 @@ def _mask_panel(run: Segmented, named: Named) -> Image.Image:
     return _panel([list(map(shown, run.images)), *veils], colours)
 
 
-# --- image2image: an image an image ---
+# --- image2image: one image per image ---
 
 L1 = Measure("L1", "grey levels", "test_l1", 1, 2, better=-1)
 PSNR = Measure("PSNR", "dB", "test_psnr", 1, 2, better=1)
@@ -277,7 +277,7 @@ MIXED_IMAGE = Measure("Training L1 against the mixed target", "grey levels", "tr
 
 
 class Pictures(NamedTuple):
-    """The first test images: what goes in, what should come out, what does; uint8 (n, h, w, c) each."""
+    """The first test images: inputs, targets and outputs, uint8 (n, h, w, c) each."""
 
     images: Pixels
     targets: Pixels
@@ -331,12 +331,12 @@ def _seen(kept: Arrays, named: Named) -> Pictures:  # noqa: ARG001 - of every ta
 
 
 def _beside_targets(runs: Sequence[Pictures], named: Named) -> Detail:  # noqa: ARG001 - of every task
-    """The images of the first seed."""
+    """Return the images of the first seed."""
     return Detail(picture=_panel([list(map(shown, row)) for row in runs[0]]))
 
 
 def _panel(rows: Sequence[Sequence[Image.Image]], colours: Sequence[tuple[Any, str]] = ()) -> Image.Image:
-    """Test images in columns: what goes in, what should come out, what the network makes of it; then a legend."""
+    """Return test images in columns (input, target, output), with a legend."""
     cell = rows[0][0].width
     pictures = [beside(row, cell) for row in rows]
     width = pictures[0].width
@@ -352,7 +352,7 @@ def _panel(rows: Sequence[Sequence[Image.Image]], colours: Sequence[tuple[Any, s
 OF_PIXELS: Mapping[str, Any] = {
     **{"data": "scenes", "model": "unet", "augment": ("flip",)},
     **{"learning_rate": 5e-3, "epochs": 12, "batch_size": 16},
-}  #: as much as two cores learn in a few minutes
+}  #: sized for a few minutes on two cores
 
 TASKS = {
     task.name: task
@@ -449,4 +449,4 @@ TASKS = {
             tested=32,
         ),
     )
-}  #: all that the lab trains for, by name
+}  #: all tasks, by name

@@ -1,4 +1,4 @@
-"""Training: every arm from the same weights on the same batches, into a run folder from which it can go on."""
+"""Training of every arm from the same weights on the same batches, into a run folder that can be resumed."""
 
 from __future__ import annotations
 
@@ -38,30 +38,31 @@ from .phases import Phase, learning_rate, optimizer, phases
 from .progress import Progress
 from .tasks import TASKS, Arrays, Task
 
-MOST_OUTPUTS = 2**24  #: numbers of the network that are held at a time
+MOST_OUTPUTS = 2**24  #: the maximum number of network outputs in memory at a time
 SIZES = {"fashion-mnist-sample": 28, "fashion-mnist": 28, "cifar10": 32, "scenes": 64, "folder": 64, "folders": 128}
 
 
 def compare(config: Config, out: Path, *, resume: bool = False, progress: Progress | None = None) -> None:
     """Train the network once per arm and seed, into a run folder.
 
-    The runs of a seed begin with the same weights and are fed the same images in the same order; only their
-    augmentation and the mix differ. After each epoch the folder holds all that is needed to go on: interrupted at any
-    moment, `resume=True` ends with the same numbers but the times (TensorFlow backend, same machine, same versions).
+    The runs of a seed start with the same weights and see the same images in the same order; only augmentation and
+    mixing differ. After each epoch the folder is complete enough to resume: after an interruption at any moment,
+    `resume=True` gives the same numbers except times (TensorFlow backend, same machine, same versions).
 
     Args:
-        config: what to do.
-        out: the run folder, made if it is missing: config.json, data.json, versions.json, epochs.jsonl (a line an
+        config: the configuration.
+        out: the run folder, created if it is missing: config.json, data.json, versions.json, epochs.jsonl (one line per
             epoch), runs/I-sS.keras (arm I, seed S: the network after its last epoch, for
-            `keras.saving.load_model(path, compile=False)`), runs/I-sS.npz (what it made of the test images: logits and
-            labels; predicted and true masks, and the first images; or the first predicted images, the true ones and
-            those that went in), sheets/I.png (the first images that arm I is fed).
-        resume: go on with the run in `out`. One that is finished is left as it is.
-        progress: is told how it goes.
+            `keras.saving.load_model(path, compile=False)`), runs/I-sS.npz (its outputs for the test images: logits and
+            labels; predicted and true masks, and the first images; or the first outputs, targets and inputs),
+            sheets/I.png (the first training images of arm I).
+        resume: whether to continue the run in `out`. A finished run is not changed.
+        progress: receives the progress.
 
     Raises:
-        LabError: `out` cannot be written, holds something already (without `resume`) or a run of another configuration
-            or `ma.draw_version`, is damaged or in use; the data or the model do not exist; the loss is not finite.
+        LabError: if `out` cannot be written, is not empty (without `resume`), contains a run with another configuration
+            or `ma.draw_version`, is damaged or in use; if the data or the model do not exist; or if the loss is not
+            finite.
     """
     admit(config, out, resume)
     progress = progress or Progress()
@@ -74,7 +75,7 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
     for note in data.notes:
         progress.note(note)
     runs = [Run(config, data, out, index, seed) for seed in config.seeds for index in range(len(config.arms))]
-    runs[0].untrained()  # a network that cannot be built is refused before anything is written
+    runs[0].untrained()  # raises an error for an impossible network before anything is written
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     with locked(out):
@@ -84,19 +85,19 @@ def compare(config: Config, out: Path, *, resume: bool = False, progress: Progre
 
 
 def start(threads: int | None = None) -> None:
-    """Start Keras' backend, with deterministic operations where it has a switch for them.
+    """Start Keras' backend, with deterministic operations if the backend offers them.
 
     Args:
-        threads: how many its operations use; None: as many as it likes.
+        threads: the number of threads of its operations; None: the default of the backend.
 
     Raises:
-        LabError: if the backend has no switch for that many threads.
+        LabError: if the backend cannot use that many threads.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         tensorflow = import_module("tensorflow")
         tensorflow.config.experimental.enable_op_determinism()
-        tensorflow.get_logger().setLevel("ERROR")  # each run has a network of its own: that they are traced is no news
+        tensorflow.get_logger().setLevel("ERROR")  # no warnings about retracing: each run has its own network
     if threads is not None and not _use_threads(backend, threads) and threads != usable_threads():
         way_out = "leave it out, or set KERAS_BACKEND to tensorflow or torch"
         raise LabError(f"expected --threads {usable_threads()} of {backend} here, got {threads}: {way_out}")
@@ -104,7 +105,7 @@ def start(threads: int | None = None) -> None:
 
 
 def _use_threads(backend: str, threads: int) -> bool:
-    """Let operations use so many threads; False where the backend has no switch, or has started already."""
+    """Set the number of threads; return False if the backend has no such setting or has already started."""
     try:
         if backend == "tensorflow":
             import_module("tensorflow").config.threading.set_intra_op_parallelism_threads(threads)
@@ -116,7 +117,7 @@ def _use_threads(backend: str, threads: int) -> bool:
 
 
 def _describe(config: Config, data: Data, out: Path) -> None:
-    """Write what the run is and what its arms are fed, as far as it is not there."""
+    """Write the files that describe the run and the sheets of its arms, unless they exist."""
     check_files(data.files(), out / "files.json")
     described = data.to_json()
     for name, text in (("config.json", config.to_json()), ("data.json", described), ("versions.json", _versions())):
@@ -135,7 +136,7 @@ def _describe(config: Config, data: Data, out: Path) -> None:
 
 
 def _check_weights(config: Config, path: Path) -> None:
-    """Write the hash of the file of weights that runs start from; refuse another one than the first of them had."""
+    """Write the hash of the initial weights' file; raise a LabError if it differs from that of the first run."""
     if config.weights in networks.NAMED_WEIGHTS:
         return
     described = json.dumps({"sha256": of_file(Path(config.weights).expanduser())}) + "\n"
@@ -164,7 +165,7 @@ def _versions() -> str:
 
 
 def _train(runs: list[Run], log: Log, progress: Progress) -> None:
-    """Do what is left of each run."""
+    """Train what is left of each run."""
     lines = log.lines()
     finished = [run.finished(lines) for run in runs]
     whole = [epochs == run.config.epochs and run.is_whole(lines) for run, epochs in zip(runs, finished, strict=True)]
@@ -174,11 +175,11 @@ def _train(runs: list[Run], log: Log, progress: Progress) -> None:
     for run, epochs, done in zip(runs, finished, whole, strict=True):
         if not done:
             run.train(epochs, log, progress, model if run is first else None)
-            model = None  # it is not needed any more, and may be large
+            model = None  # free it, as it may be large
 
 
 def _measured(runs: list[Run], finished: list[int], progress: Progress) -> tuple[Run | None, keras.Model | None]:
-    """Say what the rest will take; the first run with epochs left, and its network if it is as it was before."""
+    """Report an estimate of the remaining time; return the first unfinished run, and its network if unchanged."""
     left = [(run, done) for run, done in zip(runs, finished, strict=True) if done < run.config.epochs]
     if not left:
         return None, None
@@ -195,13 +196,13 @@ class Run:
     config: Config
     data: Data
     out: Path
-    index: int  #: of the arm
+    index: int  #: the number of the arm
     seed: int
 
     def train(self, finished: int, log: Log, progress: Progress, model: keras.Model | None = None) -> None:
-        """Do the epochs that are left, then write what the network makes of the test images.
+        """Train the remaining epochs, then write the outputs for the test images.
 
-        `model` is what `restored` gives, where that is at hand.
+        `model` is the result of `restored`, if already available.
         """
         model = model or self.restored(finished)
         for epoch in range(finished, self.config.epochs):
@@ -216,7 +217,7 @@ class Run:
         write(self.result, partial(np.savez_compressed, **cast(Mapping[str, Any], kept)))
 
     def _save(self, model: keras.Model, line: Line, log: Log, unfinished: Path) -> None:
-        """Save the network, and then its line: the epoch is finished when the file has its name."""
+        """Save the network and append its line; the epoch is finished once the file is renamed."""
         model.save(unfinished)
         line.update(log.append({**line, "network": of_file(unfinished)}))
 
@@ -252,21 +253,21 @@ class Run:
         }
 
     def _beyond(self, model: keras.Model, answers: Arrays) -> dict[str, float]:
-        """What is measured beside the task's own measures after the last epoch."""
+        """Return the additional measures after the last epoch."""
         if not self.config.measures:
             return {}
         return beyond.measured(self.config.measures, beyond.Trained(model, self.data, answers["logits"]))
 
     def _rate_after(self, epoch: int) -> float:
-        """The learning rate of the last step of an epoch."""
+        """Return the learning rate of the last step of an epoch."""
         phase = self.phase(epoch)
         return float(learning_rate(phase.config, self.steps)((epoch + 1 - phase.first) * self.steps - 1))
 
     def finished(self, lines: Mapping[Place, Line]) -> int:
-        """How many epochs are finished.
+        """Return the number of finished epochs.
 
         Raises:
-            LabError: the network, or the result of a run without one, is not that of a line of this run.
+            LabError: if the network, or the result of a run without a network, does not match a line of this run.
         """
         if self.network.exists():
             digest = of_file(self.network)
@@ -282,10 +283,10 @@ class Run:
         return self.config.epochs
 
     def is_whole(self, lines: Mapping[Place, Line]) -> bool:
-        """Whether the result is there; one that is cut off is not, and is made again from the network.
+        """Return whether the result exists; a truncated result does not count, and is recomputed from the network.
 
         Raises:
-            LabError: it is not what the last line of this run says.
+            LabError: if it does not match the last line of this run.
         """
         arrays = arrays_of(self.result)
         if arrays is None:
@@ -302,7 +303,7 @@ class Run:
         return LabError(f"expected the {what} of {self.name} in {path} as it was written, got {came}: {way_out}")
 
     def _check_remade(self, kept: Arrays, log: Log) -> None:
-        """Refuse a result that is made again and has other numbers than the first one."""
+        """Raise a LabError if a recomputed result differs from the first one."""
         if of_arrays(kept) != log.lines()[self._last]["result"]:
             way_out = f"go on where it was trained, or delete {self.network} to train that run anew"
             raise LabError(
@@ -315,15 +316,15 @@ class Run:
         return Place(self.arm, self.seed, self.config.epochs)
 
     def restored(self, finished: int) -> keras.Model:
-        """The network and its optimizer as they were after the last finished epoch."""
+        """Return the network and its optimizer as after the last finished epoch."""
         model = self.untrained()
         if not finished:
             return model
         self.compile(model, self.phase(finished - 1))
         try:
-            model.optimizer.build(model.trainable_variables)  # what is not built would not be loaded
+            model.optimizer.build(model.trainable_variables)  # otherwise its state would not be loaded
             model.load_weights(self.network)
-        except Exception as error:  # zipfile, h5py and Keras each have their own
+        except Exception as error:  # errors of zipfile, h5py and Keras
             way_out = "go on with the versions in versions.json, or delete it, and --resume trains that run anew"
             raise LabError(
                 f"expected the network of {self.name} in {self.network}, got one that cannot be read ({error}): "
@@ -332,8 +333,8 @@ class Run:
         return model
 
     def untrained(self) -> keras.Model:
-        """The network before its first step, the same for every arm."""
-        gc.collect()  # a network refers to itself: those of former runs would stay in memory
+        """Return the network before its first step, the same for every arm."""
+        gc.collect()  # networks have reference cycles, so those of earlier runs would stay in memory
         keras.utils.set_random_seed(self.seed)
         outputs, shape = self.task.outputs(self.data), self.data.train.images.shape[1:]
         pixel, weights = self.task.per_pixel, self.config.weights
@@ -342,7 +343,7 @@ class Run:
         return model
 
     def compile(self, model: keras.Model, phase: Phase) -> None:
-        """Give the network the optimizer of a phase, fresh, and let that part of it learn which learns in the phase."""
+        """Compile the network with a new optimizer for a phase, and freeze what the phase does not train."""
         if self.config.head_epochs:
             networks.freeze(model, phase.frozen)
         loss, measured = self.task.learning()
@@ -350,22 +351,22 @@ class Run:
             optimizer(phase.config, self.steps),
             loss,
             metrics=measured,
-            # the operations that TensorFlow promises to be deterministic are its own, not XLA's
+            # TensorFlow guarantees determinism for its own operations, not for XLA's
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
 
     def check_finite(self, loss: float, epoch: int) -> None:
-        """Stop where training has diverged.
+        """Check that training has not diverged.
 
         Raises:
-            LabError: the loss is infinite or NaN.
+            LabError: if the loss is infinite or NaN.
         """
         if not math.isfinite(loss):
             way_out = "start anew with a lower --learning-rate and another --out; what was finished stays"
             raise LabError(f"expected a finite loss, got {loss} in {self.name}, epoch {epoch + 1}: {way_out}")
 
     def answers(self, model: keras.Model) -> Arrays:
-        """What the network makes of the test images, by a part of them at a time: many pixels have many outputs."""
+        """Return the network's answers for the test images, computed in parts to limit memory."""
         test, batch = self.data.test, self.task.tested
         several = batch * max(1, MOST_OUTPUTS // (batch * math.prod(model.output_shape[1:])))
         parts = [test.take(range(i, min(i + several, len(test)))) for i in range(0, len(test), several)]
@@ -377,26 +378,26 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """What is trained for."""
+        """The task."""
         return TASKS[self.config.task]
 
     @property
     def arm(self) -> str:
-        """The arm's text."""
+        """The text of the arm."""
         return self.config.arms[self.index]
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """The name of the run in errors."""
         return f"arm {self.arm}, seed {self.seed}"
 
     @property
     def phases(self) -> list[Phase]:
-        """The parts of its training, in their order."""
+        """The phases of training, in order."""
         return phases(self.config)
 
     def phase(self, epoch: int) -> Phase:
-        """The phase of an epoch, counted from 0."""
+        """Return the phase of an epoch, counted from 0."""
         return next(phase for phase in reversed(self.phases) if epoch >= phase.first)
 
     @property
@@ -406,22 +407,22 @@ class Run:
 
     @property
     def result(self) -> Path:
-        """The file of what the network made of the test images; with it the run is finished."""
+        """The file of the outputs for the test images, which marks the run as finished."""
         return self.network.with_suffix(".npz")
 
     @property
     def batches(self) -> Batches:
-        """What the network is fed."""
+        """The training batches."""
         return Batches(self.config, self.data, self.config.read_arms()[self.index], self.seed)
 
     @property
     def steps(self) -> int:
-        """How many steps an epoch has."""
+        """The number of steps per epoch."""
         return len(self.batches)
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Times the steps of an epoch, tells the progress of each, and stops where the loss is no longer finite."""
+    """Times the steps of an epoch, reports each to the progress, and stops if the loss is not finite."""
 
     def __init__(self, run: Run, progress: Progress) -> None:
         super().__init__()
@@ -430,17 +431,17 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self._times: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Keras calls this when an epoch begins."""
+        """Called by Keras at the beginning of an epoch."""
         self._epoch, self._times = epoch, [perf_counter()]
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:  # noqa: ARG002 - Keras' signature
-        """Keras calls this after each step."""
+        """Called by Keras after each step."""
         self._times.append(perf_counter())
         self._run.check_finite(logs["loss"], self._epoch)
         self._progress.step(self._run.arm, self._run.seed, self._epoch + 1, self._run.config.epochs)
 
     @property
     def step_ms(self) -> float:
-        """The median time of a step in milliseconds, without the first, which traces the graph, if there are others."""
+        """Return the median time of a step in milliseconds, without the first step (tracing) if there are others."""
         steps = np.diff(self._times)
         return 1000 * float(np.median(steps[1:] if len(steps) > 1 else steps))

@@ -1,4 +1,4 @@
-"""How much of the mass of each source's saliency map an output shows."""
+"""The fraction of each source's saliency that is visible in an output."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from . import rows
 
 
 def mass(xp: Library, saliency: Array, source: Array | None, index: Array, region: Region, sizes: Sizes) -> Array:
-    """float32 (k, n): sum over the pixels of weight * map / sum of the map, of each source; maps in whole numbers."""
+    """Return float32 (k, n): sum over pixels of weight * map / sum of the map, for each source; maps as integers."""
     rows.check(xp, saliency, source, index, "saliency")
     maps.check(xp, "saliency", saliency, len(sizes.source), xp.stack([xp.arange(xp.shape(index)[1])]))
-    n, held = xp.shape(index)[1], saliency if source is None else source
+    n, partners = xp.shape(index)[1], saliency if source is None else source
     weights = region.pixel_weights(xp, n, sizes.output)
-    shown = []
+    fractions = []
     for k in range(region.sources):
-        level = maps.saliency(xp, saliency if k == 0 else held, xp.arange(n) if k == 0 else index[k])
+        level = maps.saliency(xp, saliency if k == 0 else partners, xp.arange(n) if k == 0 else index[k])
         level = xp.cast(maps.at_pixels(xp, level, sizes.source), "int32")
-        shown.append(xp.ratio(_seen(xp, level, weights[k], region, k, sizes), _total(xp, level)))
-    return rows.merge(xp, index, xp.stack(shown))
+        fractions.append(xp.ratio(_seen(xp, level, weights[k], region, k, sizes), _total(xp, level)))
+    return rows.merge(xp, index, xp.stack(fractions))
 
 
 def _seen(xp: Library, level: Array, weight: Array, region: Region, k: int, sizes: Sizes) -> Array:
-    """float32 (n,): the mass that is seen, through a window that of the part of the source that it shows."""
+    """Return float32 (n,): the visible mass; through a window, that of the part of the source that it shows."""
     box, source_box = region.box[k], region.source_box[k]
     if box is None or source_box is None:
         return _weighed(xp, level, weight)
@@ -45,7 +45,7 @@ def _weighed(xp: Library, level: Array, weight: Array) -> Array:
 
 
 def _total(xp: Library, level: Array) -> Array:
-    """float32 (n,): the sum of whole numbers, exact before it is rounded."""
+    """Return float32 (n,): the sum of integers, computed exactly and then rounded."""
     n, *size = xp.shape(level)
     return xp.cast(xp.summed(xp.reshape(level, (n, prod(size)))), "float32")
 

@@ -1,4 +1,4 @@
-"""Ray Data: rows mixed with partners from the whole dataset, the same for any blocks, order and number of workers."""
+"""Ray Data: mix rows with partners from the whole dataset, whatever the blocks, their order and the workers."""
 
 from .mixed import mixed
 

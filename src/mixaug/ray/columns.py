@@ -1,4 +1,4 @@
-"""The columns of Ray's blocks: as arrays and lists for a mix, and as Arrow's columns again."""
+"""Convert the columns of Ray's blocks from Arrow to arrays and lists, and back."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ray.data.block import BlockAccessor
 from ..fields import Boxes, Field, Keep
 from ..sources import Sample
 
-Columns = dict[str, Any]  #: the columns of a block: arrays, or lists of things of any kind
+Columns = dict[str, Any]  #: the columns of a block: arrays, or lists of any values
 
 
 def of_block(block: pa.Table, types: Mapping[str, pa.DataType]) -> Columns:
-    """The columns of a block: arrays, or lists of what Arrow holds as lists or dicts."""
+    """Return the columns of a block as arrays; as lists where Arrow has lists or dicts."""
     arrays: Columns = BlockAccessor.for_block(block).to_numpy()
     nested = {name: kind for name, kind in types.items() if pa.types.is_list(kind) or pa.types.is_struct(kind)}
     lists = {name: [plain(x, kind) for x in block[name].to_pylist()] for name, kind in nested.items()}
@@ -27,7 +27,7 @@ def of_block(block: pa.Table, types: Mapping[str, pa.DataType]) -> Columns:
 
 
 def plain(value: Any, kind: pa.DataType) -> Any:
-    """A value of a column with arrays in place of lists, those without numbers of the type that Arrow says."""
+    """Return a value with arrays in place of lists; empty arrays have the type from Arrow's schema."""
     if pa.types.is_struct(kind) and isinstance(value, Mapping):
         return {name: plain(x, kind.field(name).type) for name, x in value.items() if kind.get_field_index(name) >= 0}
     if not pa.types.is_list(kind):
@@ -37,7 +37,7 @@ def plain(value: Any, kind: pa.DataType) -> Any:
 
 
 def _form(kind: pa.DataType) -> tuple[int, pa.DataType]:
-    """How many lists are in each other, and what is in them."""
+    """Return how deeply lists are nested, and the type of their items."""
     if not pa.types.is_list(kind):
         return 0, kind
     axes, leaf = _form(kind.value_type)
@@ -45,7 +45,7 @@ def _form(kind: pa.DataType) -> tuple[int, pa.DataType]:
 
 
 def joined(name: str, kind: Field, own: Any, partners: list[Any]) -> Any:
-    """The values of a block's column and those of the partners after them: one array, or a list of boxes or texts."""
+    """Return the values of a column followed by those of the partners: one array, or a list of boxes or texts."""
     rows = [*own, *partners]
     if isinstance(kind, Boxes):
         return _of_boxes(rows)
@@ -61,7 +61,7 @@ def joined(name: str, kind: Field, own: Any, partners: list[Any]) -> Any:
 
 
 def _of_boxes(rows: list[Any]) -> list[Any]:
-    """Boxes, or dicts of boxes, where arrays without rows have the further axes of the others."""
+    """Return boxes, or dicts of boxes, with the trailing axes of empty arrays set to those of the others."""
     if isinstance(rows[0], Mapping):
         columns = {name: _of_boxes([row[name] for row in rows]) for name in rows[0]}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -72,7 +72,7 @@ def _of_boxes(rows: list[Any]) -> list[Any]:
 
 
 def as_table(columns: Columns, types: Mapping[str, pa.DataType]) -> pa.Table:
-    """An Arrow table of columns, in the order in which they came; types do not depend on the values."""
+    """Return columns as an Arrow table, in the same order, with types that do not depend on the values."""
     names = [*types, *(name for name in columns if name not in types)]
     arrays = {name: x for name, x in columns.items() if not isinstance(x, list)}
     table = BlockAccessor.batch_to_arrow_block(arrays)
@@ -83,7 +83,7 @@ def as_table(columns: Columns, types: Mapping[str, pa.DataType]) -> pa.Table:
 
 
 def _nested(rows: list[Any], kind: pa.DataType) -> pa.Array:
-    """A column of lists or dicts, as deep as they came."""
+    """Return a column of lists or dicts, nested as in the input."""
     if pa.types.is_struct(kind):
         names = [*(rows[0] if rows else [field.name for field in kind])]
         inner = {field.name: field.type for field in kind}
@@ -101,9 +101,9 @@ def _deep(kind: pa.DataType, leaf: pa.DataType) -> pa.DataType:
 
 
 class Parquet:
-    """The rows of Parquet files, one after another in the order of the files' names.
+    """The rows of Parquet files, in the order of the file names.
 
-    A row group is read for each row that is asked for, and the last one is kept: ask in order.
+    Reading a row reads its whole row group, and only the last row group is cached: access rows in order.
     """
 
     def __init__(self, paths: list[Path]) -> None:

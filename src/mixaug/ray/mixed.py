@@ -1,4 +1,4 @@
-"""Rows of a Ray dataset, mixed with partners from the whole of it."""
+"""Mix the rows of a Ray dataset with partners from the whole dataset."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MADE = ("mix_index", "mix_lam", "mix_box")  # the columns of provenance
 
 
 class RayOptions(TypedDict, total=False):
-    """How the rows of a Ray dataset are mixed, beside the recipe."""
+    """The options of `mixed`."""
 
     partners: str
     num_classes: int | None
@@ -59,35 +59,34 @@ def mixed(
         output of id i = f(seed, epoch, i), for any blocks, order of rows and number of workers
 
     Args:
-        recipe: what to mix by.
+        recipe: the recipe.
         dataset: rows with a column of ids and columns of images, labels, masks, boxes; images (h, w, c) of one size.
-        source: where partners are read: the sample of id i is row i there. A folder with one sub-folder a class (its
-            samples are {"image", "label"}), Parquet files, or a function without arguments that opens anything with
-            a length whose items are dicts with the columns of `dataset`. Each worker process opens it once.
+        source: where workers read partners: row i of the source is the sample with id i. A folder with one sub-folder
+            per class (its samples are {"image", "label"}), Parquet files, or a function without arguments that returns
+            a sequence of dicts with the columns of `dataset`. Each worker process opens it once.
         seed: any int.
-        epoch: which epoch; each has its own partners and mixes.
-        id: the column of ids, different whole numbers from 0 to below the length of the source. If there is no such
-            column it is added, counting the rows in the order of `dataset`, for which Ray has to hold `dataset` in its
-            object store.
-        options: all by name, all optional:
+        epoch: the number of the epoch; each epoch has its own partners and mixes.
+        id: the column of ids: distinct integers in 0 .. len(source) - 1. If the column does not exist, it is added and
+            numbers the rows in the order of `dataset`; Ray then holds `dataset` in its object store.
+        options: keyword arguments, all optional:
 
-            - partners: "dataset", or "block" for partners from the block that a row is in. Then no source is needed,
-              and the same row has other partners where blocks are cut otherwise.
-            - num_classes, fields, class_weights, size: as for `ma.mix_batch`. Boxes come as a column of (m, 4) arrays,
-              or of dicts with "boxes" and what belongs to each box; they leave as lists.
-            - check_ids: False to leave out the pass over the column of ids that refuses ids which repeat; it costs one
-              byte of memory for each row.
+            - partners: "dataset", or "block" for partners from the same block. "block" needs no source, but the
+              partners of a row then depend on how the dataset is cut into blocks.
+            - num_classes, fields, class_weights, size: as in `ma.mix_batch`. Boxes are a column of (m, 4) arrays, or of
+              dicts with "boxes" and one entry per box; the output has them as lists.
+            - check_ids: False to skip the pass over the ids that raises an error for repeated ids; the pass takes one
+              byte of memory per row.
             - map_batches: options of `Dataset.map_batches`, such as {"num_cpus": 1, "concurrency": 4}.
 
     Returns:
-        A lazy dataset with the columns of `dataset`, mixed, the column of ids, and where each row comes from:
-        "mix_index" int64 (k,), the ids of its sources; "mix_lam" float32 (k,); for recipes of boxes "mix_box" int32
-        (k, d, 2), the first and one-past-last pixel of the box of each source, along each axis. Rows are not in order.
+        A lazy dataset, its rows in any order, with the mixed columns of `dataset`, the column of ids, and the origin of
+        each row: "mix_index" int64 (k,), the ids of its sources; "mix_lam" float32 (k,); and for recipes that paste
+        boxes, "mix_box" int32 (k, d, 2), the first and one-past-last pixel of the box of each source along each axis.
 
     Raises:
         TypeError: if `dataset` is not a Ray dataset, or `recipe` or `source` is of a wrong type.
-        ValueError: if ids repeat or lie outside the source, partners have no source, a column is not declared, or
-            `recipe` draws once for a batch (`ma.per_batch`).
+        ValueError: if ids repeat or are not rows of the source, partners have no source, a column is not declared, or
+            `recipe` draws once per batch (`ma.per_batch`).
 
     Example:
         >>> import mixaug as ma, numpy as np, ray  # doctest: +SKIP
@@ -97,7 +96,7 @@ def mixed(
         >>> sorted(mixed.schema().names)  # doctest: +SKIP
         ['id', 'image', 'label', 'mix_box', 'mix_index', 'mix_lam']
 
-    A worker that dies is replaced by Ray, and its blocks are mixed anew, to the same values. Each task uses one CPU.
+    If a worker dies, Ray replaces it and mixes its blocks again, with the same result. Each task uses one CPU.
     """
     recipe = check_item_recipe("mixed", check_recipe("recipe", recipe), "mix batches with ma.mix_batch in map_batches")
     partners = options.get("partners", "dataset")
@@ -112,7 +111,7 @@ def mixed(
     mixer = _Mixer(
         recipe, seed, epoch, id, source if partners == "dataset" else None, how, _types(dataset), secrets.token_hex(8)
     )
-    mixer(dataset.take_batch(1, batch_format="pyarrow"))  # what is wrong shows here and not in a worker
+    mixer(dataset.take_batch(1, batch_format="pyarrow"))  # raise errors here rather than in a worker
     given: dict[str, Any] = {"num_cpus": 1, **(options.get("map_batches") or {})}
     return dataset.map_batches(mixer, **given, batch_format="pyarrow")
 
@@ -137,7 +136,7 @@ def _check(recipe: Recipe, dataset: Any, source: Openable | None, partners: str)
 
 
 def _with_ids(dataset: ray.data.Dataset, name: str) -> ray.data.Dataset:
-    """The dataset with its rows numbered, in their order."""
+    """Return the dataset with a column that numbers its rows in order."""
     kept = dataset.context.execution_options
     before, kept.preserve_order = kept.preserve_order, True
     try:
@@ -149,12 +148,12 @@ def _with_ids(dataset: ray.data.Dataset, name: str) -> ray.data.Dataset:
 
 
 def _check_ids(dataset: ray.data.Dataset, name: str, n: int | None) -> None:
-    """Refuse ids that are not different whole numbers of the source's rows."""
+    """Raise an error unless the ids are distinct row numbers of the source."""
     count = dataset.count() if n is None else n
     seen = np.zeros(count, bool)
     for block in dataset.select_columns([name]).iter_batches(batch_format="numpy", batch_size=None):
         ids = _checked_ids(block[name], name, count if n is not None else None)
-        if ids.size and ids.max() >= len(seen):  # without a source, ids may be any numbers
+        if ids.size and ids.max() >= len(seen):  # without a source, ids have no upper bound
             seen = np.concatenate([seen, np.zeros(ids.max() + 1, bool)])
         values, counts = np.unique(ids, return_counts=True)
         if (repeated := values[(counts > 1) | seen[values]]).size:
@@ -181,7 +180,7 @@ def _checked_ids(ids: Any, name: str, n: int | None) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class _Mixer:
-    """What a worker does with a block."""
+    """Mixes the blocks of a worker."""
 
     recipe: Recipe
     seed: int
@@ -189,8 +188,8 @@ class _Mixer:
     id: str
     source: Openable | None
     options: dict[str, Any]
-    types: Mapping[str, pa.DataType]  # of the columns: those of a block may lack what its values do not show
-    token: str  # of this call: a worker process keeps the source that it has opened for it
+    types: Mapping[str, pa.DataType]  # of the columns; the schema of a single block may be incomplete
+    token: str  # identifies this call, for which a worker process caches the opened source
 
     def __call__(self, block: pa.Table) -> pa.Table:
         samples = None if self.source is None else _kept(self.token, lambda: _open(self.source))
@@ -212,7 +211,7 @@ class _Mixer:
         return columns.as_table({self.id: ids, **mixed, **made}, types)
 
     def _kinds(self, values: columns.Columns) -> dict[str, Field]:
-        """What each column is, but that of the ids."""
+        """Return the kind of each column, except the ids."""
         kinds = resolve(values, self.options["fields"], self.options["num_classes"])
         for name, kind in kinds.items():
             if isinstance(kind, PerSource):
@@ -223,7 +222,7 @@ class _Mixer:
         return kinds
 
     def _partners(self, ids: NDArray[np.int64], samples: Samples | None) -> NDArray[np.int64]:
-        """int64 (k, m): the ids of the sources of each row."""
+        """Return int64 (k, m): the ids of the sources of each row."""
         k = self.recipe.sources
         if samples is not None:
             partners: NDArray[np.int64] = Epoch(len(samples), self.seed, self.epoch).partners(ids, k)
@@ -239,7 +238,7 @@ class _Mixer:
 def _read(
     samples: Samples, rows: NDArray[np.int64], kinds: Mapping[str, Field], types: Mapping[str, pa.DataType]
 ) -> dict[str, list[Any]]:
-    """Partners: the values of each column but those that are kept."""
+    """Return the values of the partners for each column that is mixed."""
     wanted = [name for name, kind in kinds.items() if not isinstance(kind, Keep)]
     several = [_sample(samples[row], wanted) for row in rows.tolist()]
     return {name: [columns.plain(one[name], types[name]) for one in several] for name in wanted}
@@ -256,7 +255,7 @@ def _sample(sample: Any, wanted: Sequence[str]) -> Sample:
 
 
 def _placed(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The sources of each row as places in the block with the partners after it, and the ids of the partners."""
+    """Return the sources as positions in the block followed by the partners, and the ids of the partners."""
     m = index.shape[1]
     own, others = np.arange(m), index[1:]
     rows = np.unique(others[others != index[0]])
@@ -265,7 +264,7 @@ def _placed(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
 
 
 def _found(index: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The places of these ids in a block."""
+    """Return the positions of ids in a block."""
     order = np.argsort(ids)
     return order[np.searchsorted(ids, index, sorter=order)]
 
@@ -276,7 +275,7 @@ def _types(dataset: ray.data.Dataset) -> dict[str, pa.DataType]:
 
 
 def _provenance(mix: Mix, known: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Which ids each row comes from, how much of each, and the box of each."""
+    """Return the ids, weights and boxes of the sources of each row."""
     made = {"mix_index": known[mix.index].T.copy(), "mix_lam": np.ascontiguousarray(mix.lam.T)}
     if isinstance(mix.region, Paste):
         none = np.zeros((mix.index.shape[1], len(mix.size), 2), np.int32)
@@ -288,7 +287,7 @@ def _open(source: Openable | None) -> Samples:
     return opened(source, columns.Parquet)
 
 
-_OPENED: dict[str, Samples] = {}  # of this process: the source of the last dataset that it has mixed
+_OPENED: dict[str, Samples] = {}  # in this process, the source of the dataset mixed last
 
 
 def _kept(token: str, open_it: Callable[[], Samples]) -> Samples:

@@ -1,4 +1,4 @@
-"""Recipes that look at a guide: where a partner is salient, what classes and objects it shows."""
+"""Recipes that use a guide: saliency maps, masks of classes, or masks of objects."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ from .lam import LamRecipe
 from .masks import partner_parts
 from .recipe import Draw, Recipe, check_number, check_whole, keep
 
-MAX_CELLS = 256  #: of a grid along an axis
+MAX_CELLS = 256  #: the maximum number of grid cells along an axis
 
 
 @dataclass(frozen=True, repr=False)
 class SaliencyMix(LamRecipe):
     """Paste a box of another sample around its most salient pixel, at the same place.
 
-        centre = argmax saliency[index[1]], the first pixel of several
+        centre = argmax saliency[index[1]], the first pixel on ties
         side[a] = floor(size[a] * (1 - lam)^(1/d)),  lam ~ Beta(alpha, alpha),  d = len(size)
         box = side around centre, clipped to the image
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
         lam: the weight of the base sample in place of alpha: a number, or (low, high) to draw it uniformly.
-        dominant: whether to draw max(lam, 1 - lam).
+        dominant: whether to draw max(lam, 1 - lam), which gives the base sample the larger weight.
 
     Raises:
-        ValueError: if an option is out of its range, or both `alpha` and `lam` are given; when drawn, without a guide.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given; in `draw`, if there is no
+            guide.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -49,18 +50,18 @@ class SaliencyMix(LamRecipe):
         >>> mix.region.box[1][0].tolist()
         [[0, 4], [3, 7]]
 
-    Good for small objects: the box shows something of its class. Published gains over CutMix are small on CIFAR.
+    Good for small objects: the box is likely to show part of its class. Published gains over CutMix are small on CIFAR.
 
-    Uddin et al. 2021, "SaliencyMix: A Saliency Guided Data Augmentation Strategy for Better Regularization". Other than
-    in the authors' code, each row has its own lam and its own box (there the saliency of one image places the box of
-    the whole batch), and sides may be odd.
+    Uddin et al. 2021, "SaliencyMix: A Saliency Guided Data Augmentation Strategy for Better Regularization". Unlike the
+    authors' code, each row has its own lam and its own box (theirs places one box per batch by the saliency of a single
+    image), and sides may be odd.
     """
 
     sources: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("saliency",)
 
     def region(self, draw: Draw) -> Region:
-        """A box of the second source around its peak, over the base sample."""
+        """Paste a box of the second source, centred at its peak, over the base sample."""
         ratio = look_up(draw.xp, side_ratios(self.law, len(draw.size)), draw.random_bits(1)[0])
         sides = [floor(draw.xp, ratio * draw.length(axis)) for axis in range(len(draw.size))]
         box = [around(draw, axis, sides[axis], at) for axis, at in enumerate(draw.peak(1))]
@@ -69,16 +70,16 @@ class SaliencyMix(LamRecipe):
 
 @dataclass(frozen=True)
 class AttentiveCutMix(Recipe):
-    """Paste the cells of another sample that are attended to the most.
+    """Paste the most salient grid cells of another sample.
 
-        weight[1, pixel] = [the sum of saliency[index[1]] over its cell is among the `top` greatest]
+        weight[1, pixel] = [the sum of saliency[index[1]] over its cell is among the `top` largest]
 
     Args:
-        top: how many cells are pasted, 1 or more; all, if there are fewer.
-        cells: cells along each axis, 1 to 256; where the image is shorter, a cell is a pixel.
+        top: the number of cells to paste, at least 1; all cells are pasted if there are fewer.
+        cells: the number of cells along each axis, 1 to 256; along a shorter axis each pixel is a cell.
 
     Raises:
-        ValueError: if an option is out of its range; when drawn, without a guide.
+        ValueError: if an option is out of its range; in `draw`, if there is no guide.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -90,11 +91,12 @@ class AttentiveCutMix(Recipe):
                [0, 0, 1, 1],
                [0, 0, 1, 1]])
 
-    Good for pasting what a trained network goes by: the guide is the attention or the class activation map of one.
+    Good for pasting the parts that a trained network relies on: use its attention or class activation maps as the
+    guide.
 
     Walawalkar et al. 2020, "Attentive CutMix: An Enhanced Data Augmentation Approach for Deep Learning Based Image
-    Classification": the 6 cells of a 7 x 7 grid. Nothing but the pairing is random, as in the paper. OpenMixup keeps
-    these cells of the base sample instead; the paper pastes the partner's, as here.
+    Classification". The defaults are those of the paper: the top 6 cells of a 7 x 7 grid. As in the paper, only the
+    pairing is random, and the cells come from the partner; OpenMixup instead keeps these cells of the base sample.
     """
 
     top: int = 6
@@ -107,27 +109,28 @@ class AttentiveCutMix(Recipe):
         keep(self, cells=check_whole("AttentiveCutMix cells", self.cells, 1, MAX_CELLS))
 
     def region(self, draw: Draw) -> Region:
-        """The cells of the greatest sums."""
+        """Paste the cells with the largest sums."""
         of_cell = [draw.xp.arange(length) * self.cells // length for length in draw.size]
         return _pasted(draw, of_cell, (self.cells,) * len(draw.size), draw.rows_of(self.top))
 
 
 @dataclass(frozen=True, repr=False)
 class MergeMix(LamRecipe):
-    """Paste the tokens of another sample that are attended to the most, as many as lam says.
+    """Paste the most salient tokens of another sample; lam sets their number.
 
-        weight[1, pixel] = [the sum of saliency[index[1]] over its token is among the `top` greatest]
+        weight[1, pixel] = [the sum of saliency[index[1]] over its token is among the `top` largest]
         top = round((1 - lam) * tokens),  lam ~ Beta(alpha, alpha)
 
     Args:
         alpha: concentration, 1e-9 to 1e6; by default 1. (a, b) is lam ~ Beta(a, b).
-        token: the side of a token in pixels, 1 to 2^24, such as the patch size of the network.
+        token: the side of a token in pixels, 1 to 2^24; usually the patch size of the network.
         lam: the fraction of tokens of the base sample in place of alpha: a number, or (low, high) to draw it
             uniformly.
-        dominant: whether to draw max(lam, 1 - lam).
+        dominant: whether to draw max(lam, 1 - lam), which gives the base sample the larger weight.
 
     Raises:
-        ValueError: if an option is out of its range, or both `alpha` and `lam` are given; when drawn, without a guide.
+        ValueError: if an option is out of its range, or both `alpha` and `lam` are given; in `draw`, if there is no
+            guide.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -135,10 +138,10 @@ class MergeMix(LamRecipe):
         >>> ma.MergeMix(lam=0.75, token=2).draw(2, size=(4, 4), key=0, guide=saliency).lam[1]
         array([0.25, 0.25], dtype=float32)
 
-    Good for vision transformers whose attention is at hand: the guide is the attention of the class token.
+    Good for vision transformers: use the attention of the class token as the guide.
 
-    Jin et al. 2025, "MergeMix: A Unified Augmentation Paradigm for Visual and Multi-Modal Understanding", its mask
-    alone: the top tokens of an attention map. Labels follow the pixels.
+    Jin et al. 2025, "MergeMix: A Unified Augmentation Paradigm for Visual and Multi-Modal Understanding". This is the
+    mask of the paper only: the top tokens of an attention map. Labels follow the pixels.
     """
 
     token: int = 16
@@ -150,7 +153,7 @@ class MergeMix(LamRecipe):
         keep(self, token=check_whole("MergeMix token", self.token, 1, MAX_LENGTH))
 
     def region(self, draw: Draw) -> Region:
-        """The tokens of the greatest sums."""
+        """Paste the tokens with the largest sums."""
         xp = draw.xp
         tokens = tuple((length + (self.token - 1)) // self.token for length in draw.size)
         part = look_up(xp, partner_parts(self.law), draw.random_bits(1)[0])
@@ -160,16 +163,16 @@ class MergeMix(LamRecipe):
 
 @dataclass(frozen=True)
 class ClassMix(Recipe):
-    """Paste half of the classes that another sample's mask shows, where they are.
+    """Paste half of the classes in another sample's mask, at the same place.
 
-        classes = floor(C / 2) of the C ids in masks[index[1]], equally likely
-        weight[1, pixel] = [masks[index[1]] at the pixel is one of them]
+        classes = a uniformly drawn subset of floor(C / 2) of the C ids in masks[index[1]]
+        weight[1, pixel] = [masks[index[1]] at the pixel is in classes]
 
     Args:
-        ignore_index: an id, 0 to 255, that is no class and is never pasted.
+        ignore_index: an id, 0 to 255, that does not count as a class and is never pasted.
 
     Raises:
-        ValueError: if `ignore_index` is out of its range; when drawn, without a guide.
+        ValueError: if `ignore_index` is out of its range; in `draw`, if there is no guide.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -178,11 +181,11 @@ class ClassMix(Recipe):
         >>> mix.masks(masks)[0].tolist()
         [[0, 0], [3, 3]]
 
-    Good for semantic segmentation with few labels: masks may be predicted ones (`ma.Guide("masks")`), and pasted edges
-    are those of objects.
+    Good for semantic segmentation with few labels: masks may be predictions (`ma.Guide("masks")`), and the pasted
+    regions follow the outlines of objects.
 
-    Olsson et al. 2021, "ClassMix: Segmentation-Based Data Augmentation for Semi-Supervised Learning". As there, the
-    background is a class like any other.
+    Olsson et al. 2021, "ClassMix: Segmentation-Based Data Augmentation for Semi-Supervised Learning". As in the paper,
+    the background is a class like any other.
     """
 
     ignore_index: int | None = None
@@ -194,7 +197,7 @@ class ClassMix(Recipe):
             keep(self, ignore_index=check_whole("ClassMix ignore_index", self.ignore_index, 0, IDS - 1))
 
     def region(self, draw: Draw) -> Region:
-        """The pixels of the chosen classes."""
+        """Paste the pixels of the chosen classes."""
         xp, ids = draw.xp, draw.guide("masks", 1)
         flat = xp.reshape(ids, (draw.n, prod(draw.size)))
         number = xp.arange(IDS)[None, :]
@@ -205,26 +208,26 @@ class ClassMix(Recipe):
         place = xp.argsort(xp.argsort(xp.where(there, order, order * 0 + (2**31 - 1))))
         half = xp.summed(xp.cast(there, "int32")) // 2
         chosen = there & (place < half[:, None])
-        chosen = xp.concat([chosen, chosen[:, :1] & ~chosen[:, :1]], 1)  # and what is no id
+        chosen = xp.concat([chosen, chosen[:, :1] & ~chosen[:, :1]], 1)  # and pixels without a class id
         pasted = xp.reshape(xp.take_each(chosen, flat, 1), (draw.n, *draw.size))
         return Dense(xp.stack([~pasted, pasted]))
 
 
 @dataclass(frozen=True)
 class CopyPaste(Recipe):
-    """Paste some of the objects of another sample, resized if asked for.
+    """Paste randomly chosen objects of another sample, optionally resized.
 
         chosen[j] = u[j] < part,  u ~ U(0, 1) for each object
         weight[1, pixel] = [the pixel is in the mask of a chosen object], smoothed by a Gaussian of sigma `blend`
 
     Args:
-        part: the chance of each object to be pasted, above 0 to 1.
-        scale: (low, high), 0.05 to 20: the partner is resized by a factor from U(low, high), and lies at a random place
-            inside of the image, or shows a random part of it. None: it stays as it is.
+        part: the probability that an object is pasted, > 0 and at most 1.
+        scale: (low, high), each 0.05 to 20: resize the partner by a factor from U(low, high). A smaller partner is
+            placed at random inside the image; a larger one is cropped at random. None: do not resize.
         blend: sigma of the Gaussian that smooths pasted edges, in pixels, 0 to 16.
 
     Raises:
-        ValueError: if an option is out of its range; when drawn, without a guide.
+        ValueError: if an option is out of its range; in `draw`, if there is no guide.
 
     Example:
         >>> import mixaug as ma, numpy as np
@@ -234,11 +237,11 @@ class CopyPaste(Recipe):
         >>> mix.lam[1].tolist()
         [0.25, 0.0]
 
-    Good for detection and instance segmentation: boxes and instance masks are those of the objects that are to be seen,
-    and objects of which less than a tenth is left are gone (`ma.Boxes(min_visibility=0.1)`).
+    Good for detection and instance segmentation: boxes and instance masks follow the visible parts of objects, and
+    objects of which less than a tenth is visible are removed (`ma.Boxes(min_visibility=0.1)`).
 
-    Ghiasi et al. 2021, "Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation". There both
-    samples are resized, by 0.1 to 2, and flipped; here the partner alone is.
+    Ghiasi et al. 2021, "Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation". The paper
+    resizes both samples, by 0.1 to 2, and flips them; here only the partner is resized, and nothing is flipped.
     """
 
     part: float = 0.5
@@ -254,7 +257,7 @@ class CopyPaste(Recipe):
             keep(self, scale=_checked_scale(self.scale))
 
     def region(self, draw: Draw) -> Region:
-        """The union of the chosen objects."""
+        """Paste the union of the chosen objects."""
         xp, objects, axes = draw.xp, draw.guide("instances", 1), len(draw.size)
         count = xp.shape(objects)[1]
         bits = draw.random_bits(1 + 2 * axes + count)
@@ -283,7 +286,7 @@ def _checked_scale(scale: Any) -> tuple[float, float]:
 
 
 def _resized(draw: Draw, factor: Array, bits: Array) -> tuple[Array, Array]:
-    """int32 (n, d, 2) each: where a partner resized by a factor lies, and the part of it that is seen there."""
+    """Return two int32 (n, d, 2): the box that a resized partner covers, and the part of the partner it shows."""
     xp, boxes, parts = draw.xp, [], []
     for axis, length in enumerate(draw.size):
         side = xp.minimum(xp.maximum(floor(xp, factor * draw.length(axis)), 1), length)
@@ -294,7 +297,7 @@ def _resized(draw: Draw, factor: Array, bits: Array) -> tuple[Array, Array]:
 
 
 def _seen_through(draw: Draw, x: Array, box: Array, source_box: Array) -> Array:
-    """Bool (n, *size): a mask of the partner as it is seen in a box that shows a part of it."""
+    """Return bool (n, *size): the partner's mask, resampled so that `box` shows `source_box` of it."""
     xp = draw.xp
     for axis, length in enumerate(draw.size):
         at = xp.arange(length)[None, :]
@@ -306,9 +309,9 @@ def _seen_through(draw: Draw, x: Array, box: Array, source_box: Array) -> Array:
 
 
 def _smoothed(draw: Draw, mask: Array, sigma: float) -> Array:
-    """float32 (n, *size): a mask smoothed along each axis by whole numbers that sum to 256, so that it is exact."""
+    """Return float32 (n, *size): a mask smoothed along each axis by integers that sum to 256, which is exact."""
     xp, x, axes = draw.xp, draw.xp.cast(mask, "int32"), len(draw.size)
-    for length in draw.size:  # the first spatial axis becomes the last one, axis by axis
+    for length in draw.size:  # each pass moves the first spatial axis to the end
         at, taps = xp.arange(length), _taps(sigma)
         reach = len(taps) // 2
         parts = []
@@ -322,7 +325,7 @@ def _smoothed(draw: Draw, mask: Array, sigma: float) -> Array:
 @backends.trace_constant
 @lru_cache(maxsize=64)
 def _taps(sigma: float) -> tuple[int, ...]:
-    """A Gaussian in whole numbers that sum to 256."""
+    """Return a Gaussian as integers that sum to 256."""
     reach = min(int(3 * sigma) + 1, 48)
     weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     taps = np.floor(256 * weight / weight.sum()).astype(int)
@@ -331,17 +334,17 @@ def _taps(sigma: float) -> tuple[int, ...]:
 
 
 def _pasted(draw: Draw, of_cell: list[Array], cells: tuple[int, ...], count: Array) -> Region:
-    """The `count` cells of the greatest saliency of source 1 over the base sample; of equal ones the first.
+    """Paste the `count` most salient cells of source 1 over the base sample; on ties, the first cells.
 
     Args:
-        draw: with a guide of saliency.
+        draw: a draw with a saliency guide.
         of_cell: int32 (length,) for each axis: the cell of each pixel.
-        cells: how many there are along each axis.
-        count: (n,), how many are pasted.
+        cells: the number of cells along each axis.
+        count: (n,), the number of cells to paste.
     """
     xp, n = draw.xp, draw.n
     sums = _sums(draw, draw.guide("saliency", 1), of_cell, cells)
-    place = xp.argsort(xp.argsort(-sums))  # of each cell in the order of the greatest
+    place = xp.argsort(xp.argsort(-sums))  # the rank of each cell, largest sum first
     pasted = xp.reshape(xp.cast(place, "float32") < xp.cast(count, "float32")[:, None], (n, *cells))
     for axis, cell in enumerate(of_cell, 1):
         pasted = xp.take(pasted, cell, axis)
@@ -349,10 +352,10 @@ def _pasted(draw: Draw, of_cell: list[Array], cells: tuple[int, ...], count: Arr
 
 
 def _sums(draw: Draw, x: Array, of_cell: list[Array], cells: tuple[int, ...]) -> Array:
-    """int32 (n, cells): the sum of whole numbers (n, *size) over each cell."""
+    """Return int32 (n, cells): the sum of integers (n, *size) over each cell."""
     xp, axes = draw.xp, len(cells)
     x = xp.cast(x, "int32")
-    for cell, count in zip(of_cell, cells, strict=True):  # the first spatial axis becomes the last one, axis by axis
+    for cell, count in zip(of_cell, cells, strict=True):  # each pass moves the first spatial axis to the end
         _, length, *rest = xp.shape(x)
         belongs = xp.cast(xp.arange(count)[:, None] == cell[None, :], "int32")
         x = xp.matmul(belongs[None, None], xp.reshape(x, (draw.n, 1, length, prod(rest))))

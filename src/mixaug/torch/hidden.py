@@ -1,4 +1,4 @@
-"""`ManifoldMixup`: mixes the hidden states of a network whose code stays as it is."""
+"""PyTorch: mix the hidden states of a network without changing its code."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from ..recipes import Recipe, check_recipe
 
 
 class ManifoldMixup:
-    """Mix the states of one of several layers of a network, another one at each step; labels by the same mix.
+    """Mix the states of one layer of a network, drawn at each step, and the labels in the same way.
 
-        labels = mixup(labels)             draws: which layer, who with whom, how much
+        labels = mixup(labels)             draws layer, index, lam
         loss = criterion(model(images), labels)
 
     Args:
         recipe: a blend, such as `ma.MixUp(alpha=2.0)`.
-        model: any module. Its code, parameters and `state_dict` stay as they are.
-        layers: names of modules, as `model.named_modules()` has them; "" is the model's input. Each is called once in a
-            forward pass, and its output is a tensor with the batch's rows, or a tuple or a list that begins with one.
-        num_classes: needed for class ids.
+        model: any module. Its code, parameters and `state_dict` do not change.
+        layers: names of modules, as in `model.named_modules()`; "" is the model's input. Each module must be called
+            once per forward pass, and return a tensor with one row per sample, or a tuple or list that begins with one.
+        num_classes: the number of classes, required for class ids.
         seed: any int, the same on every rank.
 
-    Layers are hooked. A call draws under the key (seed, step), (seed, epoch, step) with `epoch=`, and the rank after
-    that where there are several; `step` is public, counts the calls, and is what `state_dict` holds. What was drawn
-    holds until the next call, so gradient checkpointing, which runs layers again, mixes them again alike. In eval mode,
-    and before the first call, nothing is mixed. Under `torch.compile` the network is compiled once for each layer.
-    `remove()` takes the hooks away.
+    The layers get hooks; `remove()` removes them. Each call draws with the key (seed, step), or (seed, epoch,
+    step) if `epoch` is given, followed by the rank if there are several. `step` counts the calls and is saved in
+    `state_dict`. A draw is used until the next call, so gradient checkpointing recomputes the same mix. Nothing is
+    mixed in eval mode or before the first call. `torch.compile` compiles the network once per layer.
 
     Raises:
-        TypeError: if `recipe` is not a recipe. ValueError: if there is no module of a name, or no name; when called, if
-            the recipe is no blend; in the network, if a layer's output has other rows than the labels.
+        TypeError: if `recipe` is not a recipe.
+        ValueError: if `layers` is empty or names an unknown module; when called, if the recipe is not a blend; in the
+            forward pass, if the output of a layer does not have as many rows as the labels.
 
     Example:
         >>> import mixaug as ma, torch
@@ -66,7 +66,7 @@ class ManifoldMixup:
         self._hooks = [self._hooked(modules[name], name, number) for number, name in enumerate(self.layers)]
 
     def __call__(self, labels: Tensor, *, epoch: int | None = None) -> Tensor:
-        """Draw the mix of this step, and give the labels that it makes: float32 (n, num_classes)."""
+        """Draw the mix of this step and return the mixed labels, float32 (n, num_classes)."""
         at = (self.step,) if epoch is None else (epoch, self.step)
         key = (self.seed, *at, *backends.ranks())
         self.drawn = hidden.draw(self.recipe, len(labels), len(self.layers), key=key, like=labels)
@@ -74,16 +74,16 @@ class ManifoldMixup:
         return self.drawn.labels(labels, self.num_classes)
 
     def remove(self) -> None:
-        """Take the hooks away: the network is as it was."""
+        """Remove the hooks from the network."""
         for hook in self._hooks:
             hook.remove()
 
     def state_dict(self) -> dict[str, int]:
-        """How many calls there were."""
+        """Return the number of calls so far."""
         return {"step": self.step}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from there."""
+        """Resume from a saved state."""
         self.step = state["step"]
 
     def _hooked(self, module: torch.nn.Module, name: str, number: int) -> Any:

@@ -1,4 +1,4 @@
-"""Augmented datasets on disk: shards of mixed samples, written whole or not at all by any number of processes."""
+"""Augmented datasets on disk: shards of mixed samples, written atomically by any number of processes."""
 
 from .job import Job
 from .run import augment

@@ -1,4 +1,4 @@
-"""The files of a shard: images in folders, NumPy arrays, Parquet, or the mixes alone."""
+"""The file formats of shards: images in folders, NumPy arrays, Parquet, or only the mixes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Shard:
     """A range of the rows of a copy.
 
     Args:
-        copy: of which copy.
+        copy: the number of the copy.
         first: the first row.
         last: one past the last row.
     """
@@ -40,13 +40,13 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """What its files are called by."""
+        """The stem of its file names."""
         return f"{self.copy}-{self.first:09d}"
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """The mixed samples of a shard, and their mix, whose rows are those of the dataset."""
+    """The mixed samples of a shard, and their mix, whose index is rows of the dataset."""
 
     shard: Shard
     columns: dict[str, Any]
@@ -54,11 +54,11 @@ class Mixed:
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """The rows."""
+        """Return the rows."""
         return np.arange(self.shard.first, self.shard.last)
 
     def names(self, suffix: str) -> list[str]:
-        """The name of the file of each row."""
+        """Return the file name of each row."""
         return [f"{row:09d}-{self.shard.copy}.{suffix}" for row in self.ids.tolist()]
 
 
@@ -66,7 +66,7 @@ Write = Callable[[Path, Job, Opened, Mixed], str]
 
 
 def folder(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:
-    """Images, masks and target images as files; labels and objects in parts that `joined` puts together."""
+    """Write images, masks and target images as files; labels and objects in parts that `joined` merges."""
     names = _image_names(job, data, mixed)
     digest = hashlib.sha256()
     for kind, place in (("image", "images"), ("mask", "masks"), ("target", "targets")):
@@ -83,8 +83,8 @@ def folder(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:
     return digest.hexdigest()
 
 
-def npz(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: ARG001 - of every format
-    """All columns as the arrays of one uncompressed file."""
+def npz(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: ARG001 - the signature of all formats
+    """Write all columns as the arrays of one uncompressed file."""
     objects = mixed.columns.get("objects", {})
     arrays = {f"{name}s": x for name, x in mixed.columns.items() if name != "objects"}
     arrays |= {
@@ -99,8 +99,8 @@ def npz(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: ARG001
     return _file(out / f"shard-{mixed.shard.name}.npz", fill)
 
 
-def parquet(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: ARG001 - of every format
-    """A row a sample, its images encoded as in folders."""
+def parquet(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: ARG001 - the signature of all formats
+    """Write one row per sample, with images encoded as in folders."""
     pa, pq = arrow()
     k = mixed.mix.index.shape[0]
     columns: dict[str, Any] = {
@@ -129,7 +129,7 @@ def parquet(out: Path, job: Job, data: Opened, mixed: Mixed) -> str:  # noqa: AR
 
 
 def arrow() -> tuple[Any, Any]:
-    """PyArrow and its Parquet module.
+    """Return PyArrow and its Parquet module.
 
     Raises:
         LabError: if it is not installed.
@@ -146,7 +146,7 @@ WRITERS: dict[str, Write] = {"folder": folder, "npz": npz, "parquet": parquet}
 
 
 def mixes(out: Path, data: Opened, shard: Shard, mix: Mix) -> str:
-    """The mixes of a shard, and the hashes of its images."""
+    """Write the mixes of a shard and the hashes of its images."""
     step = 256
     rows = range(shard.first, shard.last)
     hashes = [
@@ -160,7 +160,7 @@ def mixes(out: Path, data: Opened, shard: Shard, mix: Mix) -> str:
 
 
 def class_folders(classes: Sequence[str]) -> list[str]:
-    """The folder of each class, whose order by name is that of the ids.
+    """Return the folder of each class; sorted by name, folders are in the order of the ids.
 
     >>> class_folders(["T-shirt/top", "bag"])
     ['0_T-shirt-top', '1_bag']
@@ -170,7 +170,7 @@ def class_folders(classes: Sequence[str]) -> list[str]:
 
 
 def joined(out: Path, data: Opened, shards: Sequence[Shard]) -> None:
-    """Put the parts of the labels together: images/metadata.csv, and annotations.json where there are objects."""
+    """Merge the parts with labels into images/metadata.csv and, if there are objects, annotations.json."""
     parts = [out / "parts" / shard.name for shard in shards]
 
     def table_of_labels(unfinished: Path) -> None:
@@ -185,7 +185,7 @@ def joined(out: Path, data: Opened, shards: Sequence[Shard]) -> None:
 
 
 def _coco(unfinished: Path, out: Path, data: Opened, parts: Sequence[Path]) -> None:
-    """Annotations as COCO has them, with the weight of each box beside."""
+    """Write annotations in COCO's format, with an additional weight for each box."""
     with (out / "images" / "metadata.csv").open(encoding="utf-8", newline="") as file:
         names = [row["file_name"] for row in csv.DictReader(file)]
     height, width = data.size
@@ -202,7 +202,7 @@ def _coco(unfinished: Path, out: Path, data: Opened, parts: Sequence[Path]) -> N
 
 
 def _image_names(job: Job, data: Opened, mixed: Mixed) -> list[str]:
-    """The names of the images, those with labels in the folder of the class that weighs most."""
+    """Return the names of the images; with labels, in the folder of the class with the largest weight."""
     names = mixed.names(job.images.replace("jpeg", "jpg"))
     if "label" not in mixed.columns:
         return names
@@ -212,7 +212,7 @@ def _image_names(job: Job, data: Opened, mixed: Mixed) -> list[str]:
 
 
 def _rows(data: Opened, mixed: Mixed, names: Sequence[str]) -> str:
-    """The lines of metadata.csv: numbers are written so that they are read back to the same float32."""
+    """Return the lines of metadata.csv, with numbers that parse to the same float32."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     labels = mixed.columns.get("label")
@@ -235,7 +235,7 @@ def _objects(mixed: Mixed) -> Iterator[str]:
 
 
 def _of_rows(mixed: Mixed) -> Iterator[dict[str, Any]]:
-    """The objects of each row, without empty slots."""
+    """Yield the objects of each row, without padding."""
     objects = mixed.columns["objects"]
     for i in range(len(mixed.ids)):
         some = objects["weight"][i] > 0
@@ -249,8 +249,8 @@ def _encoded(x: NDArray[np.uint8], images: str) -> bytes:
     return content.getvalue()
 
 
-def _palette(mask: NDArray[np.uint8], images: str) -> bytes:  # noqa: ARG001 - as `_encoded`
-    """A mask as a PNG whose pixels are class ids, shown in colours."""
+def _palette(mask: NDArray[np.uint8], images: str) -> bytes:  # noqa: ARG001 - the signature of `_encoded`
+    """Return a mask as a PNG with class ids as pixels and a colour palette."""
     content = io.BytesIO()
     picture = Image.fromarray(mask.astype(np.uint8), "P")
     picture.putpalette(_colours())
@@ -260,7 +260,7 @@ def _palette(mask: NDArray[np.uint8], images: str) -> bytes:  # noqa: ARG001 - a
 
 @lru_cache(maxsize=1)
 def _colours() -> bytes:
-    """256 colours, each of three bits of the id for red, green and blue, as in PASCAL VOC."""
+    """Return the palette of PASCAL VOC: 256 colours that spread the bits of the id over red, green and blue."""
     colours = np.zeros((256, 3), np.uint8)
     for bit in range(8):
         for channel in range(3):
@@ -269,7 +269,7 @@ def _colours() -> bytes:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, without waiting for the disk, which would take longest for many files."""
+    """Write a file atomically, but without syncing it to disk, which is slow for many files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".mixaug-{token_hex(8)}{path.suffix}")
     try:

@@ -1,4 +1,4 @@
-"""What an augmented dataset is: a frozen value in JSON both ways, and the samples that it is made of."""
+"""The description of an augmented dataset, stored as JSON, and its source samples."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from ..errors import LabError
 FORMATS = ("folder", "npz", "parquet", "mixes")
 IMAGES = ("png", "jpeg")
 
-_SHARD_BYTES = 2**25  # of the mixed pixels of a shard, about
-_SHARD_ROWS = 4096  # of a shard, at most
+_SHARD_BYTES = 2**25  # the approximate size of the mixed pixels of a shard
+_SHARD_ROWS = 4096  # the maximum number of rows per shard
 
 
 @dataclass(frozen=True)
 class Job:
-    """An augmented dataset. Each field is checked when the value is made.
+    """An augmented dataset to write. Fields are checked on construction.
 
     Args:
-        data: as for `mixaug.lab.data.load`; but all images of `folder:PATH` are taken, and read when they are needed.
-        recipe: what to mix by, a text.
+        data: the dataset, as in `mixaug.lab.data.load`; but all images of `folder:PATH` are used, and read on access.
+        recipe: the recipe as text.
         seed: any int.
-        epoch: which epoch, for recipes with a schedule, and to make others than before.
-        copies: how many mixed copies of the dataset; each has partners and mixes of its own.
+        epoch: the number of the epoch, for recipes with a schedule, or to write different mixes.
+        copies: the number of mixed copies of the dataset; each has its own partners and mixes.
         format: one of FORMATS.
-        images: how images are encoded in folders and Parquet, one of IMAGES.
-        task: as for `load`.
-        image_size: as there.
-        classes: as there.
-        ignore_index: as there.
-        shard_rows: how many rows a shard has; None: so many that their pixels take about 32 MB.
+        images: the encoding of images in folders and Parquet, one of IMAGES.
+        task: as in `load`.
+        image_size: as in `load`.
+        classes: as in `load`.
+        ignore_index: as in `load`.
+        shard_rows: the number of rows per shard; None: about 32 MB of pixels.
 
     Raises:
-        LabError: if a field is none of that.
+        LabError: if a field is invalid.
     """
 
     data: str
@@ -87,16 +87,16 @@ class Job:
 
     @property
     def mixed_by(self) -> Recipe:
-        """The recipe itself."""
+        """Return the recipe."""
         return read_mixing(self.recipe)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, as JSON has them."""
+        """Return the fields as values for JSON."""
         return dict(json.loads(json.dumps(asdict(self))))
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Job:
-        """The job of the fields that `to_dict` gave."""
+        """Return the job with the fields from `to_dict`."""
         values: dict[str, Any] = {field.name: found[field.name] for field in fields(cls)}
         values |= {name: tuple(x) for name, x in values.items() if isinstance(x, list)}
         return cls(**values)
@@ -104,14 +104,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Opened:
-    """The samples of a job.
+    """The source samples of a job.
 
     Args:
-        rows: how many.
+        rows: the number of samples.
         size: height and width of all images.
         channels: 1 or 3.
-        classes: class id i is classes[i].
-        source: a folder whose images are read when they are needed, or a dataset in memory.
+        classes: the names of the class ids.
+        source: a folder whose images are read on access, or a dataset in memory.
     """
 
     rows: int
@@ -121,7 +121,7 @@ class Opened:
     source: Samples | Data
 
     def batch(self, rows: list[int]) -> dict[str, Any]:
-        """The samples of these rows: "image" and, of these, what is known: "label", "mask", "target", "objects"."""
+        """Return the samples of rows: "image" and, if known, "label", "mask", "target", "objects"."""
         if isinstance(self.source, Data):
             split = self.source.train.take(rows)
             named = {"image": split.images, _TARGETS[self.source.task]: split.targets}
@@ -136,7 +136,7 @@ class Opened:
         return {name: np.stack([sample[name] for sample in samples]) for name in ("image", "label")}
 
     def options(self) -> RowOptions:
-        """How the samples are mixed."""
+        """Return the options for mixing the samples."""
         ignored = self.source.ignore_index if isinstance(self.source, Data) else None
         kinds: dict[str, Field] = {
             "image": Images(),
@@ -154,7 +154,7 @@ _TARGETS = {"classification": "label", "segmentation": "mask", "image2image": "t
 
 @lru_cache(maxsize=1)
 def opened(job: Job) -> Opened:
-    """The samples of a job, which a process opens once.
+    """Return the source samples of a job, opened once per process.
 
     Raises:
         LabError: if they cannot be read.
@@ -182,7 +182,7 @@ def _of_folder(path: Path, image_size: int | None) -> Opened:
 
 
 def shard_rows(job: Job, data: Opened) -> int:
-    """How many rows a shard has."""
+    """Return the number of rows per shard."""
     if job.shard_rows is not None:
         return job.shard_rows
     if job.format == "mixes":

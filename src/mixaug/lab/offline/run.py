@@ -1,4 +1,4 @@
-"""Making an augmented dataset: its shards in any order, on this machine or on a Ray cluster, and its manifest."""
+"""Write an augmented dataset: its shards in any order, on this machine or on a Ray cluster, and its manifest."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from ..folder import locked, write_text, writing
 from .formats import WRITERS, Mixed, Shard, arrow, class_folders, joined, mixes
 from .job import Job, Opened, opened, shard_rows
 
-_BESIDE = 2  # how many shards are handed out for each worker
+_BESIDE = 2  # the number of shards in flight per worker
 
 
-Told = Callable[[int, int], None]  # is told how many rows are done, of how many
+Told = Callable[[int, int], None]  # called with the rows done so far and in total
 
 
 def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: Told | None = None) -> None:
-    """Write an augmented dataset: its files do not depend on the engine, the workers, or how often it was resumed.
+    """Write an augmented dataset. Its files do not depend on the engine, the workers or interruptions.
 
     Args:
-        job: what to write.
-        out: the folder, made if it is missing.
-        engine: who makes the shards.
-        resume: go on with what is in `out`; shards that are there are left as they are.
-        told: is told how many rows are done, of how many.
+        job: the dataset to write.
+        out: the folder, created if it is missing.
+        engine: where to make the shards.
+        resume: whether to continue in `out`; finished shards are kept.
+        told: called with the rows done so far and in total.
 
     Raises:
-        LabError: if `out` holds something already (without `resume`) or another job, is in use or cannot be written, or
-            a sample cannot be read.
+        LabError: if `out` is not empty (without `resume`), contains another job, is in use or cannot be written, or a
+            sample cannot be read.
     """
     if job.format == "parquet":
         arrow()
     described = _described(job, opened(job))
     if engine != Engine():
-        opened.cache_clear()  # each worker holds the dataset: this process does not need to
+        opened.cache_clear()  # workers open the dataset themselves, so free it here
     with writing(out):
         _admit(described, out, resume)
         out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def augment(job: Job, out: Path, engine: Engine, *, resume: bool = False, told: 
 
 
 def _make(job: Job, out: Path, engine: Engine, described: dict[str, Any], told: Told) -> None:
-    """Make the shards that are missing, then the manifest."""
+    """Write the missing shards, then the manifest."""
     step, n = described["shard_rows"], described["rows"]
     shards = [Shard(copy, first, min(first + step, n)) for copy in range(job.copies) for first in range(0, n, step)]
     missing = [shard for shard in shards if not _part(out, shard).exists()]
@@ -82,7 +82,7 @@ def _make(job: Job, out: Path, engine: Engine, described: dict[str, Any], told: 
 
 
 def _described(job: Job, data: Opened) -> dict[str, Any]:
-    """What manifest.json says before the shards are known."""
+    """Return the content of manifest.json, without the shards."""
     return {
         **job.to_dict(),
         "rows": data.rows,
@@ -105,10 +105,10 @@ def _version(name: str) -> str | None:
 
 
 def read_job(out: Path) -> Job:
-    """The job of a folder that was begun.
+    """Return the job of an unfinished or finished folder.
 
     Raises:
-        LabError: if there is none.
+        LabError: if the folder has no job.
     """
     path = out / table.MANIFEST
     if not path.is_file():
@@ -121,7 +121,7 @@ def read_job(out: Path) -> Job:
 
 
 def _admit(described: dict[str, Any], out: Path, resume: bool) -> None:
-    """Refuse a folder that holds something else."""
+    """Raise a LabError for a folder with other content."""
     if not resume:
         if out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
             go_on = f"go on with --resume {out}, or " if (out / table.MANIFEST).exists() else ""
@@ -137,12 +137,12 @@ def _admit(described: dict[str, Any], out: Path, resume: bool) -> None:
 
 
 def _part(out: Path, shard: Shard) -> Path:
-    """The file that says that a shard is finished."""
+    """Return the file that marks a shard as finished."""
     return out / "parts" / f"{shard.name}.json"
 
 
 def make(job: Job, out: Path, shard: Shard) -> str | None:
-    """Write a shard, then say that it is there; what went wrong, in one sentence, or None."""
+    """Write a shard, then mark it as finished; return the error as one sentence, or None."""
     try:
         with writing(out):
             data = opened(job)
@@ -171,7 +171,7 @@ def _engines() -> dict[str, Callable[[Engine, Job, Path, Sequence[Shard]], Itera
 
 
 def _locally(engine: Engine, job: Job, out: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
-    """Shards as they are made by processes of this machine; one worker is this process."""
+    """Yield shards as processes on this machine finish them; a single worker is this process."""
     if engine.workers == 1:
         for shard in shards:
             _raise(make(job, out, shard))
@@ -194,7 +194,7 @@ def _locally(engine: Engine, job: Job, out: Path, shards: Sequence[Shard]) -> It
 
 
 def _on_ray(engine: Engine, job: Job, out: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
-    """Shards as they are made by tasks of a cluster; a task whose worker or node dies is run anew."""
+    """Yield shards as tasks of a cluster finish them; Ray restarts a task if its worker or node dies."""
     with connected(engine) as ray:
         task = ray.remote(num_cpus=1, max_retries=-1)(make)
         left = iter(shards)
