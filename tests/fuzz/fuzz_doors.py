@@ -675,7 +675,8 @@ def both(x: Any, y: Any) -> Any:
 #: Expected, got, way out; if the error lists the expected values, they are the way out.
 SENTENCE = re.compile(r"[^\n]*expected [^\n]*, got [^\n]*; [^\n]*")
 VALUES = re.compile(
-    r"[^\n]*expected (a finite number|a whole number|an integer in|one of|True or False|a number in|\d+ weights)[^\n]*, got [^\n]*"
+    r"[^\n]*expected (a finite number|a whole number|an integer in|one of|True or False|a number in|\d+ weights)"
+    r"[^\n]*, got [^\n]*"
 )
 
 
