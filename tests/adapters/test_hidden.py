@@ -269,7 +269,7 @@ print(json.dumps({"losses": losses, "layers": layers, "backend": keras.backend.b
 """
 
 
-@pytest.mark.full
+@pytest.mark.long
 def test_the_labs_resnet_trains_alike_on_every_backend_of_keras():
     runs = []
     for backend in ("tensorflow", "torch", "jax"):
@@ -281,4 +281,4 @@ def test_the_labs_resnet_trains_alike_on_every_backend_of_keras():
         assert runs[-1]["backend"] == backend
     assert len(set(runs[0]["layers"])) > 1
     for run in runs[1:]:
-        np.testing.assert_allclose(run["losses"], runs[0]["losses"], rtol=2e-3)
+        np.testing.assert_allclose(run["losses"], runs[0]["losses"], rtol=1e-2)

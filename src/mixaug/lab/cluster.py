@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,9 +70,17 @@ def _connect(ray: Any, address: str | None) -> None:
         if address is None:
             ray.init(include_dashboard=False, **quiet)
         else:
+            _reach(address)
             ray.init(address=address, **quiet)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError and ValueError
         raise LabError(
             f"expected a Ray cluster at {address}, got none ({str(error).splitlines()[0]}): start one with "
             "`ray start --head`, or leave --address out"
         ) from error
+
+
+def _reach(address: str) -> None:
+    """Raise an OSError if nothing listens at host:port, which Ray itself notices only after minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
