@@ -17,8 +17,6 @@ from .regions import Dense, Region, Size, is_of_pixels
 
 def same(one: Size, other: Size) -> bool:
     """Whether two sizes are known to be equal."""
-    if one is other:
-        return True
     return len(one) == len(other) and all(
         a is b or (isinstance(a, int) and isinstance(b, int) and a == b) for a, b in zip(one, other, strict=True)
     )
