@@ -34,7 +34,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "the most salient pixel may be one that is nearly as salient",
         ),
         ('(x >= 0) & (x < float("inf"))', "(x >= 0)", "infinite saliency is taken"),
-        ("is_right & (x >= _LEAST)", "is_right", "denormal saliency counts in one library and not in the next"),
+        ("valid & (x >= _LEAST)", "valid", "denormal saliency counts in one library and not in the next"),
     ],
     ("kernels/draw.py", "recipes/test_guided.py fields/test_guide_fields.py"): [
         ("held != np.int32(-(2**31))", "held != np.int32(0)", "saliency of -0.0 is refused"),
@@ -57,9 +57,9 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("fields/needs.py", "fields/test_guide_fields.py"): [
         (
-            "named = said or [name",
+            "named = declared or [name",
             "named = [name",
-            "a guide that is said gives way to masks that are not",
+            "a declared guide gives way to masks that are not",
         ),
     ],
     ("hidden.py", "adapters/test_hidden.py"): [
@@ -475,21 +475,23 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "noise in holes of videos is in the first frame alone",
         ),
     ],
-    ("fields/__init__.py", "fields/test_fields.py ops/test_objects.py"): [
+    ("fields/objects.py", "fields/test_fields.py ops/test_objects.py"): [
         (
             "lambda one, before: one * before, weight",
             "lambda one, before: one, weight",
             "boxes that are mixed twice forget their first weight",
         ),
         (
-            'xp, axes = backends.of(x), layout.parse(self.layout or "", self.spatial)',
-            'xp, axes = backends.of(x), layout.parse(self.layout or "")',
-            "the axes to mix over are ignored",
-        ),
-        (
             'sides = boxes[..., d:] if self.format.endswith("wh")',
             'sides = boxes[..., d:] if self.format == "xywh"',
             "areas of centre and sides are wrong",
+        ),
+    ],
+    ("fields/kinds.py", "fields/test_fields.py ops/test_objects.py"): [
+        (
+            'xp, axes = backends.of(x), layout.parse(self.layout or "", self.spatial)',
+            'xp, axes = backends.of(x), layout.parse(self.layout or "")',
+            "the axes to mix over are ignored",
         ),
         (
             'return list(x) if isinstance(x, list) else backends.of(x, "keep").copy(x)',
@@ -515,22 +517,22 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("batch.py", "batch/test_batch.py batch/test_return_mix.py"): [
-        ("further = keys.fold_in(made, _COPIES)", "further = made", "copies are drawn from the bits of other draws"),
+        ("further = keys.fold_in(key, COPIES)", "further = key", "copies are drawn from the bits of other draws"),
         (
-            "return with_mix(out, joined(mixes)) if return_mix else out",
-            "return with_mix(out, mixes[-1]) if return_mix else out",
+            "return with_mix(out, joined(mixes)) if settings.return_mix else out",
+            "return with_mix(out, mixes[-1]) if settings.return_mix else out",
             "the mix that comes back is that of the last copy",
         ),
         (
-            "slots = recipe.sources if include_clean else 0",
-            "slots = 0",
+            "slots=recipe.sources if settings.include_clean else 0",
+            "slots=0",
             "clean and mixed samples have room for other numbers of objects",
         ),
     ],
     ("fields/plan.py", "fields/test_plan.py batch/test_batch.py"): [
         (
-            "key = _form(batch), _said(fields), type(num_classes), num_classes",
-            "key = _form(batch), _said(fields)",
+            "key = _form(batch), _declared_key(fields), type(num_classes), num_classes",
+            "key = _form(batch), _declared_key(fields)",
             "batches of another number of classes have the first one's plan",
         ),
         (
@@ -586,7 +588,7 @@ _TABLE: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("lab/arrays.py", "lab/test_arrays.py"): [
         ("allow_pickle=False", "allow_pickle=True", "an .npz file is unpickled"),
         ("if beyond.size:", "if False:", "a class in the test alone is not refused"),
-        ("held = held_there or others", "held = others", "the training images of --test-data are tested on"),
+        ("held_out = test_split or others", "held_out = others", "the training images of --test-data are tested on"),
     ],
     ("lab/log.py", "lab/test_report.py"): [
         ("if not whole:", "if False:", "an edited number is reported"),
