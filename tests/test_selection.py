@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import ways
+from test_structure import ROOT
 from variants import SLOW, one_a_way, pairwise
 
 
@@ -44,3 +45,15 @@ def test_a_test_that_is_marked_pairs_leaves_some_variants_out(a, b, c, request):
 
 def test_the_slow_ways_are_ways():
     assert set(SLOW) <= {way.__name__ for way in ways.WAYS}
+
+
+def test_every_mutation_names_one_line_of_the_code(monkeypatch):
+    """Check that `tools/mutations.py` follows the code: each text occurs exactly once, and its tests exist."""
+    monkeypatch.syspath_prepend(str(ROOT.parents[1] / "tools"))
+    from mutations import MUTATIONS
+
+    stale = [(one.file, one.old) for one in MUTATIONS if (ROOT / one.file).read_text().count(one.old) != 1]
+    missing = {
+        name for one in MUTATIONS for name in one.tests.split() if not (ROOT.parents[1] / "tests" / name).exists()
+    }
+    assert (stale, missing) == ([], set())
