@@ -250,7 +250,7 @@ def test_ranks_draw_different_mixes(tmp_path):
     script = tmp_path / "ranks.py"
     script.write_text(RANKS)
     command = [sys.executable, str(script), str(tmp_path)]
-    env = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}", "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, timeout=1800, capture_output=True, env=env)
     fed = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     for rank in (0, 1):
