@@ -381,7 +381,12 @@ this.torch.save(held, f"{sys.argv[1]}/{trainer.args.process_index}.pt")
 @pytest.mark.full
 def test_processes_draw_different_mixes_and_their_gradients_are_of_all_rows(tmp_path):
     """Two processes, as torchrun starts them, two micro batches each."""
-    there = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}", "OMP_NUM_THREADS": "1"}
+    there = {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}",
+        "OMP_NUM_THREADS": "1",
+    }
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         there["MASTER_PORT"] = str(free.getsockname()[1])

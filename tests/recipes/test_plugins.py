@@ -78,7 +78,9 @@ def test_the_package_of_the_docs_joins(tmp_path):
     assert run(*mixaug, "preview", "--recipe", preview, "--rows", "1") == "wrote mixaug-preview.png\n"
     run(*mixaug, "preview", "--recipe", "all", "--rows", "1")
     arms = re.search(r"^    mixaug compare --arm (\S+) --arm (\S+)$", PAGE, re.MULTILINE).groups()
-    asked = f"from mixaug.lab.config import Config; print(tuple(arm.recipe for arm in Config(arms={arms!r}).read_arms()))"
+    asked = (
+        f"from mixaug.lab.config import Config; print(tuple(arm.recipe for arm in Config(arms={arms!r}).read_arms()))"
+    )
     assert run(sys.executable, "-c", asked) == "(identity(), BandMix(alpha=1.0))\n"
     check = re.search(r'^    python -c "(.*)"$', PAGE, re.MULTILINE)[1]
     assert "testing.check" in check
