@@ -31,10 +31,9 @@ test: setup  ## run the tests, including the examples in docstrings (nine minute
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 test-all: test  ## also run the tests marked full: all combinations, long training (eight minutes more)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "full and not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m full
 
-verify: setup  ## run long tests, fuzzing, mutations and tests of distributions (hours); write docs/verification.md
-	$(BIN)/python -m pytest -q -m long
+verify: setup  ## run fuzzing, mutations and tests of distributions (hours); write docs/verification.md
 	$(BIN)/python tools/verify.py $(VERIFY_ARGS)
 
 mutate: setup  # check which mutations of the code make test detects: make mutate MUTATE_ARGS="kernels epoch"

@@ -10,11 +10,9 @@ import numpy as np
 from . import backends
 from .batch import mix_batch
 from .fields import Images
-from .recipes import CutMix, FMix, GridMix, HMix, MixUp, Mosaic, Recipe, ResizeMix, SmoothMix
+from .recipes import CutMix, FMix, MixUp, Recipe, ResizeMix, SmoothMix
 
-RECIPES: tuple[Recipe, ...] = (
-    CutMix(), MixUp(), MixUp(sources=3), HMix(), ResizeMix(), Mosaic(), FMix(), GridMix(), SmoothMix(),
-)  # fmt: skip
+RECIPES: tuple[Recipe, ...] = (CutMix(), MixUp(), MixUp(sources=3), ResizeMix(), FMix(), SmoothMix())
 FIELDS = {
     "uint8": Images(layout="nhwc"),
     "float32": Images(layout="nhwc"),

@@ -261,7 +261,7 @@ rng = np.random.default_rng(0)
 model.set_weights([w if w.ndim < 2 else rng.normal(0, 0.1, w.shape).astype("float32") for w in model.get_weights()])
 blocks = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Add)]
 mixing = ma.keras.ManifoldMixup(ma.MixUp(alpha=2.0), model, ["", blocks[0], blocks[3]], num_classes=10)
-mixing.compile(keras.optimizers.SGD(0.01), keras.losses.CategoricalCrossentropy(from_logits=True))
+mixing.compile(keras.optimizers.SGD(1e-5), keras.losses.CategoricalCrossentropy(from_logits=True))
 x, y = rng.random((8, 16, 16, 3), np.float32), np.arange(8)
 losses = [float(mixing.train_on_batch(x, y)) for _ in range(5)]
 layers = [int(ma.hidden.draw(ma.MixUp(alpha=2.0), 8, 3, key=(0, step)).layer) for step in range(5)]
@@ -269,7 +269,7 @@ print(json.dumps({"losses": losses, "layers": layers, "backend": keras.backend.b
 """
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_the_labs_resnet_trains_alike_on_every_backend_of_keras():
     runs = []
     for backend in ("tensorflow", "torch", "jax"):
@@ -281,4 +281,4 @@ def test_the_labs_resnet_trains_alike_on_every_backend_of_keras():
         assert runs[-1]["backend"] == backend
     assert len(set(runs[0]["layers"])) > 1
     for run in runs[1:]:
-        np.testing.assert_allclose(run["losses"], runs[0]["losses"], rtol=1e-2)
+        np.testing.assert_allclose(run["losses"], runs[0]["losses"], rtol=1e-5)

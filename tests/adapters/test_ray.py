@@ -234,7 +234,7 @@ def test_samples_of_another_form_than_the_rows_are_refused():
         ma.ray.mixed(ma.CutMix(), dataset(), lambda: halves, num_classes=N).take_all()
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_a_node_that_is_removed_changes_nothing(tmp_path):
     want = parquet(ma.ray.mixed(ma.CutMix(), dataset(), samples, num_classes=N))
     ray.shutdown()

@@ -24,7 +24,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.long  # hangs at 0.05 s since the kernels pass addresses: to be mended
+@pytest.mark.full
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 1.0])
 def test_a_child_of_a_process_that_imports_or_compiles_does_not_hang(seconds, tmp_path):

@@ -36,7 +36,6 @@ def test_compiling_is_announced_once_and_after_a_warmup_not_needed(tmp_path):
     assert run(tmp_path / "warm", "-c", CODE).stderr == ""
 
 
-@pytest.mark.long  # four kernels are compiled again: to be mended
 def test_no_kernel_is_compiled_for_the_batches_of_the_warmup(tmp_path):
     """Kernels are compiled for dtypes, not for recipes or numbers of rows."""
     run(tmp_path, "-m", "mixaug.warmup")

@@ -25,7 +25,7 @@ QUICK = "--model small --train-size 200 --epochs 3 --warmup 0 --arm none --arm c
 def lines(out: Path) -> dict[tuple, dict]:
     """The lines of all epochs below a folder, without times and the hashes of files."""
     found = [json.loads(line) for path in out.rglob("epochs.jsonl") for line in path.read_text().splitlines()]
-    of_the_folder = ("seconds", "step_ms", "network", "result", "run", "line")
+    of_the_folder = ("seconds", "step_ms", "network", "run", "line")
     timeless = [{name: x for name, x in line.items() if name not in of_the_folder} for line in found]
     return {(line["arm"], line["seed"], line["epoch"]): line for line in timeless}
 
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_one_sentence(arguments, sentence, monkeypatch, tmp_pat
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_one_arm_alone_has_the_numbers_of_the_comparison(tmp_path):
     made = [run(f"compare {QUICK} --out {tmp_path / 'whole'}")]
     made.append(run(f"compare {QUICK} --only cutmix --out {tmp_path / 'one'}"))
@@ -82,7 +82,7 @@ def training(command: str) -> list[int]:
     return found
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_tasks_of_ray_go_on_when_a_worker_is_killed_and_have_the_numbers_of_one_machine(tmp_path, monkeypatch):
     local = run(f"compare {QUICK} --out {tmp_path / 'local'}")
     assert local.wait() == 0, local.communicate()[1]

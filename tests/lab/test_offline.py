@@ -129,7 +129,7 @@ def test_the_files_do_not_depend_on_the_workers(photos, tmp_path, form):
     assert not list((tmp_path / "one").rglob(".mixaug-*"))
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_the_files_of_ray_are_those_of_this_machine(photos, tmp_path):
     for engine in (Engine(), Engine("ray", 1), Engine("ray", 2)):
         for form in ("folder", "parquet"):

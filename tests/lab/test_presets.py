@@ -156,7 +156,6 @@ def in_order(model):
     ("name", "transcribed", "count"),
     [("keras-cutmix", tutorial_network, 274_442), ("nway-mixup", nway_network, 574_090)],
 )
-@pytest.mark.long
 def test_the_first_steps_are_those_of_the_write_up(name, transcribed, count):
     """The same count of weights and, with the same weights, the same losses over three steps of its optimizer."""
     config, steps = PRESETS[name].config, N // 32

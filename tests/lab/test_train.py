@@ -349,7 +349,7 @@ def test_rates_and_files_of_a_run_with_head_epochs(headed):
     ]
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_stopped_after_the_head_and_after_an_epoch_of_all_it_ends_with_the_same_bits(headed, tmp_path, epochs):
     out = tmp_path / "run"
@@ -504,7 +504,6 @@ def test_another_file_of_weights_on_resume_is_refused(tmp_path):
 # --- measures beyond accuracy ---
 
 
-@pytest.mark.long
 def test_what_is_measured_beyond_accuracy_is_in_the_last_line_and_on_the_page(tmp_path):
     names = ("brier", "occlusion", "calibration")
     config = replace(QUICK, arms=("none", "cutmix"), epochs=2, seeds=(0, 1), test_size=50, measures=names)
@@ -705,7 +704,7 @@ def of_task(folders, tmp_path_factory):
     return run
 
 
-@pytest.mark.long
+@pytest.mark.full
 @pixelwise
 def test_pixels_are_trained_as_in_a_plain_loop(of_task, folders, task):
     """Image and target under the same flip, crop and mix; what crop adds to a mask is ignored."""

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy.ma  # noqa: F401 - Numba imports it at the first call of a kernel, where a fork does not wait for it
 from llvmlite.binding import ffi
 from numba import njit, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
@@ -44,10 +45,16 @@ def at_address(arguments: int) -> Callable[[Any], Compiled]:
 
 
 class Compiled:
-    """A kernel that other kernels call by its address; compiled when the address is first used."""
+    """A kernel that other kernels call by its address; compiled when the address is first used.
 
-    def __init__(self, function: Any, arguments: int) -> None:
-        self.function, self.arguments = function, arguments
+    Args:
+        function: the kernel.
+        arguments: the number of its arguments, int64 each.
+        variant: what `function` was made for, such as dtypes; tells apart kernels of one name in the cache.
+    """
+
+    def __init__(self, function: Any, arguments: int, variant: tuple[Any, ...] = ()) -> None:
+        self.function, self.arguments, self.variant = function, arguments, variant
         self.kernel: Any = None
 
     @property
@@ -56,15 +63,16 @@ class Compiled:
         with global_compiler_lock:
             if self.kernel is None:
                 signature = (types.int64,) * self.arguments, types.void
-                kernel = _cached(CFunc(self.function, signature, locals={}, options=_OPTIONS), self.function)
+                kernel = CFunc(self.function, signature, locals={}, options=_OPTIONS)
+                _cached(kernel, self.function, self.variant)
                 kernel.compile()
                 self.kernel = kernel
             return int(self.kernel.address)
 
 
-def _cached(kernel: Any, function: Any) -> Any:
+def _cached(kernel: Any, function: Any, variant: tuple[Any, ...] = ()) -> Any:
     try:
-        kernel._cache = KernelCache(function)
+        kernel._cache = KernelCache(function, variant)
     except (OSError, RuntimeError) as error:  # no folder for the cache
         _warn("has no folder", error)
     return kernel
@@ -73,10 +81,18 @@ def _cached(kernel: Any, function: Any) -> Any:
 class KernelCache(FunctionCache):  # type: ignore[misc] # Numba has no types
     """Numba's cache of a function, for which damaged files are missing ones."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, variant: tuple[Any, ...]) -> None:
         super().__init__(function)
+        self._variant = variant
         self._cache_file.__class__ = _SealedFile
         self._cache_file._source_stamp = _stamp()  # Numba's own is that of the function's file alone
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        """Return the key of a compiled function in its file; the file's stamp covers the code of all kernels.
+
+        Numba's own key hashes the pickled closure, which differs in each process if it holds intrinsics.
+        """
+        return sig, codegen.magic_tuple(), self._variant
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function; None where it has to be compiled."""

@@ -63,7 +63,7 @@ def pick(dtype_in: Any) -> Compiled:
                     for c in range(step):
                         o[pixel * step + c] = x[at + c]
 
-    return Compiled(pick, 4)
+    return Compiled(pick, 4, (dtype_in,))
 
 
 @cache
@@ -78,7 +78,7 @@ def convert(dtype_in: Any, dtype_out: Any, computed: Any) -> Compiled:
         for r in range(u(length)):
             o[r] = _narrow(_wide(x[r], computed(0)) * scale[r] + offset[r], dtype_out(0))
 
-    return Compiled(convert, 5)
+    return Compiled(convert, 5, (dtype_in, dtype_out, computed))
 
 
 @cache
@@ -106,7 +106,7 @@ def blend(dtype_in: Any, dtype_out: Any, computed: Any, plain: bool) -> Compiled
         for r in range(u(length)):
             o[r] = _narrow(affine(work[r], scale, offset, r), dtype_out(0))
 
-    return Compiled(blend, 4)
+    return Compiled(blend, 4, (dtype_in, dtype_out, computed, plain))
 
 
 @cache
@@ -131,7 +131,7 @@ def add(dtype_in: Any, computed: Any) -> Compiled:
                 if spread[r] != 0:
                     work[r] = computed(spread[r]) * _wide(x[r], computed(0))
 
-    return Compiled(add, 4)
+    return Compiled(add, 4, (dtype_in, computed))
 
 
 @cache
@@ -146,7 +146,7 @@ def finish(dtype_out: Any, computed: Any, plain: bool) -> Compiled:
         for r in range(u(length)):
             o[r] = _narrow(affine(work[r], scale, offset, r), dtype_out(0))
 
-    return Compiled(finish, 4)
+    return Compiled(finish, 4, (dtype_out, computed, plain))
 
 
 def _wide(element: Any, total: Any) -> Any:
